@@ -1,0 +1,86 @@
+"""Every error that femssb raises on purpose; all derive from `FemssbError`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class FemssbError(Exception):
+    """Base of all femssb errors: catch this one to catch them all."""
+
+
+class InputError(FemssbError, ValueError):
+    """An input is out of bounds; the message names the field, its value and the bound."""
+
+
+class MeshError(FemssbError):
+    """A geometry could not be meshed, or a mesh lacks what the model needs."""
+
+
+class NotConverged(FemssbError):
+    """A solve failed and no smaller time step can save it.
+
+    Attributes:
+        time: Simulated time at which the step started [s].
+        step: Index of the time step.
+        reason: What failed, in words.
+        residuals: Last residual of each problem, relative to its tolerance.
+    """
+
+    def __init__(
+        self, reason: str, *, time: float = 0.0, step: int = 0, residuals: Mapping[str, float] = {}
+    ) -> None:
+        """Keep what is needed to find the failure: see the class attributes."""
+        self.time = time
+        self.step = step
+        self.reason = reason
+        self.residuals = dict(residuals)
+        shown = ", ".join(f"{name} {value:.3g}" for name, value in self.residuals.items())
+        super().__init__(f"{reason} (time {time:.6g} s, step {step}; residuals: {shown or 'none'})")
+
+
+class EngineError(FemssbError):
+    """An outside engine (LAMMPS, Gmsh) is missing, lacks a feature, or failed."""
+
+
+def check_number(
+    owner: str,
+    field: str,
+    value: object,
+    *,
+    lower: float | None = None,
+    upper: float | None = None,
+    strict: bool = False,
+    unit: str = "",
+) -> None:
+    """Check that a field holds a finite number within its bounds.
+
+    Args:
+        owner: Name of the class or function the field belongs to.
+        field: Name of the field.
+        value: What the user gave.
+        lower: Smallest value allowed, None for no bound.
+        upper: Largest value allowed, None for no bound.
+        strict: Whether the bounds themselves are excluded.
+        unit: Unit shown in the message.
+
+    Raises:
+        InputError: If it is not a finite number, or outside its bounds.
+    """
+    import math
+    import numbers
+
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InputError(f"{owner}.{field} must be a number [{unit or '-'}], got {value!r}")
+    number = float(value)
+    below = lower is not None and (number <= lower if strict else number < lower)
+    above = upper is not None and (number >= upper if strict else number > upper)
+    if not math.isfinite(number) or below or above:
+        opening, closing = ("(", ")") if strict else ("[", "]")
+        low = "-inf" if lower is None else f"{lower:g}"
+        high = "inf" if upper is None else f"{upper:g}"
+        raise InputError(
+            f"{owner}.{field} = {number:g} {unit}".rstrip()
+            + f" is outside {opening}{low}, {high}{closing}"
+            + (f" {unit}" if unit else "")
+        )
