@@ -138,14 +138,14 @@ def insertion_current(
     exchange, exchange_slope = exchange_current(kinetics, active, concentration)
     driving = (potential_difference - voltage) / thermal
     load = exchange * resistance / thermal
-    forward = np.where(driving < 0.0, 1.0 - kinetics.anodic_transfer, kinetics.anodic_transfer)
     target = np.abs(driving)
+    forward = _forward_transfer(kinetics.anodic_transfer, driving)
     reduced = _reduced_overpotential(target, load, forward)
     rate, rate_slope = _butler_volmer(reduced, forward)
 
     # Where the resistance governs, the current is what Ohm's law leaves, free of cancellation.
     stiffness = load * rate_slope
-    ohmic = stiffness > 1.0
+    ohmic = np.flatnonzero(stiffness > 1.0)
     rate[ohmic] = (target[ohmic] - reduced[ohmic]) / load[ohmic]
 
     current = np.copysign(exchange * rate, driving)
@@ -178,24 +178,34 @@ def metal_current(
     """
     thermal = GAS_CONSTANT * temperature / FARADAY
     driving = potential_difference / thermal
-    forward = np.where(driving < 0.0, 1.0 - kinetics.anodic_transfer, kinetics.anodic_transfer)
+    forward = _forward_transfer(kinetics.anodic_transfer, driving)
     rate, rate_slope = _butler_volmer(np.abs(driving), forward)
     exchange = kinetics.exchange_current
     return np.copysign(exchange * rate, driving), exchange / thermal * rate_slope
 
 
-def _butler_volmer(reduced: Array, forward: Array) -> tuple[Array, Array]:
+def _forward_transfer(anodic_transfer: float, driving: Array) -> Array | float:
+    """Return the transfer coefficient of the branch that runs, so that it can be taken as x >= 0."""
+    if anodic_transfer == 0.5:
+        return 0.5
+    return np.where(driving < 0.0, 1.0 - anodic_transfer, anodic_transfer)
+
+
+def _butler_volmer(reduced: Array, forward: Array | float) -> tuple[Array, Array]:
     """Return h = exp(a x) - exp(-(1 - a) x) and dh/dx for x >= 0, exp continued by its tangent."""
     exponent = forward * reduced
     rising_slope = np.exp(np.minimum(exponent, LARGEST_EXPONENT))
     rising = rising_slope * (1.0 + np.maximum(exponent - LARGEST_EXPONENT, 0.0))
-    falling = np.exp(exponent - reduced)
-    slope = forward * rising_slope + (1.0 - forward) * falling
+    # a scalar coefficient is one half: the branches are reciprocal, which spares half the time
+    falling = np.exp(exponent - reduced) if isinstance(forward, np.ndarray) else 1.0 / rising_slope
     rising -= falling
-    return rising, slope
+    falling *= 1.0 - forward
+    rising_slope *= forward
+    rising_slope += falling
+    return rising, rising_slope
 
 
-def _reduced_overpotential(target: Array, load: Array, forward: Array) -> Array:
+def _reduced_overpotential(target: Array, load: Array, forward: Array | float) -> Array:
     """Return the root x of f(x) = x + load h(x) - target, for target, load >= 0.
 
     f rises; it is concave below the point where h bends and convex above. Newton's iterates are
@@ -204,14 +214,15 @@ def _reduced_overpotential(target: Array, load: Array, forward: Array) -> Array:
     exponential) and, if h never bends, ``f(target/(1 + load)) >= 0`` (tangent at 0) bound it.
     """
     logarithm = np.log1p(target / np.maximum(load, 1e-300))
-    convex = forward >= 0.5
-    reduced = np.where(convex, target / (1.0 + load), target)
-    uncapped = logarithm < LARGEST_EXPONENT
-    np.minimum(reduced, logarithm / forward, out=reduced, where=uncapped)
-    if not convex.all():
-        bend = np.where(convex, 0.0, 2.0 * np.log((1.0 - forward) / forward))
+    ohmic = np.where(np.asarray(forward) >= 0.5, target / (1.0 + load), target)
+    # the logarithm bounds the exponential itself, not its continuation
+    reduced = np.where(
+        logarithm < LARGEST_EXPONENT, np.minimum(ohmic, logarithm / forward), ohmic
+    )
+    if isinstance(forward, np.ndarray):
+        bend = np.maximum(2.0 * np.log((1.0 - forward) / forward), 0.0)
         at_bend = bend + load * _butler_volmer(bend, forward)[0] - target
-        reduced[~convex & (at_bend > 0.0)] = 0.0
+        reduced[(bend > 0.0) & (at_bend > 0.0)] = 0.0
     largest = np.inf
     for _ in range(MOST_ITERATIONS):
         rate, slope = _butler_volmer(reduced, forward)
@@ -277,28 +288,34 @@ def cohesive_traction(
     new_damage = damage.copy()
     dissipated = np.zeros(len(jump))
     beyond = np.flatnonzero(level > 1.0)
-    growth = _damage_growth(
-        law, normal_energy[beyond], shear_energy[beyond], damage[beyond]
-    )
+    growth = _damage_growth(law, normal_energy[beyond], shear_energy[beyond], damage[beyond])
     new_damage[beyond] = growth.damage
     dissipated[beyond] = growth.dissipated
 
-    traction = stiffness * (jump - new_damage[:, None] * opening)
+    traction = jump - new_damage[:, None] * opening
+    traction *= stiffness
     intact = stiffness * (1.0 - new_damage)
     tangent = np.zeros((len(jump), 3, 3))
     tangent[:, 0, 0] = np.where(jump[:, 0] > 0.0, intact, stiffness)
     tangent[:, 1, 1] = intact
     tangent[:, 2, 2] = intact
-    pull = stiffness * opening[beyond]
-    slope = pull * np.column_stack((growth.d_normal, growth.d_shear, growth.d_shear))
-    tangent[beyond] -= pull[:, :, None] * slope[:, None, :]
+    if beyond.size:
+        slope = np.zeros((3, len(jump)))  # of the damage by each energy
+        slope[0, beyond] = growth.d_normal
+        slope[1:, beyond] = growth.d_shear
+        pull = stiffness * opening.T
+        slope *= pull  # of the damage by each component of the jump
+        for row in range(3):
+            for column in range(3):
+                tangent[:, row, column] -= pull[row] * slope[column]
 
     viscous = np.zeros(len(jump))
     if law.viscosity > 0.0:
         change = jump - previous_jump
         rate = law.viscosity / time_step
         traction += rate * change
-        tangent += rate * np.eye(3)
+        for axis in range(3):
+            tangent[:, axis, axis] += rate
         viscous = rate * np.einsum("ni,ni->n", change, change)
     return Cohesion(
         traction=traction,

@@ -409,6 +409,57 @@ class Materials:
         check_number("Materials", "temperature", self.temperature, lower=150, upper=600, unit="K")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solid:
+    """What is known of one material by itself; None where no trustworthy value is known.
+
+    Raises:
+        InputError: If a field is out of its bounds.
+    """
+
+    name: str
+    density: float  # [kg/m3]
+    elasticity: Elasticity | None = None
+    yield_strength: float | None = None  # [Pa]
+    hardness: float | None = None  # [Pa]
+    fracture_toughness: float | None = None  # mode I [Pa m^0.5]
+    ionic_conductivity: float | None = None  # [S/m]
+    electronic_conductivity: float | None = None  # [S/m]
+    maximum_concentration: float | None = None  # lithium of the full host [mol/m3]
+    diffusivity: float | None = None  # of lithium [m2/s]
+    exchange_current: float | None = None  # of insertion, half full, liquid electrolyte [A/m2]
+    lithium_molar_volume: float | None = None  # volume gained with a mole of lithium [m3/mol]
+    charged_volume_change: float | None = None  # relative, from full to charged [-]
+    specific_capacity: float | None = None  # [C/kg]
+
+    def __post_init__(self) -> None:
+        """Check every field that is given."""
+        if not isinstance(self.name, str) or not self.name:
+            raise InputError(f"Solid.name must be a word, got {self.name!r}")
+        if self.elasticity is not None:
+            _check_type("Solid", "elasticity", self.elasticity, Elasticity)
+        for name, (lower, upper, unit) in SOLID_BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None or name == "density":
+                check_number("Solid", name, value, lower=lower, upper=upper, unit=unit)
+
+
+SOLID_BOUNDS = {
+    "density": (50, 3e4, "kg/m3"),
+    "yield_strength": (1e4, 1e11, "Pa"),
+    "hardness": (1e4, 2e11, "Pa"),
+    "fracture_toughness": (1e3, 1e9, "Pa m^0.5"),
+    "ionic_conductivity": (0, 1e3, "S/m"),
+    "electronic_conductivity": (0, 1e9, "S/m"),
+    "maximum_concentration": (1e3, 2e5, "mol/m3"),
+    "diffusivity": (1e-19, 1e-9, "m2/s"),
+    "exchange_current": (1e-3, 1e6, "A/m2"),
+    "lithium_molar_volume": (-1e-4, 1e-4, "m3/mol"),
+    "charged_volume_change": (-0.9, 9, ""),
+    "specific_capacity": (1e4, 2e7, "C/kg"),
+}
+
+
 def _check_type(owner: str, name: str, value: object, *kinds: type) -> None:
     if not isinstance(value, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)
