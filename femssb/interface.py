@@ -64,8 +64,8 @@ def contact_resistance(resistance: ContactResistance, gap: Array) -> Array:
 
     Args:
         resistance: The two constants of the law.
-        gap: Normal opening, shape (n,) [m]; a closed interface (gap <= 0) has the closed resistance.
-            Beyond 30 decay lengths the resistance no longer grows.
+        gap: Normal opening, shape (n,) [m]; below 0 the interface is closed, and beyond 30 decay
+            lengths the resistance no longer grows.
 
     Returns:
         Shape (n,) [ohm m2].
@@ -185,7 +185,7 @@ def metal_current(
 
 
 def _forward_transfer(anodic_transfer: float, driving: Array) -> Array | float:
-    """Return the transfer coefficient of the branch that runs, so that it can be taken as x >= 0."""
+    """Return the transfer coefficient of the branch that runs, taken as the one with x >= 0."""
     if anodic_transfer == 0.5:
         return 0.5
     return np.where(driving < 0.0, 1.0 - anodic_transfer, anodic_transfer)
@@ -216,9 +216,7 @@ def _reduced_overpotential(target: Array, load: Array, forward: Array | float) -
     logarithm = np.log1p(target / np.maximum(load, 1e-300))
     ohmic = np.where(np.asarray(forward) >= 0.5, target / (1.0 + load), target)
     # the logarithm bounds the exponential itself, not its continuation
-    reduced = np.where(
-        logarithm < LARGEST_EXPONENT, np.minimum(ohmic, logarithm / forward), ohmic
-    )
+    reduced = np.where(logarithm < LARGEST_EXPONENT, np.minimum(ohmic, logarithm / forward), ohmic)
     if isinstance(forward, np.ndarray):
         bend = np.maximum(2.0 * np.log((1.0 - forward) / forward), 0.0)
         at_bend = bend + load * _butler_volmer(bend, forward)[0] - target
@@ -270,8 +268,8 @@ def cohesive_traction(
         time_step: Time since the last accepted step, positive [s].
 
     Returns:
-        Traction, exact tangent, new damage and the two dissipated energies. The cohesive dissipation
-        is that of the present mode mix between both damages: exact when the mix does not change.
+        Traction, exact tangent, new damage and the two dissipated energies. The cohesive one is
+        that of the present mode mix between both damages: exact when the mix does not change.
 
     Source:
         Camanho and Davila, NASA/TM-2002-211737 (bilinear law under mixed mode); Benzeggagh and
@@ -340,7 +338,7 @@ def _over_onset(strength: float, stiffness: float) -> float:
 
 
 def _damage_growth(law: CohesiveLaw, normal: Array, shear: Array, damage: Array) -> _Growth:
-    """Return the damage of points beyond onset from their energies [J/m2]; see cohesive_traction."""
+    """Return the damage of points beyond onset, from their stored energies [J/m2]."""
     over_normal = _over_onset(law.normal_strength, law.stiffness)
     over_shear = _over_onset(law.shear_strength, law.stiffness)
     level = normal * over_normal + shear * over_shear  # r^2

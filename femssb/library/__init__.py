@@ -1,8 +1,8 @@
 """Cited values: the complete set of each paper, and single materials.
 
-Sets are functions that return `femssb.materials.Materials`; single materials are
-`femssb.materials.Solid` constants. Every value carries its source on its line; what was not measured
-says ``assumed`` or ``derived``. Take a variant with `dataclasses.replace`.
+Sets are functions that return `femssb.materials.Materials`; single materials are constants, each a
+`femssb.materials.Solid`. Every value carries its source on its line; what was not measured says
+``assumed`` or ``derived``. Take a variant with `dataclasses.replace`.
 """
 
 from femssb.library.additives import CARBON_BLACK, CBD, NBR, PVDF, SBS

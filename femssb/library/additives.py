@@ -1,6 +1,9 @@
 """Conductive additives and binders.
 
-- Alabdali 2023, 2024: wet processing of NMC622 and NMC811 / Li6PS5Cl cathodes
+- Alabdali 2023: "Three-Dimensional Physical Modeling of the Wet Manufacturing Process of
+  Solid-State Battery Electrodes"
+- Alabdali 2024: "Experimental and Computational Analysis of Slurry-Based Manufacturing of
+  Solid-State Battery Composite Cathode"
 - Bielefeld 2020: doi 10.1021/acsami.9b22788
 """
 

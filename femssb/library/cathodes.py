@@ -4,7 +4,8 @@ Densities and full concentrations are those of the unit cell, lattice parameters
 "second-hand": taken from a digest of the named paper, not from the paper itself.
 
 - Ai 2019: doi 10.1149/2.0122001JES, as PyBaMM's set Ai2020 gives it
-- Alabdali 2024: wet processing of NMC811 / Li6PS5Cl cathodes (slurry and dried states)
+- Alabdali 2024: "Experimental and Computational Analysis of Slurry-Based Manufacturing of
+  Solid-State Battery Composite Cathode" (NMC811)
 - Amin 2016: R. Amin, Y.-M. Chiang, J. Electrochem. Soc. 163, A1512, doi 10.1149/2.0131608jes; its
   "NMC523" is NMC532 by its erratum
 - Bielefeld 2020: doi 10.1021/acsami.9b22788
@@ -22,7 +23,7 @@ NCM111 = Solid(
     name="NCM111",
     density=4760.0,  # [kg/m3] derived: unit cell
     elasticity=Elasticity(
-        young_modulus=140e9,  # [Pa] as NCM523 (assumed); dense pellet 199 by Koerver 2018, second-hand
+        young_modulus=140e9,  # [Pa] assumed as NCM523; dense pellet 199 by Koerver 2018
         poisson_ratio=0.3,  # [-] assumed, 0.2 to 0.3
     ),
     ionic_conductivity=9e-7,  # [S/m] Amin 2016 at 51 C, 3.7e-7 to 9.1e-7 with lithium, second-hand

@@ -2,7 +2,8 @@
 
 "second-hand": taken from a digest of the named paper, not from the paper itself.
 
-- Alabdali 2024: wet processing of NMC811 / Li6PS5Cl cathodes
+- Alabdali 2024: "Experimental and Computational Analysis of Slurry-Based Manufacturing of
+  Solid-State Battery Composite Cathode"
 - Bielefeld 2020: doi 10.1021/acsami.9b22788, which cites the two papers of Kato
 - Deng 2016: Z. Deng et al., J. Electrochem. Soc. 163, A67 (first principles)
 - Kato 2016: doi 10.1038/nenergy.2016.30; Kato 2018: J. Phys. Chem. Lett. 9, 607

@@ -1,19 +1,22 @@
 """The half-cell of Yuan, Lu and Xu: one NCM111 secondary particle, LLZO, lithium.
 
-C. Yuan, W. Lu, J. Xu, "Electrochemical-Mechanical Coupling Failure Mechanism of Composite Cathode in
-All-Solid-State Batteries" (2023): "paper" below. The parameter tables are in a supplement that is
-not public, so most values are derived from what the paper reports (``derived``) or chosen (``assumed``).
+C. Yuan, W. Lu, J. Xu, "Electrochemical-Mechanical Coupling Failure Mechanism of Composite Cathode
+in All-Solid-State Batteries" (2023), is "paper" below. Its parameter tables are in a supplement
+that is not public: most values are ``derived`` from what the paper reports, or ``assumed``.
 
-- Lithium scale: 24.659e-12 mol in a sphere of 5 um is 47 095 mol/m3. The paper takes out 93 % of it by
-  4.3 V, so its lithium axis y = c/c0 is one of usable capacity, not the crystallographic one; curves
-  of the literature are mapped onto it.
-- Open-circuit voltage: the shape is the measured NMC111 half-cell curve in the BPX parameter set of
-  About:Energy (a 12.5 Ah NMC111/graphite pouch cell; CC BY-SA 4.0) through z = 0.3832 + 0.6236 y, which
-  puts 4.300 V at y = 0.06 and 3.000 V at y = 1. The exponential keeps an emptying surface away from
-  zero and adds 0.1 mV at y = 0.06.
-- Chemical strain: -1.22 % along [100] when charged, a plateau below y = 0.19 as the gap of the paper
-  has one, chosen so that mean and largest gap, peak strain and the measured change of the unit cell
-  (-1.2 % by volume between 3.0 and 4.3 V, Kondrakov et al., doi 10.1021/acs.jpcc.6b12885) agree.
+- Lithium scale: 24.659e-12 mol in a sphere of 5 um is 47 095 mol/m3. The paper takes out 93 % of it
+  by 4.3 V, so its lithium axis y = c/c0 is one of usable capacity, not the crystallographic one;
+  curves of the literature are mapped onto it.
+- Open-circuit voltage: the shape is the measured NMC111 half-cell curve of the BPX parameter set of
+  About:Energy (a 12.5 Ah NMC111/graphite pouch cell; CC BY-SA 4.0), stretched by z = 0.3832 +
+  0.6236 y, which puts 4.300 V at y = 0.06 and 3.000 V at y = 1. The exponential keeps an emptying
+  surface away from zero and adds 0.1 mV at y = 0.06.
+- Chemical strain: -1.22 % along [100] when charged, with a plateau below y = 0.19 as the gap of the
+  paper has one; chosen so that mean gap, largest gap, peak strain and the measured change of the
+  unit cell (-1.2 % by volume between 3.0 and 4.3 V, Kondrakov 2017) agree.
+
+Kondrakov 2017: doi 10.1021/acs.jpcc.6b12885. Koerver 2018: doi 10.1039/c8ee00907d, Table 1.
+Xu 2017: R. Xu et al., J. Electrochem. Soc. 164, A3333. "second-hand": from a digest of the paper.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ from femssb.materials import (
 Array = NDArray[np.float64]
 
 INITIAL = 47095.0  # [mol/m3] derived: paper 3.1, 24.659e-12 mol in a sphere of radius 5 um
-MAXIMUM = 49360.0  # [mol/m3] derived: lattice a = 2.862 A, c = 14.227 A, 3 formula units (from memory)
+MAXIMUM = 49360.0  # [mol/m3] derived: 3 Li in a = 2.862 A, c = 14.227 A (from memory)
 
 LEVEL = 4.6356  # [V] About:Energy BPX NMC111 curve, mapped to y (see above)
 FALL = 1.8985  # [V] About:Energy BPX NMC111 curve, mapped to y
@@ -126,14 +129,14 @@ def yuan2023(*, ecbd: Conductor | None = None) -> Materials:
     """
     llzo = Elasticity(
         young_modulus=150e9,  # [Pa] paper 2
-        poisson_ratio=0.26,  # [-] Koerver 2018, doi 10.1039/c8ee00907d, Table 1, second-hand
+        poisson_ratio=0.26,  # [-] Koerver 2018, second-hand
     )
     return Materials(
         active=ActiveMaterial(
             initial_concentration=INITIAL,
             maximum_concentration=MAXIMUM,
             diffusivity=(FAST, FAST, SLOW),
-            drift_volume=1e-6,  # [m3/mol] derived: 1e-6 to 4e-6 from the discharge ends of the paper
+            drift_volume=1e-6,  # [m3/mol] derived: from the discharge ends of the paper, to 4e-6
             open_circuit_voltage=Curve(
                 function=open_circuit_voltage,
                 slope=open_circuit_voltage_slope,
@@ -148,7 +151,7 @@ def yuan2023(*, ecbd: Conductor | None = None) -> Materials:
             ),
             expansion_ratio=(1.0, 1.0, -1.0),  # [-] paper 3.2, along [100], [010], [001]
             elasticity=Elasticity(
-                young_modulus=140e9,  # [Pa] Xu 2017, JES 164 A3333: 142.5 for NMC532, second-hand
+                young_modulus=140e9,  # [Pa] Xu 2017: 142.5 for NMC532, second-hand
                 poisson_ratio=0.3,  # [-] assumed, 0.2 to 0.3
             ),
         ),
@@ -157,7 +160,7 @@ def yuan2023(*, ecbd: Conductor | None = None) -> Materials:
             ionic_conductivity=5e-3,  # [S/m] derived: LLZO times 0.25^1.5, 1e-3 to 1.4e-2
             electronic_conductivity=10.0,  # [S/m] assumed, 1 to 100: a drop of microvolts at 1C
             elasticity=Elasticity(
-                young_modulus=25e9,  # [Pa] derived: onset of debonding and pressure series, 10 to 60
+                young_modulus=25e9,  # [Pa] derived: onset of debonding, pressure series; 10 to 60
                 poisson_ratio=0.26,  # [-] assumed as LLZO
             ),
         ),
@@ -167,12 +170,12 @@ def yuan2023(*, ecbd: Conductor | None = None) -> Materials:
             elasticity=llzo,
         ),
         kinetics=InsertionKinetics(
-            rate_constant=4.2e-9,  # [m/s] derived: 10 A/m2 at half filling, 15 mV at 1C in the paper
+            rate_constant=4.2e-9,  # [m/s] derived: 10 A/m2 half full, at most 15 mV at 1C
             anodic_transfer=0.5,  # [-] assumed
         ),
         resistance=ContactResistance(
             closed=8e-4,  # [ohm m2] assumed, 2e-4 to 1e-3: drop below 15 mV (paper 3.3)
-            decay_length=10e-9,  # [m] assumed, 6 to 20 nm: same bound; exponential form by the paper
+            decay_length=10e-9,  # [m] assumed, 6 to 20 nm: same bound; the form is of the paper
         ),
         cohesive=CohesiveLaw(
             normal_strength=100e6,  # [Pa] paper 3.3, baseline
