@@ -256,9 +256,9 @@ def cohesive_traction(
       of G that is stored at onset: traction falls linearly with opening at fixed mix;
     - traction = K (jump - D d) + viscosity (jump - previous_jump) / time_step.
 
-    So unloading follows the secant, a closed interface keeps its full normal stiffness whatever the
-    damage (contact), and no change of mode mix heals. An infinite strength (with infinite energy)
-    never fails.
+    So unloading follows the secant, no change of mode mix heals, and a closed interface keeps its
+    full normal stiffness whatever the damage (contact; a failed one slides without friction). An
+    infinite strength, with infinite energy, never fails.
 
     Args:
         law: Strengths, fracture energies, stiffness, viscosity.

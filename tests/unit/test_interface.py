@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -240,7 +241,7 @@ def test_current_and_slopes_change_with_every_coefficient():
 
 
 def test_limits_of_the_series_resistance():
-    """Catches a resistance in series on paper only: none, equilibrium, and nothing but resistance."""
+    """Catches a series resistance on paper only: none, at equilibrium, nothing but resistance."""
     concentration = np.full(3, 2e4)
     voltage = ACTIVE.open_circuit_voltage.value(concentration)
     exchange = exchange_current(KINETICS, ACTIVE, concentration)[0]
@@ -347,10 +348,9 @@ def test_metal_slope_is_exact():
     kinetics = MetalKinetics(exchange_current=100.0, anodic_transfer=0.3)
     potential = np.linspace(-0.2, 0.2, 21)
     slope = metal_current(kinetics, TEMPERATURE, potential)[1]
-    expected = (
-        100.0 / THERMAL * (0.3 * np.exp(0.3 * potential / THERMAL))
-        + 100.0 / THERMAL * 0.7 * np.exp(-0.7 * potential / THERMAL)
-    )
+    expected = 100.0 / THERMAL * (
+        0.3 * np.exp(0.3 * potential / THERMAL)
+    ) + 100.0 / THERMAL * 0.7 * np.exp(-0.7 * potential / THERMAL)
     assert slope == pytest.approx(expected)
     rate = taylor_rate(
         lambda x: metal_current(kinetics, TEMPERATURE, potential + x)[0],
@@ -410,11 +410,11 @@ def fracture_energy(law, angle):
 def test_energy_under_the_curve_is_the_fracture_energy(law, angle):
     """Catches a wrong final opening: work to failure = reported dissipation = G(mix)."""
     expected = fracture_energy(law, angle)
-    opening = np.linspace(0.0, 60 * nm, 1501)
+    opening = np.linspace(0.0, 60 * nm, 601)
     path = opening[:, None] * direction_at(angle)
     damage, dissipated, work = np.zeros(1), 0.0, 0.0
     last = np.zeros(3)
-    for before, jump in zip(path[:-1], path[1:], strict=True):
+    for before, jump in pairwise(path):
         state = answer(law, jump, damage, before[None])
         work += 0.5 * float((state.traction[0] + last) @ (jump - before))
         dissipated += float(state.dissipated[0])
@@ -534,9 +534,6 @@ def test_damage_never_heals_and_dissipation_is_never_negative(path, name):
         assert damage[0] <= state.damage[0] <= 1.0
         assert state.dissipated[0] >= 0.0
         assert (state.dissipated[0] > 0.0) == (state.damage[0] > damage[0])
-        if state.damage[0] == damage[0] < 1.0:  # unloading is the secant: energies are exact
-            work = 0.5 * float(state.traction[0] @ np.array(jump)) * nm
-            assert work >= 0.0
         damage = state.damage
 
 
