@@ -32,7 +32,7 @@ LARGEST_GAP_EXPONENT = 30.0
 LARGEST_EXPONENT = 200.0
 # The square root of the exchange current is replaced outside this margin of the full range of c.
 STOICHIOMETRY_MARGIN = 1e-3
-# A Newton step of the reduced overpotential of this size leaves an error below its square.
+# A Newton step of this size in the reduced overpotential leaves an error below its square.
 STEP_TOLERANCE = 1e-8
 MOST_ITERATIONS = 100
 
@@ -209,14 +209,15 @@ def _reduced_overpotential(target: Array, load: Array, forward: Array | float) -
     """Return the root x of f(x) = x + load h(x) - target, for target, load >= 0.
 
     f rises; it is concave below the point where h bends and convex above. Newton's iterates are
-    therefore monotone, whatever the arguments, if they start below a root in the concave part
-    or above a root in the convex part. There ``f(log(1 + target/load)/a) >= 0`` (drop the falling
-    exponential) and, if h never bends, ``f(target/(1 + load)) >= 0`` (tangent at 0) bound it.
+    therefore monotone, whatever the arguments, if they start below a root in the concave part or
+    above a root in the convex part. There ``log(1 + target/load)/a`` (drop the falling exponential;
+    where the rising one is continued, f is linear and one step exact) and, if h never bends,
+    ``target/(1 + load)`` (the tangent at 0) lie above the root. The second derivative of f stays
+    below the first, so that the error after a step is less than the square of the step.
     """
     logarithm = np.log1p(target / np.maximum(load, 1e-300))
     ohmic = np.where(np.asarray(forward) >= 0.5, target / (1.0 + load), target)
-    # the logarithm bounds the exponential itself, not its continuation
-    reduced = np.where(logarithm < LARGEST_EXPONENT, np.minimum(ohmic, logarithm / forward), ohmic)
+    reduced = np.minimum(ohmic, logarithm / forward)
     if isinstance(forward, np.ndarray):
         bend = np.maximum(2.0 * np.log((1.0 - forward) / forward), 0.0)
         at_bend = bend + load * _butler_volmer(bend, forward)[0] - target
