@@ -1,0 +1,4 @@
+try:
+    import dolfinx_solver
+except ModuleNotFoundError:
+    pass
