@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from femssb.errors import MeshError
 from femssb.geometry import HalfCell
-from femssb.power_diagram import Array, Integers
+from femssb.power_diagram import Array, Integers, inflated
 from femssb.surfaces import cut_curves, mesh_sphere
 from femssb.tessellation import Tessellation, tessellate
 from femssb.units import um
@@ -34,6 +34,7 @@ FACETS = {
 }
 FIRST_GRAIN = 100  # cell tag of the first grain
 COARSENING = 3.0  # default size far from the particles over the size at the interface
+KW = {}
 GROWTH = 0.4  # growth of the size per distance from the interface
 
 
@@ -220,16 +221,23 @@ def _half_cell(cell: HalfCell, size: float, far_size: float) -> Parts:
     """Mesh a half-cell on this rank: all surfaces first, then the volumes between them."""
     size, far = size / um, far_size / um
     sheets = _Sheets()
-    tessellations = [tessellate(particle) for particle in cell.particles]
+    tessellations = [tessellate(particle, **KW) for particle in cell.particles]
     balls = []
     facet_sheets = []
     for particle, tessellation in zip(cell.particles, tessellations, strict=True):
         centre = np.array(particle.centre or (0.0, 0.0, cell.cathode / 2)) / um
         radius = particle.radius / um
-        # chords cut the ball: a sphere of triangles of side h loses 3/8 (h/R)^2 of its volume
-        grown = radius * (1 + 0.125 * (size / radius) ** 2)
-        curves = cut_curves(tessellation.diagram, size / radius)
-        extra, triangles = mesh_sphere(curves, size / radius)
+        # flat triangles cut the ball: move the sphere out until they hold its volume
+        grown = 1.0
+        for _ in range(3):
+            diagram = inflated(tessellation.diagram, grown)
+            curves = cut_curves(diagram, size / radius)
+            extra, triangles = mesh_sphere(curves, size / radius)
+            extra = extra * grown
+            a, b, c = np.moveaxis(np.vstack([curves.points, extra])[triangles], 1, 0)
+            scale = np.cbrt(8 * np.pi / (a * np.cross(b, c)).sum())
+            grown *= scale
+        grown = radius * scale
         numbers = sheets.add_points(centre + grown * curves.points)
         facet_sheets.append(
             [sheets.add_polygon(numbers[loop]) for loop in curves.loops]
@@ -257,8 +265,7 @@ def _half_cell(cell: HalfCell, size: float, far_size: float) -> Parts:
     for index, (tessellation, ball) in enumerate(zip(tessellations, balls, strict=True)):
         centre, radius, grown, numbers, extra, triangles = ball
         diagram = tessellation.diagram
-        for facet, sheet in zip(diagram.facets, facet_sheets[index], strict=True):
-            i, j = facet.cells
+        for (i, j), sheet in zip(diagram.pairs.tolist(), facet_sheets[index], strict=True):
             surfaces.append((flat[sheet], (first + i, first + j)))
             named.append((flat[sheet], FACETS["grain_boundary"]))
         translate = np.concatenate([numbers, total + np.arange(len(extra))])
@@ -266,7 +273,7 @@ def _half_cell(cell: HalfCell, size: float, far_size: float) -> Parts:
         total += len(extra)
         unit = np.vstack([(points[numbers] - centre) / grown, extra])
         middle = unit[triangles].mean(axis=1)
-        middle /= np.linalg.norm(middle, axis=1, keepdims=True)
+        middle *= grown / radius / np.linalg.norm(middle, axis=1, keepdims=True)
         sites = tessellation.points / tessellation.radius
         weights = tessellation.weights / tessellation.radius**2
         power = (sites**2).sum(axis=1) - weights - 2 * middle @ sites.T
