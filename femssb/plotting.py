@@ -1,31 +1,26 @@
-"""Figures of a run: curves against time, sections and surfaces. Computes nothing beyond drawing.
+"""Figures of a run: what a user calls, and the curves against time. Computes nothing.
 
-Matplotlib draws the curves and frames what PyVista renders (`femssb.rendering`); both are loaded
-when a figure is asked for.
+Figures of fields are in `femssb.pictures`. Matplotlib and PyVista are loaded when a figure is asked
+for, not with this module: a parallel run imports it on every rank.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from femssb.snapshot import FieldData, Snapshot, make_folder, replacing
+from femssb.snapshot import make_folder, replacing
 from femssb.solution import Solution
-from femssb.units import GPa, nm, pmol, um
+from femssb.units import GPa, nm, pmol
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from femssb.rendering import View
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +28,7 @@ logger = logging.getLogger(__name__)
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SHADE = {"charge": BLUE, "discharge": ORANGE, "hold": GREEN, "rest": "white"}
 DOTS_PER_INCH = 220
-PIXELS = 600  # height of a rendered picture: twice what is printed, so edges come out smooth
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.linewidth": 0.8,
@@ -43,46 +37,9 @@ STYLE = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
-    "legend.title_fontsize": 8,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Field:
-    name: str  # in the snapshots
-    label: str  # on the colour bar
-    unit: float  # what 1 on the colour bar is in SI
-    colours: str  # a perceptually uniform colour map
-    from_zero: bool  # whether the range includes zero
-
-
-FIELDS = (
-    _Field(
-        name="Concentration [mol/m3]",
-        label="Lithium concentration [10³ mol m⁻³]",
-        unit=1e3,
-        colours="viridis",
-        from_zero=False,
-    ),
-    _Field(
-        name="Volumetric strain [-]",
-        label="Volumetric strain [%]",
-        unit=0.01,
-        colours="cividis",
-        from_zero=True,
-    ),
-    _Field(
-        name="Von Mises stress [Pa]",
-        label="Von Mises stress [GPa]",
-        unit=GPa,
-        colours="magma_r",
-        from_zero=True,
-    ),
-)
-STRESS = FIELDS[2]
-GAP = _Field(name="Gap [m]", label="Gap [nm]", unit=nm, colours="magma_r", from_zero=True)
 
 
 def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
@@ -100,8 +57,6 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         InputError: If the folder cannot be made, or a file of the fields is damaged.
     """
-    from femssb import rendering
-
     target = make_folder(Path(folder))
     written = [
         _save(target / "voltage_and_gap.png", _voltage_and_gap, solution),
@@ -111,6 +66,8 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     rows = _chosen_rows(solution)
     if not rows:
         return written
+    from femssb import pictures, rendering
+
     if not rendering.can_render():
         logger.warning("no renderings: VTK finds no OpenGL here (Debian: install libegl1)")
         return written
@@ -118,11 +75,11 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"])
     for number in numbers:
         name = "sections.png" if len(numbers) == 1 else f"sections_particle_{number + 1}.png"
-        written.append(_save(target / name, _sections, snapshots, number))
+        written.append(_save(target / name, pictures.sections, snapshots, int(number)))
     peak = solution.charge[-1].end_time if solution.charge else snapshots[-1].time
     fullest = min(snapshots, key=lambda snapshot: abs(snapshot.time - peak))
-    written.append(_save(target / "cell.png", _opened_cell, fullest))
-    written.append(_save(target / "gap.png", _gap, snapshots))
+    written.append(_save(target / "cell.png", pictures.opened_cell, fullest))
+    written.append(_save(target / "gap.png", pictures.gap, snapshots))
     return written
 
 
@@ -132,9 +89,6 @@ def _save(path: Path, draw: Callable[..., Figure], *arguments: Any) -> Path:
     with mpl.rc_context(STYLE), replacing(path) as temporary:
         draw(*arguments).savefig(temporary, format="png", dpi=DOTS_PER_INCH)
     return path
-
-
-# Curves
 
 
 def _voltage_and_gap(solution: Solution) -> Figure:
@@ -178,11 +132,10 @@ def _stress_and_strain(solution: Solution) -> Figure:
         GPa,
         {
             "Maximum von Mises stress [Pa]": ("maximum", VERMILION, "-"),
-            "99.9 % von Mises stress [Pa]": ("99.9 %", ORANGE, "-"),
-            "99 % von Mises stress [Pa]": ("99 %", GREEN, "-"),
+            "99.9 % von Mises stress [Pa]": ("99.9th percentile", ORANGE, "-"),
+            "99 % von Mises stress [Pa]": ("99th percentile", GREEN, "-"),
             "Mean von Mises stress [Pa]": ("mean", BLUE, "-"),
         },
-        "share of the\nvolume below",
     )
     above.set_ylabel("Von Mises stress [GPa]")
     _curves(
@@ -191,11 +144,10 @@ def _stress_and_strain(solution: Solution) -> Figure:
         0.01,
         {
             "Mean volumetric strain [-]": ("mean", BLUE, "-"),
-            "1 % volumetric strain [-]": ("99 %", GREEN, "-"),
-            "0.1 % volumetric strain [-]": ("99.9 %", ORANGE, "-"),
+            "1 % volumetric strain [-]": ("1st percentile", GREEN, "-"),
+            "0.1 % volumetric strain [-]": ("0.1th percentile", ORANGE, "-"),
             "Minimum volumetric strain [-]": ("minimum", VERMILION, "-"),
         },
-        "share of the\nvolume above",
     )
     below.set_ylabel("Volumetric strain [%]")
     return figure
@@ -237,9 +189,8 @@ def _curves(
     solution: Solution,
     unit: float,
     columns: dict[str, tuple[str, str, str]],
-    title: str | None = None,
 ) -> None:
-    """Draw columns of the series, each with (label, colour, line style); a title for the legend."""
+    """Draw columns of the series, each with (label, colour, line style)."""
     for name, (label, colour, style) in columns.items():
         axes.plot(
             solution.series["Time [s]"],
@@ -249,10 +200,7 @@ def _curves(
             linestyle=style,
         )
     if any(label for label, _, _ in columns.values()):
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), title=title, alignment="left")
-
-
-# Fields
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _chosen_rows(solution: Solution) -> list[int]:
@@ -268,250 +216,3 @@ def _chosen_rows(solution: Solution) -> list[int]:
     if len(targets) == 1:
         targets = list(np.linspace(available[0], available[-1], 5))
     return sorted({int(np.argmin(np.abs(available - target))) for target in targets})
-
-
-def _sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
-    """Three sections of a particle (rows) at each time (columns), for each of `FIELDS`."""
-    from femssb import rendering
-
-    solids = [
-        rendering.grid(_only(snapshot.particle, "Particle [-]", number), "Grain [-]")
-        for snapshot in snapshots
-    ]
-    walls = rendering.walls(solids[0])
-    views = {
-        "x\N{EN DASH}y": rendering.View.of(walls.points, towards=(0, 0, 1), up=(0, 1, 0)),
-        "z\N{EN DASH}y": rendering.View.of(walls.points, towards=(-1, 0, 0), up=(0, 1, 0)),
-        "z\N{EN DASH}x": rendering.View.of(walls.points, towards=(0, 1, 0), up=(1, 0, 0)),
-    }
-    figure, groups = _picture_groups(len(FIELDS), len(views), len(snapshots))
-    ranges = [
-        _limits(field, [solid.point_data[field.name] for solid in solids]) for field in FIELDS
-    ]
-    with rendering.renderer(PIXELS) as draw:
-        for row, (name, view) in enumerate(views.items()):
-            outline = walls.slice(normal=view.towards, origin=view.focus)
-            for column, solid in enumerate(solids):
-                cut = solid.slice(normal=view.towards, origin=view.focus)
-                for field, limits, (panels, _) in zip(FIELDS, ranges, groups, strict=True):
-                    layers = [
-                        (cut, _coloured(field, limits) | {"lighting": False}),
-                        (outline, rendering.LINE),
-                    ]
-                    panels[row][column].imshow(draw(view, layers), extent=view.extent)
-            for panels, _ in groups:
-                panels[row][0].set_ylabel(name, rotation=0, labelpad=14, va="center")
-    for field, limits, (_, bar) in zip(FIELDS, ranges, groups, strict=True):
-        _colour_bar(bar, field, limits, [solid.point_data[field.name] for solid in solids])
-    _name_times(groups[0][0][0], snapshots)
-    _scale_bar(groups[-1][0][-1][0])
-    return figure
-
-
-def _gap(snapshots: Sequence[Snapshot]) -> Figure:
-    """The gap on the particles' surface, seen from two sides (rows), at each time (columns)."""
-    from femssb import rendering
-
-    surfaces = [rendering.surface(snapshot.interface) for snapshot in snapshots]
-    values = [surface.point_data[GAP.name] for surface in surfaces]
-    seams = rendering.seams(snapshots[0].particle, "Grain [-]")
-    limits = _limits(GAP, values)
-    options = _coloured(GAP, limits) | {"smooth_shading": True, "ambient": 0.55, "diffuse": 0.5}
-    views = {
-        "front": rendering.View.of(surfaces[0].points, towards=(-1, 0.3, -0.3), up=(0, 1, 0)),
-        "back": rendering.View.of(surfaces[0].points, towards=(1, 0.3, 0.3), up=(0, 1, 0)),
-    }
-    figure, ((panels, bar),) = _picture_groups(1, 2, len(snapshots), views["front"].aspect)
-    with rendering.renderer(PIXELS) as draw:
-        for row, (name, view) in enumerate(views.items()):
-            for axes, surface in zip(panels[row], surfaces, strict=True):
-                picture = draw(view, [(surface, options), (seams, rendering.LINE)])
-                axes.imshow(picture, extent=view.extent)
-            first = panels[row][0]
-            first.annotate(name, (-0.2, 0.6), xycoords="axes fraction", ha="center", va="center")
-            _triad(first, view, (-0.24, 0.35))
-    _colour_bar(bar, GAP, limits, values)
-    _name_times(panels[0], snapshots)
-    _scale_bar(panels[-1][-1])
-    return figure
-
-
-def _opened_cell(snapshot: Snapshot) -> Figure:
-    """Von Mises stress of the whole cell, a quarter taken out down to the first particle's axis."""
-    from matplotlib.figure import Figure
-
-    from femssb import rendering
-
-    solids = [
-        rendering.grid(snapshot.matrix, "Region [-]"),
-        rendering.grid(snapshot.particle, "Grain [-]"),
-    ]
-    first = _only(snapshot.particle, "Particle [-]", 0).points / um
-    x, y, _ = ((first.min(axis=0) + first.max(axis=0)) / 2).tolist()
-    low, high = (snapshot.matrix.points / um).min(axis=0), (snapshot.matrix.points / um).max(axis=0)
-    ring = [
-        (low[0], low[1]),
-        (high[0], low[1]),
-        (high[0], high[1]),
-        (x, high[1]),
-        (x, y),
-        (low[0], y),
-    ]
-    corners = np.array([(*place, z) for z in (low[2], high[2]) for place in ring])
-    view = rendering.View.of(corners, towards=(-1.0, 0.8, -0.6), up=(0.0, 1.0, 0.0))
-    values = [solid.point_data[STRESS.name] for solid in solids]
-    limits = _limits(STRESS, values)
-    options = _coloured(STRESS, limits) | {"ambient": 0.6, "diffuse": 0.5}
-    origin, lift = (x, y, 0.0), 0.02 * np.array(view.towards)  # lines lie in front of their faces
-    layers: list[rendering.Layer] = [(rendering.prism(corners + lift), rendering.LINE)]
-    for solid in solids:
-        walls = rendering.walls(solid)
-        behind = solid.clip(normal="x", origin=origin, invert=False)
-        below = solid.clip(normal="x", origin=origin).clip(normal="y", origin=origin)
-        upright = walls.slice(normal="x", origin=origin).clip("y", origin=origin, invert=False)
-        level = walls.slice(normal="y", origin=origin).clip("x", origin=origin)
-        layers += [(behind, options), (below, options)]
-        layers += [(lines.translate(lift), rendering.LINE) for lines in (upright, level)]
-    width, right, top = 5.6, 1.2, 0.35  # [inch]
-    height = width / view.aspect
-    size = (width + right, height + top)
-    figure = Figure(figsize=size)
-    axes = figure.add_axes((0, 0, width / size[0], height / size[1]))
-    with rendering.renderer(2 * PIXELS) as draw:
-        axes.imshow(draw(view, layers), extent=view.extent)
-    axes.set_axis_off()
-    axes.set_title(f"{snapshot.label}, {snapshot.time:.0f} s", fontsize=9)
-    names = (
-        ("current collector", corners[0], corners[1]),
-        ("z \N{RIGHTWARDS ARROW} lithium anode", corners[0], corners[6]),
-    )
-    for name, start, end in names:
-        (left, lower), (right_, upper) = sorted(view.place(np.stack([start, end])).tolist())
-        axes.annotate(
-            name,
-            ((left + right_) / 2, (lower + upper) / 2),
-            rotation=np.degrees(np.arctan2(upper - lower, right_ - left)),
-            ha="center",
-            va="top",
-            rotation_mode="anchor",
-        )
-    bar = figure.add_axes((1 - (right - 0.1) / size[0], 0.2, 0.15 / size[0], 0.6))
-    _colour_bar(bar, STRESS, limits, values)
-    return figure
-
-
-def _only(data: FieldData, name: str, number: int) -> FieldData:
-    """Return the tetrahedra whose cell data have a number, and no point of the others."""
-    chosen = data.cell_data[name] == number
-    points, cells = np.unique(data.cells[chosen], return_inverse=True)
-    return FieldData(
-        points=data.points[points],
-        cells=cells.reshape(-1, data.cells.shape[1]),
-        point_data={key: values[points] for key, values in data.point_data.items()},
-        cell_data={key: values[chosen] for key, values in data.cell_data.items()},
-    )
-
-
-def _limits(field: _Field, values: Sequence[NDArray[Any]]) -> tuple[float, float]:
-    """Return the range of colours [SI]: all but the most extreme 0.2 % of the values."""
-    low, high = np.percentile(np.concatenate(values), (0.1, 99.9))
-    if field.from_zero:
-        low, high = min(low, 0.0), max(high, 0.0)
-    return (low, high) if high > low else (low, low + field.unit)
-
-
-def _coloured(field: _Field, limits: tuple[float, float]) -> dict[str, Any]:
-    return {"scalars": field.name, "cmap": field.colours, "clim": limits}
-
-
-def _picture_groups(
-    groups: int, rows: int, columns: int, aspect: float = 1.0
-) -> tuple[Figure, list[tuple[list[list[Axes]], Axes]]]:
-    """Return a figure of pictures: for each group its rows of panels and its colour bar."""
-    from matplotlib.figure import Figure
-
-    across, down = 1.35 * aspect**0.5, 1.35 / aspect**0.5  # of a panel [inch]
-    left, right, top, gap = 0.6, 0.95, 0.45, 0.12
-    width = left + columns * across + right
-    height = top + groups * rows * down + (groups - 1) * gap + 0.08
-    figure = Figure(figsize=(width, height))
-
-    def place(x: float, y: float, wide: float, high: float) -> Axes:
-        return figure.add_axes((x / width, 1 - (y + high) / height, wide / width, high / height))
-
-    result = []
-    for group in range(groups):
-        y = top + group * (rows * down + gap)
-        panels = [
-            [
-                place(left + column * across, y + row * down, 0.97 * across, 0.97 * down)
-                for column in range(columns)
-            ]
-            for row in range(rows)
-        ]
-        for axes in (axes for row in panels for axes in row):
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-        bar = place(width - right + 0.1, y + 0.15 * down, 0.13, (rows - 0.3) * down)
-        result.append((panels, bar))
-    return figure, result
-
-
-def _colour_bar(
-    axes: Axes, field: _Field, limits: tuple[float, float], values: Sequence[NDArray[Any]]
-) -> None:
-    """Draw a colour bar, with an arrow at each end that values go beyond."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    low, high = limits
-    below = min(np.min(value) for value in values) < low
-    above = max(np.max(value) for value in values) > high
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
-    bar = axes.figure.colorbar(
-        ScalarMappable(Normalize(low / field.unit, high / field.unit), field.colours),
-        cax=axes,
-        extend=extend.get((bool(below), bool(above)), "neither"),
-    )
-    bar.set_label(field.label)
-    bar.outline.set_linewidth(0.6)
-
-
-def _name_times(panels: Sequence[Axes], snapshots: Sequence[Snapshot]) -> None:
-    for axes, snapshot in zip(panels, snapshots, strict=True):
-        axes.set_title(f"{snapshot.label}\n{snapshot.time:.0f} s", fontsize=9)
-
-
-def _scale_bar(axes: Axes) -> None:
-    """Draw a bar as long as one of 1, 2, 5, 10 ... um below the left of a picture."""
-    left, right, bottom, top = axes.get_images()[0].get_extent()
-    lengths = [step * 10.0**power for power in range(-2, 4) for step in (1, 2, 5)]
-    length = max(length for length in lengths if length < 0.3 * (right - left))
-    height = bottom + 0.03 * (top - bottom)
-    axes.plot([left, left + length], [height, height], "k", linewidth=2, solid_capstyle="butt")
-    axes.annotate(
-        f"{length:g} µm", (left, height), xytext=(0, 3), textcoords="offset points", fontsize=7
-    )
-
-
-def _triad(axes: Axes, view: View, corner: tuple[float, float]) -> None:
-    """Draw the axes of the sample as a view shows them, from a place in fractions of a picture."""
-    left, right, bottom, top = view.extent
-    start = np.array([left, bottom]) + np.array(corner) * [right - left, top - bottom]
-    arrows = 0.12 * (top - bottom) * view.place(np.array(view.focus) + np.eye(3))
-    for name, arrow in zip("xyz", arrows, strict=True):
-        style = {
-            "arrowstyle": "-|>,head_width=0.15,head_length=0.3",
-            "linewidth": 0.8,
-            "color": "black",
-        }
-        axes.annotate(
-            "",
-            start + arrow,
-            start,
-            annotation_clip=False,
-            arrowprops=style | {"shrinkA": 0, "shrinkB": 0},
-        )
-        axes.annotate(
-            name, start + 1.3 * arrow, ha="center", va="center", fontsize=7, annotation_clip=False
-        )

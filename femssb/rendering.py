@@ -64,7 +64,8 @@ class View:
         towards = np.array(self.towards) / np.linalg.norm(self.towards)
         right = np.cross(self.up, towards)
         right /= np.linalg.norm(right)
-        return (points - np.array(self.focus)) @ np.stack([right, np.cross(towards, right)]).T
+        axes = np.stack([right, np.cross(towards, right)])
+        return np.asarray((points - np.array(self.focus)) @ axes.T)
 
 
 @functools.cache
@@ -85,16 +86,19 @@ def renderer(height: int) -> Iterator[Callable[[View, Sequence[Layer]], NDArray[
         A function that draws meshes, seen from a view, as pixels (height, width, 3) on white.
         Meshes without points are left out.
     """
-    with pv.vtk_verbosity("error"):  # VTK tries an X server first and warns that there is none
+    # VTK tries an X server first and warns that there is none.
+    with pv.vtk_verbosity("error"):
         plotter = pv.Plotter(off_screen=True, border=False)
-        plotter.set_background("white")
+        plotter.set_background("white")  # type: ignore[arg-type]
 
         def draw(view: View, layers: Sequence[Layer]) -> NDArray[np.uint8]:
             plotter.clear_actors()
-            plotter.window_size = [round(height * view.aspect), height]
+            size = [round(height * view.aspect), height]
+            if plotter.window_size != size:  # setting it draws the scene once more
+                plotter.window_size = size
             for mesh, options in layers:
                 if mesh.n_points:
-                    plotter.add_mesh(mesh, show_scalar_bar=False, **options)
+                    plotter.add_mesh(mesh, show_scalar_bar=False, render=False, **options)
             towards = np.array(view.towards) / np.linalg.norm(view.towards)
             plotter.camera.focal_point = view.focus
             plotter.camera.position = view.focus + 20 * view.half_height * towards
@@ -102,6 +106,7 @@ def renderer(height: int) -> Iterator[Callable[[View, Sequence[Layer]], NDArray[
             plotter.camera.parallel_projection = True
             plotter.camera.parallel_scale = view.half_height
             plotter.reset_camera_clipping_range()
+            plotter.render()
             return np.array(plotter.screenshot(return_img=True), dtype=np.uint8)
 
         try:
@@ -141,7 +146,7 @@ def grid(data: FieldData, group: str) -> pv.UnstructuredGrid:
     return result
 
 
-def skin(cells: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def skin(cells: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the faces that belong to one tetrahedron only, (k, 3), and the row of that one."""
     faces = cells[:, [[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]]].reshape(-1, 3)
     _, first, count = np.unique(np.sort(faces), axis=0, return_index=True, return_counts=True)
@@ -151,8 +156,9 @@ def skin(cells: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 def walls(solid: pv.UnstructuredGrid) -> pv.PolyData:
     """Return the triangles around every group of a `grid`: grain boundaries and outer surface."""
-    faces, _ = skin(solid.cells_dict[pv.CellType.TETRA])
-    return pv.PolyData.from_regular_faces(solid.points, faces)
+    faces, _ = skin(solid.cell_connectivity.reshape(-1, 4))
+    result: pv.PolyData = pv.PolyData.from_regular_faces(solid.points, faces)
+    return result
 
 
 def seams(data: FieldData, group: str) -> pv.PolyData:
@@ -169,10 +175,14 @@ def seams(data: FieldData, group: str) -> pv.PolyData:
 
 def surface(data: FieldData) -> pv.PolyData:
     """Return triangles [um] with their point data; cell data are averaged to the points."""
-    result = pv.PolyData.from_regular_faces(data.points / um, data.cells)
-    result.cell_data.update(data.cell_data)
-    result = result.cell_data_to_point_data() if data.cell_data else result
-    result.point_data.update(data.point_data)
+    cells: NDArray[Any] = data.cells
+    result: pv.PolyData = pv.PolyData.from_regular_faces(data.points / um, cells)
+    for name, values in data.cell_data.items():
+        result.cell_data[name] = values
+    if data.cell_data:
+        result = result.cell_data_to_point_data()
+    for name, values in data.point_data.items():
+        result.point_data[name] = values
     return result
 
 
