@@ -1,0 +1,136 @@
+#!/bin/sh
+# Makes .venv, where `make` finds its python and its mpirun, with femssb in it.
+#
+# 1. Where DOLFINx 0.10 or 0.11 already imports (a conda environment, the dolfinx container, a
+#    cluster module), .venv is a thin layer over it: it is used as it is, nothing in it is written or
+#    replaced, and only the Python packages that it lacks are added, to the layer.
+# 2. Otherwise a Python >= 3.12 on PATH or of pyenv gets wheels, DOLFINx and MPI among them.
+# 3. Otherwise it says how to get either, and stops.
+#
+# It returns at once when .venv is what this script last made of the files below.
+set -eu
+cd -- "$(dirname -- "$0")"
+here=$(pwd -P)
+state="$here $(cat pyproject.toml constraints.txt setup.sh | cksum)"
+if [ "$(cat .venv/made-from 2>/dev/null)" = "$state" ] && .venv/bin/python -c '' 2>/dev/null; then
+    exit 0
+fi
+
+say() { echo "setup: $*" >&2; }
+
+# An active .venv of ours is not a place to look for Python or DOLFINx: it is being made anew.
+PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF "$here/.venv/bin" | tr '\n' ':')
+export PATH
+unset VIRTUAL_ENV PYTHONHOME
+
+has_dolfinx() {
+    "$1" - <<'END' >/dev/null 2>&1
+import sys
+from importlib import import_module, util
+
+if util.find_spec("dolfinx_solver"):
+    import_module("dolfinx_solver")
+import dolfinx
+from petsc4py import PETSc
+
+real = PETSc.ScalarType(0).dtype.kind == "f"
+supported = dolfinx.__version__.startswith(("0.10.", "0.11."))
+sys.exit(not (real and supported and sys.version_info >= (3, 12)))
+END
+}
+
+is_recent() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1
+}
+
+# Print the first of the commands "$2"... that passes the test "$1".
+first() {
+    test=$1
+    shift
+    for candidate; do
+        if "$test" "$candidate"; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    rm -rf .venv
+    "$1" -m venv .venv >/dev/null 2>&1 && return
+    rm -rf .venv # Debian's python comes without ensurepip
+    uv venv -q --seed --python "$1" .venv
+}
+
+# Let .venv see the packages of the python "$1" and use its mpirun; add what is missing.
+layer_over() {
+    .venv/bin/python - "$("$1" -c 'import sys; print("\n".join(sys.path))')" <<'END'
+import sys, sysconfig
+from pathlib import Path
+
+folders = [Path(line) for line in sys.argv[1].splitlines() if line]
+packages = [str(f) for f in folders if f.name in ("site-packages", "dist-packages")]
+lines = [f"import site; site.addsitedir({folder!r})\n" for folder in packages]
+Path(sysconfig.get_path("purelib"), "environment-below.pth").write_text("".join(lines))
+END
+    .venv/bin/python - >.venv/constraints-below.txt <<'END'
+from importlib import metadata
+
+from pip._vendor.packaging.version import InvalidVersion, Version
+
+for distribution in metadata.distributions():
+    try:
+        print(f"{distribution.name}=={Version(distribution.version)}")
+    except (InvalidVersion, TypeError):  # a distribution's own numbering, or a broken record
+        pass
+END
+    gmsh=gmsh
+    if .venv/bin/python -c 'import gmsh' 2>/dev/null; then gmsh=; fi
+    .venv/bin/python -m pip install -q --disable-pip-version-check \
+        -c .venv/constraints-below.txt -e '.[plot,dev]' $gmsh
+    mpirun=$("$1" -c 'import os, sys; print(os.path.join(sys.prefix, "bin", "mpirun"))')
+    [ -x "$mpirun" ] || mpirun=$(command -v mpirun) || return 0
+    printf '#!/bin/sh\nexec "%s" "$@"\n' "$mpirun" >.venv/bin/mpirun
+    chmod +x .venv/bin/mpirun
+}
+
+fill_with_wheels() {
+    extras='.[wheels,plot,particles,dev]'
+    uv=uv
+    if ! uv --version >/dev/null 2>&1; then
+        .venv/bin/python -m pip install -q --disable-pip-version-check uv || true
+        uv=.venv/bin/uv
+    fi
+    "$uv" pip install -q --python .venv/bin/python -c constraints.txt -e "$extras" && return
+    say "uv could not do it; trying pip"
+    .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e "$extras"
+}
+
+if host=$(first has_dolfinx python3 python); then
+    say "layering .venv over the DOLFINx of $(command -v "$host")"
+    make_venv "$host"
+    layer_over "$host"
+elif host=$(first is_recent python3.12 python3.13 python3.14 python3 python \
+    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python3); then
+    say "filling .venv with wheels for $("$host" --version), which takes a minute or two"
+    make_venv "$host"
+    fill_with_wheels
+else
+    say "no DOLFINx 0.10 or 0.11 imports here, and no Python >= 3.12 was found to install it for. Either:"
+    say "  conda env create -f environment.yml && conda activate femssb      (conda-forge), or"
+    say "  docker run -it -v \"\$PWD\":/femssb -w /femssb dolfinx/dolfinx:v0.10.0   (container); then again."
+    exit 1
+fi
+
+if ! .venv/bin/python -c 'import gmsh' 2>/dev/null; then
+    say "Gmsh does not load: it needs the system libraries of OpenGL and X11. On Debian or Ubuntu:"
+    say "  apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1 libxrender1"
+    exit 1
+fi
+if ! .venv/bin/python -c 'import femssb._platform'; then
+    say "DOLFINx does not load: see above"
+    exit 1
+fi
+printf '%s\n' "$state" >.venv/made-from
+say "done; 'make demo' and 'make test' now start at once"
