@@ -2,8 +2,8 @@
 # Makes .venv, where `make` finds its python and its mpirun, with femssb in it.
 #
 # 1. Where DOLFINx 0.10 or 0.11 already imports (a conda environment, the dolfinx container, a
-#    cluster module), .venv is a thin layer over it: it is used as it is, nothing in it is written or
-#    replaced, and only the Python packages that it lacks are added, to the layer.
+#    cluster module), that is used as it is: nothing in it is written or replaced, and the Python
+#    packages that it lacks go to .venv alone.
 # 2. Otherwise a Python >= 3.12 on PATH or of pyenv gets wheels, DOLFINx and MPI among them.
 # 3. Otherwise it says how to get either, and stops.
 #
@@ -22,6 +22,7 @@ say() { echo "setup: $*" >&2; }
 PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF "$here/.venv/bin" | tr '\n' ':')
 export PATH
 unset VIRTUAL_ENV PYTHONHOME
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" # as pip does: a site's own certificates count
 
 has_dolfinx() {
     "$1" - <<'END' >/dev/null 2>&1
@@ -63,36 +64,59 @@ make_venv() {
     uv venv -q --seed --python "$1" .venv
 }
 
-# Let .venv see the packages of the python "$1" and use its mpirun; add what is missing.
+# Make .venv a thin layer over the python "$1": that python itself, with femssb and what it lacks.
 layer_over() {
-    .venv/bin/python - "$("$1" -c 'import sys; print("\n".join(sys.path))')" <<'END'
-import sys, sysconfig
+    rm -rf .venv
+    mkdir -p .venv/bin .venv/lib
+    "$1" - <<'END'
+import json, subprocess, sys, tomllib
+from importlib import metadata, util
 from pathlib import Path
 
-folders = [Path(line) for line in sys.argv[1].splitlines() if line]
-packages = [str(f) for f in folders if f.name in ("site-packages", "dist-packages")]
-lines = [f"import site; site.addsitedir({folder!r})\n" for folder in packages]
-Path(sysconfig.get_path("purelib"), "environment-below.pth").write_text("".join(lines))
-END
-    .venv/bin/python - >.venv/constraints-below.txt <<'END'
-from importlib import metadata
+with open("pyproject.toml", "rb") as file:
+    project = tomllib.load(file)["project"]
+extras = project["optional-dependencies"]
+wanted = project["dependencies"] + extras["plot"] + extras["dev"]
+if util.find_spec("gmsh") is None:  # conda's gmsh is there without being known to pip
+    wanted.append("gmsh")
 
-from pip._vendor.packaging.version import InvalidVersion, Version
-
-for distribution in metadata.distributions():
-    try:
-        print(f"{distribution.name}=={Version(distribution.version)}")
-    except (InvalidVersion, TypeError):  # a distribution's own numbering, or a broken record
-        pass
+held = Path(".venv/held.txt")  # what is there stays as it is: numpy, petsc4py, vtk ...
+held.write_text(
+    "".join(
+        f"{d.name}=={d.version}\n"
+        for d in metadata.distributions()
+        if d.name and d.version and d.version[0].isdigit()
+    )
+)
+pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+plan = subprocess.run(
+    [*pip, "--dry-run", "--report", "-", "--constraint", held, *wanted],
+    stdout=subprocess.PIPE,
+    check=False,
+)
+if plan.returncode:
+    sys.exit(f"setup: this environment lacks some of: {', '.join(wanted)}; add them and try again")
+missing = [
+    f"{item['metadata']['name']}=={item['metadata']['version']}"
+    for item in json.loads(plan.stdout)["install"]
+]
+if missing:
+    print("setup: adding to .venv only:", *missing, file=sys.stderr)
+    subprocess.run([*pip, "--no-deps", "--target", ".venv/lib", *missing], check=True)
 END
-    gmsh=gmsh
-    if .venv/bin/python -c 'import gmsh' 2>/dev/null; then gmsh=; fi
-    .venv/bin/python -m pip install -q --disable-pip-version-check \
-        -c .venv/constraints-below.txt -e '.[plot,dev]' $gmsh
+    wrap python "$("$1" -c 'import sys; print(sys.executable)')"
     mpirun=$("$1" -c 'import os, sys; print(os.path.join(sys.prefix, "bin", "mpirun"))')
     [ -x "$mpirun" ] || mpirun=$(command -v mpirun) || return 0
-    printf '#!/bin/sh\nexec "%s" "$@"\n' "$mpirun" >.venv/bin/mpirun
-    chmod +x .venv/bin/mpirun
+    wrap mpirun "$mpirun"
+}
+
+# Make .venv/bin/"$1" run the program "$2" with femssb and the layer on its path.
+wrap() {
+    cat >".venv/bin/$1" <<END
+#!/bin/sh
+PYTHONPATH="$here:$here/.venv/lib\${PYTHONPATH:+:\$PYTHONPATH}" exec "$2" "\$@"
+END
+    chmod +x ".venv/bin/$1"
 }
 
 fill_with_wheels() {
@@ -108,8 +132,7 @@ fill_with_wheels() {
 }
 
 if host=$(first has_dolfinx python3 python); then
-    say "layering .venv over the DOLFINx of $(command -v "$host")"
-    make_venv "$host"
+    say "using the DOLFINx of $(command -v "$host")"
     layer_over "$host"
 elif host=$(first is_recent python3.12 python3.13 python3.14 python3 python \
     "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python3); then
