@@ -8,6 +8,7 @@ a collective call, all are ended after `PATIENCE` instead of hanging.
 from __future__ import annotations
 
 import gc
+import math
 import sys
 import time
 from collections.abc import Generator
@@ -17,6 +18,7 @@ import femssb._platform  # noqa: F401
 
 from mpi4py import MPI
 
+import numpy as np
 import pytest
 
 PATIENCE = 30.0  # time a rank that failed gives the others to finish the same test [s]
@@ -39,6 +41,7 @@ def shared_path(tmp_path_factory: pytest.TempPathFactory, comm: MPI.Intracomm) -
     return shared
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the reporting to rank 0."""
     if MPI.COMM_WORLD.rank > 0:
@@ -57,11 +60,14 @@ def pytest_runtest_makereport(
         _here["failed"] = True
         if MPI.COMM_WORLD.rank > 0:
             _speak(report)
-        _wait_for_others(report)
+        _meet(report, PATIENCE)
     elif call.when == "teardown":
         if not _here["failed"]:
             gc.collect()  # PETSc objects are destroyed collectively: here, where all ranks meet
-            _meeting.Ibarrier().Wait()
+            failures = _meet(report, math.inf)
+            if failures > 0:
+                report.outcome = "failed"
+                report.longrepr = f"failed on {failures} of {MPI.COMM_WORLD.size} ranks, see above"
         _here["failed"] = False
     return report
 
@@ -72,15 +78,18 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
         _speak(report)
 
 
-def _wait_for_others(report: pytest.TestReport) -> None:
-    meeting = _meeting.Ibarrier()
-    deadline = time.monotonic() + PATIENCE
+def _meet(report: pytest.TestReport, patience: float) -> int:
+    """Wait for all ranks to finish a test and return how many of them failed it."""
+    failures = np.zeros(1, dtype=np.int32)
+    meeting = _meeting.Iallreduce(np.array([report.failed], dtype=np.int32), failures)
+    deadline = time.monotonic() + patience
     while not meeting.Test():
         if time.monotonic() > deadline:
             if MPI.COMM_WORLD.rank == 0:
                 _speak(report)
             MPI.COMM_WORLD.Abort(1)
-        time.sleep(0.01)
+        time.sleep(1e-3)
+    return int(failures[0])
 
 
 def _speak(report: pytest.TestReport | pytest.CollectReport) -> None:
