@@ -1,0 +1,210 @@
+"""One implicit time step of the coupled problem.
+
+Electrochemistry and mechanics are solved in turn. What passes between them is the *exchange*: the
+gap at the interface points and the hydrostatic stress at the particle nodes. The step is a fixed
+point of the exchange; Anderson's method finds it, also where plain iteration would diverge.
+
+Source: Walker and Ni 2011, doi:10.1137/10078356X, for Anderson's method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+import femssb._platform
+from femssb.errors import NotConverged, check_number
+from femssb.model import VOLTAGE, Model, State
+from femssb.units import GAS_CONSTANT
+from mpi4py import MPI
+from petsc4py import PETSc
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tolerances:
+    """When a time step counts as solved.
+
+    Raises:
+        InputError: If a value is not in (0, 0.1).
+    """
+
+    current: float = 1e-9  # sum of absolute current residuals over the 1C current
+    force: float = 1e-6  # sum of absolute force residuals over the sum of absolute forces
+    exchange: float = 1e-3  # rms change of gap/decay length and of drift_volume stress/(RT)
+    maximum_passes: int = 30  # of the two problems, in one step
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for name in ("current", "force", "exchange"):
+            check_number("Tolerances", name, getattr(self, name), lower=0, upper=0.1, strict=True)
+        check_number("Tolerances", "maximum_passes", self.maximum_passes, lower=2, upper=1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a time step took."""
+
+    passes: int  # of the two problems
+    newton_electrochemistry: int
+    newton_mechanics: int
+    linear_electrochemistry: int
+    linear_mechanics: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guess:
+    """Where a time step starts to look."""
+
+    electrochemical: Array  # local unknowns
+    mechanical: Array  # local unknowns
+    gap: Array  # (n,) at the interface points [m]
+    hydrostatic: Array  # (nodes with ghosts,) [Pa]
+
+
+def advance(
+    model: Model,
+    previous: State,
+    guess: Guess,
+    *,
+    time_step: float,
+    rate: float,
+    history: Array,
+    current: float | None = None,
+    voltage: float | None = None,
+    tolerances: Tolerances,
+) -> tuple[State, Work]:
+    """Take one implicit time step; collective.
+
+    Args:
+        model: The discretised half-cell.
+        previous: State at the start of the step.
+        guess: Where to start; does not change the result beyond the tolerances.
+        time_step: [s].
+        rate: Factor of the new stoichiometry in its time derivative [1/s].
+        history: (owned nodes,) the rest of that derivative [1/s].
+        current: Charging current to impose [A]; exactly one of current and voltage is given.
+        voltage: Cell voltage to hold [V].
+        tolerances: When the step counts as solved.
+
+    Raises:
+        NotConverged: If either problem or their exchange does not converge.
+    """
+    electrochemical = model.electrical.vector()
+    electrochemical.array[:] = guess.electrochemical
+    mechanical = model.moving.vector()
+    mechanical.array[:] = guess.mechanical
+    exchange = _Exchange(model)
+    incoming = exchange.pack(guess.gap, guess.hydrostatic)
+    anderson = _Anderson(model.comm)
+    newton, linear = np.zeros(2, int), np.zeros(2, int)
+    change = np.inf
+    for count in range(1, tolerances.maximum_passes + 1):
+        gap, hydrostatic = exchange.unpack(incoming)
+        taken = model.solve_electrochemistry(
+            electrochemical,
+            rate=rate,
+            history=history,
+            gap=gap,
+            hydrostatic=hydrostatic,
+            current=current,
+            voltage=voltage,
+            tolerance=tolerances.current,
+        )
+        newton[0] += taken.newton
+        linear[0] += taken.linear
+        expansion = model.expansion(electrochemical)
+        taken, cohesion, jump = model.solve_mechanics(
+            mechanical,
+            expansion=expansion,
+            previous=previous,
+            time_step=time_step,
+            tolerance=tolerances.force,
+        )
+        newton[1] += taken.newton
+        linear[1] += taken.linear
+        stress = model.hydrostatic_stress(mechanical, expansion)
+        outgoing = exchange.pack(model.gap(jump), stress)
+        change = anderson.norm(outgoing - incoming)
+        if change <= tolerances.exchange:
+            break
+        incoming = anderson.next(incoming, outgoing)
+    else:
+        raise NotConverged(
+            f"the two problems did not agree in {count} passes", residuals={"exchange": change}
+        )
+    weights = model.points.weights
+    state = State(
+        time=previous.time + time_step,
+        electrochemical=electrochemical.array_r.copy(),
+        mechanical=mechanical.array_r.copy(),
+        jump=jump,
+        damage=cohesion.damage,
+        gap=gap,
+        hydrostatic=stress,
+        voltage=model.electrical.read_single(electrochemical, VOLTAGE),
+        current=model.cell_current(electrochemical, gap),
+        cohesive_dissipation=previous.cohesive_dissipation
+        + model.sum(weights * cohesion.dissipated),
+        viscous_dissipation=previous.viscous_dissipation + model.sum(weights * cohesion.viscous),
+    )
+    work = Work(
+        passes=count,
+        newton_electrochemistry=int(newton[0]),
+        newton_mechanics=int(newton[1]),
+        linear_electrochemistry=int(linear[0]),
+        linear_mechanics=int(linear[1]),
+    )
+    PETSc.garbage_cleanup(model.comm)
+    return state, work
+
+
+class _Exchange:
+    """The exchange as one vector whose square norm is a sum of mean squares of pure numbers."""
+
+    def __init__(self, model: Model) -> None:
+        materials = model.materials
+        couplings = model.couplings
+        energy = GAS_CONSTANT * materials.temperature
+        self._spread = model.spread
+        self._gap = np.sqrt(model.points.weights / model.interface_area)
+        self._gap *= couplings.gap_resistance / materials.resistance.decay_length
+        self._stress = np.sqrt(model.node_volume / model.sum(model.node_volume))
+        self._stress *= couplings.stress_drift * materials.active.drift_volume / energy
+
+    def pack(self, gap: Array, hydrostatic: Array) -> Array:
+        return np.concatenate([self._gap * gap, self._stress * hydrostatic[: self._stress.size]])
+
+    def unpack(self, packed: Array) -> tuple[Array, Array]:
+        n = self._gap.size
+        gap = np.divide(packed[:n], self._gap, out=np.zeros(n), where=self._gap > 0)
+        m = self._stress.size
+        stress = np.divide(packed[n:], self._stress, out=np.zeros(m), where=self._stress > 0)
+        return np.maximum(gap, 0.0), self._spread(stress)
+
+
+class _Anderson:
+    """Anderson acceleration of a fixed-point iteration, with a short memory."""
+
+    DEPTH = 5
+
+    def __init__(self, comm: MPI.Comm) -> None:
+        self._comm = comm
+        self._outgoing: list[Array] = []
+        self._residuals: list[Array] = []
+
+    def norm(self, vector: Array) -> float:
+        return float(np.sqrt(self._comm.allreduce(float(vector @ vector))))
+
+    def next(self, incoming: Array, outgoing: Array) -> Array:
+        self._outgoing = [*self._outgoing[-self.DEPTH :], outgoing]
+        self._residuals = [*self._residuals[-self.DEPTH :], outgoing - incoming]
+        if len(self._residuals) == 1:
+            return outgoing
+        steps = np.diff(self._residuals, axis=0)
+        gram = self._comm.allreduce(steps @ np.column_stack([*steps.T.T, self._residuals[-1]]))
+        weights = np.linalg.lstsq(gram[:, :-1], gram[:, -1], rcond=1e-12)[0]
+        return outgoing - weights @ np.diff(self._outgoing, axis=0)

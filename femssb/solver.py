@@ -1,0 +1,344 @@
+r"""Newton's method for bulk problems that are linear but for laws at the points of a surface.
+
+The residual is :math:`R(x) = K x - f + \sum B^T W\, t(B x)`: K is the bulk matrix, f the load, B
+evaluates what a law needs at the points of a surface, W holds the areas and t is the law. The
+Jacobian is :math:`K + B^T W\, t'(B x)\, B`.
+
+Two ways to solve the linear systems, by name: ``direct`` keeps one factorisation (MUMPS) as the
+preconditioner of GMRES and renews it when it has aged; ``iterative`` uses algebraic multigrid.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+import femssb._platform
+from femssb.constraints import Unknowns
+from femssb.errors import NotConverged, check_number
+from petsc4py import PETSc
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Law = Callable[[list[Array]], list[tuple[Array, Array]]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinearSolver:
+    """How linear systems are solved.
+
+    Raises:
+        InputError: If a number is out of its bounds.
+    """
+
+    method: str = "direct"  # "direct" (MUMPS) or "iterative" (GAMG)
+    reduction: float = 1e-3  # of the linear residual, in each Newton step
+    refactor_after: int = 12  # renew the preconditioner once a solve takes more iterations
+    maximum_iterations: int = 300  # of GMRES in one solve
+    options: dict[str, str] = field(default_factory=dict)  # PETSc options on top, without prefix
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        from femssb.errors import InputError
+
+        if self.method not in ("direct", "iterative"):
+            raise InputError(
+                f"LinearSolver.method = {self.method!r} is not one of 'direct', 'iterative'"
+            )
+        owner = "LinearSolver"
+        check_number(owner, "reduction", self.reduction, lower=0, upper=0.5, strict=True)
+        check_number(owner, "refactor_after", self.refactor_after, lower=0, upper=1000)
+        check_number(owner, "maximum_iterations", self.maximum_iterations, lower=1, upper=100000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointOperator:
+    """The matrix B of one surface, as one small dense block per point.
+
+    A column of -1 stands for a fixed unknown.
+    """
+
+    columns: Indices  # (n, m) unknowns that a point sees
+    values: Array  # (n, k, m) weights of the m unknowns in the k quantities of the law
+    weights: Array  # (n,) area of each point [m2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convergence:
+    """What a Newton solve took."""
+
+    newton: int  # Newton iterations
+    linear: int  # GMRES iterations of all of them
+    residual: float  # final residual over its scale
+
+
+class SurfaceProblem:
+    """A linear bulk with nonlinear surface laws, and the linear solver that it keeps.
+
+    Attributes:
+        factorisations: How often the preconditioner was built.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        unknowns: Unknowns,
+        rows: Indices,
+        columns: Indices,
+        operators: Sequence[PointOperator],
+        linear_solver: LinearSolver,
+        *,
+        near_nullspace: Sequence[PETSc.Vec] = (),
+    ) -> None:
+        """Lay out the matrices; collective.
+
+        Args:
+            name: Shown in errors; also the PETSc options prefix.
+            unknowns: Numbering of the reduced unknowns.
+            rows: (nnz,) rows of the bulk entries, repeated ones add up, -1 is left out.
+            columns: (nnz,) their columns.
+            operators: One for each surface that has a law.
+            linear_solver: How to solve.
+            near_nullspace: Slow modes of the bulk, for multigrid.
+        """
+        self.name = name
+        self.unknowns = unknowns
+        self.operators = list(operators)
+        self.linear_solver = linear_solver
+        self.factorisations = 0
+        self._bulk = self._matrix(rows, columns)
+        outer = [_outer(op.columns) for op in operators]
+        self._jacobian = self._matrix(
+            np.concatenate([rows, *(pair[0] for pair in outer)]),
+            np.concatenate([columns, *(pair[1] for pair in outer)]),
+        )
+        self._jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
+        self._bulk_values = np.zeros(len(rows))
+        self._evaluate = [self._evaluation(op) for op in operators]
+        self._preconditioner: PETSc.Mat | None = None
+        self._aged = True
+        self._near_nullspace = (
+            PETSc.NullSpace().create(vectors=list(near_nullspace), comm=unknowns.comm)
+            if near_nullspace
+            else None
+        )
+        self._ksp = self._krylov(name)
+
+    def set_bulk(self, values: Array) -> None:
+        """Give the bulk entries, in the order of ``rows``, shape (nnz,); collective."""
+        self._bulk_values = values
+        self._bulk.setValuesCOO(values, PETSc.InsertMode.INSERT_VALUES)
+
+    def age(self) -> None:
+        """Have the preconditioner renewed at the next solve."""
+        self._aged = True
+
+    def at_points(self, x: PETSc.Vec) -> list[Array]:
+        """Return B x for each surface, shapes (n, k); collective."""
+        return [
+            (matrix @ x).array_r.reshape(len(op.columns), -1).copy()
+            for matrix, op in zip(self._evaluate, self.operators, strict=True)
+        ]
+
+    def surface_load(self, fluxes: Sequence[Array]) -> PETSc.Vec:
+        """Return the sum of B^T W t over the surfaces, for fluxes t (n, k); collective."""
+        total = self.unknowns.vector()
+        part = self.unknowns.vector()
+        for matrix, op, flux in zip(self._evaluate, self.operators, fluxes, strict=True):
+            weighted = matrix.createVecLeft()
+            weighted.array[:] = (op.weights[:, None] * flux).ravel()
+            matrix.multTranspose(weighted, part)
+            total.axpy(1.0, part)
+        return total
+
+    def residual(self, x: PETSc.Vec, load: PETSc.Vec, fluxes: Sequence[Array]) -> PETSc.Vec:
+        """Return K x - f + B^T W t; collective."""
+        residual = self.surface_load(fluxes)
+        self._bulk.multAdd(x, residual, residual)
+        residual.axpy(-1.0, load)
+        return residual
+
+    def solve(
+        self,
+        x: PETSc.Vec,
+        load: PETSc.Vec,
+        law: Law,
+        *,
+        tolerance: float,
+        scale: float | None = None,
+        fixed: int | None = None,
+        maximum_newton: int = 25,
+    ) -> Convergence:
+        """Solve R(x) = 0 in place; collective.
+
+        Args:
+            x: Starting guess, then the solution.
+            load: The load f.
+            law: Takes the quantities (n, k) of each surface and returns for each the fluxes
+                (n, k) and their derivatives (n, k, k).
+            tolerance: Largest sum of absolute residuals, relative to ``scale``.
+            scale: What to compare with; by default the sum of absolute loads and surface forces.
+            fixed: An unknown that keeps its value in ``x``; its equation is left out.
+            maximum_newton: Iterations after which to give up.
+
+        Raises:
+            NotConverged: If Newton or the linear solver fails.
+        """
+        linear = 0
+        relative = np.inf
+        for iteration in range(maximum_newton + 1):
+            response = law(self.at_points(x))
+            surface = self.surface_load([flux for flux, _ in response])
+            bulk = self._bulk @ x
+            magnitude = _norm(load) + _norm(surface) + _norm(bulk)
+            residual = bulk
+            residual.axpy(1.0, surface)
+            residual.axpy(-1.0, load)
+            if fixed is not None:
+                self._put(residual, fixed, 0.0)
+            reference = scale if scale is not None else _norm(load) + _norm(surface)
+            norm = _norm(residual)
+            if not np.isfinite(norm):
+                raise self._failure("the residual is not finite", np.inf)
+            relative = norm / reference if reference > 0 else norm
+            # Sums of terms of this magnitude are not known better than to their roundoff.
+            if norm <= max(tolerance * reference, _ROUNDOFF * magnitude):
+                # petsc4py keeps dropped parallel objects until it is told that all ranks agree.
+                PETSc.garbage_cleanup(self.unknowns.comm)
+                return Convergence(newton=iteration, linear=linear, residual=relative)
+            if iteration == maximum_newton:
+                break
+            self._set_jacobian([tangent for _, tangent in response], fixed)
+            step, its = self._solve_linear(residual)
+            linear += its
+            x.axpy(-1.0, step)
+        raise self._failure(f"Newton did not converge in {maximum_newton} iterations", relative)
+
+    def _failure(self, reason: str, residual: float) -> NotConverged:
+        return NotConverged(f"{self.name}: {reason}", residuals={self.name: residual})
+
+    def _put(self, vector: PETSc.Vec, index: int, value: float) -> None:
+        local = index - self.unknowns.offset
+        if 0 <= local < self.unknowns.local_size:
+            vector.array[local] = value
+
+    def _matrix(self, rows: Indices, columns: Indices) -> PETSc.Mat:
+        n = (self.unknowns.local_size, self.unknowns.size)
+        matrix = PETSc.Mat().create(comm=self.unknowns.comm)
+        matrix.setSizes((n, n))
+        matrix.setType(PETSc.Mat.Type.AIJ)
+        matrix.setPreallocationCOO(rows.astype(PETSc.IntType), columns.astype(PETSc.IntType))
+        return matrix
+
+    def _evaluation(self, op: PointOperator) -> PETSc.Mat:
+        n, k, m = op.values.shape
+        matrix = PETSc.Mat().create(comm=self.unknowns.comm)
+        matrix.setSizes(((n * k, None), (self.unknowns.local_size, self.unknowns.size)))
+        matrix.setType(PETSc.Mat.Type.AIJ)
+        matrix.setUp()
+        first = matrix.getOwnershipRange()[0]
+        rows = np.broadcast_to((first + np.arange(n * k)).reshape(n, k, 1), (n, k, m))
+        columns = np.broadcast_to(op.columns[:, None, :], (n, k, m))
+        matrix.setPreallocationCOO(
+            rows.ravel().astype(PETSc.IntType), columns.ravel().astype(PETSc.IntType)
+        )
+        matrix.setValuesCOO(op.values.ravel(), PETSc.InsertMode.INSERT_VALUES)
+        return matrix
+
+    def _set_jacobian(self, tangents: Sequence[Array], fixed: int | None) -> None:
+        blocks = [
+            np.einsum(
+                "n,nkm,nkl,nlj->nmj", op.weights, op.values, tangent, op.values, optimize=True
+            ).ravel()
+            for op, tangent in zip(self.operators, tangents, strict=True)
+        ]
+        values = np.concatenate([self._bulk_values, *blocks])
+        self._jacobian.setValuesCOO(values, PETSc.InsertMode.INSERT_VALUES)
+        if fixed is not None:
+            self._jacobian.zeroRows([fixed], diag=1.0)
+
+    def _krylov(self, name: str) -> PETSc.KSP:
+        prefix = f"femssb_{next(_SERIAL)}_{name.replace(' ', '_')}_"
+        options = PETSc.Options()
+        chosen = {**_DEFAULTS[self.linear_solver.method], **self.linear_solver.options}
+        ksp = PETSc.KSP().create(self.unknowns.comm)
+        ksp.setOptionsPrefix(prefix)
+        for key, value in chosen.items():
+            options.setValue(prefix + key, value)
+        ksp.setType(PETSc.KSP.Type.GMRES)
+        ksp.setPCSide(PETSc.PC.Side.RIGHT)
+        ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
+        ksp.setGMRESRestart(100)
+        ksp.setTolerances(
+            rtol=self.linear_solver.reduction,
+            atol=0.0,
+            max_it=self.linear_solver.maximum_iterations,
+        )
+        ksp.setFromOptions()
+        return ksp
+
+    def _solve_linear(self, right_side: PETSc.Vec) -> tuple[PETSc.Vec, int]:
+        """Solve with the current Jacobian; renew an aged preconditioner, before or on failure."""
+        step = self.unknowns.vector()
+        iterations = 0
+        for fresh in (self._aged, True):
+            if fresh:
+                self._renew()
+            self._ksp.setOperators(self._jacobian, self._preconditioner)
+            self._ksp.getPC().setReusePreconditioner(not fresh)
+            self._ksp.solve(right_side, step)
+            taken = self._ksp.getIterationNumber()
+            iterations += taken
+            if self._ksp.getConvergedReason() > 0:
+                self._aged = taken > self.linear_solver.refactor_after
+                return step, iterations
+            if fresh:
+                break
+        raise self._failure(
+            f"the linear solver failed (PETSc reason {self._ksp.getConvergedReason()})", np.inf
+        )
+
+    def _renew(self) -> None:
+        # A copy: the Jacobian changes under a preconditioner that is meant to stay as it is.
+        if self._preconditioner is None:
+            self._preconditioner = self._jacobian.duplicate(copy=True)
+            if self._near_nullspace is not None:
+                self._preconditioner.setNearNullSpace(self._near_nullspace)
+        else:
+            self._jacobian.copy(self._preconditioner, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+        self.factorisations += 1
+
+
+_ROUNDOFF = 1e-14
+_SERIAL = itertools.count()  # each problem has PETSc options of its own
+
+_DEFAULTS: dict[str, dict[str, str]] = {
+    "direct": {
+        "pc_type": "lu",
+        "pc_factor_mat_solver_type": "mumps",
+        "mat_mumps_icntl_7": "5",
+        "mat_mumps_icntl_14": "50",
+    },
+    "iterative": {
+        "pc_type": "gamg",
+        "pc_gamg_threshold": "0.01",
+        "mg_levels_ksp_type": "chebyshev",
+        "mg_levels_pc_type": "jacobi",
+        "mg_levels_ksp_max_it": "3",
+    },
+}
+
+
+def _norm(vector: PETSc.Vec) -> float:
+    return float(vector.norm(PETSc.NormType.NORM_1))
+
+
+def _outer(columns: Indices) -> tuple[Indices, Indices]:
+    n, m = columns.shape
+    rows = np.broadcast_to(columns[:, :, None], (n, m, m)).ravel()
+    cols = np.broadcast_to(columns[:, None, :], (n, m, m)).ravel()
+    return rows, cols
