@@ -18,9 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.command(options)
     except FemssbError as error:
-        print(f"femssb: {error}", file=sys.stderr)
+        if _is_first_rank():
+            print(f"femssb: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _is_first_rank() -> bool:
+    mpi = sys.modules.get("mpi4py.MPI")  # not there if DOLFINx is what is missing
+    return mpi is None or mpi.COMM_WORLD.rank == 0
 
 
 def _doctor(_: argparse.Namespace) -> None:
@@ -50,6 +56,21 @@ def _mesh(options: argparse.Namespace) -> None:
     meshing.write(femssb.mesh(_half_cell(options), size=options.size * um), options.out)
 
 
+def _run(options: argparse.Namespace) -> None:
+    from femssb import library, plotting
+
+    model = femssb.Model(
+        femssb.mesh(_half_cell(options), size=options.size * um), library.yuan2023()
+    )
+    protocol = [
+        femssb.Charge(c_rate=options.c_rate, until_voltage=options.upper),
+        femssb.Discharge(c_rate=options.c_rate, until_voltage=options.lower),
+    ]
+    solution = femssb.Simulation(model, protocol).run(options.out)
+    solution.report()
+    plotting.cycle(solution, options.out)
+
+
 def _plot(options: argparse.Namespace) -> None:
     from femssb import plotting
 
@@ -77,15 +98,22 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     add("doctor", _doctor, "say which versions and engines this machine has")
+
     mesh = add("mesh", _mesh, "mesh a half-cell with one polycrystalline particle")
-    mesh.add_argument("--size", type=float, default=0.5, help="element size at the interface [um]")
-    mesh.add_argument("--grains", type=int, default=53, help="grains in the particle")
-    mesh.add_argument("--seed", type=int, default=1, help="seed of the tessellation")
-    mesh.add_argument("--radius", type=float, default=5.0, help="radius of the particle [um]")
-    mesh.add_argument("--width", type=float, default=15.0, help="side of the cross-section [um]")
-    mesh.add_argument("--cathode", type=float, default=15.0, help="thickness of the cathode [um]")
-    mesh.add_argument("--separator", type=float, default=10.0, help="and of the separator [um]")
+    run = add("run", _run, "charge and discharge such a half-cell (NCM111 in LLZO), with figures")
+    for one in (mesh, run):
+        one.add_argument("--size", type=float, default=0.5, help="element size in particles [um]")
+        one.add_argument("--grains", type=int, default=53, help="grains in the particle")
+        one.add_argument("--seed", type=int, default=1, help="seed of the tessellation")
+        one.add_argument("--radius", type=float, default=5.0, help="radius of the particle [um]")
+        one.add_argument("--width", type=float, default=15.0, help="side of the section [um]")
+        one.add_argument("--cathode", type=float, default=15.0, help="cathode thickness [um]")
+        one.add_argument("--separator", type=float, default=10.0, help="and the separator's [um]")
     mesh.add_argument("--out", type=Path, default=Path("half_cell.msh"), help="file to write")
+    run.add_argument("--c-rate", type=float, default=1.0, help="C-rate of both half-cycles")
+    run.add_argument("--upper", type=float, default=4.3, help="end of the charge [V]")
+    run.add_argument("--lower", type=float, default=3.0, help="end of the discharge [V]")
+    run.add_argument("--out", type=Path, default=Path("results/cycle"), help="folder to write")
 
     plot = add("plot", _plot, "draw the figures of a finished run into its folder")
     plot.add_argument("folder", type=Path, help="folder of the results")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-import femssb._platform  # noqa: F401
+import femssb._platform
 
 from mpi4py import MPI
 

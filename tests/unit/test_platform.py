@@ -47,9 +47,17 @@ def test_a_foreign_mpirun_is_refused(variable: str) -> None:
     [
         (["/usr/lib/blas/libblas.so.3.11.0", "/usr/lib/libpetsc.so"], [], 0),
         (["/env/lib/librefblas.so.3"], ["/env/numpy.libs/libscipy_openblas64_.so"], 0),
-        (["/usr/lib/openblas-serial/libblas.so.3"], ["/usr/lib/openblas-serial/libblas.so.3"], None),
+        (
+            ["/usr/lib/openblas-serial/libblas.so.3"],
+            ["/usr/lib/openblas-serial/libblas.so.3"],
+            None,
+        ),
         (["/usr/lib/atlas/libblas.so.3"], [], None),
-        (["/env/lib/libopenblas.so.0", "/env/lib/libmumps.so"], ["/env/lib/libopenblas.so.0"], None),
+        (
+            ["/env/lib/libopenblas.so.0", "/env/lib/libmumps.so"],
+            ["/env/lib/libopenblas.so.0"],
+            None,
+        ),
         ([], [], None),
     ],
 )
@@ -90,7 +98,9 @@ def test_the_users_own_threads_are_kept(chosen: str, monkeypatch: pytest.MonkeyP
 def test_versions_name_what_a_result_depends_on() -> None:
     """Catches a summary.json from which a run cannot be repeated."""
     versions = _platform.versions()
-    assert {"femssb", "python", "dolfinx", "petsc", "mpi", "numpy", "scipy", "gmsh"} <= set(versions)
+    assert {"femssb", "python", "dolfinx", "petsc", "mpi", "numpy", "scipy", "gmsh"} <= set(
+        versions
+    )
     assert all(isinstance(value, str) and value for value in versions.values())
     assert versions["petsc"].count(".") == 2
 

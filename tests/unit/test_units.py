@@ -1,4 +1,4 @@
-"""If a multiplier is wrong, every length, stress or time a user writes is wrong by a power of ten."""
+"""If a multiplier is wrong, every length or stress that a user writes is off by a power of ten."""
 
 import pytest
 
