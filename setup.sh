@@ -67,7 +67,7 @@ make_venv() {
 # Make .venv a thin layer over the python "$1": that python itself, with femssb and what it lacks.
 layer_over() {
     rm -rf .venv
-    mkdir -p .venv/bin .venv/lib
+    mkdir -p .venv/bin
     "$1" - <<'END'
 import json, subprocess, sys, tomllib
 from importlib import metadata, util
@@ -102,8 +102,9 @@ missing = [
 ]
 if missing:
     print("setup: adding to .venv only:", *missing, file=sys.stderr)
-    subprocess.run([*pip, "--no-deps", "--target", ".venv/lib", *missing], check=True)
+    subprocess.run([*pip, "--no-deps", "--prefix", ".venv", *missing], check=True)
 END
+    layer=$(find "$here/.venv" -name site-packages -o -name dist-packages)
     wrap python "$("$1" -c 'import sys; print(sys.executable)')"
     mpirun=$("$1" -c 'import os, sys; print(os.path.join(sys.prefix, "bin", "mpirun"))')
     [ -x "$mpirun" ] || mpirun=$(command -v mpirun) || return 0
@@ -114,7 +115,7 @@ END
 wrap() {
     cat >".venv/bin/$1" <<END
 #!/bin/sh
-PYTHONPATH="$here:$here/.venv/lib\${PYTHONPATH:+:\$PYTHONPATH}" exec "$2" "\$@"
+PYTHONPATH="$here:$layer\${PYTHONPATH:+:\$PYTHONPATH}" exec "$2" "\$@"
 END
     chmod +x ".venv/bin/$1"
 }
@@ -146,7 +147,7 @@ else
     exit 1
 fi
 
-if ! .venv/bin/python -c 'import gmsh' 2>/dev/null; then
+if ! .venv/bin/python -c 'import gmsh; gmsh.initialize()' >/dev/null 2>&1; then
     say "Gmsh does not load: it needs the system libraries of OpenGL and X11. On Debian or Ubuntu:"
     say "  apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1 libxrender1"
     exit 1
