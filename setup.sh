@@ -69,7 +69,7 @@ layer_over() {
     rm -rf .venv
     mkdir -p .venv/bin
     "$1" - <<'END'
-import json, subprocess, sys, tomllib
+import json, re, subprocess, sys, tomllib
 from importlib import metadata, util
 from pathlib import Path
 
@@ -80,12 +80,14 @@ wanted = project["dependencies"] + extras["plot"] + extras["dev"]
 if util.find_spec("gmsh") is None:  # conda's gmsh is there without being known to pip
     wanted.append("gmsh")
 
-held = Path(".venv/held.txt")  # what is there stays as it is: numpy, petsc4py, vtk ...
+# What is there stays as it is (numpy, petsc4py, vtk ...), but an old pytest must not stop us.
+tools = {re.match(r"[\w-]+", line)[0] for line in extras["dev"]}
+held = Path(".venv/held.txt")
 held.write_text(
     "".join(
         f"{d.name}=={d.version}\n"
         for d in metadata.distributions()
-        if d.name and d.version and d.version[0].isdigit()
+        if d.name and d.version and d.version[0].isdigit() and d.name.lower() not in tools
     )
 )
 pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -115,7 +117,7 @@ END
 wrap() {
     cat >".venv/bin/$1" <<END
 #!/bin/sh
-PYTHONPATH="$here:$layer\${PYTHONPATH:+:\$PYTHONPATH}" exec "$2" "\$@"
+PYTHONPATH="$here${layer:+:$layer}\${PYTHONPATH:+:\$PYTHONPATH}" exec "$2" "\$@"
 END
     chmod +x ".venv/bin/$1"
 }
