@@ -1,0 +1,125 @@
+"""If these fail, runs are slow or wrong for reasons that nothing in the physics shows.
+
+Worth reading: `test_a_foreign_mpirun_is_refused` and `test_each_rank_has_one_thread`.
+"""
+
+import subprocess
+import sys
+
+import pytest
+import threadpoolctl
+
+from femssb import EngineError, _platform
+
+
+@pytest.mark.parametrize("version", ["0.10.0", "0.10.0.post2", "0.11.0.post0"])
+def test_supported_dolfinx_is_accepted(version: str) -> None:
+    """Catches a version test that refuses post-releases."""
+    _platform._check_dolfinx(version, "float64")
+
+
+@pytest.mark.parametrize("version", ["0.9.0", "0.1.0", "0.12.0.dev0", "0.110.0"])
+def test_other_dolfinx_is_refused(version: str) -> None:
+    """Catches an old DOLFINx failing in the middle of a run, and 0.1 taken for 0.10."""
+    with pytest.raises(EngineError, match=r"femssb needs 0\.10 or 0\.11.*environment\.yml"):
+        _platform._check_dolfinx(version, "float64")
+
+
+@pytest.mark.parametrize("scalar", ["complex128", "float32"])
+def test_complex_or_single_petsc_is_refused(scalar: str) -> None:
+    """Catches results in complex or single precision."""
+    with pytest.raises(EngineError, match="needs a real double build"):
+        _platform._check_dolfinx("0.11.0", scalar)
+
+
+@pytest.mark.parametrize("variable", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_a_foreign_mpirun_is_refused(variable: str) -> None:
+    """Catches n copies of the same serial run, all writing to the same folder."""
+    with pytest.raises(EngineError, match="mpirun started 4 processes, but each is alone"):
+        _platform._check_launcher({variable: "4"}, ranks=1)
+    _platform._check_launcher({variable: "4"}, ranks=4)
+    _platform._check_launcher({variable: "1"}, ranks=1)
+    _platform._check_launcher({}, ranks=1)
+
+
+@pytest.mark.parametrize(
+    ("libraries", "tuned", "slow"),
+    [
+        (["/usr/lib/blas/libblas.so.3.11.0", "/usr/lib/libpetsc.so"], [], 0),
+        (["/env/lib/librefblas.so.3"], ["/env/numpy.libs/libscipy_openblas64_.so"], 0),
+        (
+            ["/usr/lib/openblas-serial/libblas.so.3"],
+            ["/usr/lib/openblas-serial/libblas.so.3"],
+            None,
+        ),
+        (["/usr/lib/atlas/libblas.so.3"], [], None),
+        (
+            ["/env/lib/libopenblas.so.0", "/env/lib/libmumps.so"],
+            ["/env/lib/libopenblas.so.0"],
+            None,
+        ),
+        ([], [], None),
+    ],
+)
+def test_reference_blas_is_found(libraries: list[str], tuned: list[str], slow: int | None) -> None:
+    """Catches factorisations 6 to 10 times too slow without a word, or a false alarm."""
+    found = _platform._reference_blas(libraries, tuned)
+    assert found == (None if slow is None else libraries[slow])
+
+
+def test_loaded_libraries_are_seen() -> None:
+    """Catches a reader of the process's memory map that finds nothing and so never warns."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux lists a process's libraries in a file")
+    assert any("petsc" in path.lower() for path in _platform._loaded_libraries())
+
+
+@pytest.mark.mpi
+def test_each_rank_has_one_thread(comm) -> None:
+    """Catches ranks whose BLAS threads fight for the same cores."""
+    import scipy.linalg  # noqa: F401 - loads a BLAS of its own, after the limit was set
+
+    threads = {pool["filepath"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+    assert threads
+    if comm.size > 1:
+        assert set(threads.values()) == {1}
+
+
+@pytest.mark.parametrize("chosen", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"])
+def test_the_users_own_threads_are_kept(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a hybrid run (4 ranks of 8 threads) forced to one thread a rank."""
+    limits: list[int] = []
+    monkeypatch.setattr(threadpoolctl, "threadpool_limits", limits.append)
+    _platform._limit_threads({chosen: "8"}, ranks=4)
+    _platform._limit_threads({}, ranks=1)
+    assert limits == []
+
+
+def test_versions_name_what_a_result_depends_on() -> None:
+    """Catches a summary.json from which a run cannot be repeated."""
+    versions = _platform.versions()
+    assert {"femssb", "python", "dolfinx", "petsc", "mpi", "numpy", "scipy", "gmsh"} <= set(
+        versions
+    )
+    assert all(isinstance(value, str) and value for value in versions.values())
+    assert versions["petsc"].count(".") == 2
+
+
+def test_doctor_covers_engines_and_threads() -> None:
+    """Catches a bug report that lacks what decides the speed: factorisations, BLAS, launcher."""
+    report = _platform.doctor()
+    assert "mumps" in report["petsc factorisations"]
+    for item in ("mpirun", "C compiler", "BLAS threads", "reference BLAS", "LAMMPS packages"):
+        assert report[item]
+
+
+def test_a_missing_dolfinx_is_said_in_one_line() -> None:
+    """Catches a bare ModuleNotFoundError for the commonest mistake of a newcomer."""
+    script = (
+        "import sys; sys.modules['dolfinx'] = None\n"
+        "from femssb.__main__ import main; sys.exit(main(['doctor']))"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert told.returncode == 2
+    assert told.stderr.startswith("femssb: DOLFINx with PETSc is missing (no module 'dolfinx')")
+    assert told.stderr.count("\n") == 1

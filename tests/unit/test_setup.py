@@ -1,0 +1,135 @@
+"""If these fail, a fresh clone cannot set itself up, or importing femssb is slow."""
+
+import ast
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+import femssb
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_importing_femssb_is_quick_and_starts_nothing() -> None:
+    """Catches a top-level import that starts MPI or costs the user seconds."""
+    script = "import femssb, sys; femssb.Charge, femssb.InputError; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    heavy = {"dolfinx", "gmsh", "matplotlib", "mpi4py", "numpy", "petsc4py", "pyvista", "scipy"}
+    assert heavy.isdisjoint(told.stdout.split())
+    assert told.stderr == ""
+
+
+@pytest.mark.parametrize("name", femssb.__all__)
+def test_public_names_load(name: str) -> None:
+    """Catches a public name whose home has moved."""
+    assert getattr(femssb, name) is not None
+    assert name in dir(femssb)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """Catches a lazy import that breaks hasattr, and with it much of the world's tooling."""
+    assert not hasattr(femssb, "no_such_name")
+
+
+def test_type_checkers_see_the_same_names_as_users() -> None:
+    """Catches a name added to the lazy table and not to the imports of type checkers."""
+    tree = ast.parse(Path(femssb.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: line.module
+        for line in block.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    }
+    assert sorted(seen) == sorted(femssb.__all__)
+    for name, home in seen.items():
+        if home != "femssb":
+            assert getattr(importlib.import_module(home), name) is getattr(femssb, name)
+
+
+def _names(requirements: Iterable[str]) -> set[str]:
+    return {re.split(r"[ <>=\[]", line)[0].lower() for line in requirements}
+
+
+def _wanted() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return _names(chain(project["dependencies"], *project["optional-dependencies"].values()))
+
+
+def test_conda_and_pip_ask_for_the_same() -> None:
+    """Catches a dependency added to one route and forgotten in the other."""
+    lines = (ROOT / "environment.yml").read_text().splitlines()
+    conda = _names(line.strip()[2:] for line in lines if line.startswith("  - "))
+    there = {
+        "dolfinx-solver-real": "fenics-dolfinx",
+        "gmsh": "python-gmsh",
+        "matplotlib": "matplotlib-base",
+    }
+    assert {there.get(name, name) for name in _wanted()} <= conda
+
+
+def test_every_wheel_is_pinned() -> None:
+    """Catches a dependency without a tested version, which a release may break any day."""
+    assert _wanted() <= _names((ROOT / "constraints.txt").read_text().splitlines())
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A copy of what setup.sh reads, in a folder with a space, and a PATH without any Python."""
+    clone, tools = tmp_path / "a clone", tmp_path / "bin"
+    clone.mkdir()
+    tools.mkdir()
+    for name in ("setup.sh", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, clone)
+    for tool in ("cat", "cksum", "dirname", "grep", "rm", "sh", "tr"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    return clone, {"PATH": str(tools), "HOME": str(tmp_path)}
+
+
+def test_a_machine_without_python_is_told_what_to_do(
+    bare_machine: tuple[Path, dict[str, str]],
+) -> None:
+    """Catches a set-up that fails with a shell error instead of three lines of advice."""
+    clone, environment = bare_machine
+    told = subprocess.run([clone / "setup.sh"], capture_output=True, text=True, env=environment)
+    assert told.returncode == 1
+    assert len(told.stderr.splitlines()) == 3
+    assert "Python >= 3.12" in told.stderr
+    assert "environment.yml" in told.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_a_finished_setup_is_kept_and_a_changed_one_is_not(
+    bare_machine: tuple[Path, dict[str, str]],
+) -> None:
+    """Catches a set-up that is repeated for each command, or never after a change or a move."""
+    clone, environment = bare_machine
+    python = clone / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    read = b"".join(
+        (clone / name).read_bytes() for name in ("pyproject.toml", "constraints.txt", "setup.sh")
+    )
+    cksum = subprocess.run(["cksum"], input=read, capture_output=True, check=True).stdout.decode()
+    (clone / ".venv" / "made-from").write_text(f"{clone.resolve()} {cksum}")
+
+    def setup() -> int:
+        return subprocess.run([clone / "setup.sh"], capture_output=True, env=environment).returncode
+
+    assert setup() == 0
+    python.chmod(0o644)  # broken: its interpreter was upgraded away
+    assert setup() == 1
+    python.chmod(0o755)
+    (clone / "pyproject.toml").write_text("changed")
+    assert setup() == 1
