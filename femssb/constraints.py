@@ -114,6 +114,12 @@ class Unknowns:
         """Return a new zero vector of the unknowns."""
         return PETSc.Vec().createMPI((self.local_size, self.size), comm=self.comm)
 
+    def filled(self, values: Array) -> PETSc.Vec:
+        """Return a new vector with the given local values."""
+        vector = self.vector()
+        vector.array[:] = values
+        return vector
+
     def owned(self, index: int) -> slice:
         """Return where the unknowns of a field lie in the local part of a vector."""
         start = self.starts[index] - self.offset

@@ -93,10 +93,8 @@ def advance(
     Raises:
         NotConverged: If either problem or their exchange does not converge.
     """
-    electrochemical = model.electrical.vector()
-    electrochemical.array[:] = guess.electrochemical
-    mechanical = model.moving.vector()
-    mechanical.array[:] = guess.mechanical
+    electrochemical = model.electrical.filled(guess.electrochemical)
+    mechanical = model.moving.filled(guess.mechanical)
     exchange = _Exchange(model)
     incoming = exchange.pack(guess.gap, guess.hydrostatic)
     anderson = _Anderson(model.comm)

@@ -113,6 +113,15 @@ class Model:
         self.couplings = couplings
         self.displacement_order = displacement_order
         self.linear_solver = linear_solver
+        self.cohesive = materials.cohesive
+        if not couplings.debonding:
+            self.cohesive = replace(
+                materials.cohesive,
+                normal_strength=np.inf,
+                shear_strength=np.inf,
+                normal_fracture_energy=np.inf,
+                shear_fracture_energy=np.inf,
+            )
         self.comm: MPI.Comm = data.mesh.comm
 
         is_grain = np.isin(data.cell_tags.values, data.grain_tags)
@@ -123,6 +132,10 @@ class Model:
         self.particle = Part(data.mesh, inside, tags)
         self.matrix = Part(data.mesh, ~inside, tags)
         self.ecbd = Part(data.mesh, tags == data.regions["ecbd"], tags)
+
+        own = np.arange(n_cells(self.ecbd.mesh), dtype=np.int32)
+        parents = self.ecbd.entities.sub_topology_to_topology(own, False)
+        self.matrix_cells_of_ecbd = submesh_cells(self.matrix.entities, parents, len(tags))
 
         self._lay_out_surfaces(inside)
         self._lay_out_unknowns()
@@ -427,6 +440,10 @@ class Model:
         """Return the sum of local values over all ranks; collective."""
         return float(self.comm.allreduce(float(values.sum())))
 
+    def largest(self, values: Array) -> float:
+        """Return the largest local value over all ranks; collective."""
+        return float(self.comm.allreduce(float(values.max(initial=-np.inf)), op=MPI.MAX))
+
     def stoichiometry(self, state: State) -> Array:
         """Return c / c_max at the owned nodes of the particles, shape (nodes,)."""
         return state.electrochemical[self.electrical.owned(0)]
@@ -570,20 +587,11 @@ class Model:
         Returns:
             What it took, the interface at the solution, and the jump (n, 3) [m].
         """
-        cohesive = self.materials.cohesive
-        if not self.couplings.debonding:
-            cohesive = replace(
-                cohesive,
-                normal_strength=np.inf,
-                shear_strength=np.inf,
-                normal_fracture_energy=np.inf,
-                shear_fracture_energy=np.inf,
-            )
         load = self.moving.gather([self._chemical_load @ expansion, self._face_load])
 
         def respond(jump: Array) -> interface.Cohesion:
             return interface.cohesive_traction(
-                cohesive,
+                self.cohesive,
                 jump,
                 damage=previous.damage,
                 previous_jump=previous.jump,
@@ -597,6 +605,16 @@ class Model:
         taken = self.mechanics.solve(x, load, law, tolerance=tolerance)
         jump = self.mechanics.at_points(x)[0]
         return taken, respond(jump), jump
+
+    def traction(self, state: State) -> Array:
+        """Return the traction at the interface points in the local frame, shape (n, 3) [Pa]."""
+        return interface.cohesive_traction(
+            self.cohesive,
+            state.jump,
+            damage=state.damage,
+            previous_jump=state.jump,
+            time_step=1.0,
+        ).traction
 
     def hydrostatic_stress(self, x: PETSc.Vec, expansion: Array) -> Array:
         """Return a third of the trace of the stress at the particle nodes, ghosts included [Pa].

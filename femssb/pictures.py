@@ -119,9 +119,7 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
                 lines = seams.translate(LIFT * np.array(view.towards))
                 picture = draw(view, [(surface, options), (lines, rendering.LINE)])
                 axes.imshow(picture, extent=view.extent)
-            first = panels[row][0]
-            first.annotate(name, (-0.2, 0.6), xycoords="axes fraction", ha="center", va="center")
-            _triad(first, view, (-0.24, 0.35))
+            _triad(figure, panels[row][0], view, name)
     _colour_bar(bar, GAP, limits, values)
     _name_times(panels[0], snapshots)
     _scale_bar(panels[-1][-1])
@@ -279,13 +277,15 @@ def _scale_bar(axes: Axes) -> None:
     )
 
 
-def _triad(axes: Axes, view: View, corner: tuple[float, float]) -> None:
-    """Draw the axes of the sample as a view shows them, from a place in fractions of a picture."""
-    left, right, bottom, top = view.extent
-    start = np.array([left, bottom]) + np.array(corner) * [right - left, top - bottom]
-    arrows = 0.12 * (top - bottom) * view.place(np.array(view.focus) + np.eye(3))
-    for name, arrow in zip("xyz", arrows, strict=True):
-        axes.annotate("", start + arrow, start, annotation_clip=False, arrowprops=ARROW)
-        axes.annotate(
-            name, start + 1.3 * arrow, ha="center", va="center", fontsize=7, annotation_clip=False
-        )
+def _triad(figure: Figure, axes: Axes, view: View, name: str) -> None:
+    """Draw the axes of the sample as a view shows them, below its name, left of a picture."""
+    box = axes.get_position()
+    width, height = 0.5 / figure.get_size_inches()
+    middle = (box.y0 + box.y1) / 2
+    beside = figure.add_axes((box.x0 - 1.1 * width, middle - 0.75 * height, width, height))
+    beside.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
+    beside.set_axis_off()
+    beside.set_title(name, fontsize=9, pad=0)
+    for letter, arrow in zip("xyz", view.place(np.array(view.focus) + np.eye(3)), strict=True):
+        beside.annotate("", arrow, (0, 0), arrowprops=ARROW)
+        beside.annotate(letter, 1.35 * arrow, ha="center", va="center", fontsize=7)
