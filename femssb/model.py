@@ -369,9 +369,10 @@ class Model:
         n = len(self.points.points)
 
         def side(own: Trace, numbers: NDArray[np.int64], sign: float) -> tuple[Array, Array]:
-            columns = numbers[3 * own.nodes[:, :, None] + axes].reshape(n, -1)
+            width = 3 * own.nodes.shape[1]  # said outright: a rank may have no point at all
+            columns = numbers[3 * own.nodes[:, :, None] + axes].reshape(n, width)
             values = sign * np.einsum("nm,nki->nkmi", own.values, self.points.frame)
-            return columns, values.reshape(n, 3, -1)
+            return columns, values.reshape(n, 3, width)
 
         minus = side(self._moved_particle, numbers[0], -1.0)
         plus = side(self._moved_matrix, numbers[1], 1.0)
