@@ -446,8 +446,9 @@ class Model:
         return float(self.comm.allreduce(float(values.max(initial=-np.inf)), op=MPI.MAX))
 
     def stoichiometry(self, state: State) -> Array:
-        """Return c / c_max at the owned nodes of the particles, shape (nodes,)."""
-        return state.electrochemical[self.electrical.owned(0)]
+        """Return c / c_max at the owned nodes of the particles, shape (nodes,); collective."""
+        unknowns = self.electrical.filled(state.electrochemical)
+        return self.electrical.expand(unknowns)[0][: self.node_charge.size]
 
     def charge(self, stoichiometry: Array) -> float:
         """Return F times the lithium of all particles [C]; collective."""
@@ -537,8 +538,9 @@ class Model:
         self.chemistry.set_bulk(
             np.concatenate([rate * self.node_charge, drift, self._constant_conduction])
         )
-        load = self.electrical.vector()
-        load.array[self.electrical.owned(0)] = -self.node_charge * history
+        storage = [np.zeros(numbers.size) for numbers in self.electrical.reduced]
+        storage[0][: history.size] = -self.node_charge * history
+        load = self.electrical.gather(storage)  # a particle may cross a periodic side
         fixed = None
         if voltage is not None:
             fixed = self.electrical.single[VOLTAGE]
