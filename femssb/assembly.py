@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import femssb._platform
 from dolfinx import fem, la, mesh
+from dolfinx.fem import petsc
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -76,15 +77,23 @@ class Operator:
     def __init__(self, form: fem.Form) -> None:
         """Assemble the form; collective."""
         self._form = form
-        self._storage = fem.create_matrix(form)
-        self.refresh()
+        self._storage = petsc.create_matrix(form)
+        petsc.assemble_matrix(self._storage, form)
+        self._storage.assemble()
+        offsets, columns, values = self._storage.getValuesCSR()
+        dofmap = form.function_spaces[1].dofmap
+        block = dofmap.index_map_bs
+        nodes = dofmap.index_map.global_to_local(columns.astype(np.int64) // block)
+        local = nodes.astype(np.int64) * block + columns % block
+        shape = (len(offsets) - 1, n_dofs(form.function_spaces[1]))
+        self.matrix = sp.csr_array((values, local, offsets), shape=shape)
 
     def refresh(self) -> Array:
         """Assemble again, with the coefficients of now; return the entries of `triplets`."""
-        self._storage.set(0.0)
-        fem.assemble_matrix(self._storage, self._form)
-        self._storage.scatter_reverse()
-        self.matrix: sp.csr_array = sp.csr_array(self._storage.to_scipy())
+        self._storage.zeroEntries()
+        petsc.assemble_matrix(self._storage, self._form)
+        self._storage.assemble()
+        self.matrix.data[:] = self._storage.getValuesCSR()[2]
         return self.matrix.data
 
     def triplets(self, rows: Indices, columns: Indices) -> tuple[Indices, Indices, Array]:

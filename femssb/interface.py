@@ -32,7 +32,7 @@ LARGEST_GAP_EXPONENT = 30.0
 LARGEST_EXPONENT = 200.0
 # The square root of the exchange current is replaced outside this margin of the full range of c.
 STOICHIOMETRY_MARGIN = 1e-3
-# A Newton step of the reduced overpotential of this size leaves an error below its square.
+# A Newton step of this size in the reduced overpotential leaves an error below its square.
 STEP_TOLERANCE = 1e-8
 MOST_ITERATIONS = 100
 
@@ -64,8 +64,8 @@ def contact_resistance(resistance: ContactResistance, gap: Array) -> Array:
 
     Args:
         resistance: The two constants of the law.
-        gap: Normal opening, shape (n,) [m]; a closed interface (gap <= 0) has the closed resistance.
-            Beyond 30 decay lengths the resistance no longer grows.
+        gap: Normal opening, shape (n,) [m]; below 0 the interface is closed, and beyond 30 decay
+            lengths the resistance no longer grows.
 
     Returns:
         Shape (n,) [ohm m2].
@@ -138,14 +138,14 @@ def insertion_current(
     exchange, exchange_slope = exchange_current(kinetics, active, concentration)
     driving = (potential_difference - voltage) / thermal
     load = exchange * resistance / thermal
-    forward = np.where(driving < 0.0, 1.0 - kinetics.anodic_transfer, kinetics.anodic_transfer)
     target = np.abs(driving)
+    forward = _forward_transfer(kinetics.anodic_transfer, driving)
     reduced = _reduced_overpotential(target, load, forward)
     rate, rate_slope = _butler_volmer(reduced, forward)
 
     # Where the resistance governs, the current is what Ohm's law leaves, free of cancellation.
     stiffness = load * rate_slope
-    ohmic = stiffness > 1.0
+    ohmic = np.flatnonzero(stiffness > 1.0)
     rate[ohmic] = (target[ohmic] - reduced[ohmic]) / load[ohmic]
 
     current = np.copysign(exchange * rate, driving)
@@ -178,40 +178,50 @@ def metal_current(
     """
     thermal = GAS_CONSTANT * temperature / FARADAY
     driving = potential_difference / thermal
-    forward = np.where(driving < 0.0, 1.0 - kinetics.anodic_transfer, kinetics.anodic_transfer)
+    forward = _forward_transfer(kinetics.anodic_transfer, driving)
     rate, rate_slope = _butler_volmer(np.abs(driving), forward)
     exchange = kinetics.exchange_current
     return np.copysign(exchange * rate, driving), exchange / thermal * rate_slope
 
 
-def _butler_volmer(reduced: Array, forward: Array) -> tuple[Array, Array]:
+def _forward_transfer(anodic_transfer: float, driving: Array) -> Array | float:
+    """Return the transfer coefficient of the branch that runs, taken as the one with x >= 0."""
+    if anodic_transfer == 0.5:
+        return 0.5
+    return np.where(driving < 0.0, 1.0 - anodic_transfer, anodic_transfer)
+
+
+def _butler_volmer(reduced: Array, forward: Array | float) -> tuple[Array, Array]:
     """Return h = exp(a x) - exp(-(1 - a) x) and dh/dx for x >= 0, exp continued by its tangent."""
     exponent = forward * reduced
     rising_slope = np.exp(np.minimum(exponent, LARGEST_EXPONENT))
     rising = rising_slope * (1.0 + np.maximum(exponent - LARGEST_EXPONENT, 0.0))
-    falling = np.exp(exponent - reduced)
-    slope = forward * rising_slope + (1.0 - forward) * falling
+    # a scalar coefficient is one half: the branches are reciprocal, which spares half the time
+    falling = np.exp(exponent - reduced) if isinstance(forward, np.ndarray) else 1.0 / rising_slope
     rising -= falling
-    return rising, slope
+    falling *= 1.0 - forward
+    rising_slope *= forward
+    rising_slope += falling
+    return rising, rising_slope
 
 
-def _reduced_overpotential(target: Array, load: Array, forward: Array) -> Array:
+def _reduced_overpotential(target: Array, load: Array, forward: Array | float) -> Array:
     """Return the root x of f(x) = x + load h(x) - target, for target, load >= 0.
 
     f rises; it is concave below the point where h bends and convex above. Newton's iterates are
-    therefore monotone, whatever the arguments, if they start below a root in the concave part
-    or above a root in the convex part. There ``f(log(1 + target/load)/a) >= 0`` (drop the falling
-    exponential) and, if h never bends, ``f(target/(1 + load)) >= 0`` (tangent at 0) bound it.
+    therefore monotone, whatever the arguments, if they start below a root in the concave part or
+    above a root in the convex part. There ``log(1 + target/load)/a`` (drop the falling exponential;
+    where the rising one is continued, f is linear and one step exact) and, if h never bends,
+    ``target/(1 + load)`` (the tangent at 0) lie above the root. The second derivative of f stays
+    below the first, so that the error after a step is less than the square of the step.
     """
     logarithm = np.log1p(target / np.maximum(load, 1e-300))
-    convex = forward >= 0.5
-    reduced = np.where(convex, target / (1.0 + load), target)
-    uncapped = logarithm < LARGEST_EXPONENT
-    np.minimum(reduced, logarithm / forward, out=reduced, where=uncapped)
-    if not convex.all():
-        bend = np.where(convex, 0.0, 2.0 * np.log((1.0 - forward) / forward))
+    ohmic = np.where(np.asarray(forward) >= 0.5, target / (1.0 + load), target)
+    reduced = np.minimum(ohmic, logarithm / forward)
+    if isinstance(forward, np.ndarray):
+        bend = np.maximum(2.0 * np.log((1.0 - forward) / forward), 0.0)
         at_bend = bend + load * _butler_volmer(bend, forward)[0] - target
-        reduced[~convex & (at_bend > 0.0)] = 0.0
+        reduced[(bend > 0.0) & (at_bend > 0.0)] = 0.0
     largest = np.inf
     for _ in range(MOST_ITERATIONS):
         rate, slope = _butler_volmer(reduced, forward)
@@ -247,9 +257,9 @@ def cohesive_traction(
       of G that is stored at onset: traction falls linearly with opening at fixed mix;
     - traction = K (jump - D d) + viscosity (jump - previous_jump) / time_step.
 
-    So unloading follows the secant, a closed interface keeps its full normal stiffness whatever the
-    damage (contact), and no change of mode mix heals. An infinite strength (with infinite energy)
-    never fails.
+    So unloading follows the secant, no change of mode mix heals, and a closed interface keeps its
+    full normal stiffness whatever the damage (contact; a failed one slides without friction). An
+    infinite strength, with infinite energy, never fails.
 
     Args:
         law: Strengths, fracture energies, stiffness, viscosity.
@@ -259,8 +269,8 @@ def cohesive_traction(
         time_step: Time since the last accepted step, positive [s].
 
     Returns:
-        Traction, exact tangent, new damage and the two dissipated energies. The cohesive dissipation
-        is that of the present mode mix between both damages: exact when the mix does not change.
+        Traction, exact tangent, new damage and the two dissipated energies. The cohesive one is
+        that of the present mode mix between both damages: exact when the mix does not change.
 
     Source:
         Camanho and Davila, NASA/TM-2002-211737 (bilinear law under mixed mode); Benzeggagh and
@@ -277,28 +287,34 @@ def cohesive_traction(
     new_damage = damage.copy()
     dissipated = np.zeros(len(jump))
     beyond = np.flatnonzero(level > 1.0)
-    growth = _damage_growth(
-        law, normal_energy[beyond], shear_energy[beyond], damage[beyond]
-    )
+    growth = _damage_growth(law, normal_energy[beyond], shear_energy[beyond], damage[beyond])
     new_damage[beyond] = growth.damage
     dissipated[beyond] = growth.dissipated
 
-    traction = stiffness * (jump - new_damage[:, None] * opening)
+    traction = jump - new_damage[:, None] * opening
+    traction *= stiffness
     intact = stiffness * (1.0 - new_damage)
     tangent = np.zeros((len(jump), 3, 3))
     tangent[:, 0, 0] = np.where(jump[:, 0] > 0.0, intact, stiffness)
     tangent[:, 1, 1] = intact
     tangent[:, 2, 2] = intact
-    pull = stiffness * opening[beyond]
-    slope = pull * np.column_stack((growth.d_normal, growth.d_shear, growth.d_shear))
-    tangent[beyond] -= pull[:, :, None] * slope[:, None, :]
+    if beyond.size:
+        slope = np.zeros((3, len(jump)))  # of the damage by each energy
+        slope[0, beyond] = growth.d_normal
+        slope[1:, beyond] = growth.d_shear
+        pull = stiffness * opening.T
+        slope *= pull  # of the damage by each component of the jump
+        for row in range(3):
+            for column in range(3):
+                tangent[:, row, column] -= pull[row] * slope[column]
 
     viscous = np.zeros(len(jump))
     if law.viscosity > 0.0:
         change = jump - previous_jump
         rate = law.viscosity / time_step
         traction += rate * change
-        tangent += rate * np.eye(3)
+        for axis in range(3):
+            tangent[:, axis, axis] += rate
         viscous = rate * np.einsum("ni,ni->n", change, change)
     return Cohesion(
         traction=traction,
@@ -323,7 +339,7 @@ def _over_onset(strength: float, stiffness: float) -> float:
 
 
 def _damage_growth(law: CohesiveLaw, normal: Array, shear: Array, damage: Array) -> _Growth:
-    """Return the damage of points beyond onset from their energies [J/m2]; see cohesive_traction."""
+    """Return the damage of points beyond onset, from their stored energies [J/m2]."""
     over_normal = _over_onset(law.normal_strength, law.stiffness)
     over_shear = _over_onset(law.shear_strength, law.stiffness)
     level = normal * over_normal + shear * over_shear  # r^2

@@ -19,6 +19,12 @@ from femssb.errors import InputError, check_number
 Array = NDArray[np.float64]
 
 MIXED_MODE_LAWS = ("power", "benzeggagh_kenane")
+COHESIVE_BOUNDS = {  # these may also be infinite
+    "normal_strength": (1e4, 1e11, "Pa"),
+    "shear_strength": (1e4, 1e11, "Pa"),
+    "normal_fracture_energy": (1e-4, 1e5, "J/m2"),
+    "shear_fracture_energy": (1e-4, 1e5, "J/m2"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,8 +49,7 @@ class Curve:
         for name in ("function", "slope"):
             if not callable(getattr(self, name)):
                 raise InputError(f"Curve.{name} must be a function of the concentration")
-        check_number("Curve", "lower", self.lower, lower=0, upper=2e5, unit="mol/m3")
-        check_number("Curve", "upper", self.upper, lower=0, upper=2e5, unit="mol/m3")
+        _check_bounds(self, lower=(0, 2e5, "mol/m3"), upper=(0, 2e5, "mol/m3"))
         if not self.upper - self.lower > 1.0:
             raise InputError(
                 f"Curve.upper = {self.upper:g} mol/m3 must exceed Curve.lower = {self.lower:g}"
@@ -97,9 +102,7 @@ class Elasticity:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        check_number(
-            "Elasticity", "young_modulus", self.young_modulus, lower=1e6, upper=2e12, unit="Pa"
-        )
+        _check_bounds(self, young_modulus=(1e6, 2e12, "Pa"))
         check_number(
             "Elasticity", "poisson_ratio", self.poisson_ratio, lower=-1, upper=0.5, strict=True
         )
@@ -146,11 +149,10 @@ class CrystalElasticity:
                 " the largest, 1e-9 is allowed"
             )
         eigenvalues = np.linalg.eigvalsh(stiffness)
-        for bound in (eigenvalues[0], eigenvalues[-1]):
-            check_number(
-                "CrystalElasticity", "stiffness (eigenvalue)", float(bound),
-                lower=1e5, upper=1e13, unit="Pa",
-            )  # fmt: skip
+        owner = "CrystalElasticity"
+        for name, value in (("smallest", eigenvalues[0]), ("largest", eigenvalues[-1])):
+            name = f"stiffness ({name} eigenvalue)"
+            check_number(owner, name, float(value), lower=1e5, upper=1e13, unit="Pa")
         # a frozen copy made of tuples: an array given by the caller could still change
         object.__setattr__(self, "stiffness", tuple(map(tuple, stiffness.tolist())))
 
@@ -163,8 +165,8 @@ class CrystalElasticity:
 class ActiveMaterial:
     """The cathode active material: lithium transport, open-circuit voltage, expansion, elasticity.
 
-    Crystal directions are [100], [010], [001]. The chemical strain of a grain whose crystal axes are
-    the columns of Q is ``expansion(c) Q diag(expansion_ratio) Q^T``; it is zero in the initial state.
+    Crystal directions are [100], [010], [001]. The chemical strain of a grain whose crystal axes
+    are the columns of Q is ``expansion(c) Q diag(expansion_ratio) Q^T``; it vanishes at the start.
 
     Raises:
         InputError: If a field is out of its bounds, or a curve contradicts the initial state.
@@ -182,33 +184,25 @@ class ActiveMaterial:
     def __post_init__(self) -> None:
         """Check every field."""
         owner = "ActiveMaterial"
+        _check_bounds(self, maximum_concentration=(1e3, 2e5, "mol/m3"))
         full = self.maximum_concentration
-        check_number(owner, "maximum_concentration", full, lower=1e3, upper=2e5, unit="mol/m3")
-        check_number(
-            owner, "initial_concentration", self.initial_concentration,
-            lower=1e-3 * full, upper=full, unit="mol/m3",
-        )  # fmt: skip
-        _check_triple(owner, "diffusivity", self.diffusivity, lower=0, upper=1e-9, unit="m2/s")
-        check_number(
-            owner, "diffusivity (fastest)", max(self.diffusivity),
-            lower=1e-19, upper=1e-9, unit="m2/s",
-        )  # fmt: skip
-        check_number(
-            owner, "drift_volume", self.drift_volume, lower=-1e-4, upper=1e-4, unit="m3/mol"
+        _check_bounds(
+            self,
+            initial_concentration=(1e-3 * full, full, "mol/m3"),
+            drift_volume=(-1e-4, 1e-4, "m3/mol"),
         )
+        _check_triple(owner, "diffusivity", self.diffusivity, lower=0, upper=1e-9, unit="m2/s")
+        fastest = max(self.diffusivity)
+        check_number(owner, "diffusivity (fastest)", fastest, lower=1e-19, unit="m2/s")
         _check_triple(owner, "expansion_ratio", self.expansion_ratio, lower=-100, upper=100)
         _check_type(owner, "open_circuit_voltage", self.open_circuit_voltage, Curve)
         _check_type(owner, "expansion", self.expansion, Curve)
         _check_type(owner, "elasticity", self.elasticity, Elasticity, CrystalElasticity)
-        start = np.array([self.initial_concentration])
-        check_number(
-            owner, "open_circuit_voltage at the initial concentration",
-            float(self.open_circuit_voltage.value(start)[0]), lower=-1, upper=7, unit="V",
-        )  # fmt: skip
-        check_number(
-            owner, "expansion at the initial concentration (must vanish)",
-            float(self.expansion.value(start)[0]), lower=-1e-3, upper=1e-3,
-        )  # fmt: skip
+        start = np.array([float(self.initial_concentration)])
+        voltage = float(self.open_circuit_voltage.value(start)[0])
+        check_number(owner, "open_circuit_voltage (initial)", voltage, lower=-1, upper=7, unit="V")
+        strain = float(self.expansion.value(start)[0])
+        check_number(owner, "expansion (initial, must vanish)", strain, lower=-1e-3, upper=1e-3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,14 +219,9 @@ class Conductor:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        check_number(
-            "Conductor", "ionic_conductivity", self.ionic_conductivity,
-            lower=1e-7, upper=1e3, unit="S/m",
-        )  # fmt: skip
-        check_number(
-            "Conductor", "electronic_conductivity", self.electronic_conductivity,
-            lower=0, upper=1e6, unit="S/m",
-        )  # fmt: skip
+        _check_bounds(
+            self, ionic_conductivity=(1e-7, 1e3, "S/m"), electronic_conductivity=(0, 1e6, "S/m")
+        )
         _check_type("Conductor", "elasticity", self.elasticity, Elasticity)
 
 
@@ -249,9 +238,8 @@ class InsertionKinetics:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        owner = "InsertionKinetics"
-        check_number(owner, "rate_constant", self.rate_constant, lower=1e-14, upper=1e-4, unit="m/s")
-        _check_transfer(owner, self.anodic_transfer)
+        _check_bounds(self, rate_constant=(1e-14, 1e-4, "m/s"))
+        _check_transfer(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -267,11 +255,8 @@ class MetalKinetics:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        owner = "MetalKinetics"
-        check_number(
-            owner, "exchange_current", self.exchange_current, lower=1e-3, upper=1e6, unit="A/m2"
-        )
-        _check_transfer(owner, self.anodic_transfer)
+        _check_bounds(self, exchange_current=(1e-3, 1e6, "A/m2"))
+        _check_transfer(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -287,12 +272,9 @@ class ContactResistance:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        owner = "ContactResistance"
-        check_number(owner, "closed", self.closed, lower=0, upper=100, unit="ohm m2")
+        _check_bounds(self, closed=(0, 100, "ohm m2"))
         if self.decay_length != math.inf:
-            check_number(
-                owner, "decay_length", self.decay_length, lower=1e-10, upper=1e-5, unit="m"
-            )
+            _check_bounds(self, decay_length=(1e-10, 1e-5, "m"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -319,22 +301,22 @@ class CohesiveLaw:
 
     def __post_init__(self) -> None:
         """Check every field, then that the law softens for every mode mix."""
-        owner = "CohesiveLaw"
-        for name in ("normal_strength", "shear_strength"):
-            value = getattr(self, name)
-            if value != math.inf:
-                check_number(owner, name, value, lower=1e4, upper=1e11, unit="Pa")
-        for name in ("normal_fracture_energy", "shear_fracture_energy"):
-            value = getattr(self, name)
-            if value != math.inf:
-                check_number(owner, name, value, lower=1e-4, upper=1e5, unit="J/m2")
-        check_number(owner, "stiffness", self.stiffness, lower=1e9, upper=1e22, unit="Pa/m")
+        finite = {
+            name: bounds
+            for name, bounds in COHESIVE_BOUNDS.items()
+            if getattr(self, name) != math.inf
+        }
+        _check_bounds(
+            self,
+            **finite,
+            stiffness=(1e9, 1e22, "Pa/m"),
+            mixed_mode_exponent=(1, 10, ""),  # below 1 the law need not soften
+            viscosity=(0, 1e20, "Pa s/m"),
+        )
         if self.mixed_mode not in MIXED_MODE_LAWS:
             raise InputError(
                 f"CohesiveLaw.mixed_mode = {self.mixed_mode!r} is none of {MIXED_MODE_LAWS}"
             )
-        check_number(owner, "mixed_mode_exponent", self.mixed_mode_exponent, lower=1, upper=10)
-        check_number(owner, "viscosity", self.viscosity, lower=0, upper=1e20, unit="Pa s/m")
         for mode in ("normal", "shear"):
             self._check_softening(mode)
         if self.mixed_mode == "benzeggagh_kenane":
@@ -406,7 +388,65 @@ class Materials:
             ("anode", MetalKinetics),
         ):
             _check_type("Materials", name, getattr(self, name), kind)
-        check_number("Materials", "temperature", self.temperature, lower=150, upper=600, unit="K")
+        _check_bounds(self, temperature=(150, 600, "K"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solid:
+    """What is known of one material by itself; None where no trustworthy value is known.
+
+    Raises:
+        InputError: If a field is out of its bounds.
+    """
+
+    name: str
+    density: float  # [kg/m3]
+    elasticity: Elasticity | None = None
+    yield_strength: float | None = None  # [Pa]
+    hardness: float | None = None  # [Pa]
+    fracture_toughness: float | None = None  # mode I [Pa m^0.5]
+    ionic_conductivity: float | None = None  # [S/m]
+    electronic_conductivity: float | None = None  # [S/m]
+    maximum_concentration: float | None = None  # lithium of the full host [mol/m3]
+    diffusivity: float | None = None  # of lithium [m2/s]
+    exchange_current: float | None = None  # of insertion, half full, liquid electrolyte [A/m2]
+    lithium_molar_volume: float | None = None  # volume gained with a mole of lithium [m3/mol]
+    charged_volume_change: float | None = None  # relative, from full to charged [-]
+    specific_capacity: float | None = None  # [C/kg]
+
+    def __post_init__(self) -> None:
+        """Check every field that is given."""
+        if not isinstance(self.name, str) or not self.name:
+            raise InputError(f"Solid.name must be a word, got {self.name!r}")
+        if self.elasticity is not None:
+            _check_type("Solid", "elasticity", self.elasticity, Elasticity)
+        _check_bounds(self, density=(50, 3e4, "kg/m3"))
+        _check_bounds(
+            self,
+            **{name: b for name, b in SOLID_BOUNDS.items() if getattr(self, name) is not None},
+        )
+
+
+SOLID_BOUNDS = {
+    "yield_strength": (1e4, 1e11, "Pa"),
+    "hardness": (1e4, 2e11, "Pa"),
+    "fracture_toughness": (1e3, 1e9, "Pa m^0.5"),
+    "ionic_conductivity": (0, 1e3, "S/m"),
+    "electronic_conductivity": (0, 1e9, "S/m"),
+    "maximum_concentration": (1e3, 2e5, "mol/m3"),
+    "diffusivity": (1e-19, 1e-9, "m2/s"),
+    "exchange_current": (1e-3, 1e6, "A/m2"),
+    "lithium_molar_volume": (-1e-4, 1e-4, "m3/mol"),
+    "charged_volume_change": (-0.9, 9, ""),
+    "specific_capacity": (1e4, 2e7, "C/kg"),
+}
+
+
+def _check_bounds(owner: object, **bounds: tuple[float, float, str]) -> None:
+    """Check that each named field is a number within (lower, upper) [unit], bounds included."""
+    for name, (lower, upper, unit) in bounds.items():
+        value = getattr(owner, name)
+        check_number(type(owner).__name__, name, value, lower=lower, upper=upper, unit=unit)
 
 
 def _check_type(owner: str, name: str, value: object, *kinds: type) -> None:
@@ -424,5 +464,6 @@ def _check_triple(
         check_number(owner, f"{name} along [{axis}]", value, lower=lower, upper=upper, unit=unit)
 
 
-def _check_transfer(owner: str, value: float) -> None:
-    check_number(owner, "anodic_transfer", value, lower=0, upper=1, strict=True)
+def _check_transfer(owner: InsertionKinetics | MetalKinetics) -> None:
+    name = type(owner).__name__
+    check_number(name, "anodic_transfer", owner.anodic_transfer, lower=0, upper=1, strict=True)

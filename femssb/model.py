@@ -18,7 +18,7 @@ from femssb import electrochemistry, interface, mechanics
 from femssb.assembly import Operator, Part, linear_form, n_cells, n_dofs
 from femssb.boundary import Fixed, Free, Pressure, Support
 from femssb.constraints import Field, Unknowns
-from femssb.errors import InputError, MeshError, NotConverged, check_number
+from femssb.errors import InputError, MeshError
 from femssb.materials import Materials
 from femssb.meshing import MeshData
 from femssb.solver import Convergence, LinearSolver, PointOperator, SurfaceProblem
@@ -30,7 +30,7 @@ from femssb.trace import (
     surface_points,
     trace,
 )
-from femssb.units import FARADAY, GAS_CONSTANT, hour
+from femssb.units import FARADAY, hour
 from mpi4py import MPI
 from petsc4py import PETSc
 
@@ -169,8 +169,9 @@ class Model:
         )
 
         coordinates = self.data.mesh.geometry.x
-        lower = self.comm.allreduce(coordinates.min(axis=0, initial=np.inf), op=MPI.MIN)
-        upper = self.comm.allreduce(coordinates.max(axis=0, initial=-np.inf), op=MPI.MAX)
+        lower, upper = np.empty(3), np.empty(3)
+        self.comm.Allreduce(coordinates.min(axis=0, initial=np.inf), lower, op=MPI.MIN)
+        self.comm.Allreduce(coordinates.max(axis=0, initial=-np.inf), upper, op=MPI.MAX)
         period = (lower, upper)
 
         # The electronic potential is counted from the collector: the cell voltage is an unknown of

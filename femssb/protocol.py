@@ -60,7 +60,9 @@ class Hold:
         lower, upper = VOLTAGE_RANGE
         check_number("Hold", "voltage", self.voltage, lower=lower, upper=upper, unit="V")
         if self.until_c_rate is not None:
-            check_number("Hold", "until_c_rate", self.until_c_rate, lower=0, upper=1000, strict=True)
+            check_number(
+                "Hold", "until_c_rate", self.until_c_rate, lower=0, upper=1000, strict=True
+            )
         if self.until_c_rate is None and self.until_duration is None:
             raise InputError("Hold needs an end: until_c_rate or until_duration (or both)")
         _check_ends("Hold", duration=self.until_duration, required=False)

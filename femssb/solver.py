@@ -140,7 +140,7 @@ class SurfaceProblem:
     def at_points(self, x: PETSc.Vec) -> list[Array]:
         """Return B x for each surface, shapes (n, k); collective."""
         return [
-            (matrix @ x).array_r.reshape(len(op.columns), -1).copy()
+            (matrix @ x).array_r.reshape(op.values.shape[:2]).copy()
             for matrix, op in zip(self._evaluate, self.operators, strict=True)
         ]
 

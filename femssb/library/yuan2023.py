@@ -1,0 +1,193 @@
+"""The half-cell of Yuan, Lu and Xu: one NCM111 secondary particle, LLZO, lithium.
+
+C. Yuan, W. Lu, J. Xu, "Electrochemical-Mechanical Coupling Failure Mechanism of Composite Cathode
+in All-Solid-State Batteries" (2023), is "paper" below. Its parameter tables are in a supplement
+that is not public: most values are ``derived`` from what the paper reports, or ``assumed``.
+
+- Lithium scale: 24.659e-12 mol in a sphere of 5 um is 47 095 mol/m3. The paper takes out 93 % of it
+  by 4.3 V, so its lithium axis y = c/c0 is one of usable capacity, not the crystallographic one;
+  curves of the literature are mapped onto it.
+- Open-circuit voltage: the shape is the measured NMC111 half-cell curve of the BPX parameter set of
+  About:Energy (a 12.5 Ah NMC111/graphite pouch cell; CC BY-SA 4.0), stretched by z = 0.3832 +
+  0.6236 y, which puts 4.300 V at y = 0.06 and 3.000 V at y = 1. The exponential keeps an emptying
+  surface away from zero and adds 0.1 mV at y = 0.06.
+- Chemical strain: -1.22 % along [100] when charged, with a plateau below y = 0.19 as the gap of the
+  paper has one; chosen so that mean gap, largest gap, peak strain and the measured change of the
+  unit cell (-1.2 % by volume between 3.0 and 4.3 V, Kondrakov 2017) agree.
+
+Kondrakov 2017: doi 10.1021/acs.jpcc.6b12885. Koerver 2018: doi 10.1039/c8ee00907d, Table 1.
+Xu 2017: R. Xu et al., J. Electrochem. Soc. 164, A3333. "second-hand": from a digest of the paper.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.materials import (
+    ActiveMaterial,
+    CohesiveLaw,
+    Conductor,
+    ContactResistance,
+    Curve,
+    Elasticity,
+    InsertionKinetics,
+    Materials,
+    MetalKinetics,
+)
+
+Array = NDArray[np.float64]
+
+INITIAL = 47095.0  # [mol/m3] derived: paper 3.1, 24.659e-12 mol in a sphere of radius 5 um
+MAXIMUM = 49360.0  # [mol/m3] derived: 3 Li in a = 2.862 A, c = 14.227 A (from memory)
+
+LEVEL = 4.6356  # [V] About:Energy BPX NMC111 curve, mapped to y (see above)
+FALL = 1.8985  # [V] About:Energy BPX NMC111 curve, mapped to y
+RISE = 0.6564  # [V] About:Energy BPX NMC111 curve, mapped to y
+RISE_RATE = 2.508  # [-] About:Energy BPX NMC111 curve, mapped to y
+RISE_AT = 0.6694  # [-] About:Energy BPX NMC111 curve, mapped to y
+DROP = 0.3757  # [V] About:Energy BPX NMC111 curve, mapped to y
+DROP_RATE = 37.0  # [-] About:Energy BPX NMC111 curve, mapped to y
+DROP_AT = 0.9856  # [-] About:Energy BPX NMC111 curve, mapped to y
+BARRIER = 0.05  # [V] assumed: no effect above y = 0.06
+BARRIER_WIDTH = 0.01  # [-] assumed: no effect above y = 0.06
+
+STRAIN = 0.0122  # [-] derived: gaps of the paper and Kondrakov 2017, 0.0105 to 0.0130
+PLATEAU = 0.19  # [-] derived: y where the gap of the paper stops growing, 0.15 to 0.22
+STRAIN_1 = 0.3  # [-] derived: residual stress of the paper at 0.1C (slope at y = 1)
+STRAIN_2 = 2.4  # [-] derived: shape between both ends, slope 0 at the plateau
+STRAIN_3 = -1.7  # [-] derived: shape between both ends, the three sum to 1
+
+FAST = 1e-14  # [m2/s] paper 3.2, along [100] and [010]
+SLOW = 1e-20  # [m2/s] paper 3.2, along [001]
+
+
+def open_circuit_voltage(concentration: Array) -> Array:
+    """Return the open-circuit voltage against lithium [V], for concentrations [mol/m3]."""
+    y = concentration / INITIAL
+    return (
+        LEVEL
+        - FALL * y
+        + RISE * np.tanh(RISE_RATE * (y - RISE_AT))
+        - DROP * np.tanh(DROP_RATE * (y - DROP_AT))
+        + BARRIER * np.exp(-y / BARRIER_WIDTH)
+    )
+
+
+def open_circuit_voltage_slope(concentration: Array) -> Array:
+    """Return the derivative of `open_circuit_voltage` [V m3/mol]."""
+    y = concentration / INITIAL
+    slope = (
+        -FALL
+        + RISE * RISE_RATE * (1 - np.tanh(RISE_RATE * (y - RISE_AT)) ** 2)
+        - DROP * DROP_RATE * (1 - np.tanh(DROP_RATE * (y - DROP_AT)) ** 2)
+        - BARRIER / BARRIER_WIDTH * np.exp(-y / BARRIER_WIDTH)
+    )
+    return slope / INITIAL
+
+
+def chemical_strain(concentration: Array) -> Array:
+    """Return the chemical strain along [100] against the initial state [-]."""
+    s = (1 - concentration / INITIAL) / (1 - PLATEAU)
+    return -STRAIN * s * (STRAIN_1 + s * (STRAIN_2 + s * STRAIN_3))
+
+
+def chemical_strain_slope(concentration: Array) -> Array:
+    """Return the derivative of `chemical_strain` [m3/mol]."""
+    s = (1 - concentration / INITIAL) / (1 - PLATEAU)
+    return STRAIN * (STRAIN_1 + s * (2 * STRAIN_2 + 3 * s * STRAIN_3)) / (INITIAL * (1 - PLATEAU))
+
+
+def yuan2023(*, ecbd: Conductor | None = None) -> Materials:
+    """Return the complete parameter set of the paper's baseline (its case 1).
+
+    The other cases are replacements. Heterogeneity (3.2), cases 2 to 4, with ratio = -1, -0.5, 0::
+
+        active = replace(
+            materials.active, diffusivity=(1e-14, 1e-14, 1e-14), expansion_ratio=(1.0, 1.0, ratio)
+        )
+        materials = replace(materials, active=active)
+
+    Interfacial strength (3.3), 50, 200 and 500 MPa with 0.5, 2 and 5 J/m2::
+
+        cohesive = replace(
+            materials.cohesive,
+            normal_strength=50 * MPa,
+            shear_strength=50 * MPa,
+            normal_fracture_energy=0.5,
+            shear_fracture_energy=0.5,
+        )
+        materials = replace(materials, cohesive=cohesive)
+
+    Args:
+        ecbd: The electrolyte-carbon domain if not that of the paper, for instance with effective
+            conductivities computed from a packing.
+
+    Returns:
+        The set. On a mesh whose particle is smaller than the sphere, scale
+        ``active.initial_concentration`` so that the lithium is 24.659e-12 mol.
+    """
+    llzo = Elasticity(
+        young_modulus=150e9,  # [Pa] paper 2
+        poisson_ratio=0.26,  # [-] Koerver 2018, second-hand
+    )
+    return Materials(
+        active=ActiveMaterial(
+            initial_concentration=INITIAL,
+            maximum_concentration=MAXIMUM,
+            diffusivity=(FAST, FAST, SLOW),
+            drift_volume=1e-6,  # [m3/mol] derived: from the discharge ends of the paper, to 4e-6
+            open_circuit_voltage=Curve(
+                function=open_circuit_voltage,
+                slope=open_circuit_voltage_slope,
+                lower=0,
+                upper=MAXIMUM,
+            ),
+            expansion=Curve(  # goes on along its tangents: flat below the plateau, smooth above c0
+                function=chemical_strain,
+                slope=chemical_strain_slope,
+                lower=PLATEAU * INITIAL,
+                upper=INITIAL,
+            ),
+            expansion_ratio=(1.0, 1.0, -1.0),  # [-] paper 3.2, along [100], [010], [001]
+            elasticity=Elasticity(
+                young_modulus=140e9,  # [Pa] Xu 2017: 142.5 for NMC532, second-hand
+                poisson_ratio=0.3,  # [-] assumed, 0.2 to 0.3
+            ),
+        ),
+        ecbd=ecbd
+        or Conductor(
+            ionic_conductivity=5e-3,  # [S/m] derived: LLZO times 0.25^1.5, 1e-3 to 1.4e-2
+            electronic_conductivity=10.0,  # [S/m] assumed, 1 to 100: a drop of microvolts at 1C
+            elasticity=Elasticity(
+                young_modulus=25e9,  # [Pa] derived: onset of debonding, pressure series; 10 to 60
+                poisson_ratio=0.26,  # [-] assumed as LLZO
+            ),
+        ),
+        electrolyte=Conductor(
+            ionic_conductivity=0.04,  # [S/m] doped LLZO at 25 C, 0.02 to 0.1 (from memory)
+            electronic_conductivity=0.0,  # [S/m] assumed: an insulator in this model
+            elasticity=llzo,
+        ),
+        kinetics=InsertionKinetics(
+            rate_constant=4.2e-9,  # [m/s] derived: 10 A/m2 half full, at most 15 mV at 1C
+            anodic_transfer=0.5,  # [-] assumed
+        ),
+        resistance=ContactResistance(
+            closed=8e-4,  # [ohm m2] assumed, 2e-4 to 1e-3: drop below 15 mV (paper 3.3)
+            decay_length=10e-9,  # [m] assumed, 6 to 20 nm: same bound; the form is of the paper
+        ),
+        cohesive=CohesiveLaw(
+            normal_strength=100e6,  # [Pa] paper 3.3, baseline
+            shear_strength=100e6,  # [Pa] paper 3.3: equal in normal and shear
+            normal_fracture_energy=1.0,  # [J/m2] paper 3.3, baseline
+            shear_fracture_energy=1.0,  # [J/m2] assumed: only one energy is stated
+            stiffness=1e19,  # [Pa/m] derived: 0.027 nm at 0.1 to 0.3 GPa in the 500 MPa case
+            viscosity=1e16,  # [Pa s/m] assumed: carries snap-back, below 1 MPa at ordinary rates
+        ),
+        anode=MetalKinetics(
+            exchange_current=100.0,  # [A/m2] assumed, 10 to 1000: 1 to 10 ohm cm2 on LLZO
+            anodic_transfer=0.5,  # [-] assumed
+        ),
+        temperature=298.15,  # [K] paper 2: 25 C
+    )
