@@ -99,7 +99,7 @@ def test_the_users_own_threads_are_kept(chosen: str, monkeypatch: pytest.MonkeyP
     ("failing", "shown_by"), [("rank == 1", "[rank 1 of 2]"), ("True", "[rank 0 of 2]")]
 )
 def test_an_uncaught_exception_ends_all_ranks(failing: str, shown_by: str) -> None:
-    """Catches a cluster job that hangs for days after one rank failed, or n tracebacks of one failure."""
+    """Catches a job that hangs for days after one rank failed, and n tracebacks of one failure."""
     script = (
         "from femssb import _platform\n"
         "_platform.PATIENCE = 2.0\n"
