@@ -111,11 +111,12 @@ def _reference_blas(libraries: Iterable[str], tuned: Iterable[str]) -> str | Non
         libraries: Paths of the shared libraries in this process.
         tuned: Paths of those that threadpoolctl knows as OpenBLAS, MKL, BLIS or FlexiBLAS.
     """
-    known = set(tuned)
+    # Debian's OpenBLAS comes with a libblas.so.3 beside it that only passes calls on.
+    good = {os.path.dirname(path) for path in tuned}
     for path in libraries:
         folder, name = os.path.split(path)
         is_blas = name.startswith(("libblas.so", "librefblas.so"))
-        if is_blas and path not in known and "atlas" not in folder:
+        if is_blas and folder not in good and "atlas" not in folder:
             return path
     return None
 
