@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 import femssb._platform
 from dolfinx import fem, la, mesh
-from dolfinx.fem import petsc
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -25,7 +24,9 @@ class Part:
         cell_tags: (local cells,) tag of each cell in the parent.
     """
 
-    def __init__(self, parent: mesh.Mesh, chosen: NDArray[np.bool_], tags: NDArray[np.int32]) -> None:
+    def __init__(
+        self, parent: mesh.Mesh, chosen: NDArray[np.bool_], tags: NDArray[np.int32]
+    ) -> None:
         """Cut the part out; collective.
 
         Args:
@@ -68,43 +69,43 @@ def n_dofs(space: fem.FunctionSpace) -> int:
 
 
 class Operator:
-    """A bilinear form as a local matrix: owned rows, columns with ghosts.
+    """A bilinear form as the matrix of this rank's own cells, not summed over ranks.
+
+    Rows and columns are local degrees of freedom, ghosts included; what several ranks share is the
+    sum of their parts, taken where the result is gathered. Test and trial space need the same
+    number of components (DOLFINx assembles no others).
 
     Attributes:
-        matrix: SciPy CSR matrix (owned rows, local columns).
+        matrix: SciPy CSR matrix (local rows, local columns).
     """
 
     def __init__(self, form: fem.Form) -> None:
-        """Assemble the form; collective."""
+        """Assemble the form."""
         self._form = form
-        self._storage = petsc.create_matrix(form)
-        petsc.assemble_matrix(self._storage, form)
-        self._storage.assemble()
-        offsets, columns, values = self._storage.getValuesCSR()
-        dofmap = form.function_spaces[1].dofmap
-        block = dofmap.index_map_bs
-        nodes = dofmap.index_map.global_to_local(columns.astype(np.int64) // block)
-        local = nodes.astype(np.int64) * block + columns % block
-        shape = (len(offsets) - 1, n_dofs(form.function_spaces[1]))
-        self.matrix = sp.csr_array((values, local, offsets), shape=shape)
+        self._storage = fem.create_matrix(form, block_mode=la.BlockMode.expanded)
+        fem.assemble_matrix(self._storage, form)
+        shape = (n_dofs(form.function_spaces[0]), n_dofs(form.function_spaces[1]))
+        parts = self._storage.data, self._storage.indices, self._storage.indptr
+        columns = parts[1].max(initial=-1) + 1  # the storage has room for other ranks' columns
+        wide = sp.csr_array(parts, shape=(shape[0], max(shape[1], columns)))
+        self.matrix = wide[:, : shape[1]]
+        self._kept = np.flatnonzero(parts[1] < shape[1])
 
     def refresh(self) -> Array:
         """Assemble again, with the coefficients of now; return the entries of `triplets`."""
-        self._storage.zeroEntries()
-        petsc.assemble_matrix(self._storage, self._form)
-        self._storage.assemble()
-        self.matrix.data[:] = self._storage.getValuesCSR()[2]
+        self._storage.data[:] = 0.0
+        fem.assemble_matrix(self._storage, self._form)
+        self.matrix.data[:] = self._storage.data[self._kept]
         return self.matrix.data
 
     def triplets(self, rows: Indices, columns: Indices) -> tuple[Indices, Indices, Array]:
         """Return the renumbered entries.
 
         Args:
-            rows: New number of each local row (ghosts included).
-            columns: New number of each local column (ghosts included).
+            rows: New number of each local row.
+            columns: New number of each local column.
         """
-        n = self.matrix.shape[0]
-        row = np.repeat(np.arange(n), np.diff(self.matrix.indptr))
+        row = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
         return rows[row], columns[self.matrix.indices], self.matrix.data
 
 

@@ -30,7 +30,9 @@ class Pressure:
 
     def __post_init__(self) -> None:
         """Check the value."""
-        check_number("Pressure", "pressure", self.pressure, lower=-10 * GPa, upper=10 * GPa, unit="Pa")
+        check_number(
+            "Pressure", "pressure", self.pressure, lower=-10 * GPa, upper=10 * GPa, unit="Pa"
+        )
 
 
 Support = Fixed | Free | Pressure

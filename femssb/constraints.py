@@ -82,9 +82,7 @@ class Unknowns:
         self.size = int(self.comm.allreduce(self.local_size))
         self.offset = int(self.comm.exscan(self.local_size) or 0)
         last_of_first = self.comm.bcast(self.local_size, root=0)
-        self.single = {
-            name: last_of_first - len(singles) + k for k, name in enumerate(singles)
-        }
+        self.single = {name: last_of_first - len(singles) + k for k, name in enumerate(singles)}
 
         self.reduced: list[Indices] = []
         self.starts: list[int] = []
@@ -123,7 +121,9 @@ class Unknowns:
 
     def expand(self, vector: PETSc.Vec) -> list[Array]:
         """Return ``P vector``: the values of each field, ghosts included; collective."""
-        self._scatter.scatter(vector, self._local, PETSc.InsertMode.INSERT, PETSc.ScatterMode.FORWARD)
+        self._scatter.scatter(
+            vector, self._local, PETSc.InsertMode.INSERT, PETSc.ScatterMode.FORWARD
+        )
         values = np.where(self._present, self._local.array_r, 0.0)
         return [values[a:b] for a, b in zip(self._bounds[:-1], self._bounds[1:], strict=True)]
 

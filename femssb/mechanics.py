@@ -46,7 +46,7 @@ def elasticity(space: fem.FunctionSpace, stiffness: fem.Function) -> fem.Form:
 
 def chemical_load(
     space: fem.FunctionSpace,
-    scalars: fem.FunctionSpace,
+    vectors: fem.FunctionSpace,
     stiffness: fem.Function,
     direction: fem.Function,
 ) -> fem.Form:
@@ -54,19 +54,19 @@ def chemical_load(
 
     Args:
         space: Space of the displacement (rows).
-        scalars: Space of the chemical strain amplitude beta (columns).
+        vectors: Linear vector space whose first component is beta (columns).
         stiffness: Cell-wise Voigt matrix [Pa], shape (6, 6).
         direction: Cell-wise Voigt strain E per unit amplitude, shape (6,).
     """
-    beta, v = ufl.TrialFunction(scalars), ufl.TestFunction(space)
+    beta, v = ufl.TrialFunction(vectors)[0], ufl.TestFunction(space)
     return fem.form(beta * ufl.inner(ufl.dot(stiffness, direction), strain(v)) * ufl.dx)
 
 
 def hydrostatic_of_displacement(
-    space: fem.FunctionSpace, scalars: fem.FunctionSpace, stiffness: fem.Function
+    space: fem.FunctionSpace, vectors: fem.FunctionSpace, stiffness: fem.Function
 ) -> fem.Form:
-    """Return ``(tr(C : eps(u))/3, w)``, bilinear in u (columns) and the scalar w (rows)."""
-    u, w = ufl.TrialFunction(space), ufl.TestFunction(scalars)
+    """Return ``(tr(C : eps(u))/3, w)``, w being the first component of ``vectors`` (rows)."""
+    u, w = ufl.TrialFunction(space), ufl.TestFunction(vectors)[0]
     stress = ufl.dot(stiffness, strain(u))
     return fem.form((stress[0] + stress[1] + stress[2]) / 3 * w * ufl.dx)
 
@@ -134,6 +134,5 @@ def von_mises(stress: Array) -> Array:
     """Return the von Mises stress (n,) of Voigt stresses (n, 6) [Pa]."""
     xx, yy, zz, yz, xz, xy = stress.T
     return np.sqrt(
-        0.5 * ((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2)
-        + 3 * (yz**2 + xz**2 + xy**2)
+        0.5 * ((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) + 3 * (yz**2 + xz**2 + xy**2)
     )

@@ -136,7 +136,9 @@ def _distribute(parts: Parts | None, comm: MPI.Comm) -> MeshData:
         geometry.dofmap.ravel()
     ]
     found = np.sort(original[corners], axis=1)
-    keys = _keys(triangles, len_points := int(max(original.max(initial=0), triangles.max(initial=0))) + 1)
+    keys = _keys(
+        triangles, len_points := int(max(original.max(initial=0), triangles.max(initial=0))) + 1
+    )
     order = np.argsort(keys)
     mine = _keys(found, len_points)
     position = np.minimum(np.searchsorted(keys[order], mine), max(len(keys) - 1, 0))
@@ -239,9 +241,7 @@ def _half_cell(cell: HalfCell, size: float, far_size: float) -> Parts:
             grown *= scale
         grown = radius * scale
         numbers = sheets.add_points(centre + grown * curves.points)
-        facet_sheets.append(
-            [sheets.add_polygon(numbers[loop]) for loop in curves.loops]
-        )
+        facet_sheets.append([sheets.add_polygon(numbers[loop]) for loop in curves.loops])
         balls.append((centre, radius, grown, numbers, extra, triangles))
 
     def spacing(x: Array) -> Array:
@@ -251,7 +251,10 @@ def _half_cell(cell: HalfCell, size: float, far_size: float) -> Parts:
             found = np.minimum(found, size + GROWTH * np.maximum(gap, 0))
         return found
 
-    width, heights = cell.width / um, np.array([0, cell.cathode, cell.cathode + cell.separator]) / um
+    width, heights = (
+        cell.width / um,
+        np.array([0, cell.cathode, cell.cathode + cell.separator]) / um,
+    )
     box = _box(sheets, width, heights, spacing)
     with _gmsh() as gmsh:
         points, flat = _fill(gmsh, sheets, balls, size, far)
@@ -377,7 +380,9 @@ def _box(
     upright: list[list[Integers]] = []
     for level in range(2):
         inner = _graded(
-            np.array([-half, -half, heights[level]]), np.array([-half, -half, heights[level + 1]]), both
+            np.array([-half, -half, heights[level]]),
+            np.array([-half, -half, heights[level + 1]]),
+            both,
         )[1:-1]
         columns = []
         for k in range(4):

@@ -152,7 +152,9 @@ class Model:
             self.ecbd,
             self.displacement_order,
         )
-        self.lithium_space = fem.functionspace(particle.mesh, ("Lagrange", 1))
+        self._vectors = fem.functionspace(particle.mesh, ("Lagrange", 1, (3,)))
+        self.lithium_space, first = self._vectors.sub(0).collapse()
+        self._first_component = np.ravel(first)
         self.ionic_space = fem.functionspace(matrix.mesh, ("Lagrange", 1))
         self.electronic_space = fem.functionspace(ecbd.mesh, ("Lagrange", 1))
         self.particle_space = fem.functionspace(particle.mesh, ("Lagrange", order, (3,)))
@@ -268,11 +270,14 @@ class Model:
         self._constant_conduction = np.concatenate([e[2] for e in entries])
 
         voltage = np.full((len(self.points.points), 1), self.electrical.single[VOLTAGE])
-        n, width = len(voltage), [
-            self._lithium.nodes.shape[1],
-            self._ionic.nodes.shape[1],
-            self._electronic.nodes.shape[1],
-        ]
+        n, width = (
+            len(voltage),
+            [
+                self._lithium.nodes.shape[1],
+                self._ionic.nodes.shape[1],
+                self._electronic.nodes.shape[1],
+            ],
+        )
         values = np.zeros((n, 2, sum(width) + 1))
         a, b = width[0], width[0] + width[1]
         values[:, 0, :a] = self._lithium.values
@@ -312,11 +317,11 @@ class Model:
     def _assemble_mechanics(self) -> None:
         active, data = self.materials.active, self.data
         rotations = data.orientations
-        stiffness = mechanics.rotate_stiffness(active.elasticity.stiffness_matrix(), rotations)
-        direction = mechanics.expansion_direction(active.expansion_ratio, rotations)
+        rotated = mechanics.rotate_stiffness(active.elasticity.stiffness_matrix(), rotations)
+        axes = mechanics.expansion_direction(active.expansion_ratio, rotations)
         tags = data.grain_tags
-        self.particle_stiffness = self.particle.by_tag(dict(zip(tags, stiffness, strict=True)))
-        self.expansion_direction = self.particle.by_tag(dict(zip(tags, direction, strict=True)))
+        self.particle_stiffness = self.particle.by_tag(dict(zip(tags, rotated, strict=True)))
+        self.expansion_direction = self.particle.by_tag(dict(zip(tags, axes, strict=True)))
         conductors = {"ecbd": self.materials.ecbd, "electrolyte": self.materials.electrolyte}
         self.matrix_stiffness = self.matrix.by_tag(
             {
@@ -329,22 +334,17 @@ class Model:
             Operator(mechanics.elasticity(self.particle_space, self.particle_stiffness)),
             Operator(mechanics.elasticity(self.matrix_space, self.matrix_stiffness)),
         ]
-        scalars = self.lithium_space
+        scalars, first = self.lithium_space, self._first_component
+        stiffness, direction = self.particle_stiffness, self.expansion_direction
         self._chemical_load = Operator(
-            mechanics.chemical_load(
-                self.particle_space, scalars, self.particle_stiffness, self.expansion_direction
-            )
-        )
+            mechanics.chemical_load(self.particle_space, self._vectors, stiffness, direction)
+        ).matrix[:, first]
         self._hydrostatic_of_displacement = Operator(
-            mechanics.hydrostatic_of_displacement(
-                self.particle_space, scalars, self.particle_stiffness
-            )
-        )
+            mechanics.hydrostatic_of_displacement(self.particle_space, self._vectors, stiffness)
+        ).matrix[first]
         self._hydrostatic_of_expansion = Operator(
-            mechanics.hydrostatic_of_expansion(
-                scalars, self.particle_stiffness, self.expansion_direction
-            )
-        )
+            mechanics.hydrostatic_of_expansion(scalars, stiffness, direction)
+        ).matrix
         self.node_volume = linear_form(mechanics.volume_weight(scalars))
 
         numbers = self.moving.reduced
@@ -579,10 +579,7 @@ class Model:
                 normal_fracture_energy=np.inf,
                 shear_fracture_energy=np.inf,
             )
-        chemical = self._chemical_load.matrix @ expansion
-        forces = np.zeros(n_dofs(self.particle_space))
-        forces[: chemical.size] = chemical
-        load = self.moving.gather([forces, self._face_load])
+        load = self.moving.gather([self._chemical_load @ expansion, self._face_load])
 
         def respond(jump: Array) -> interface.Cohesion:
             return interface.cohesive_traction(
@@ -607,11 +604,13 @@ class Model:
         The cell-wise stress is averaged to the nodes by volume (a lumped L2 projection).
         """
         displacement = self.moving.expand(x)[0]
-        value = (
-            self._hydrostatic_of_displacement.matrix @ displacement
-            - self._hydrostatic_of_expansion.matrix @ expansion
-        ) / self.node_volume
-        return self.spread(value)
+        total = la.vector(self.lithium_space.dofmap.index_map, 1)
+        total.array[:] = (
+            self._hydrostatic_of_displacement @ displacement
+            - self._hydrostatic_of_expansion @ expansion
+        )
+        total.scatter_reverse(la.InsertMode.add)
+        return self.spread(total.array[: self.node_volume.size] / self.node_volume)
 
     def spread(self, owned: Array) -> Array:
         """Return values at the particle nodes with those of the ghosts appended; collective."""

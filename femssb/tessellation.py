@@ -111,8 +111,11 @@ def _fit_weights(points: Array, weights: Array, targets: Array) -> Array:
         weights, diagram = trial - trial.mean(), found
     return weights
 
-SHORT=0.08
-SHALLOW=0.05
+
+SHORT = 0.08
+SHALLOW = 0.05
+
+
 def _regularise(points, weights, rng, short=SHORT, shallow=SHALLOW, steps=300):
     n = len(points)
     spacing = n ** (-1 / 3)
@@ -121,7 +124,7 @@ def _regularise(points, weights, rng, short=SHORT, shallow=SHALLOW, steps=300):
     hist = []
     for it in range(steps):
         d = power_diagram(points, weights)
-        size = np.cbrt(6 / np.pi * np.maximum(d.volumes,0))
+        size = np.cbrt(6 / np.pi * np.maximum(d.volumes, 0))
         # lengths: straight edges and arcs
         arcs = (d.item_angle > 0) & (d.item_nodes[:, 0] >= 0)
         ends = np.vstack([d.edges, d.item_nodes[arcs]])
@@ -146,32 +149,45 @@ def _regularise(points, weights, rng, short=SHORT, shallow=SHALLOW, steps=300):
         dp, dw = np.zeros_like(points), np.zeros(n)
         for k in np.flatnonzero(bad):
             u = e[k] / max(length[k], 1e-12)
-            co = np.zeros(n); gp = np.zeros((n, 3))
+            co = np.zeros(n)
+            gp = np.zeros((n, 3))
             for node, sign in ((a[k], 1.0), (b[k], -1.0)):
                 x = d.nodes[node]
-                own = d.owners[node]; own = own[own >= 0]
-                M = np.zeros((3, 3)); M[: len(own) - 1] = 2 * (points[own[1:]] - points[own[0]])
-                if len(own) == 3: M[2] = x
-                try: y = np.linalg.solve(M.T, sign * u)
-                except np.linalg.LinAlgError: continue
+                own = d.owners[node]
+                own = own[own >= 0]
+                M = np.zeros((3, 3))
+                M[: len(own) - 1] = 2 * (points[own[1:]] - points[own[0]])
+                if len(own) == 3:
+                    M[2] = x
+                try:
+                    y = np.linalg.solve(M.T, sign * u)
+                except np.linalg.LinAlgError:
+                    continue
                 c = -y[: len(own) - 1]
-                co[own[1:]] += c; co[own[0]] -= c.sum()
+                co[own[1:]] += c
+                co[own[0]] -= c.sum()
                 gp[own[1:]] += c[:, None] * 2 * (x - points[own[1:]])
                 gp[own[0]] -= c.sum() * 2 * (x - points[own[0]])
             gw = co * spacing
             g2 = (gp**2).sum() + (gw**2).sum()
             t = (1.3 * bound[k] - length[k]) / g2
-            dp += t * gp; dw += t * gw * spacing
+            dp += t * gp
+            dw += t * gw * spacing
         for f in flat:
-            i, j = d.pairs[f]; x = d.offsets[f] * d.normals[f]
+            i, j = d.pairs[f]
+            x = d.offsets[f] * d.normals[f]
             c = 1 / (2 * np.linalg.norm(points[i] - points[j]))
-            s = -np.sign(d.offsets[f])   # want offset*s to grow
-            gp = np.zeros((n, 3)); gw = np.zeros(n)
-            gp[i] = s * c * 2 * (x - points[i]); gp[j] = -s * c * 2 * (x - points[j])
-            gw[i] = s * c * spacing; gw[j] = -s * c * spacing
+            s = -np.sign(d.offsets[f])  # want offset*s to grow
+            gp = np.zeros((n, 3))
+            gw = np.zeros(n)
+            gp[i] = s * c * 2 * (x - points[i])
+            gp[j] = -s * c * 2 * (x - points[j])
+            gw[i] = s * c * spacing
+            gw[j] = -s * c * spacing
             g2 = (gp**2).sum() + (gw**2).sum()
             t = (1.3 * shallow - (1 - abs(d.offsets[f]))) / g2
-            dp += t * gp; dw += t * gw * spacing
+            dp += t * gp
+            dw += t * gw * spacing
         big = np.linalg.norm(dp, axis=1)
         cap = 0.1 * spacing
         dp *= np.minimum(1, cap / np.maximum(big, 1e-300))[:, None]
