@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import femssb._platform
+
+from mpi4py import MPI
+from petsc4py import PETSc
+
 import numpy as np
 from numpy.typing import NDArray
 
-import femssb._platform
 from femssb.errors import NotConverged, check_number
 from femssb.model import VOLTAGE, Model, State
 from femssb.units import GAS_CONSTANT
-from mpi4py import MPI
-from petsc4py import PETSc
 
 Array = NDArray[np.float64]
 
@@ -136,7 +138,7 @@ def advance(
         )
     weights = model.points.weights
     state = State(
-        time=previous.time + time_step,
+        time=float(previous.time + time_step),
         electrochemical=electrochemical.array_r.copy(),
         mechanical=mechanical.array_r.copy(),
         jump=jump,

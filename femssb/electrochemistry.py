@@ -18,8 +18,10 @@ Electrochemical Systems, chapters 11 and 12.
 from __future__ import annotations
 
 import femssb._platform
+
 import ufl
 from dolfinx import fem
+
 from femssb.units import FARADAY, GAS_CONSTANT
 
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import femssb._platform  # isort: skip
+from mpi4py import MPI
+
 import basix.ufl
 import dolfinx.mesh
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -18,7 +19,7 @@ from femssb.errors import MeshError
 from femssb.geometry import HalfCell
 from femssb.power_diagram import Array, Integers, inflated
 from femssb.surfaces import cut_curves, mesh_sphere
-from femssb.tessellation import Tessellation, tessellate
+from femssb.tessellation import tessellate
 from femssb.units import um
 
 REGIONS = {"ecbd": 1, "electrolyte": 2}

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import femssb._platform
+
 import numpy as np
+from dolfinx import fem
 from numpy.typing import NDArray
 
-import femssb._platform  # noqa: F401  (loads MPI and PETSc in order)
-from dolfinx import fem
 from femssb import mechanics
 from femssb.assembly import Part
 from femssb.model import Model, State
@@ -77,7 +78,9 @@ class Readout:
         )
         lithium = np.asarray(comm.allreduce(lithium))
         gap = np.maximum(state.jump[:, 0], 0.0)
-        kinetics = model.interface_current(model.electrical.filled(state.electrochemical), state.gap)
+        kinetics = model.interface_current(
+            model.electrical.filled(state.electrochemical), state.gap
+        )
         strain, stress = self._strain_and_stress(self._particle, state)
         owned = self._volume.size
         von_mises = mechanics.von_mises(stress[:owned])
@@ -102,8 +105,7 @@ class Readout:
             "Minimum volumetric strain [-]": -model.largest(-volumetric),
             "0.1 % volumetric strain [-]": strain_quantiles[1],
             "1 % volumetric strain [-]": strain_quantiles[0],
-            "Mean volumetric strain [-]": model.sum(self._volume * volumetric)
-            / self._total_volume,
+            "Mean volumetric strain [-]": model.sum(self._volume * volumetric) / self._total_volume,
             "Minimum concentration [mol/m3]": -model.largest(-stoichiometry) * c_max,
             "Maximum concentration [mol/m3]": model.largest(stoichiometry) * c_max,
             "Cohesive energy dissipated [J]": state.cohesive_dissipation,
@@ -199,9 +201,7 @@ class Readout:
         cell_data = {name: _collect(comm, values[:m]) for name, values in at_cells.items()}
         if comm.rank != 0:
             return None
-        return FieldData(
-            points=points, cells=all_cells, point_data=point_data, cell_data=cell_data
-        )
+        return FieldData(points=points, cells=all_cells, point_data=point_data, cell_data=cell_data)
 
     def _gather_interface(self, state: State) -> FieldData | None:
         model, points = self.model, self.model.points

@@ -14,13 +14,15 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import femssb._platform
+
+from petsc4py import PETSc
+
 import numpy as np
 from numpy.typing import NDArray
 
-import femssb._platform
 from femssb.constraints import Unknowns
 from femssb.errors import NotConverged, check_number
-from petsc4py import PETSc
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

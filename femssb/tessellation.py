@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from femssb.geometry import Polycrystal
-from femssb.power_diagram import Array, Integers, PowerDiagram, power_diagram
+from femssb.power_diagram import Array, PowerDiagram, power_diagram
 
 LLOYD_STEPS = 3  # moves of the sites to the centroids of their cells: rounder grains
 SAMPLES = 20_000  # points of the ball over which centroids are averaged
