@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import femssb._platform
 
@@ -11,6 +13,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 import basix
+import basix.ufl
 import dolfinx.mesh
 import numpy as np
 from dolfinx import fem
@@ -19,7 +22,6 @@ from numpy.typing import NDArray
 from femssb import interface, mechanics
 from femssb.assembly import Operator, Part, n_cells, n_dofs
 from femssb.constraints import Field, Unknowns
-from femssb.materials import CohesiveLaw
 from femssb.solver import Convergence, LinearSolver, PointOperator, SurfaceProblem
 from femssb.trace import submesh_cells, surface_points, trace
 
@@ -105,13 +107,22 @@ class Quadrature:
         return float(comm.allreduce(float((self.weights * integrand).sum())))
 
 
-def quadrature(space: fem.FunctionSpace, degree: int) -> Quadrature:
-    """Evaluate a Lagrange space on straight tetrahedra at the points of a quadrature rule."""
+def quadrature(space: fem.FunctionSpace, degree: int = 1, *, at: Array | None = None) -> Quadrature:
+    """Evaluate a Lagrange space on straight tetrahedra.
+
+    Args:
+        space: The space.
+        degree: Of the polynomials that the rule integrates.
+        at: Reference points (q, 3) to take instead of a rule, each for an equal share of the cell.
+    """
     domain = space.mesh
     owned = domain.topology.index_map(3).size_local
     corners = domain.geometry.x[domain.geometry.dofmap[:owned]]
     jacobian = np.swapaxes(corners[:, 1:] - corners[:, :1], 1, 2)
-    at, weights = basix.make_quadrature(basix.CellType.tetrahedron, degree)
+    if at is None:
+        at, weights = basix.make_quadrature(basix.CellType.tetrahedron, degree)
+    else:
+        weights = np.full(len(at), 1 / (6 * len(at)))
     table = space.element.basix_element.tabulate(1, at)[..., 0]
     return Quadrature(
         points=corners[:, None, 0] + np.einsum("cij,qj->cqi", jacobian, at),
@@ -230,9 +241,7 @@ class Solid:
         self.points = surface_points(domain, facets, inside=inside, order=order)
         columns, values = [], []
         sides = ((-1.0, self.points.minus), (1.0, self.points.plus))
-        for body, numbers, (sign, cells) in zip(
-            self.bodies, self.unknowns.reduced, sides, strict=True
-        ):
+        for body, (sign, cells) in zip(self.bodies, sides, strict=True):
             own = submesh_cells(body.part.entities, cells, n_cells(domain))
             on = trace(body.space, np.repeat(own, self.points.per_facet), self.points.points)
             n, m = on.nodes.shape
@@ -241,9 +250,7 @@ class Solid:
             values.append(weights.reshape(n, 3, 3 * m))
         self._sides = list(zip(columns, values, strict=True))
         return PointOperator(
-            columns=np.hstack(
-                [n[c] for n, c in zip(self.unknowns.reduced, columns, strict=True)]
-            ),
+            columns=np.hstack([n[c] for n, c in zip(self.unknowns.reduced, columns, strict=True)]),
             values=np.concatenate(values, axis=2),
             weights=self.points.weights,
         )
@@ -263,7 +270,7 @@ class Solid:
         lift: list[Array] | None = None,
         x: PETSc.Vec | None = None,
         fixed: str | None = None,
-        tolerance: float = 1e-12,
+        tolerance: float = 1e-10,
     ) -> tuple[list[Array], Convergence]:
         """Solve; collective.
 
@@ -282,10 +289,7 @@ class Solid:
         lift = lift or [np.zeros(n_dofs(b.space)) for b in self.bodies]
         forces = forces or [np.zeros_like(u) for u in lift]
         load = self.unknowns.gather(
-            [
-                f - b.bulk.matrix @ u
-                for f, b, u in zip(forces, self.bodies, lift, strict=True)
-            ]
+            [f - b.bulk.matrix @ u for f, b, u in zip(forces, self.bodies, lift, strict=True)]
         )
         start = self.jump(lift) if self.problem.operators else None
 
@@ -315,3 +319,61 @@ class Solid:
 
 def _chosen(components: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.flatnonzero(components.ravel()).astype(np.int64)
+
+
+def balls(
+    radii: tuple[float, ...], sizes: tuple[float, ...], *, octant: bool = False
+) -> tuple[dolfinx.mesh.Mesh, NDArray[np.int32]]:
+    """Mesh concentric balls on this rank alone, with the tag of each cell: 0 innermost.
+
+    Args:
+        radii: From inside to outside [m].
+        sizes: Length of the edges at each radius; the first also at the centre [m].
+        octant: Only the part where x, y and z are positive.
+    """
+    unit = radii[-1]
+
+    def build(gmsh: Any) -> None:
+        occ = gmsh.model.occ
+        shape = {"angle1": 0, "angle3": np.pi / 2} if octant else {}
+        solids = [(3, occ.addSphere(0, 0, 0, r / unit, **shape)) for r in radii]
+        if len(solids) > 1:
+            occ.fragment(solids[:1], solids[1:])
+        occ.synchronize()
+        field = gmsh.model.mesh.field.add("MathEval")
+        knots = [(0.0, sizes[0]), *zip(radii, sizes, strict=True)]
+        terms = [f"{knots[0][1] / unit}"]
+        for (r0, h0), (r1, h1) in pairwise(knots):
+            slope = (h1 - h0) / (r1 - r0)
+            inside = f"(Sqrt(x*x+y*y+z*z)-{r0 / unit})"
+            span = (r1 - r0) / unit
+            # the distance into this shell, at least 0 and at most its thickness
+            terms.append(f"{slope / 2}*(Abs{inside}-Abs({inside}-{span})+{span})")
+        gmsh.model.mesh.field.setString(field, "F", "+".join(terms))
+        gmsh.model.mesh.field.setAsBackgroundMesh(field)
+
+    domain = gmsh_mesh(build)
+    domain.geometry.x[:] *= unit
+    distance = np.linalg.norm(middles(domain), axis=1)
+    return domain, np.searchsorted(radii[:-1], distance).astype(np.int32)
+
+
+def gmsh_mesh(build: Callable[[Any], None]) -> dolfinx.mesh.Mesh:
+    """Return the tetrahedra of what ``build`` makes of an empty Gmsh model, on this rank alone."""
+    import gmsh
+
+    gmsh.initialize(readConfigFiles=False, interruptible=False)
+    try:
+        gmsh.option.setNumber("General.Terminal", 0)
+        gmsh.option.setNumber("General.NumThreads", 1)
+        gmsh.option.setNumber("Mesh.MeshSizeExtendFromBoundary", 0)
+        build(gmsh)
+        gmsh.model.mesh.generate(3)
+        names, points, _ = gmsh.model.mesh.getNodes()
+        _, corners = gmsh.model.mesh.getElementsByType(4)
+    finally:
+        gmsh.finalize()
+    used, cells = np.unique(corners, return_inverse=True)
+    points = points.reshape(-1, 3)[np.argsort(names)][np.searchsorted(np.sort(names), used)]
+    element = basix.ufl.element("Lagrange", "tetrahedron", 1, shape=(3,))
+    return dolfinx.mesh.create_mesh(MPI.COMM_SELF, cells.reshape(-1, 4), element, points)

@@ -17,7 +17,6 @@ from scipy.sparse.linalg import spsolve
 
 from femssb import mechanics
 from femssb.assembly import n_dofs
-from femssb.constraints import Field, Unknowns
 from femssb.errors import MeshError
 from femssb.materials import CrystalElasticity, Elasticity
 from femssb.units import GPa
@@ -141,7 +140,9 @@ def test_rate_in_a_rotated_crystal(order, cells, rates):
     exact = Waves()
     sizes, errors, slopes = [], [], []
     for n in cells:
-        solid = Solid(box((n, n, n), comm=MPI.COMM_SELF), {0: stiffness}, order=order, held=on_the_box)
+        solid = Solid(
+            box((n, n, n), comm=MPI.COMM_SELF), {0: stiffness}, order=order, held=on_the_box
+        )
         q = quadrature(solid.bodies[0].space, 2 * order + 2)
         force = q.load(exact.force(q.points, stiffness), n_dofs(solid.bodies[0].space))
         (u,), _ = solid.solve(forces=[force])
