@@ -103,8 +103,9 @@ class Polycrystal:
         """Check every field."""
         lower, upper = LENGTHS
         check_number("Polycrystal", "radius", self.radius, lower=lower, upper=upper, unit="m")
-        if not isinstance(self.grains, numbers.Integral):
-            given = _tuple_of("Polycrystal", "grains", self.grains, Grain)
+        grains: object = self.grains
+        if not isinstance(grains, numbers.Integral):
+            given = _tuple_of("Polycrystal", "grains", grains, Grain)
             object.__setattr__(self, "grains", given)
             self._check_grains(given)
         _check_integer("Polycrystal", "grains", self.number_of_grains, 1, MOST_GRAINS)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import femssb._platform
+
 from mpi4py import MPI
 
 import basix.ufl
@@ -152,8 +153,8 @@ def assemble(
         raise MeshError(f"a mesh needs a region for each tetrahedron: {len(cells)}, {len(regions)}")
     if not np.isfinite(points).all() or cells.min() < 0 or cells.max() >= len(points):
         raise MeshError("a mesh has points that are not finite or corners that do not exist")
-    facets = {name: np.array(given, dtype=np.int64) for name, given in (facets or {}).items()}
-    points, cells, facets = _without_loose_points(points, cells, facets)
+    given = {name: np.array(some, dtype=np.int64) for name, some in (facets or {}).items()}
+    points, cells, given = _without_loose_points(points, cells, given)
     corners = points[cells]
     edges = corners[:, 1:] - corners[:, :1]
     volumes = np.abs(np.linalg.det(edges)) / 6
@@ -164,10 +165,10 @@ def assemble(
     tags, grain_particle = _number_regions(regions)
     faces, pairs = _faces(cells, tags)
     named = _derive_facets(faces, pairs)
-    if derive_sides and not facets:
-        facets = _box_faces(points, faces[pairs[:, 1] < 0])
-    for name, given in facets.items():
-        triangles = np.sort(given.reshape(-1, 3), axis=1)
+    if derive_sides and facets is None:
+        given = _box_faces(points, faces[pairs[:, 1] < 0])
+    for name, some in given.items():
+        triangles = np.sort(some, axis=1)
         if name in named and not np.array_equal(_rows(triangles), _rows(named[name])):
             raise MeshError(
                 f"the facets named {name!r} ({len(triangles)}) are not those between the "

@@ -2,8 +2,8 @@
 
 Volumes are named ``ecbd``, ``electrolyte`` and, for the grains, ``particle`` (one single crystal),
 ``particle_2``, ``grain_7`` (of the only particle) or ``particle_2_grain_7``; numbers count from 1.
-Surfaces are named ``collector``, ``anode`` (both needed), ``x_min``, ``x_max``, ``y_min``, ``y_max``
-(periodic where a pair is named); ``interface`` and ``grain_boundary`` may be left out.
+Surfaces are named ``collector``, ``anode`` (both needed), ``x_min``, ``x_max``, ``y_min`` and
+``y_max`` (periodic where a pair is named); ``interface`` and ``grain_boundary`` may be left out.
 Orientations lie beside a mesh ``name.msh`` in ``name.orientations.csv``.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import femssb._platform
+
 from mpi4py import MPI
 
 import numpy as np

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import femssb._platform
+
 from mpi4py import MPI
 
 import numpy as np
@@ -295,7 +296,7 @@ def _outline_box(
     mirrors = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1]])
 
     def both(x: Array) -> Array:
-        return np.min([spacing(x * mirror) for mirror in mirrors], axis=0)
+        return np.asarray(np.min([spacing(x * mirror) for mirror in mirrors], axis=0))
 
     posts = [sheets.add_points(np.column_stack([corner, np.full(4, z)])) for z in heights]
     rims: list[list[Integers]] = []  # at each height, the edge from corner k to the next
@@ -384,9 +385,7 @@ def _set_size(gmsh: Any, balls: list[_Ball], size: float, far: float) -> None:
     field.setAsBackgroundMesh(least)
 
 
-def _fill(
-    gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]
-) -> tuple[Array, list[Integers]]:
+def _fill(gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]) -> tuple[Array, list[Integers]]:
     """Fill every polygon with triangles; return all points, the given ones first."""
     given = np.vstack(sheets.points)
     geo = gmsh.model.geo

@@ -2,8 +2,9 @@
 
 Sites are scattered, weighted so that every cell has the volume drawn for it, and moved to the
 centroids of their cells a few times. Then they are moved a little more until no edge is short and
-no facet cuts the sphere at a shallow angle: tetrahedra are only as good as the edges they must keep.
-The result is still an exact power diagram; what was asked and what came out is in its statistics.
+no facet cuts the sphere at a shallow angle: tetrahedra are only as good as the edges they must
+keep. The result is still an exact power diagram; its statistics tell what was asked and what came
+out.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ SMALLEST_GRAIN = 0.01  # diameter below which a given grain is left out, in unit
 class Statistics:
     """What was asked of a tessellation, and what came out."""
 
-    asked_diameters: Array  # (n,) diameters of balls of the volumes drawn, or of the given cells [m]
-    diameters: Array  # (n,) diameters of balls of the volumes of the grains [m]
+    asked_diameters: Array  # (n,) of balls of the volumes drawn, or of given cells [m]
+    diameters: Array  # (n,) of balls of the volumes of the grains [m]
     shortest_edge_before: float  # shortest edge or arc before the sites were moved apart [m]
     shortest_edge: float  # shortest edge or arc [m]; infinite if there is none
     moves: int  # times that sites were moved to lengthen short edges
