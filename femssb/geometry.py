@@ -185,7 +185,7 @@ class HalfCell:
             if apart - reach < gap:
                 raise InputError(
                     f"HalfCell.particles[{i}] and [{j}] overlap or touch: their centres are "
-                    f"{apart:.3g} m apart and must be at least {reach + gap:.3g} m apart"
+                    f"{apart:.5g} m apart and must be more than {reach + gap:.5g} m apart"
                 )
 
     def centre(self, index: int) -> Vector:

@@ -181,7 +181,6 @@ def assemble(
     numbers = dict(FACETS)
     for name in named:
         numbers.setdefault(name, FIRST_EXTRA + len(numbers))
-    named = {name: triangles for name, triangles in named.items() if len(triangles)}
     return Parts(
         points=points,
         cells=cells,
@@ -391,14 +390,12 @@ def facet_corners(mesh: dolfinx.mesh.Mesh) -> Integers:
 
     Shape (facets, 3), each row ascending; ghosts are included.
     """
-    topology = mesh.topology
-    topology.create_entities(2)
-    facets = topology.connectivity(2, 0).array.reshape(-1, 3)
-    vertices = topology.index_map(0).size_local + topology.index_map(0).num_ghosts
-    original = np.empty(vertices, dtype=np.int64)
-    nodes = mesh.geometry.dofmap.ravel()
-    original[topology.connectivity(3, 0).array] = mesh.geometry.input_global_indices[nodes]
-    return np.sort(original[facets], axis=1)
+    mesh.topology.create_entities(2)
+    mesh.topology.create_connectivity(2, 3)
+    facets = mesh.topology.index_map(2)
+    local = np.arange(facets.size_local + facets.num_ghosts, dtype=np.int32)
+    nodes = dolfinx.mesh.entities_to_geometry(mesh, 2, local)
+    return np.sort(mesh.geometry.input_global_indices[nodes], axis=1)
 
 
 def gather(data: MeshData) -> Parts | None:
@@ -407,7 +404,8 @@ def gather(data: MeshData) -> Parts | None:
     geometry, topology = mesh.geometry, mesh.topology
     nodes = geometry.index_map().size_local
     cells = topology.index_map(3).size_local
-    corners = geometry.input_global_indices[geometry.dofmap[:cells]]
+    own_cells = np.arange(cells, dtype=np.int32)
+    corners = geometry.input_global_indices[dolfinx.mesh.entities_to_geometry(mesh, 3, own_cells)]
     facets = facet_corners(mesh)
     mine = data.facet_tags.indices < topology.index_map(2).size_local
     own = data.facet_tags.indices[mine]

@@ -85,7 +85,7 @@ def test_overlapping_particles_are_refused() -> None:
     other = replace(SMALL, centre=(-0.9 * um, 0.0, 5 * um))
     with pytest.raises(InputError, match=r"particles\[0\] and \[1\] overlap"):
         HalfCell(particles=(SMALL, other))
-    with pytest.raises(InputError, match="at least 4.04e-06 m apart"):
+    with pytest.raises(InputError, match=r"more than 4\.04e-06 m apart"):
         HalfCell(particles=(SMALL, replace(SMALL, centre=(-1.0 * um, 0.0, 5 * um))))
     HalfCell(particles=(SMALL, replace(SMALL, centre=(-1.1 * um, 0.0, 5 * um))))
 

@@ -116,7 +116,7 @@ def test_loops_are_closed() -> None:
 
 
 def test_inflated_nodes_stay_on_their_planes() -> None:
-    """Would catch a sphere moved out with the facets: inner grains would grow with the mesh size."""
+    """Would catch facets moved out with the sphere: inner grains would grow with the mesh size."""
     points, weights = sites(30, 5)
     diagram = power_diagram(points, weights)
     larger = inflated(diagram, 1.004)
