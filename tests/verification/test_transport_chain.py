@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from femssb import interface
-from femssb.library.yuan2023 import yuan2023
-from femssb.materials import InsertionKinetics, MetalKinetics
+from femssb.materials import MetalKinetics
 from femssb.simulation import bdf
 from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification.chain import Chain, transfer
