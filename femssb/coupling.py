@@ -98,12 +98,20 @@ def advance(
     electrochemical = model.electrical.filled(guess.electrochemical)
     mechanical = model.moving.filled(guess.mechanical)
     exchange = _Exchange(model)
-    incoming = exchange.pack(guess.gap, guess.hydrostatic)
+    incoming = outgoing = exchange.pack(guess.gap, guess.hydrostatic)
     anderson = _Anderson(model.comm)
     newton, linear = np.zeros(2, int), np.zeros(2, int)
-    change = np.inf
-    for count in range(1, tolerances.maximum_passes + 1):
+    passes, change = 0, np.inf
+    while change > tolerances.exchange:
+        if passes == tolerances.maximum_passes:
+            raise NotConverged(
+                f"the two problems did not agree in {passes} passes", residuals={"exchange": change}
+            )
+        if passes:
+            incoming = anderson.next(incoming, outgoing)
+        passes += 1
         gap, hydrostatic = exchange.unpack(incoming)
+        incoming = exchange.pack(gap, hydrostatic)  # an extrapolated gap is cut at zero
         taken = model.solve_electrochemistry(
             electrochemical,
             rate=rate,
@@ -129,13 +137,6 @@ def advance(
         stress = model.hydrostatic_stress(mechanical, expansion)
         outgoing = exchange.pack(model.gap(jump), stress)
         change = anderson.norm(outgoing - incoming)
-        if change <= tolerances.exchange:
-            break
-        incoming = anderson.next(incoming, outgoing)
-    else:
-        raise NotConverged(
-            f"the two problems did not agree in {count} passes", residuals={"exchange": change}
-        )
     weights = model.points.weights
     state = State(
         time=float(previous.time + time_step),
@@ -152,7 +153,7 @@ def advance(
         viscous_dissipation=previous.viscous_dissipation + model.sum(weights * cohesion.viscous),
     )
     work = Work(
-        passes=count,
+        passes=passes,
         newton_electrochemistry=int(newton[0]),
         newton_mechanics=int(newton[1]),
         linear_electrochemistry=int(linear[0]),

@@ -369,12 +369,12 @@ class Model:
         rows = np.concatenate([e[0] for e in entries])
         columns = np.concatenate([e[1] for e in entries])
 
-        axes = np.arange(3)
+        components = np.arange(3)
         n = len(self.points.points)
 
         def side(own: Trace, numbers: NDArray[np.int64], sign: float) -> tuple[Array, Array]:
             width = 3 * own.nodes.shape[1]  # said outright: a rank may have no point at all
-            columns = numbers[3 * own.nodes[:, :, None] + axes].reshape(n, width)
+            columns = numbers[3 * own.nodes[:, :, None] + components].reshape(n, width)
             values = sign * np.einsum("nm,nki->nkmi", own.values, self.points.frame)
             return columns, values.reshape(n, 3, width)
 

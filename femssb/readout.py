@@ -5,9 +5,12 @@ All functions are collective. Numbers are the same on every rank; fields are gat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import femssb._platform
+
+from mpi4py import MPI
 
 import numpy as np
 from dolfinx import fem
@@ -177,7 +180,7 @@ class Readout:
             elastic = strain - mean[:, None] * _by_cell(model.expansion_direction)
         return strain, np.einsum("cij,cj->ci", body.stiffness, elastic)
 
-    def _quantiles(self, values: Array, shares: object) -> Array:
+    def _quantiles(self, values: Array, shares: Sequence[float]) -> Array:
         """Return the values below which given shares of the particle volume lie; collective."""
         gathered = self.model.comm.gather(np.stack([values, self._volume]), root=0)
         found = None
@@ -276,7 +279,7 @@ def _tensors(strain: Array, stress: Array) -> dict[str, Array]:
     }
 
 
-def _collect(comm: object, values: Array) -> Array:
+def _collect[T: np.generic](comm: MPI.Comm, values: NDArray[T]) -> NDArray[T]:
     """Return the values of all ranks, one below the other, on rank 0; empty elsewhere."""
-    parts = comm.gather(values, root=0)  # type: ignore[attr-defined]
+    parts = comm.gather(values, root=0)
     return np.concatenate(parts) if parts is not None else values[:0]

@@ -30,7 +30,7 @@ from femssb.errors import InputError, NotConverged, check_number
 from femssb.model import Model, State
 from femssb.protocol import Charge, Discharge, Hold, Rest, Step
 from femssb.readout import Readout
-from femssb.solution import Snapshot, Snapshots, Solution, StepRecord
+from femssb.solution import End, Kind, Snapshot, Snapshots, Solution, StepRecord
 from femssb.units import FARADAY, hour
 
 Array = NDArray[np.float64]
@@ -231,7 +231,7 @@ class _Run:
         self.ceiling = np.inf
         time_step = stepping.first * scale
         halfway = False
-        ended_by = "duration"
+        ended_by: End = "duration"
         while True:
             left = start.state.time + control.longest - past[0].state.time
             if left <= 1e-9 * max(1.0, past[0].state.time):
@@ -460,16 +460,16 @@ class _Run:
             "peak_memory": memory,
             "versions": _platform.versions(),
         }
-        on_disk = self.folder is not None and self.root
+        folder = self.folder if self.root else None
         solution = Solution(
             series={name: np.array([row[name] for row in self.rows]) for name in self.rows[0]},
             steps=tuple(self.records),
-            snapshots=Snapshots(self.folder) if on_disk else tuple(self.snapshots),
+            snapshots=Snapshots(folder) if folder is not None else tuple(self.snapshots),
             case=self.case,
             performance=performance,
         )
-        if on_disk:
-            solution.save(self.folder)
+        if folder is not None:
+            solution.save(folder)
         return solution
 
 
@@ -483,7 +483,8 @@ class _Control:
         self.cut_off: float | None = None
         self.sign = 0
         self.c_rate = 1.0
-        self.ends_on = "voltage"
+        self.kind: Kind = "rest"
+        self.ends_on: End = "voltage"
         self.duration = step.until_duration
         longest = 1e9
         if isinstance(step, Charge | Discharge):
@@ -504,7 +505,6 @@ class _Control:
             if step.until_c_rate is not None:
                 self.description += f" until {step.until_c_rate:g}C"
         else:
-            self.kind = "rest"
             self.current = 0.0
             self.description = f"Rest {step.until_duration:g} s"
         self.longest = self.duration if self.duration is not None else longest
