@@ -224,9 +224,10 @@ class SurfaceProblem:
         return NotConverged(f"{self.name}: {reason}", residuals={self.name: residual})
 
     def _put(self, vector: PETSc.Vec, index: int, value: float) -> None:
+        values = vector.array  # on every rank: PETSc would keep an old norm where it is not written
         local = index - self.unknowns.offset
         if 0 <= local < self.unknowns.local_size:
-            vector.array[local] = value
+            values[local] = value
 
     def _matrix(self, rows: Indices, columns: Indices) -> PETSc.Mat:
         n = (self.unknowns.local_size, self.unknowns.size)
