@@ -10,14 +10,11 @@ import numpy as np
 import pytest
 
 from femssb import interface
-from femssb.library.yuan2023 import yuan2023
-from femssb.materials import InsertionKinetics, MetalKinetics
+from femssb.materials import MetalKinetics
 from femssb.simulation import bdf
 from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification.chain import Chain, transfer
 from tests.verification.rates import observed_order
-
-pytestmark = pytest.mark.mpi
 
 TEMPERATURE = 298.0  # [K] of the grain-boundary chain
 
@@ -37,6 +34,7 @@ def film(resistance):
     return law
 
 
+@pytest.mark.mpi
 def test_grain_boundary_chain():
     """Would catch a lost resistance, Butler-Volmer with the wrong slope, or a wrong tie.
 
@@ -67,6 +65,7 @@ def test_grain_boundary_chain():
     assert found[-1] == pytest.approx(6 * current + films + 2 * overpotential, rel=1e-12)
 
 
+@pytest.mark.mpi
 def test_hyperbolic_sine_between_thirds():
     """Would catch a law taken with the sides swapped, and conductivities given to the wrong layer.
 
