@@ -128,7 +128,8 @@ class SurfaceProblem:
             if near_nullspace
             else None
         )
-        self._ksp = self._krylov(name)
+        # Made at the first solve: PETSc would complain of the options of one that never solves.
+        self._ksp: PETSc.KSP | None = None
 
     def set_bulk(self, values: Array) -> None:
         """Give the bulk entries, in the order of ``rows``, shape (nnz,); collective."""
@@ -288,21 +289,22 @@ class SurfaceProblem:
         """Solve with the current Jacobian; renew an aged preconditioner, before or on failure."""
         step = self.unknowns.vector()
         iterations = 0
+        ksp = self._ksp = self._ksp or self._krylov(self.name)
         for fresh in (self._aged, True):
             if fresh:
                 self._renew()
-            self._ksp.setOperators(self._jacobian, self._preconditioner)
-            self._ksp.getPC().setReusePreconditioner(not fresh)
-            self._ksp.solve(right_side, step)
-            taken = self._ksp.getIterationNumber()
+            ksp.setOperators(self._jacobian, self._preconditioner)
+            ksp.getPC().setReusePreconditioner(not fresh)
+            ksp.solve(right_side, step)
+            taken = ksp.getIterationNumber()
             iterations += taken
-            if self._ksp.getConvergedReason() > 0:
+            if ksp.getConvergedReason() > 0:
                 self._aged = taken > self.linear_solver.refactor_after
                 return step, iterations
             if fresh:
                 break
         raise self._failure(
-            f"the linear solver failed (PETSc reason {self._ksp.getConvergedReason()})", np.inf
+            f"the linear solver failed (PETSc reason {ksp.getConvergedReason()})", np.inf
         )
 
     def _renew(self) -> None:
