@@ -7,14 +7,13 @@ from typing import Any
 
 import femssb._platform
 
-from mpi4py import MPI
-
 import dolfinx.mesh
 import numpy as np
 from numpy.typing import NDArray
 
 from femssb.boundary import Fixed, Free
 from femssb.coupling import Guess, Tolerances, Work, advance
+from femssb.library.yuan2023 import yuan2023
 from femssb.materials import Curve, Materials
 from femssb.meshing import REGIONS, MeshData
 from femssb.model import Model, State
@@ -44,7 +43,7 @@ def face_collector() -> MeshData:
     return replace(data, facets={**data.facets, "collector": data.facets["anode"]})
 
 
-def side_collector(comm: MPI.Intracomm = MPI.COMM_WORLD) -> MeshData:
+def side_collector(*, orientation: Array | None = None) -> MeshData:
     """Return grain | ecbd | electrolyte with the collector around the sides of the ecbd."""
     data = slabs(
         [
@@ -53,7 +52,8 @@ def side_collector(comm: MPI.Intracomm = MPI.COMM_WORLD) -> MeshData:
             Layer(region="electrolyte", thickness=ELECTROLYTE, cells=2),
         ],
         width=WIDTH,
-        comm=comm,
+        cells=2,
+        orientations=orientation,
     )
     domain, tags = data.mesh, data.facet_tags
     sides = np.concatenate(
@@ -86,6 +86,24 @@ def line(slope: float, zero: float) -> Curve:
         slope=lambda c: np.full_like(c, slope),
         lower=0.0,
         upper=2e5,
+    )
+
+
+def lopsided():
+    """Return materials in which every term of the voltage is at least a millivolt at 50 A/m2."""
+    materials = yuan2023()
+    return replace(
+        materials,
+        active=replace(
+            materials.active,
+            initial_concentration=30000.0,
+            diffusivity=(1e-13, 3e-13, 2e-13),
+            expansion=line(3e-7, 30000.0),
+        ),
+        ecbd=replace(materials.ecbd, ionic_conductivity=5e-3, electronic_conductivity=2e-2),
+        electrolyte=replace(materials.electrolyte, ionic_conductivity=0.04),
+        kinetics=replace(materials.kinetics, anodic_transfer=0.4),
+        anode=replace(materials.anode, anodic_transfer=0.3),
     )
 
 

@@ -12,33 +12,14 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from femssb.library.yuan2023 import yuan2023
 from femssb.model import Couplings
 from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification import half_cells
-from tests.verification.half_cells import ECBD, ELECTROLYTE, WIDTH, laminate, line, step
+from tests.verification.half_cells import ECBD, ELECTROLYTE, WIDTH, laminate, lopsided, step
 
 ELECTROCHEMISTRY = Couplings(
     expansion=False, stress_drift=False, gap_resistance=False, debonding=False
 )
-
-
-def lopsided():
-    """Return materials in which every term of the voltage is at least a millivolt at 50 A/m2."""
-    materials = yuan2023()
-    return replace(
-        materials,
-        active=replace(
-            materials.active,
-            initial_concentration=30000.0,
-            diffusivity=(1e-13, 3e-13, 2e-13),
-            expansion=line(3e-7, 30000.0),
-        ),
-        ecbd=replace(materials.ecbd, ionic_conductivity=5e-3, electronic_conductivity=2e-2),
-        electrolyte=replace(materials.electrolyte, ionic_conductivity=0.04),
-        kinetics=replace(materials.kinetics, anodic_transfer=0.4),
-        anode=replace(materials.anode, anodic_transfer=0.3),
-    )
 
 
 def overpotential(density, exchange, anodic, temperature):
@@ -66,7 +47,7 @@ def voltage_of(materials, density, surface_concentration, resistances):
 
 
 def resistances_of(materials, data):
-    """Return what the layers add [ohm m2]; at the sides electrons meet no resistance to speak of."""
+    """Return what the layers add [ohm m2]; from the sides electrons arrive almost without loss."""
     ecbd = materials.ecbd
     if "electrolyte" in data.regions:
         return (
