@@ -31,14 +31,24 @@ PARTICLE, ECBD, ELECTROLYTE = 1 * um, 2 * um, 3 * um  # thicknesses
 WIDTH = 1 * um
 
 
-def face_collector() -> MeshData:
-    """Return grain | ecbd with collector and anode on the same face: all currents along z."""
+def face_collector(
+    *, cells: int = 1, layers: tuple[int, int] = (5, 3), orientation: Array | None = None
+) -> MeshData:
+    """Return grain | ecbd with collector and anode on the same face: all currents along z.
+
+    Args:
+        cells: Along each side of the cross-section.
+        layers: Across the grain and the ecbd.
+        orientation: Rotation of the grain (1, 3, 3).
+    """
     data = slabs(
         [
-            Layer(region=GRAIN, thickness=PARTICLE, cells=5),
-            Layer(region="ecbd", thickness=ECBD, cells=3),
+            Layer(region=GRAIN, thickness=PARTICLE, cells=layers[0]),
+            Layer(region="ecbd", thickness=ECBD, cells=layers[1]),
         ],
         width=WIDTH,
+        cells=cells,
+        orientations=orientation,
     )
     return replace(data, facets={**data.facets, "collector": data.facets["anode"]})
 
