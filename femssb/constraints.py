@@ -149,8 +149,9 @@ class Unknowns:
 
     def write_single(self, vector: PETSc.Vec, name: str, value: float) -> None:
         """Set the value of a group or named unknown; collective."""
+        values = vector.array  # on every rank: PETSc would keep an old norm where it is not written
         if self.comm.rank == 0:
-            vector.array[self.single[name]] = value
+            values[self.single[name]] = value
 
 
 _FREE, _HELD, _IMAGE = 0, 1, 2

@@ -145,7 +145,8 @@ class SurfaceProblem:
             if near_nullspace
             else None
         )
-        self._ksp = self._krylov(name)
+        # Made at the first solve: PETSc would complain of the options of one that never solves.
+        self._ksp: PETSc.KSP | None = None
 
     def set_bulk(self, values: Array) -> None:
         """Give the bulk entries, in the order of ``rows``, shape (nnz,); collective."""
@@ -258,9 +259,10 @@ class SurfaceProblem:
         return NotConverged(f"{self.name}: {reason}", residuals={self.name: residual})
 
     def _put(self, vector: PETSc.Vec, index: int, value: float) -> None:
+        values = vector.array  # on every rank: PETSc would keep an old norm where it is not written
         local = index - self.unknowns.offset
         if 0 <= local < self.unknowns.local_size:
-            vector.array[local] = value
+            values[local] = value
 
     def _matrix(self, rows: Indices, columns: Indices) -> PETSc.Mat:
         n = (self.unknowns.local_size, self.unknowns.size)
@@ -322,23 +324,24 @@ class SurfaceProblem:
         chosen = self.linear_solver
         step = self.unknowns.vector()
         iterations = 0
+        ksp = self._ksp = self._ksp or self._krylov(self.name)
         for fresh in (self._aged, True):
             if fresh:
                 self._renew()
-            self._ksp.setOperators(self._jacobian, self._preconditioner)
-            self._ksp.getPC().setReusePreconditioner(not fresh)
+            ksp.setOperators(self._jacobian, self._preconditioner)
+            ksp.getPC().setReusePreconditioner(not fresh)
             # An old preconditioner is not worth more iterations than a new one costs.
-            self._ksp.max_it = chosen.maximum_iterations if fresh else chosen.stale_iterations
-            self._ksp.solve(right_side, step)
-            taken = self._ksp.getIterationNumber()
+            ksp.max_it = chosen.maximum_iterations if fresh else chosen.stale_iterations
+            ksp.solve(right_side, step)
+            taken = ksp.getIterationNumber()
             iterations += taken
-            if self._ksp.getConvergedReason() > 0:
+            if ksp.getConvergedReason() > 0:
                 self._aged = taken > chosen.refactor_after
                 return step, iterations
             if fresh:
                 break
         raise self._failure(
-            f"the linear solver failed (PETSc reason {self._ksp.getConvergedReason()})", np.inf
+            f"the linear solver failed (PETSc reason {ksp.getConvergedReason()})", np.inf
         )
 
     def _renew(self) -> None:

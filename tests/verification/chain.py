@@ -72,7 +72,7 @@ class Chain:
         corner = np.array([0.5, 0.5, 0.0])
         self.unknowns = Unknowns(
             fields,
-            period=(-corner, corner + [0.0, 0.0, self._levels[-1]]),
+            period=(-corner, np.append(corner[:2], self._levels[-1])),
             names=[f"plane {k}" for k in own_unknown],
         )
 

@@ -16,8 +16,6 @@ from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification.chain import Chain, transfer
 from tests.verification.rates import observed_order
 
-pytestmark = pytest.mark.mpi
-
 TEMPERATURE = 298.0  # [K] of the grain-boundary chain
 
 
@@ -36,6 +34,7 @@ def film(resistance):
     return law
 
 
+@pytest.mark.mpi
 def test_grain_boundary_chain():
     """Would catch a lost resistance, Butler-Volmer with the wrong slope, or a wrong tie.
 
@@ -66,6 +65,7 @@ def test_grain_boundary_chain():
     assert found[-1] == pytest.approx(6 * current + films + 2 * overpotential, rel=1e-12)
 
 
+@pytest.mark.mpi
 def test_hyperbolic_sine_between_thirds():
     """Would catch a law taken with the sides swapped, and conductivities given to the wrong layer.
 
