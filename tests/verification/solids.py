@@ -197,8 +197,8 @@ class Solid:
             body = Body(
                 part=part,
                 space=space,
-                stiffness=np.stack([stiffness[tag] for tag in part.cell_tags]),
-                direction=np.stack([axes_of[tag] for tag in part.cell_tags]),
+                stiffness=np.array([stiffness[tag] for tag in part.cell_tags]).reshape(-1, 6, 6),
+                direction=np.array([axes_of[tag] for tag in part.cell_tags]).reshape(-1, 6),
                 bulk=Operator(mechanics.elasticity(space, modulus)),
                 chemical=Operator(mechanics.chemical_load(space, linear, modulus, axes)),
                 linear=linear,

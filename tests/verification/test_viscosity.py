@@ -66,7 +66,7 @@ def test_snap_back_gets_through_and_loses_the_fracture_energy():
 
 
 def test_viscosity_takes_what_the_snap_back_frees():
-    """T20. As viscosity falls, it must lose what the bars free, no more: the peak less G_c x area."""
+    """T20. As viscosity falls, it must lose what the bars free and no more."""
     stored_at_peak = 0.5 * 100 * MPa * (2 * LONG * 100 * MPa / YOUNG + ONSET)  # [J/m2]
     excess = []
     for steps in (240, 480):
