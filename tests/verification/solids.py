@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from femssb import interface, mechanics
 from femssb.assembly import Operator, Part, n_cells, n_dofs
 from femssb.constraints import Field, Unknowns
+from femssb.materials import CohesiveLaw
 from femssb.solver import Convergence, LinearSolver, PointOperator, SurfaceProblem
 from femssb.trace import submesh_cells, surface_points, trace
 
@@ -196,8 +197,8 @@ class Solid:
             body = Body(
                 part=part,
                 space=space,
-                stiffness=np.stack([stiffness[tag] for tag in part.cell_tags]),
-                direction=np.stack([axes_of[tag] for tag in part.cell_tags]),
+                stiffness=np.array([stiffness[tag] for tag in part.cell_tags]).reshape(-1, 6, 6),
+                direction=np.array([axes_of[tag] for tag in part.cell_tags]).reshape(-1, 6),
                 bulk=Operator(mechanics.elasticity(space, modulus)),
                 chemical=Operator(mechanics.chemical_load(space, linear, modulus, axes)),
                 linear=linear,
@@ -271,6 +272,7 @@ class Solid:
         x: PETSc.Vec | None = None,
         fixed: str | None = None,
         tolerance: float = 1e-10,
+        scale: float | None = None,
     ) -> tuple[list[Array], Convergence]:
         """Solve; collective.
 
@@ -281,6 +283,7 @@ class Solid:
             x: Guess, then the solution without the lift.
             fixed: Name of tied components that keep their value.
             tolerance: Of Newton.
+            scale: Force that the tolerance refers to [N]; by default the forces at work.
 
         Returns:
             The displacement of each body, ghosts included, and what it took.
@@ -300,7 +303,7 @@ class Solid:
             return [(response.traction, response.tangent)]
 
         number = None if fixed is None else self.unknowns.single[fixed]
-        taken = self.problem.solve(x, load, respond, tolerance=tolerance, fixed=number)
+        taken = self.problem.solve(x, load, respond, tolerance=tolerance, scale=scale, fixed=number)
         solution = [u + v for u, v in zip(self.unknowns.expand(x), lift, strict=True)]
         return solution, taken
 
@@ -377,3 +380,74 @@ def gmsh_mesh(build: Callable[[Any], None]) -> dolfinx.mesh.Mesh:
     points = points.reshape(-1, 3)[np.argsort(names)][np.searchsorted(np.sort(names), used)]
     element = basix.ufl.element("Lagrange", "tetrahedron", 1, shape=(3,))
     return dolfinx.mesh.create_mesh(MPI.COMM_SELF, cells.reshape(-1, 4), element, points)
+
+
+class Path:
+    """A body pulled apart step by step: tied components are moved, damage and energies kept."""
+
+    def __init__(self, solid: Solid, law: CohesiveLaw, name: str, tolerance: float = 1e-10) -> None:
+        """Start at rest.
+
+        Args:
+            solid: Two bodies with an interface.
+            law: Of the interface.
+            name: The tied components that are moved.
+            tolerance: Of Newton.
+        """
+        self.solid, self.cohesive_law, self.name, self.tolerance = solid, law, name, tolerance
+        self.x = solid.unknowns.vector()
+        n = len(solid.points.points)
+        self.jump, self.damage = np.zeros((n, 3)), np.zeros(n)
+        self.moves, self.forces = [0.0], [0.0]
+        self.work = self.cohesive = self.viscous = 0.0  # [J]
+        self.newton: list[int] = []
+        # forces fall to zero with the last point that holds: count from those of the intact state
+        self._scale = solid.sum(solid.points.weights) * law.normal_strength
+
+    def law(self, time_step: float) -> Callable[[Array], interface.Cohesion]:
+        """Return what the interface answers to a jump at the end of the next step."""
+        damage, jump = self.damage, self.jump
+
+        def respond(now: Array) -> interface.Cohesion:
+            return interface.cohesive_traction(
+                self.cohesive_law, now, damage=damage, previous_jump=jump, time_step=time_step
+            )
+
+        return respond
+
+    def move(self, to: float, time_step: float = 1.0) -> None:
+        """Move the tied components [m] in a time [s]; collective."""
+        solid, unknowns = self.solid, self.solid.unknowns
+        respond = self.law(time_step)
+        x = self.x.copy()
+        unknowns.write_single(x, self.name, to)
+        displacement, taken = solid.solve(
+            respond, x=x, fixed=self.name, tolerance=self.tolerance, scale=self._scale
+        )
+        jump = solid.jump(displacement)
+        cohesion = respond(jump)
+        force = solid.problem.residual(x, unknowns.vector(), [cohesion.traction])
+        reaction = unknowns.read_single(force, self.name)
+        self.work += 0.5 * (reaction + self.forces[-1]) * (to - self.moves[-1])
+        weights = solid.points.weights
+        self.cohesive += solid.sum(weights * cohesion.dissipated)
+        self.viscous += solid.sum(weights * cohesion.viscous)
+        self.x, self.jump, self.damage = x, jump, cohesion.damage
+        self.moves.append(to)
+        self.forces.append(reaction)
+        self.newton.append(taken.newton)
+
+    def stored(self) -> float:
+        """Return the elastic energy of bodies and interface [J]; collective."""
+        opening = self.jump.copy()
+        opening[:, 0] = np.maximum(opening[:, 0], 0)
+        closed = np.minimum(self.jump[:, 0], 0)
+        density = (1 - self.damage) * (opening**2).sum(axis=1) + closed**2
+        at_interface = 0.5 * self.cohesive_law.stiffness * density * self.solid.points.weights
+        bulk = self.solid.elastic_energy(self.solid.unknowns.expand(self.x))
+        return bulk + self.solid.sum(at_interface)
+
+    def mean_damage(self) -> float:
+        """Return the damage averaged over the interface; collective."""
+        weights = self.solid.points.weights
+        return self.solid.sum(weights * self.damage) / self.solid.sum(weights)
