@@ -101,8 +101,9 @@ def advance(
     incoming = exchange.pack(guess.gap, guess.hydrostatic)
     anderson = _Anderson(model.comm)
     newton, linear = np.zeros(2, int), np.zeros(2, int)
-    change = np.inf
-    for count in range(1, tolerances.maximum_passes + 1):
+    change, passes = np.inf, 0
+    for _ in range(tolerances.maximum_passes):
+        passes += 1
         gap, hydrostatic = exchange.unpack(incoming)
         taken = model.solve_electrochemistry(
             electrochemical,
@@ -134,7 +135,7 @@ def advance(
         incoming = anderson.next(incoming, outgoing)
     else:
         raise NotConverged(
-            f"the two problems did not agree in {count} passes", residuals={"exchange": change}
+            f"the two problems did not agree in {passes} passes", residuals={"exchange": change}
         )
     weights = model.points.weights
     state = State(
@@ -152,7 +153,7 @@ def advance(
         viscous_dissipation=previous.viscous_dissipation + model.sum(weights * cohesion.viscous),
     )
     work = Work(
-        passes=count,
+        passes=passes,
         newton_electrochemistry=int(newton[0]),
         newton_mechanics=int(newton[1]),
         linear_electrochemistry=int(linear[0]),
