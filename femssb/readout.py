@@ -65,7 +65,7 @@ class Readout:
         in_owned = dofs < node.size
         spread = np.broadcast_to(self._particle_of_cell[:, None], dofs.shape)
         node[dofs[in_owned]] = spread[in_owned]
-        self._particle_of_node = model.spread(node.astype(float))[: node.size].astype(np.int64)
+        self._particle_of_node = node
 
     def numbers(self, state: State) -> dict[str, float]:
         """Return the columns of a time series that a state decides; collective."""

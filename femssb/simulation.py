@@ -1,10 +1,7 @@
-r"""The time loop: step sizes, events, retries and progress; it knows no equation but BDF.
+"""The time loop: step sizes, events, retries and progress; it knows no equation.
 
-Time derivatives use the variable-step BDF formula of order two, written on amounts, so that lithium
-is conserved to roundoff; the first step after a change of load is implicit Euler. The difference
+Time derivatives are written on amounts, so that lithium is conserved to roundoff. The difference
 between the new stoichiometry and its extrapolation estimates the error and sets the step size.
-
-Source: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, section III.5.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,91 +22,20 @@ from scipy.optimize import brentq
 
 from femssb import _platform
 from femssb.case import describe
+from femssb.control import Control, check_protocol
 from femssb.coupling import Guess, Tolerances, Work, advance
-from femssb.errors import InputError, NotConverged, check_number
+from femssb.errors import InputError, NotConverged
+from femssb.mesh_data import on_first_rank
 from femssb.model import Model, State
-from femssb.protocol import Charge, Discharge, Hold, Rest, Step
+from femssb.protocol import Step
 from femssb.readout import Readout
-from femssb.solution import End, Kind, Snapshot, Snapshots, Solution, StepRecord
-from femssb.units import FARADAY, hour
+from femssb.solution import End, Snapshot, Snapshots, Solution, StepRecord
+from femssb.stepping import Stepping, bdf, error_share, extrapolate
+from femssb.units import FARADAY
 
 Array = NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stepping:
-    """How time steps are chosen; times are those of a 1C run and shrink with the C-rate.
-
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    stoichiometry_error: float = 1e-4  # rms over the particles, in one step [-]
-    voltage_error: float = 2e-3  # in one step [V]
-    first: float = 0.5  # first step after a change of load [s]
-    largest: float = 120.0  # [s]
-    smallest: float = 1e-4  # below which a step that fails ends the run [s]
-    event: float = 0.05  # how precisely the end of a protocol step is located [s]
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        owner = "Stepping"
-        for name in ("stoichiometry_error", "voltage_error"):
-            check_number(owner, name, getattr(self, name), lower=0, upper=0.5, strict=True)
-        for name in ("first", "largest", "smallest", "event"):
-            value = getattr(self, name)
-            check_number(owner, name, value, lower=0, upper=hour, strict=True, unit="s")
-        if not self.smallest <= self.first <= self.largest:
-            raise InputError(
-                f"Stepping.first = {self.first:g} s is not between smallest "
-                f"({self.smallest:g} s) and largest ({self.largest:g} s)"
-            )
-
-
-def bdf(time_step: float, previous_step: float | None) -> tuple[float, float, float]:
-    """Return the factors of the new, last and second-last value in a time derivative [1/s].
-
-    Args:
-        time_step: The step to take [s].
-        previous_step: The step before it [s]; None for the first, which is implicit Euler.
-    """
-    if previous_step is None:
-        return 1 / time_step, -1 / time_step, 0.0
-    ratio = time_step / previous_step
-    return (
-        (1 + 2 * ratio) / (1 + ratio) / time_step,
-        -(1 + ratio) / time_step,
-        ratio**2 / (1 + ratio) / time_step,
-    )
-
-
-def error_share(steps: Sequence[float]) -> float:
-    """Return the local error over the distance between a new value and its extrapolation.
-
-    Args:
-        steps: The new step and those before it [s]: two of them for implicit Euler and a line,
-            three for BDF2 and a parabola.
-    """
-    new, last = steps[0], steps[1]
-    if len(steps) == 2:
-        method, extrapolation = new**2 / 2, new * (new + last) / 2
-    else:
-        total = new + last
-        method = new**2 * total**2 / (6 * (new + total))
-        extrapolation = new * total * (total + steps[2]) / 6
-    return method / (method + extrapolation)
-
-
-def extrapolate(times: Sequence[float], values: Sequence[Array], at: float) -> Array:
-    """Return the polynomial through values (newest first) at a later time."""
-    result = np.zeros_like(values[0])
-    for i, (own, value) in enumerate(zip(times, values, strict=True)):
-        others = [t for j, t in enumerate(times) if j != i]
-        weight = np.prod([(at - t) / (own - t) for t in others]) if others else 1.0
-        result += weight * value
-    return result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +60,7 @@ class Simulation:
         protocol: Sequence[Step],
         *,
         tolerances: Tolerances = Tolerances(),  # noqa: B008  (frozen)
-        stepping: Stepping = Stepping(),
+        stepping: Stepping = Stepping(),  # noqa: B008
     ) -> None:
         """Check the protocol against the model; solves nothing.
 
@@ -145,13 +71,24 @@ class Simulation:
             stepping: How time steps are chosen.
 
         Raises:
-            InputError: If the protocol is empty or has a cut-off that can never be reached.
+            InputError: If an argument is of the wrong type, or the protocol is empty or has an end
+                that can never be reached.
         """
+        for name, value, kind in (
+            ("model", model, Model),
+            ("protocol", protocol, list | tuple),
+            ("tolerances", tolerances, Tolerances),
+            ("stepping", stepping, Stepping),
+        ):
+            if not isinstance(value, kind):
+                raise InputError(
+                    f"Simulation.{name} must be {_ARTICLES[name]}, got {type(value).__name__}"
+                )
         self.model = model
         self.protocol = tuple(protocol)
         self.tolerances = tolerances
         self.stepping = stepping
-        _check_protocol(self.protocol, model)
+        check_protocol(self.protocol, model, tolerances)
 
     def run(
         self,
@@ -172,7 +109,13 @@ class Simulation:
 
         Raises:
             NotConverged: If a step cannot be solved however small; what was reached is on disk.
+            InputError: If the folder cannot be written to, or `inputs` is not plain data; before
+                anything is solved.
         """
+        if folder is not None and not isinstance(folder, str | os.PathLike):
+            raise InputError(f"Simulation.run: folder must be a path, got {folder!r}")
+        if inputs is not None and not isinstance(inputs, Mapping):
+            raise InputError(f"Simulation.run: inputs must be a dictionary, got {inputs!r}")
         return _Run(self, Path(folder) if folder is not None else None, inputs, progress).go()
 
 
@@ -205,6 +148,7 @@ class _Run:
         self.snapshots: list[Snapshot] = []
         self.rejected = 0
         self.ceiling = np.inf  # of the time step, lowered where Newton failed [s]
+        self.factorisations = -self._factorisations()
         self.started = time.perf_counter()
         self.show = progress and self.root
         self.shown = 0.0
@@ -213,17 +157,19 @@ class _Run:
         now = _Past(state=self.model.initial_state(), charge=0.0)
         self._record(now, 0, 0.0, None, 0.0)
         self._picture(now.state, "start")
-        try:
-            for index, step in enumerate(self.protocol):
+        solution = self._save()  # now, so that what cannot be written is known before the work
+        for index, step in enumerate(self.protocol):
+            try:
                 now = self._protocol_step(index, step, now)
-        except NotConverged:
-            self._solution()  # what was reached stays on disk
-            raise
-        return self._solution()
+            except NotConverged:
+                self._save()  # what was reached stays on disk
+                raise
+            solution = self._save()
+        return solution
 
     def _protocol_step(self, index: int, step: Step, start: _Past) -> _Past:
         """Take the model through one step of the protocol."""
-        control = _Control(step, self.model.one_c)
+        control = Control(step, self.model.one_c)
         scale = 1.0 / control.c_rate
         stepping = self.stepping
         first_row = len(self.rows) - 1
@@ -241,15 +187,13 @@ class _Run:
                 time_step = left / 2  # rather than a last sliver of a step
             new, work, error = self._attempt(control, past, time_step)
             reached = control.beyond(new.state) >= 0
-            if reached:
-                new, work = self._locate(control, past, new, work, stepping.event * scale)
-                ended_by = control.ends_on
             time_step = new.state.time - past[0].state.time
             self._record(new, index, control.current, work, time_step)
             done = self._share(control, start.state, new.state)
             self._report_progress(index, control, done, new.state, time_step)
             past = [new, *past[:2]]
             if reached:
+                ended_by = control.ends_on
                 break
             if done >= 0.5 and not halfway:
                 halfway = True
@@ -276,14 +220,20 @@ class _Run:
         return past[0]
 
     def _attempt(
-        self, control: _Control, past: list[_Past], time_step: float
+        self, control: Control, past: list[_Past], time_step: float
     ) -> tuple[_Past, Work, float]:
-        """Take one time step, shortened until it converges and is accurate enough."""
+        """Take one time step, shortened until it converges, is accurate and ends at the cut-off."""
         smallest = self.stepping.smallest / control.c_rate
         plain = False  # whether the guess is the last state itself, after a failure
         while True:
             try:
                 new, work = self._advance(control, past, time_step, plain)
+                error = self._error(past, new)
+                if error <= 1.0 or time_step <= smallest:
+                    if control.beyond(new.state) >= 0:
+                        new, work = self._locate(control, past, new, work, plain)
+                    self.ceiling *= 1.2
+                    return new, work, error
             except NotConverged as failure:
                 self.rejected += 1
                 logger.info("time step of %.3g s failed: %s", time_step, failure.reason)
@@ -299,15 +249,11 @@ class _Run:
                 self.ceiling = time_step
                 plain = True
                 continue
-            error = self._error(past, new)
-            if error <= 1.0 or time_step <= smallest:
-                self.ceiling *= 1.2
-                return new, work, error
             self.rejected += 1
             time_step = max(time_step * max(0.2, 0.8 * error ** (-1 / 3)), smallest)
 
     def _advance(
-        self, control: _Control, past: list[_Past], time_step: float, plain: bool = False
+        self, control: Control, past: list[_Past], time_step: float, plain: bool = False
     ) -> tuple[_Past, Work]:
         """Solve one time step as it is."""
         model, last = self.model, past[0]
@@ -362,22 +308,24 @@ class _Run:
         return share * max(rms / stepping.stoichiometry_error, jump / stepping.voltage_error)
 
     def _locate(
-        self, control: _Control, past: list[_Past], new: _Past, work: Work, precision: float
+        self, control: Control, past: list[_Past], new: _Past, work: Work, plain: bool
     ) -> tuple[_Past, Work]:
-        """Return the step shortened so that it ends at the cut-off, to a precision in time [s]."""
-        tried = {new.state.time - past[0].state.time: (new, work)}
+        """Return the shortest step found that reaches the cut-off, `event` too long at most."""
         before = control.beyond(past[0].state)
         if before >= 0:  # beyond it from the start: the new load ends at once
             return new, work
+        longest = new.state.time - past[0].state.time
+        tried = {longest: (new, work)}
 
         def beyond(time_step: float) -> float:
             if time_step == 0.0:
                 return before
             if time_step not in tried:
-                tried[time_step] = self._advance(control, past, time_step)
+                tried[time_step] = self._advance(control, past, time_step, plain)
             return control.beyond(tried[time_step][0].state)
 
-        return tried[brentq(beyond, 0.0, next(iter(tried)), xtol=precision)]
+        brentq(beyond, 0.0, longest, xtol=self.stepping.event / control.c_rate)
+        return tried[min(time_step for time_step in tried if beyond(time_step) >= 0)]
 
     def _record(
         self, now: _Past, index: int, imposed: float | None, work: Work | None, time_step: float
@@ -413,14 +361,26 @@ class _Run:
     def _picture(self, state: State, label: str) -> None:
         """Keep all fields of a state: on disk if there is a folder, else in memory."""
         snapshot = self.readout.snapshot(state, label)
-        if snapshot is None:
-            return
-        if self.folder is not None:
-            snapshot.write(self.folder)
-        else:
+        if snapshot is not None and self.folder is None:
             self.snapshots.append(snapshot)
+        self._write(lambda folder: snapshot.write(folder) if snapshot else None)
 
-    def _share(self, control: _Control, start: State, state: State) -> float:
+    def _write(self, what: Callable[[Path], None]) -> None:
+        """Write into the folder, if there is one, on rank 0; a failure is raised on every rank."""
+        folder = self.folder
+        if folder is None:
+            return
+
+        def write() -> None:
+            try:
+                what(folder)
+            except OSError as error:
+                reason = error.strerror or error
+                raise InputError(f"cannot write results to {folder}: {reason}") from error
+
+        on_first_rank(self.model.comm, write)
+
+    def _share(self, control: Control, start: State, state: State) -> float:
         """Return about which part of a protocol step is done."""
         share = (state.time - start.time) / control.longest
         if control.sign:
@@ -431,7 +391,7 @@ class _Run:
         return min(share, 1.0)
 
     def _report_progress(
-        self, index: int, control: _Control, share: float, state: State, time_step: float
+        self, index: int, control: Control, share: float, state: State, time_step: float
     ) -> None:
         now = time.perf_counter()
         if not self.show or now - self.shown < 1.0:
@@ -446,7 +406,11 @@ class _Run:
         )
         sys.stderr.flush()
 
-    def _solution(self) -> Solution:
+    def _factorisations(self) -> int:
+        return self.model.chemistry.factorisations + self.model.mechanics.factorisations
+
+    def _save(self) -> Solution:
+        """Return what was reached so far, and keep it on disk if there is a folder."""
         comm = self.model.comm
         # Linux counts in KiB, macOS in bytes.
         unit = 1 if sys.platform == "darwin" else 1024
@@ -455,83 +419,25 @@ class _Run:
             "wall_time": time.perf_counter() - self.started,
             "ranks": comm.size,
             "rejected_steps": self.rejected,
-            "factorisations": self.model.chemistry.factorisations
-            + self.model.mechanics.factorisations,
+            "factorisations": self.factorisations + self._factorisations(),
             "peak_memory": memory,
             "versions": _platform.versions(),
         }
-        folder = self.folder if self.root else None
+        on_disk = self.folder if self.root else None
         solution = Solution(
             series={name: np.array([row[name] for row in self.rows]) for name in self.rows[0]},
             steps=tuple(self.records),
-            snapshots=Snapshots(folder) if folder is not None else tuple(self.snapshots),
+            snapshots=Snapshots(on_disk) if on_disk else tuple(self.snapshots),
             case=self.case,
             performance=performance,
         )
-        if folder is not None:
-            solution.save(folder)
+        self._write(solution.save)
         return solution
 
 
-class _Control:
-    """What a protocol step imposes and when it ends."""
-
-    def __init__(self, step: Step, one_c: float) -> None:
-        self.one_c = one_c
-        self.current: float | None = None  # charging [A]
-        self.voltage: float | None = None
-        self.cut_off: float | None = None
-        self.sign = 0
-        self.c_rate = 1.0
-        self.kind: Kind = "rest"
-        self.ends_on: End = "voltage"
-        self.duration = step.until_duration
-        longest = 1e9
-        if isinstance(step, Charge | Discharge):
-            self.kind = "charge" if isinstance(step, Charge) else "discharge"
-            self.sign = 1 if isinstance(step, Charge) else -1
-            self.c_rate = step.c_rate
-            self.current = self.sign * step.c_rate * one_c
-            self.cut_off = step.until_voltage
-            longest = 2 * hour / step.c_rate  # twice what moves all lithium
-            end = f"until {step.until_voltage:g} V" if step.until_voltage is not None else ""
-            self.description = f"{self.kind.capitalize()} {step.c_rate:g}C {end}".strip()
-        elif isinstance(step, Hold):
-            self.kind = "hold"
-            self.voltage = step.voltage
-            self.cut_off = step.until_c_rate
-            self.ends_on = "current"
-            self.description = f"Hold {step.voltage:g} V"
-            if step.until_c_rate is not None:
-                self.description += f" until {step.until_c_rate:g}C"
-        else:
-            self.current = 0.0
-            self.description = f"Rest {step.until_duration:g} s"
-        self.longest = self.duration if self.duration is not None else longest
-
-    def beyond(self, state: State) -> float:
-        """Return by how much a state is past the cut-off, negative before it [V] or [-]."""
-        if self.cut_off is None:
-            return -1.0
-        if self.sign:
-            return self.sign * (state.voltage - self.cut_off)
-        return float(np.log(self.cut_off) - np.log(max(abs(state.current) / self.one_c, 1e-300)))
-
-
-def _check_protocol(protocol: tuple[Step, ...], model: Model) -> None:
-    """Check that there are steps and that every cut-off lies where the material can take it."""
-    if not protocol:
-        raise InputError("Simulation.protocol is empty: give at least one step")
-    curve = model.materials.active.open_circuit_voltage
-    low, high = (float(curve.value(np.array([c]))[0]) for c in (curve.upper, curve.lower))
-    for number, step in enumerate(protocol):
-        if not isinstance(step, Charge | Discharge | Hold | Rest):
-            raise InputError(f"Simulation.protocol[{number}] = {step!r} is not a protocol step")
-        name, voltage = "until_voltage", getattr(step, "until_voltage", None)
-        if isinstance(step, Hold):
-            name, voltage = "voltage", step.voltage
-        if voltage is not None and not low < voltage < high:
-            raise InputError(
-                f"Simulation.protocol[{number}].{name} = {voltage:g} V can never be reached: the "
-                f"open-circuit voltage goes from {low:.4g} to {high:.4g} V"
-            )
+_ARTICLES = {
+    "model": "a femssb.Model",
+    "protocol": "a list of steps such as Charge(...)",
+    "tolerances": "Tolerances(...)",
+    "stepping": "Stepping(...)",
+}
