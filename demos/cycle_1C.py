@@ -7,8 +7,6 @@ charge, its interface with the stiff electrolyte opens, and does not close compl
 import argparse
 from dataclasses import asdict
 
-from mpi4py import MPI
-
 from femssb import (
     Charge,
     Discharge,
@@ -37,10 +35,9 @@ def main(size=0.5 * um, grains=53, seed=1, c_rate=1.0, out="results/cycle_1C", p
         Discharge(c_rate=c_rate, until_voltage=3.0),
     ]
     solution = Simulation(model, protocol).run(out, inputs={"cell": asdict(cell), "size": size})
-    if MPI.COMM_WORLD.rank == 0:
-        solution.report()
-        if pictures:
-            plotting.cycle(solution, out)
+    solution.report()
+    if pictures:
+        plotting.cycle(solution, out)
     return solution
 
 

@@ -430,6 +430,7 @@ class _Run:
             snapshots=Snapshots(on_disk) if on_disk else tuple(self.snapshots),
             case=self.case,
             performance=performance,
+            first_rank=self.root,
         )
         self._write(solution.save)
         return solution
