@@ -383,6 +383,8 @@ class _Run:
             left, full = (model.charge(model.stoichiometry(s)) for s in (state, start))
             room = full if control.sign > 0 else FARADAY * model.lithium_initial - full
             share = max(share, control.sign * (full - left) / max(room, 1e-3 * full))
+        elif control.cut_off is not None and control.beyond(start) < 0:
+            share = max(share, 1 - control.beyond(state) / control.beyond(start))
         return min(share, 1.0)
 
     def _report_progress(
