@@ -4,7 +4,8 @@ The case of Yuan, Lu and Xu (paper 002), Figure 2: a secondary particle of 53 gr
 charge, its interface with the stiff electrolyte opens, and does not close completely on discharge.
 """
 
-import argparse
+import sys
+from argparse import ArgumentDefaultsHelpFormatter
 from dataclasses import asdict
 
 from mpi4py import MPI
@@ -20,6 +21,7 @@ from femssb import (
     mesh,
     plotting,
 )
+from femssb.__main__ import Parser, exit_code
 from femssb.units import um
 
 
@@ -31,11 +33,11 @@ def main(size=0.5 * um, grains=53, seed=1, c_rate=1.0, out="results/cycle_1C", p
         separator=10 * um,
         particles=(Polycrystal(radius=5 * um, grains=grains, seed=seed),),
     )
-    model = Model(mesh(cell, size=size), library.yuan2023())
     protocol = [
         Charge(c_rate=c_rate, until_voltage=4.3),
         Discharge(c_rate=c_rate, until_voltage=3.0),
     ]
+    model = Model(mesh(cell, size=size), library.yuan2023())
     solution = Simulation(model, protocol).run(out, inputs={"cell": asdict(cell), "size": size})
     if MPI.COMM_WORLD.rank == 0:
         solution.report()
@@ -44,10 +46,11 @@ def main(size=0.5 * um, grains=53, seed=1, c_rate=1.0, out="results/cycle_1C", p
     return solution
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def command():
+    """Run the cycle that the arguments ask for."""
+    parser = Parser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
     parser.add_argument("--size", type=float, default=0.5, help="mesh size in the particle [um]")
-    parser.add_argument("--grains", type=int, default=53, help="number of grains")
+    parser.add_argument("--grains", type=int, default=53, help="number of grains, 1 to 200")
     parser.add_argument("--seed", type=int, default=1, help="seed of tessellation and orientations")
     parser.add_argument("--c-rate", type=float, default=1.0, help="C-rate of charge and discharge")
     parser.add_argument("--out", default="results/cycle_1C", help="folder for the results")
@@ -61,3 +64,7 @@ if __name__ == "__main__":
         out=given.out,
         pictures=not given.no_pictures,
     )
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(command))

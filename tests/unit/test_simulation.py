@@ -1,4 +1,4 @@
-"""If these fail, a run ends at the wrong time, loses what it reached, or accepts what is not solved.
+"""If these fail, a run ends at the wrong time, loses what it reached, or accepts a failed step.
 
 Worth reading: `test_a_step_ends_where_its_cut_off_is`, `test_what_was_reached_is_on_disk`.
 """
