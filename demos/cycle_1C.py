@@ -25,7 +25,15 @@ from femssb.__main__ import Parser, exit_code
 from femssb.units import um
 
 
-def main(size=0.5 * um, grains=53, seed=1, c_rate=1.0, out="results/cycle_1C", pictures=True):
+def main(
+    size=0.5 * um,
+    grains=53,
+    seed=1,
+    c_rate=1.0,
+    out="results/cycle_1C",
+    pictures=True,
+    resume=False,
+):
     """Run the cycle and write numbers, fields and pictures to a folder."""
     cell = HalfCell(
         width=15 * um,
@@ -38,7 +46,8 @@ def main(size=0.5 * um, grains=53, seed=1, c_rate=1.0, out="results/cycle_1C", p
         Discharge(c_rate=c_rate, until_voltage=3.0),
     ]
     model = Model(mesh(cell, size=size), library.yuan2023())
-    solution = Simulation(model, protocol).run(out, inputs={"cell": asdict(cell), "size": size})
+    inputs = {"cell": asdict(cell), "size": size}
+    solution = Simulation(model, protocol).run(out, inputs=inputs, resume=resume)
     if MPI.COMM_WORLD.rank == 0:
         solution.report()
         if pictures:
@@ -55,6 +64,7 @@ def command():
     parser.add_argument("--c-rate", type=float, default=1.0, help="C-rate of charge and discharge")
     parser.add_argument("--out", default="results/cycle_1C", help="folder for the results")
     parser.add_argument("--no-pictures", action="store_true", help="write numbers and fields only")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     given = parser.parse_args()
     main(
         size=given.size * um,
@@ -63,6 +73,7 @@ def command():
         c_rate=given.c_rate,
         out=given.out,
         pictures=not given.no_pictures,
+        resume=given.resume,
     )
 
 
