@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import femssb
-from femssb.errors import FemssbError
+from femssb.errors import FemssbError, InputError
 from femssb.units import um
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, or 2 after a one-line error message."""
-    options = _parser().parse_args(arguments)
-    try:
+
+    def command() -> None:
+        options = _parser().parse_args(arguments)
         options.command(options)
+
+    return exit_code(command)
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads arguments; a wrong one is an `InputError` like any other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage, which every rank would do."""
+        raise InputError(f"{message} (see --help)")
+
+
+def exit_code(command: Callable[[], object]) -> int:
+    """Run a command and return 0, or 2 after the one line that says what is wrong."""
+    try:
+        command()
     except FemssbError as error:
         if _is_first_rank():
             print(f"femssb: {error}", file=sys.stderr)
@@ -25,8 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _is_first_rank() -> bool:
-    mpi = sys.modules.get("mpi4py.MPI")  # not there if DOLFINx is what is missing
-    return mpi is None or mpi.COMM_WORLD.rank == 0
+    try:
+        import femssb._platform
+
+        from mpi4py import MPI
+    except ImportError:  # it may be what is missing
+        return True
+    return bool(MPI.COMM_WORLD.rank == 0)
 
 
 def _doctor(_: argparse.Namespace) -> None:
@@ -59,12 +82,12 @@ def _mesh(options: argparse.Namespace) -> None:
 def _run(options: argparse.Namespace) -> None:
     from femssb import library, plotting
 
-    model = femssb.Model(
-        femssb.mesh(_half_cell(options), size=options.size * um), library.yuan2023()
-    )
     protocol = (
         femssb.Charge(c_rate=options.c_rate, until_voltage=options.upper),
         femssb.Discharge(c_rate=options.c_rate, until_voltage=options.lower),
+    )
+    model = femssb.Model(
+        femssb.mesh(_half_cell(options), size=options.size * um), library.yuan2023()
     )
     solution = femssb.Simulation(model, protocol).run(options.out)
     solution.report()
@@ -78,7 +101,7 @@ def _plot(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="femssb",
         description="Electro-chemo-mechanics of solid-state-battery cathodes.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

@@ -12,7 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from femssb import _platform
+from femssb import _platform, checkpoint
 from femssb.case import describe
+from femssb.checkpoint import Past, Position
 from femssb.control import Control, check_protocol
 from femssb.coupling import Guess, Tolerances, Work, advance
 from femssb.errors import InputError, NotConverged
@@ -38,12 +39,7 @@ Array = NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Past:
-    """An accepted state and the charge passed until then."""
-
-    state: State
-    charge: float  # [C]
+CHECKPOINT_EVERY = 60.0  # of wall time, and after each protocol step [s]
 
 
 class Simulation:
@@ -96,27 +92,33 @@ class Simulation:
         *,
         inputs: dict[str, Any] | None = None,
         progress: bool = True,
+        resume: bool = False,
     ) -> Solution:
-        """Run the protocol from the rest state; collective.
+        """Run the protocol, from the rest state or from where it was stopped; collective.
 
         Args:
             folder: Where results are written as they come; None keeps them in memory only.
             inputs: What made the mesh and the materials, plain data for ``case.json``.
             progress: Whether rank 0 shows progress on standard error.
+            resume: Whether to go on from the checkpoint in the folder; the ranks, `tolerances`,
+                `stepping` and linear solver may differ from those that wrote it.
 
         Returns:
             The solution; its fields are on rank 0 only.
 
         Raises:
             NotConverged: If a step cannot be solved however small; what was reached is on disk.
-            InputError: If the folder cannot be written to, or `inputs` is not plain data; before
-                anything is solved.
+            InputError: If the folder cannot be written to, `inputs` is not plain data, or the
+                checkpoint is missing, damaged or of another case; before anything is solved.
         """
         if folder is not None and not isinstance(folder, str | os.PathLike):
             raise InputError(f"Simulation.run: folder must be a path, got {folder!r}")
         if inputs is not None and not isinstance(inputs, Mapping):
             raise InputError(f"Simulation.run: inputs must be a dictionary, got {inputs!r}")
-        return _Run(self, Path(folder) if folder is not None else None, inputs, progress).go()
+        if resume and folder is None:
+            raise InputError("Simulation.run: resume needs the folder of the run that was stopped")
+        run = _Run(self, Path(folder) if folder is not None else None, inputs, progress)
+        return run.go(run.stopped() if resume else run.begin())
 
 
 class _Run:
@@ -152,37 +154,68 @@ class _Run:
         self.started = time.perf_counter()
         self.show = progress and self.root
         self.shown = 0.0
+        self.kept = self.started
 
-    def go(self) -> Solution:
-        now = _Past(state=self.model.initial_state(), charge=0.0)
-        self._record(now, 0, 0.0, None, 0.0)
-        self._picture(now.state, "start")
-        solution = self._save()  # now, so that what cannot be written is known before the work
-        for index, step in enumerate(self.protocol):
+    def begin(self) -> Position:
+        """Return the rest state as the start of the protocol."""
+        rest = Past(state=self.model.initial_state(), charge=0.0)
+        self._record(rest, 0, 0.0, None, 0.0)
+        self._picture(rest.state, "start")
+        return self._start_of(0, rest)
+
+    def stopped(self) -> Position:
+        """Return where the run in the folder was when it was last kept."""
+        assert self.folder is not None
+        file = self.folder / checkpoint.FILE
+        position, log = checkpoint.read(file, self.model)
+        if log["protocol"] != self._log()["protocol"]:
+            raise InputError(f"{file} is of another case: protocol differs")
+        self.rows, self.rejected = log["rows"], log["rejected"]
+        self.records = [StepRecord(**record) for record in log["records"]]
+        self.started -= log["wall_time"]
+        self._write(lambda folder: _drop_later_snapshots(folder, self.rows[-1]["Time [s]"]))
+        return position
+
+    def go(self, position: Position) -> Solution:
+        # Kept at once, so that what cannot be written is known before the work.
+        solution = self._keep(position)
+        while position.index < len(self.protocol):
             try:
-                now = self._protocol_step(index, step, now)
+                position = self._protocol_step(position)
             except NotConverged:
                 self._save()  # what was reached stays on disk
                 raise
-            solution = self._save()
+            solution = self._keep(position)
         return solution
 
-    def _protocol_step(self, index: int, step: Step, start: _Past) -> _Past:
-        """Take the model through one step of the protocol."""
-        control = Control(step, self.model.one_c)
-        scale = 1.0 / control.c_rate
+    def _start_of(self, index: int, start: Past) -> Position:
+        """Return the position at the start of a protocol step."""
+        return Position(
+            index=index,
+            start=start,
+            past=(start,),
+            time_step=self.stepping.first,
+            ceiling=np.inf,
+            first_row=len(self.rows) - 1,
+            halfway=False,
+        )
+
+    def _protocol_step(self, position: Position) -> Position:
+        """Take the model through one step of the protocol, or through the rest of it."""
+        index, start, past = position.index, position.start, position.past
+        control = Control(self.protocol[index], self.model.one_c)
         stepping = self.stepping
-        first_row = len(self.rows) - 1
-        past = [start]
-        self.ceiling = np.inf
-        time_step = stepping.first * scale
-        halfway = False
+        largest = stepping.largest / control.c_rate
+        time_step, halfway = position.time_step, position.halfway
+        if len(past) == 1:
+            time_step = stepping.first / control.c_rate
+        self.ceiling = position.ceiling
         ended_by: End = "duration"
         while True:
             left = start.state.time + control.longest - past[0].state.time
             if left <= 1e-9 * max(1.0, past[0].state.time):
                 break
-            time_step = min(time_step, stepping.largest * scale, self.ceiling, left)
+            time_step = min(time_step, largest, self.ceiling, left)
             if time_step < left < 2 * time_step:
                 time_step = left / 2  # rather than a last sliver of a step
             new, work, error = self._attempt(control, past, time_step)
@@ -191,7 +224,7 @@ class _Run:
             self._record(new, index, control.current, work, time_step)
             done = self._share(control, start.state, new.state)
             self._report_progress(index, control, done, new.state, time_step)
-            past = [new, *past[:2]]
+            past = (new, *past[:2])
             if reached:
                 ended_by = control.ends_on
                 break
@@ -199,6 +232,16 @@ class _Run:
                 halfway = True
                 self._picture(new.state, f"{control.kind} middle")
             time_step *= min(2.0, max(0.3, 0.9 * error ** (-1 / 3))) if error > 0 else 2.0
+            if self._due():
+                self._keep(
+                    replace(
+                        position,
+                        past=past,
+                        time_step=time_step,
+                        ceiling=self.ceiling,
+                        halfway=halfway,
+                    ),
+                )
         if ended_by == "duration" and control.duration is None:
             raise NotConverged(
                 f"{control.description} did not reach its end in {control.longest:g} s",
@@ -210,18 +253,40 @@ class _Run:
             StepRecord(
                 description=control.description,
                 kind=control.kind,
-                start_row=first_row,
+                start_row=position.first_row,
                 end_row=len(self.rows) - 1,
                 start_time=start.state.time,
                 end_time=past[0].state.time,
                 ended_by=ended_by,
             )
         )
-        return past[0]
+        return self._start_of(index + 1, past[0])
+
+    def _due(self) -> bool:
+        """Return whether it is time for a checkpoint, the same on every rank."""
+        late = time.perf_counter() - self.kept >= CHECKPOINT_EVERY
+        return self.folder is not None and bool(self.model.comm.bcast(late, root=0))
+
+    def _keep(self, position: Position) -> Solution:
+        """Return what was reached, and keep on disk all that is needed to go on from there."""
+        solution = self._save()
+        if self.folder is not None:
+            checkpoint.write(self.folder / checkpoint.FILE, self.model, position, self._log())
+        self.kept = time.perf_counter()
+        return solution
+
+    def _log(self) -> dict[str, Any]:
+        return {
+            "protocol": self.case["protocol"],
+            "rows": self.rows,
+            "records": [asdict(record) for record in self.records],
+            "rejected": self.rejected,
+            "wall_time": time.perf_counter() - self.started,
+        }
 
     def _attempt(
-        self, control: Control, past: list[_Past], time_step: float
-    ) -> tuple[_Past, Work, float]:
+        self, control: Control, past: Sequence[Past], time_step: float
+    ) -> tuple[Past, Work, float]:
         """Take one time step, shortened until it converges, is accurate and ends at the cut-off."""
         smallest = self.stepping.smallest / control.c_rate
         plain = False  # whether the guess is the last state itself, after a failure
@@ -253,8 +318,8 @@ class _Run:
             time_step = max(time_step * max(0.2, 0.8 * error ** (-1 / 3)), smallest)
 
     def _advance(
-        self, control: Control, past: list[_Past], time_step: float, plain: bool = False
-    ) -> tuple[_Past, Work]:
+        self, control: Control, past: Sequence[Past], time_step: float, plain: bool = False
+    ) -> tuple[Past, Work]:
         """Solve one time step as it is."""
         model, last = self.model, past[0]
         at = last.state.time + time_step
@@ -289,9 +354,9 @@ class _Run:
         # The charge follows the same formula as the lithium, so that the ledger can close.
         charges = old * last.charge + (older * past[1].charge if len(past) > 1 else 0.0)
         current = state.current if control.current is None else control.current
-        return _Past(state=state, charge=(current - charges) / new), work
+        return Past(state=state, charge=(current - charges) / new), work
 
-    def _error(self, past: list[_Past], new: _Past) -> float:
+    def _error(self, past: Sequence[Past], new: Past) -> float:
         """Return the estimated error of a step over what is allowed; 0 where nothing is known."""
         if len(past) < 2:
             return 0.0
@@ -308,8 +373,8 @@ class _Run:
         return share * max(rms / stepping.stoichiometry_error, jump / stepping.voltage_error)
 
     def _locate(
-        self, control: Control, past: list[_Past], new: _Past, work: Work, plain: bool
-    ) -> tuple[_Past, Work]:
+        self, control: Control, past: Sequence[Past], new: Past, work: Work, plain: bool
+    ) -> tuple[Past, Work]:
         """Return the shortest step found that reaches the cut-off, `event` too long at most."""
         before = control.beyond(past[0].state)
         if before >= 0:  # beyond it from the start: the new load ends at once
@@ -328,7 +393,7 @@ class _Run:
         return tried[min(time_step for time_step in tried if beyond(time_step) >= 0)]
 
     def _record(
-        self, now: _Past, index: int, imposed: float | None, work: Work | None, time_step: float
+        self, now: Past, index: int, imposed: float | None, work: Work | None, time_step: float
     ) -> None:
         model = self.model
         row = self.readout.numbers(now.state)
@@ -388,6 +453,8 @@ class _Run:
             left, full = (model.charge(model.stoichiometry(s)) for s in (state, start))
             room = full if control.sign > 0 else FARADAY * model.lithium_initial - full
             share = max(share, control.sign * (full - left) / max(room, 1e-3 * full))
+        elif control.cut_off is not None and control.beyond(start) < 0:
+            share = max(share, 1 - control.beyond(state) / control.beyond(start))
         return min(share, 1.0)
 
     def _report_progress(
@@ -434,6 +501,14 @@ class _Run:
         )
         self._write(solution.save)
         return solution
+
+
+def _drop_later_snapshots(folder: Path, time: float) -> None:
+    """Remove what was written after a checkpoint; the run will write it again."""
+    present = Snapshots(folder)
+    last = sum(at <= time for at in present.times) - 1
+    if 0 <= last < len(present) - 1:
+        present[last].write(folder)
 
 
 _ARTICLES = {

@@ -1,0 +1,170 @@
+"""If these fail, the numbers of a run are not those of its fields."""
+
+from __future__ import annotations
+
+from mpi4py import MPI
+
+import numpy as np
+import pytest
+
+from femssb import Model, Simulation, Solution
+from femssb.readout import Readout
+from femssb.solution import Snapshot
+from femssb.units import FARADAY
+from tests.runs import CHARGE, tiny_model
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """A model with all couplings, on this rank alone."""
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def run(model: Model) -> Solution:
+    """A charge, kept in memory."""
+    return Simulation(model, [CHARGE]).run(progress=False)
+
+
+def weights(snapshot: Snapshot) -> np.ndarray:
+    corners = snapshot.particle.points[snapshot.particle.cells]
+    return np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / 6
+
+
+def areas(snapshot: Snapshot) -> np.ndarray:
+    corners = snapshot.interface.points[snapshot.interface.cells]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return np.linalg.norm(normal, axis=1) / 2
+
+
+def test_the_fields_hold_the_numbers(run: Solution) -> None:
+    """Catches a column read from another state, region or component than its name says."""
+    last = {name: values[-1] for name, values in run.series.items()}
+    snapshot = run.snapshots[-1]
+    cells, points = snapshot.particle.cell_data, snapshot.particle.point_data
+    volume, area = weights(snapshot), areas(snapshot)
+    concentration, surface = points["Concentration [mol/m3]"], snapshot.interface.cell_data
+    stress, strain = cells["Von Mises stress [Pa]"], cells["Volumetric strain [-]"]
+    expected = {
+        "Maximum von Mises stress [Pa]": stress.max(),
+        "Mean von Mises stress [Pa]": np.average(stress, weights=volume),
+        "Minimum volumetric strain [-]": strain.min(),
+        "Mean volumetric strain [-]": np.average(strain, weights=volume),
+        "Minimum concentration [mol/m3]": concentration.min(),
+        "Maximum concentration [mol/m3]": concentration.max(),
+        "Lithium [mol]": concentration[snapshot.particle.cells].mean(axis=1) @ volume,
+        "Mean gap [m]": np.average(surface["Gap [m]"], weights=area),
+        "Mean interface voltage drop [V]": np.average(
+            surface["Interface voltage drop [V]"], weights=area
+        ),
+        "Current [A]": -surface["Interface current [A/m2]"] @ area,
+    }
+    for name, value in expected.items():
+        assert last[name] == pytest.approx(value, rel=1e-9), name
+    assert last["Maximum gap [m]"] >= surface["Gap [m]"].max()
+    assert snapshot.time == last["Time [s]"]
+
+
+def test_the_potentials_are_counted_from_the_anode(run: Solution) -> None:
+    """Catches a collector that is not at the voltage of the cell."""
+    matrix = run.snapshots[-1].matrix
+    potential = matrix.point_data["Electronic potential [V]"]
+    collector = matrix.points[:, 2] < 1e-9
+    np.testing.assert_allclose(potential[collector], run.series["Voltage [V]"][-1], rtol=1e-12)
+    electrolyte = matrix.cell_data["Region [-]"] == 2
+    inside = np.setdiff1d(matrix.cells[electrolyte], matrix.cells[~electrolyte])
+    assert np.isnan(potential[inside]).all()
+    assert not np.isnan(potential[matrix.cells[~electrolyte]]).any()
+
+
+def test_stress_and_strain_of_the_fields_agree(run: Solution) -> None:
+    """Catches tensors whose shear is the engineering one, or in another order."""
+    for part in (run.snapshots[-1].particle, run.snapshots[-1].matrix):
+        stress, strain = part.cell_data["Stress [Pa]"], part.cell_data["Strain [-]"]
+        deviator = stress.copy()
+        deviator[:, :3] -= stress[:, :3].mean(axis=1, keepdims=True)
+        mises = np.sqrt(1.5 * ((deviator[:, :3] ** 2).sum(1) + 2 * (deviator[:, 3:] ** 2).sum(1)))
+        np.testing.assert_allclose(part.cell_data["Von Mises stress [Pa]"], mises, rtol=1e-9)
+        np.testing.assert_allclose(part.cell_data["Volumetric strain [-]"], strain[:, :3].sum(1))
+        moved = part.points + part.point_data["Displacement [m]"]
+        before, after = part.points[part.cells], moved[part.cells]
+        gradient = np.linalg.solve(
+            before[:, 1:] - before[:, :1], after[:, 1:] - after[:, :1]
+        ).transpose(0, 2, 1) - np.eye(3)
+        tensor = (gradient + gradient.transpose(0, 2, 1)) / 2
+        found = tensor[:, (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
+        np.testing.assert_allclose(strain, found, rtol=0, atol=1e-9 * np.abs(found).max() + 1e-12)
+
+
+def test_percentiles_are_those_of_numpy(model: Model) -> None:
+    """Catches shares counted in cells where they are of the volume, or from the wrong end."""
+    readout = Readout(model)
+    rng = np.random.default_rng(2)
+    values = rng.random(400)
+    readout._volume = np.full(400, 2.0)
+    shares = (0.999, 0.99, 0.5, 0.01)
+    np.testing.assert_allclose(
+        readout._quantiles(values, shares), np.quantile(values, shares, method="hazen"), rtol=1e-12
+    )
+    readout._volume = rng.random(400) + 0.01
+    step = np.quantile(values, shares, weights=readout._volume, method="inverted_cdf")
+    ordered = np.sort(values)
+    row = np.searchsorted(ordered, step)
+    found = readout._quantiles(values, shares)
+    assert (ordered[np.maximum(row - 1, 0)] <= found).all()
+    assert (found <= ordered[np.minimum(row + 1, 399)]).all()
+
+
+def test_percentiles_lie_between_mean_and_extreme(run: Solution) -> None:
+    """Catches percentiles of stress and strain that are swapped."""
+    series = run.series
+    stress = [
+        series[f"{name} von Mises stress [Pa]"][-1]
+        for name in ("Mean", "99 %", "99.9 %", "Maximum")
+    ]
+    strain = [
+        series[f"{name} volumetric strain [-]"][-1] for name in ("Mean", "1 %", "0.1 %", "Minimum")
+    ]
+    assert stress == sorted(stress)
+    assert strain == sorted(strain, reverse=True)
+
+
+@pytest.mark.mpi
+def test_the_rest_state_reads_as_rest(comm: MPI.Comm) -> None:
+    """Catches numbers at the start that are not zero, not finite, or not the same on every rank."""
+    model = tiny_model(comm)
+    readout, state = Readout(model), model.initial_state()
+    numbers = readout.numbers(state)
+    assert comm.allgather(numbers) == [numbers] * comm.size
+    assert numbers["Lithium [mol]"] == pytest.approx(model.lithium_initial, rel=1e-13)
+    for name in ("Current [A]", "Maximum gap [m]", "Debonded area fraction", "Mean gap [m]"):
+        assert numbers[name] == 0.0
+    assert abs(numbers["Mean interface voltage drop [V]"]) < 1e-9
+    active = model.materials.active
+    assert numbers["Maximum concentration [mol/m3]"] == pytest.approx(active.initial_concentration)
+    assert model.one_c == pytest.approx(FARADAY * model.lithium_initial / 3600)
+    snapshot = readout.snapshot(state, "start")
+    assert (snapshot is not None) == (comm.rank == 0)
+
+
+@pytest.mark.mpi
+def test_the_gathered_fields_do_not_depend_on_the_ranks(comm: MPI.Comm) -> None:
+    """Catches cells or nodes that are lost, doubled or misnumbered between ranks."""
+    found = Readout(model := tiny_model(comm)).snapshot(model.initial_state(), "start")
+    alone = Readout(model := tiny_model()).snapshot(model.initial_state(), "start")
+    if found is None or alone is None:
+        return
+
+    def sorted_middles(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        middles = np.round(points[cells].mean(axis=1) * 1e12)
+        return middles[np.lexsort(middles.T)]
+
+    for part in ("particle", "matrix", "interface"):
+        here, there = getattr(found, part), getattr(alone, part)
+        assert here.points.shape == there.points.shape
+        np.testing.assert_allclose(
+            sorted_middles(here.points, here.cells),
+            sorted_middles(there.points, there.cells),
+            rtol=0,
+            atol=1.0,
+        )
