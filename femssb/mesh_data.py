@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import femssb._platform
 
@@ -16,7 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from femssb.errors import FemssbError, MeshError
-from femssb.tessellation import Statistics
+
+if TYPE_CHECKING:
+    from femssb.tessellation import Statistics
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

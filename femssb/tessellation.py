@@ -20,6 +20,7 @@ from femssb.power_diagram import Array, Integers, PowerDiagram, power_diagram
 
 CENTRINGS = 3  # moves of the sites to the centroids of their cells: rounder grains
 SAMPLES = 20_000  # points of the ball over which centroids are averaged
+FEWEST_SAMPLES = 30  # of a cell for its centroid to be that of the points in it
 SHORTEST_EDGE = 0.15  # edge or arc, in units of the smallest grain beside it
 SHALLOWEST_CUT = 0.05  # height of the cap that a facet cuts off the sphere, in units of its radius
 MOST_MOVES = 200  # of the regularisation
@@ -171,12 +172,27 @@ def _grow(count: int, spread: float, rng: np.random.Generator) -> tuple[Array, A
     ball = _scatter_evenly(SAMPLES, rng)
     for _ in range(CENTRINGS):
         weights = _fit_weights(points, weights, targets)
-        power = (points**2).sum(axis=1) - weights - 2 * ball @ points.T
-        owner = np.argmin(power, axis=1)
-        number = np.maximum(np.bincount(owner, minlength=count), 1)
-        sums = [np.bincount(owner, weights=ball[:, k], minlength=count) for k in range(3)]
-        points = np.stack(sums, axis=1) / number[:, None]
+        points = _centroids(points, weights, ball)
     return points, _fit_weights(points, weights, targets), targets
+
+
+def _centroids(points: Array, weights: Array, ball: Array) -> Array:
+    """Return the centroids of the points of a ball in each cell, of its nodes in a small cell."""
+    n = len(points)
+    power = (points**2).sum(axis=1) - weights - 2 * ball @ points.T
+    diagram = power_diagram(points, weights)
+    node, slot = np.nonzero(diagram.owners >= 0)
+    clouds = (
+        (diagram.nodes[node], diagram.owners[node, slot], 1),
+        (ball, np.argmin(power, axis=1), FEWEST_SAMPLES),
+    )
+    centroids = points.copy()
+    for cloud, owner, fewest in clouds:
+        number = np.bincount(owner, minlength=n)
+        sums = [np.bincount(owner, weights=cloud[:, k], minlength=n) for k in range(3)]
+        enough = number >= fewest
+        centroids[enough] = np.stack(sums, axis=1)[enough] / number[enough, None]
+    return centroids
 
 
 def _scatter_evenly(count: int, rng: np.random.Generator) -> Array:
@@ -206,11 +222,11 @@ def _fit_weights(points: Array, weights: Array, targets: Array) -> Array:
     if diagram.volumes.min() <= 0:
         weights = np.zeros(n)  # every site then lies in its own cell
         diagram = power_diagram(points, weights)
+    floor = 0.5 * min(diagram.volumes.min(), targets.min())
     for _ in range(50):
         defect = targets - diagram.volumes
         if np.abs(defect).max() < 1e-4 * targets.min():
             break
-        floor = 0.5 * min(diagram.volumes.min(), targets.min())
         i, j = diagram.pairs.T
         slope = np.zeros((n, n))  # dV_i/dw_j
         slope[i, j] = slope[j, i] = -diagram.areas / (
@@ -220,14 +236,16 @@ def _fit_weights(points: Array, weights: Array, targets: Array) -> Array:
         slope += slope.max() / n  # equal weights change nothing: fix their mean
         step = np.linalg.solve(slope, defect)
         damping = min(1.0, float(n ** (-2 / 3) / np.abs(step).max()))
-        while True:
+        while damping > 1e-6:
             trial = weights + damping * step
             found = power_diagram(points, trial)
             gained = np.abs(targets - found.volumes).sum() < np.abs(defect).sum()
-            if (found.volumes.min() > floor and gained) or damping < 1e-6:
+            if found.volumes.min() > floor and gained:
+                weights, diagram = trial - trial.mean(), found
                 break
             damping /= 2
-        weights, diagram = trial - trial.mean(), found
+        else:
+            break  # no better weights: the statistics tell how far sizes are off
     return weights
 
 

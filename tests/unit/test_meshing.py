@@ -213,17 +213,17 @@ def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(meshing, "GOOD_GAMMA", 1.0)
     monkeypatch.setattr(meshing, "ATTEMPTS", 3)
     found = [
-        describe(meshing.distribute(meshing._half_cell(CELL, 1.5, 4.5, attempt), MPI.COMM_SELF))
+        describe(meshing.distribute(meshing._half_cell(CELL, 2.0, 6.0, attempt), MPI.COMM_SELF))
         for attempt in range(3)
     ]
     best = int(np.argmax([summary.smallest_gamma for summary in found]))
-    data = mesh(CELL, size=SIZE, comm=MPI.COMM_SELF)
+    data = mesh(CELL, size=2 * um, comm=MPI.COMM_SELF)
     assert len({summary.smallest_gamma for summary in found}) == 3
     assert describe(data) == found[best]
     assert data.tessellations[0].attempt == best
     monkeypatch.setattr(meshing, "LEAST_GAMMA", 1.0)
     with pytest.raises(MeshError, match=r"3 attempts.*gamma .* is below"):
-        mesh(CELL, size=SIZE, comm=MPI.COMM_SELF)
+        mesh(CELL, size=2 * um, comm=MPI.COMM_SELF)
 
 
 @pytest.mark.mpi

@@ -163,8 +163,9 @@ def test_short_edges_are_gone(seed: int) -> None:
 @pytest.mark.parametrize("spread", [0.0, 0.2, 0.4])
 def test_size_distribution_is_the_one_asked_for(spread: float) -> None:
     """Would catch a spread that is ignored, and grains that lose their size while regularised."""
-    statistics = tessellate(Polycrystal(grains=150, seed=2, size_spread=spread)).statistics
-    assert np.log(statistics.asked_diameters).std() == pytest.approx(spread, rel=0.1, abs=1e-9)
+    # the spread of 80 numbers is uncertain by 8 %
+    statistics = tessellate(Polycrystal(grains=80, seed=2, size_spread=spread)).statistics
+    assert np.log(statistics.asked_diameters).std() == pytest.approx(spread, rel=0.25, abs=1e-9)
     assert statistics.diameters == pytest.approx(statistics.asked_diameters, rel=0.3)
     changed = np.log(statistics.diameters / statistics.asked_diameters)
     assert changed.std() < 0.06
