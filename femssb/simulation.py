@@ -204,6 +204,7 @@ class _Run:
         self.records: list[StepRecord] = []
         self.snapshots: list[Snapshot] = []
         self.rejected = 0
+        self.ceiling = np.inf  # of the time step, lowered where Newton failed [s]
         self.started = time.perf_counter()
         self.show = progress and self.root
         self.shown = 0.0
@@ -227,6 +228,7 @@ class _Run:
         stepping = self.stepping
         first_row = len(self.rows) - 1
         past = [start]
+        self.ceiling = np.inf
         time_step = stepping.first * scale
         halfway = False
         ended_by = "duration"
@@ -234,7 +236,7 @@ class _Run:
             left = start.state.time + control.longest - past[0].state.time
             if left <= 1e-9 * max(1.0, past[0].state.time):
                 break
-            time_step = min(time_step, stepping.largest * scale, left)
+            time_step = min(time_step, stepping.largest * scale, self.ceiling, left)
             if time_step < left < 2 * time_step:
                 time_step = left / 2  # rather than a last sliver of a step
             new, work, error = self._attempt(control, past, time_step)
@@ -292,11 +294,14 @@ class _Run:
                         step=len(self.rows),
                         residuals=failure.residuals,
                     ) from failure
-                time_step = max(time_step / 3, smallest)
+                time_step = max(0.6 * time_step, smallest)
+                # Steps grow back slowly: what fails once, as the interface lets go, fails again.
+                self.ceiling = time_step
                 plain = True
                 continue
             error = self._error(past, new)
             if error <= 1.0 or time_step <= smallest:
+                self.ceiling *= 1.2
                 return new, work, error
             self.rejected += 1
             time_step = max(time_step * max(0.2, 0.8 * error ** (-1 / 3)), smallest)
