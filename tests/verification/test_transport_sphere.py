@@ -17,7 +17,7 @@ from femssb.library.yuan2023 import yuan2023
 from femssb.materials import CohesiveLaw, Elasticity
 from femssb.meshing import mesh
 from femssb.model import Couplings, Model
-from femssb.units import FARADAY, GPa, MPa, um
+from femssb.units import FARADAY, GPa, MPa, hour, um
 from tests.verification.half_cells import EXACT, constant, line, step
 from tests.verification.rates import observed_order
 
@@ -143,17 +143,53 @@ def test_sphere_at_constant_current():
     assert observed_order(sizes, errors) == pytest.approx(2.0, abs=0.2)
 
 
-GOLD = {  # time: surface, centre [mol/m3], tangential stress at the surface, stress at the centre
-    600.0: (37928.4, 41101.0, 85.57, -83.96),
-    1200.0: (29929.5, 33381.7, 93.29, -91.24),
-    2400.0: (13855.4, 18041.3, 113.82, -110.16),
+DRIFTED = {  # time: surface, centre [mol/m3], stress at the centre [MPa]; 1-D finite volumes
+    600.0: (37928.4, 41101.0, -83.96),
+    1200.0: (29929.5, 33381.7, -91.24),
+    2400.0: (13855.4, 18041.3, -110.16),
 }
 
 
+def drift_errors(size):
+    """Return the relative errors of what drift does, (times, 3): surface, centre, central stress.
+
+    In a free sphere drift is an enhanced diffusivity, D (1 + theta c), theta = 2 Omega^2 E /
+    (9 R T (1 - nu)). Its effect is the difference to the same mesh without drift.
+    """
+    with_drift, without = Sphere(size, volume=1e-6), Sphere(size)
+    start = with_drift.materials.active.initial_concentration
+    states = [sphere.discharge(list(DRIFTED), 20) for sphere in (with_drift, without)]
+    errors = []
+    for time, drifted, plain in zip(DRIFTED, *states, strict=True):
+        change = with_drift.concentration(drifted) - without.concentration(plain)
+        stress = drifted.hydrostatic[: change.size] / MPa
+        found = [
+            with_drift.at_surface(change),
+            with_drift.at_centre(change),
+            with_drift.at_centre(stress),
+        ]
+        surface, centre = start - SCALE * profile(np.array([RADIUS, 0.0]), time)
+        gold = DRIFTED[time]
+        errors.append(np.divide(found, [gold[0] - surface, gold[1] - centre, gold[2]]) - 1)
+        mean = with_drift.model.charge(with_drift.model.stoichiometry(drifted))
+        lost = 1 - mean / (FARADAY * with_drift.model.lithium_initial)
+        assert lost * with_drift.model.one_c * hour == pytest.approx(CURRENT * time, rel=1e-8)
+    return np.array(errors)
+
+
 def test_stress_drift():
-    """xx"""
-    sphere = Sphere(0.8*um,1e-6)
-    for time, state in zip(GOLD, sphere.discharge(list(GOLD), 40), strict=True):
-        c = sphere.concentration(state)
-        h = state.hydrostatic[:c.size]/1e6
-        print(time,sphere.at_surface(c),c[sphere.radii>.99999*RADIUS].mean(), sphere.at_centre(c),"S",1.5*sphere.at_surface(h),sphere.at_centre(h),GOLD[time], sphere.model.charge(sphere.model.stoichiometry(state))/FARADAY*sphere.materials.active.initial_concentration/sphere.model.lithium_initial)
+    """Would catch a drift of the wrong sign, a forgotten factor 3, or R T in the wrong place."""
+    errors = drift_errors(1.6 * um)
+    # The stress at the surface comes from one side only: first order there, see the next test.
+    assert np.abs(errors[:, 0]).max() < 0.25
+    assert np.abs(errors[:, 1:]).max() < 0.06
+
+
+@pytest.mark.slow
+def test_stress_drift_converges():
+    """Would catch a drift that settles on something else as the mesh is refined."""
+    sizes = [1.6 * um, 0.8 * um]
+    errors = [np.abs(drift_errors(size)).max(axis=0) for size in sizes]
+    assert np.all(errors[-1] < [0.12, 0.02, 0.02])
+    for coarse, fine in zip(*errors, strict=True):
+        assert observed_order(sizes, [coarse, fine]) > 0.9
