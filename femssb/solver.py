@@ -12,7 +12,8 @@ multigrid, for each of several fields by turns where there are fields, and needs
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import femssb._platform
@@ -273,7 +274,6 @@ class SurfaceProblem:
 
     def _krylov(self, name: str, splits: Mapping[str, Indices]) -> PETSc.KSP:
         prefix = f"femssb_{next(_SERIAL)}_{name.replace(' ', '_')}_"
-        options = PETSc.Options()
         chosen = _DEFAULTS[self.linear_solver.method]
         ksp = PETSc.KSP().create(self.unknowns.comm)
         ksp.setOptionsPrefix(prefix)
@@ -292,8 +292,7 @@ class SurfaceProblem:
                 )
             )
         chosen = {**chosen, **self.linear_solver.options}
-        for key, value in chosen.items():
-            options.setValue(prefix + key, value)
+        self._options = {prefix + key: value for key, value in chosen.items()}
         ksp.setType(PETSc.KSP.Type.GMRES)
         ksp.setPCSide(PETSc.PC.Side.RIGHT)
         ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
@@ -303,8 +302,21 @@ class SurfaceProblem:
             atol=0.0,
             max_it=self.linear_solver.maximum_iterations,
         )
-        ksp.setFromOptions()
+        with self._options_known():
+            ksp.setFromOptions()
         return ksp
+
+    @contextmanager
+    def _options_known(self) -> Generator[None]:
+        """Lend PETSc the options: it reads them while it builds, and warns of any left unread."""
+        options = PETSc.Options()
+        for key, value in self._options.items():
+            options.setValue(key, value)
+        try:
+            yield
+        finally:
+            for key in self._options:
+                options.delValue(key)
 
     def _solve_linear(self, right_side: PETSc.Vec) -> tuple[PETSc.Vec, int]:
         """Solve with the current Jacobian; renew an aged preconditioner, before or on failure."""
@@ -315,7 +327,8 @@ class SurfaceProblem:
                 self._renew()
             self._ksp.setOperators(self._jacobian, self._preconditioner)
             self._ksp.getPC().setReusePreconditioner(not fresh)
-            self._ksp.solve(right_side, step)
+            with self._options_known() if fresh else nullcontext():
+                self._ksp.solve(right_side, step)
             taken = self._ksp.getIterationNumber()
             iterations += taken
             if self._ksp.getConvergedReason() > 0:
