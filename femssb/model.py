@@ -325,6 +325,7 @@ class Model:
             columns,
             [at_interface, at_anode],
             self.linear_solver,
+            splits=self._electrical_fields(),
         )
         self.lithium_initial = (
             self.sum(self.node_charge) * active.initial_concentration / (FARADAY * c_max)
@@ -393,6 +394,7 @@ class Model:
             columns,
             [at_interface],
             self.linear_solver,
+            block_size=3,  # a node is free or held as a whole
             near_nullspace=self._rigid_modes() if iterative else (),
         )
         self.mechanics.set_bulk(np.concatenate([e[2] for e in entries]))
@@ -412,9 +414,19 @@ class Model:
                 np.add.at(force.reshape(-1, 3), on.nodes, nodal)
         return force
 
+    def _electrical_fields(self) -> dict[str, NDArray[np.int64]]:
+        """Return the unknowns of each field that this rank owns."""
+        fields = {
+            name: np.arange(self.electrical.local_size)[self.electrical.owned(index)]
+            + self.electrical.offset
+            for index, name in enumerate(("lithium", "ionic", "electronic"))
+        }
+        own = [self.electrical.single[VOLTAGE]] if self.comm.rank == 0 else []
+        return {**fields, VOLTAGE: np.array(own, np.int64)}
+
     def _rigid_modes(self) -> list[PETSc.Vec]:
-        """Return orthonormal rigid motions of the particles and of the matrix, in the unknowns."""
-        modes = []
+        """Return orthonormal rigid motions of the whole cell, in the unknowns."""
+        modes = [self.moving.vector() for _ in range(6)]
         for index, space in enumerate((self.particle_space, self.matrix_space)):
             x, y, z = space.tabulate_dof_coordinates().T
             zero, one = np.zeros_like(x), np.ones_like(x)
@@ -426,13 +438,10 @@ class Model:
                 (z, zero, -x),
                 (-y, x, zero),
             ]
-            for motion in motions:
-                vector = self.moving.vector()
-                values = np.column_stack(motion).ravel()
-                numbers = self.moving.reduced[index] - self.moving.offset
-                here = (numbers >= 0) & (numbers < self.moving.local_size)
-                vector.array[numbers[here]] = values[here]
-                modes.append(vector)
+            numbers = self.moving.reduced[index] - self.moving.offset
+            here = (numbers >= 0) & (numbers < self.moving.local_size)
+            for mode, motion in zip(modes, motions, strict=True):
+                mode.array[numbers[here]] = np.column_stack(motion).ravel()[here]
         for k, mode in enumerate(modes):
             for other in modes[:k]:
                 mode.axpy(-mode.dot(other), other)

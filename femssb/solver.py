@@ -5,13 +5,15 @@ evaluates what a law needs at the points of a surface, W holds the areas and t i
 Jacobian is :math:`K + B^T W\, t'(B x)\, B`.
 
 Two ways to solve the linear systems, by name: ``direct`` keeps one factorisation (MUMPS) as the
-preconditioner of GMRES and renews it when it has aged; ``iterative`` uses algebraic multigrid.
+preconditioner of GMRES and renews it when it has aged; ``iterative`` does the same with algebraic
+multigrid, for each of several fields by turns where there are fields, and needs far less memory.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import femssb._platform
@@ -39,8 +41,8 @@ class LinearSolver:
 
     method: str = "direct"  # "direct" (MUMPS) or "iterative" (GAMG)
     reduction: float = 1e-3  # of the linear residual, in each Newton step
-    refactor_after: int = 12  # renew the preconditioner once a solve takes more iterations
-    stale_iterations: int = 30  # with an old preconditioner, after which it is renewed at once
+    refactor_after: int = 12  # further iterations at which a preconditioner is renewed
+    stale_iterations: int = 30  # further iterations at which one is renewed at once
     maximum_iterations: int = 300  # of GMRES with a new preconditioner
     options: dict[str, str] = field(default_factory=dict)  # PETSc options on top, without prefix
 
@@ -111,7 +113,9 @@ class SurfaceProblem:
         operators: Sequence[PointOperator],
         linear_solver: LinearSolver,
         *,
+        block_size: int = 1,
         near_nullspace: Sequence[PETSc.Vec] = (),
+        splits: Mapping[str, Indices] | None = None,
     ) -> None:
         """Lay out the matrices; collective.
 
@@ -122,13 +126,17 @@ class SurfaceProblem:
             columns: (nnz,) their columns.
             operators: One for each surface that has a law.
             linear_solver: How to solve.
-            near_nullspace: Slow modes of the bulk, for multigrid.
+            block_size: Unknowns of a node, which multigrid keeps together.
+            near_nullspace: Slow modes of the bulk, orthonormal, for multigrid.
+            splits: Unknowns of each field on this rank, in the order in which the iterative
+                solver takes the fields by turns; None to take all at once.
         """
         self.name = name
         self.unknowns = unknowns
         self.operators = list(operators)
         self.linear_solver = linear_solver
         self.factorisations = 0
+        self._block_size = block_size
         self._bulk = self._matrix(rows, columns)
         outer = [_outer(op.columns) for op in operators]
         self._jacobian = self._matrix(
@@ -140,13 +148,13 @@ class SurfaceProblem:
         self._evaluate = [self._evaluation(op) for op in operators]
         self._preconditioner: PETSc.Mat | None = None
         self._aged = True
+        self._fresh_iterations = 0  # of the first solve with the present preconditioner
         self._near_nullspace = (
             PETSc.NullSpace().create(vectors=list(near_nullspace), comm=unknowns.comm)
             if near_nullspace
             else None
         )
-        # Made at the first solve: PETSc would complain of the options of one that never solves.
-        self._ksp: PETSc.KSP | None = None
+        self._ksp = self._krylov(name, splits or {})
 
     def set_bulk(self, values: Array) -> None:
         """Give the bulk entries, in the order of ``rows``, shape (nnz,); collective."""
@@ -211,7 +219,7 @@ class SurfaceProblem:
         now = self._linearise(x, load, law, scale, fixed)
         norms = [now.norm]
         linear = 0
-        for iteration in range(maximum_newton + 1):
+        for iteration in itertools.count():
             if not np.isfinite(now.norm):
                 raise self._failure("the residual is not finite", np.inf)
             # Sums of terms of this magnitude are not known better than to their roundoff.
@@ -233,7 +241,7 @@ class SurfaceProblem:
                 if now.norm <= max(norms[-2:]):
                     break
             norms.append(now.norm)
-        raise AssertionError("unreachable")
+        raise AssertionError  # the loop above only returns or raises
 
     def _linearise(
         self, x: PETSc.Vec, load: PETSc.Vec, law: Law, scale: float | None, fixed: int | None
@@ -267,7 +275,7 @@ class SurfaceProblem:
     def _matrix(self, rows: Indices, columns: Indices) -> PETSc.Mat:
         n = (self.unknowns.local_size, self.unknowns.size)
         matrix = PETSc.Mat().create(comm=self.unknowns.comm)
-        matrix.setSizes((n, n))
+        matrix.setSizes((n, n), bsize=self._block_size)
         matrix.setType(PETSc.Mat.Type.AIJ)
         matrix.setPreallocationCOO(rows.astype(PETSc.IntType), columns.astype(PETSc.IntType))
         return matrix
@@ -299,14 +307,27 @@ class SurfaceProblem:
         if fixed is not None:
             self._jacobian.zeroRows([fixed], diag=1.0)
 
-    def _krylov(self, name: str) -> PETSc.KSP:
+    def _krylov(self, name: str, splits: Mapping[str, Indices]) -> PETSc.KSP:
         prefix = f"femssb_{next(_SERIAL)}_{name.replace(' ', '_')}_"
-        options = PETSc.Options()
-        chosen = {**_DEFAULTS[self.linear_solver.method], **self.linear_solver.options}
+        chosen = _DEFAULTS[self.linear_solver.method]
         ksp = PETSc.KSP().create(self.unknowns.comm)
         ksp.setOptionsPrefix(prefix)
-        for key, value in chosen.items():
-            options.setValue(prefix + key, value)
+        if splits and self.linear_solver.method == "iterative":
+            chosen = {
+                "pc_type": "fieldsplit",
+                "pc_fieldsplit_type": "multiplicative",
+                **{f"fieldsplit_{k}_{key}": v for k in splits for key, v in chosen.items()},
+                **{f"fieldsplit_{k}_ksp_type": "preonly" for k in splits},
+            }
+            ksp.getPC().setType(PETSc.PC.Type.FIELDSPLIT)
+            ksp.getPC().setFieldSplitIS(
+                *(
+                    (k, PETSc.IS().createGeneral(v.astype(PETSc.IntType), self.unknowns.comm))
+                    for k, v in splits.items()
+                )
+            )
+        chosen = {**chosen, **self.linear_solver.options}
+        self._options = {prefix + key: value for key, value in chosen.items()}
         ksp.setType(PETSc.KSP.Type.GMRES)
         ksp.setPCSide(PETSc.PC.Side.RIGHT)
         ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
@@ -316,27 +337,44 @@ class SurfaceProblem:
             atol=0.0,
             max_it=self.linear_solver.maximum_iterations,
         )
-        ksp.setFromOptions()
+        with self._options_known():
+            ksp.setFromOptions()
         return ksp
+
+    @contextmanager
+    def _options_known(self) -> Generator[None]:
+        """Lend PETSc the options: it reads them while it builds, and warns of any left unread."""
+        options = PETSc.Options()
+        for key, value in self._options.items():
+            options.setValue(key, value)
+        try:
+            yield
+        finally:
+            for key in self._options:
+                options.delValue(key)
 
     def _solve_linear(self, right_side: PETSc.Vec) -> tuple[PETSc.Vec, int]:
         """Solve with the current Jacobian; renew an aged preconditioner, before or on failure."""
         chosen = self.linear_solver
         step = self.unknowns.vector()
         iterations = 0
-        ksp = self._ksp = self._ksp or self._krylov(self.name)
+        ksp = self._ksp
         for fresh in (self._aged, True):
             if fresh:
                 self._renew()
             ksp.setOperators(self._jacobian, self._preconditioner)
             ksp.getPC().setReusePreconditioner(not fresh)
             # An old preconditioner is not worth more iterations than a new one costs.
-            ksp.max_it = chosen.maximum_iterations if fresh else chosen.stale_iterations
-            ksp.solve(right_side, step)
+            stale = self._fresh_iterations + chosen.stale_iterations
+            ksp.max_it = chosen.maximum_iterations if fresh else stale
+            with self._options_known() if fresh else nullcontext():
+                ksp.solve(right_side, step)
             taken = ksp.getIterationNumber()
             iterations += taken
             if ksp.getConvergedReason() > 0:
-                self._aged = taken > chosen.refactor_after
+                if fresh:
+                    self._fresh_iterations = taken
+                self._aged = taken - self._fresh_iterations >= chosen.refactor_after
                 return step, iterations
             if fresh:
                 break
@@ -370,9 +408,10 @@ _DEFAULTS: dict[str, dict[str, str]] = {
     "iterative": {
         "pc_type": "gamg",
         "pc_gamg_threshold": "0.01",
+        "pc_gamg_reuse_interpolation": "false",  # or it would still go across a debonded interface
         "mg_levels_ksp_type": "chebyshev",
-        "mg_levels_pc_type": "jacobi",
         "mg_levels_ksp_max_it": "3",
+        "mg_levels_pc_type": "jacobi",  # SOR refuses a zero diagonal: a node alone in its aggregate
     },
 }
 

@@ -1,0 +1,132 @@
+"""The direct and the iterative linear solver, by name, on the whole coupled problem.
+
+If these fail, the results depend on how the equations were solved. The one worth reading:
+`test_same_charge`, which goes through the onset of debonding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from femssb import Charge, HalfCell, Model, Polycrystal, Simulation, library, mesh
+from femssb.coupling import Guess, Tolerances, advance
+from femssb.errors import InputError
+from femssb.solver import LinearSolver
+from femssb.units import MPa, um
+
+pytestmark = pytest.mark.mpi
+
+CELL = HalfCell(particles=(Polycrystal(grains=5, seed=1),))
+METHODS = ("direct", "iterative")
+COARSE, FINE = 2.5 * um, 1.25 * um  # the fine mesh has about 5 times the unknowns
+TIGHT = Tolerances(current=1e-12, force=1e-11, exchange=1e-8)
+TIME_STEP = 5.0  # [s]
+
+
+@cache
+def meshed(size):
+    return mesh(CELL, size=size)
+
+
+def weak():
+    """Return materials whose interface fails early in a charge."""
+    materials = library.yuan2023()
+    cohesive = replace(
+        materials.cohesive,
+        normal_strength=1 * MPa,
+        shear_strength=1 * MPa,
+        normal_fracture_energy=1e-4,
+        shear_fracture_energy=1e-4,
+    )
+    return replace(materials, cohesive=cohesive)
+
+
+def step(size, linear_solver):
+    """Take one coupled step from rest and return the model, its state and its work."""
+    model = Model(meshed(size), library.yuan2023(), linear_solver=linear_solver)
+    start = model.initial_state()
+    guess = Guess(
+        electrochemical=start.electrochemical,
+        mechanical=start.mechanical,
+        gap=start.gap,
+        hydrostatic=start.hydrostatic,
+    )
+    state, work = advance(
+        model,
+        start,
+        guess,
+        time_step=TIME_STEP,
+        rate=1 / TIME_STEP,
+        history=-model.stoichiometry(start) / TIME_STEP,
+        current=model.one_c,
+        tolerances=TIGHT,
+    )
+    return model, state, work
+
+
+def difference(comm, one, other):
+    """Return the largest difference over the largest value, of all ranks."""
+    largest = max(comm.allgather(float(np.abs(one).max(initial=0.0))))
+    return max(comm.allgather(float(np.abs(one - other).max(initial=0.0)))) / largest
+
+
+def test_same_step(comm):
+    """Would catch a split that misses unknowns, or an iterative solver that stops too early."""
+    (model, direct, _), (_, iterative, _) = (
+        step(COARSE, LinearSolver(method=method)) for method in METHODS
+    )
+    assert iterative.voltage == pytest.approx(direct.voltage, rel=1e-10)
+    assert difference(comm, direct.electrochemical, iterative.electrochemical) < 1e-9
+    assert difference(comm, direct.mechanical, iterative.mechanical) < 1e-8
+    assert model.largest(np.abs(direct.mechanical)) > 0
+
+
+def test_iterations_do_not_grow():
+    """Would catch rigid modes that multigrid does not see, and fields split at the wrong place."""
+    for size in (COARSE, FINE):
+        _, _, work = step(size, LinearSolver(method="iterative"))
+        assert work.linear_electrochemistry < 15 * work.newton_electrochemistry
+        assert work.linear_mechanics < 30 * work.newton_mechanics
+
+
+def test_same_charge():
+    """Would catch a preconditioner that fails, or is never renewed, once the interface opens."""
+    solutions = []
+    for method in METHODS:
+        model = Model(meshed(COARSE), weak(), linear_solver=LinearSolver(method=method))
+        run = Simulation(
+            model,
+            [Charge(c_rate=1, until_duration=300.0)],
+            tolerances=Tolerances(force=1e-8, exchange=1e-5),
+        )
+        solutions.append(run.run(progress=False))
+    direct, iterative = (solution.series for solution in solutions)
+    assert len(direct["Time [s]"]) == len(iterative["Time [s]"])
+    assert iterative["Voltage [V]"][-1] == pytest.approx(direct["Voltage [V]"][-1], abs=1e-7)
+    assert iterative["Mean gap [m]"][-1] == pytest.approx(direct["Mean gap [m]"][-1], rel=1e-4)
+    assert direct["Debonded area fraction"][-1] > 0.05
+
+
+def test_refactor_at_each_newton_step():
+    """Would catch a plain variant that keeps factors, and so a benchmark against the wrong case."""
+    model, _, work = step(COARSE, LinearSolver(refactor_after=0))
+    assert model.chemistry.factorisations == work.newton_electrochemistry > 1
+    assert model.mechanics.factorisations == work.newton_mechanics > 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_factors_are_kept(method):
+    """Would catch a preconditioner that is built again although the old one still serves."""
+    model, _, work = step(COARSE, LinearSolver(method=method))
+    assert model.chemistry.factorisations < work.newton_electrochemistry
+    assert model.mechanics.factorisations < work.newton_mechanics
+
+
+def test_unknown_method():
+    """Would catch a misspelt name that silently means the default."""
+    with pytest.raises(InputError, match="'amg' is not one of"):
+        LinearSolver(method="amg")
