@@ -5,7 +5,6 @@ OUT = results/cycle_1C
 
 PYTHON = .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
-# `-m mpi4py` ends all ranks when one of them fails.
 MPIRUN = .venv/bin/mpirun
 ON_RANKS = -p no:cacheprovider
 
@@ -21,7 +20,7 @@ setup:
 	@./setup.sh
 
 demo: setup
-	$(MPIRUN) -n $(RANKS) $(PYTHON) -m mpi4py demos/cycle_1C.py --size $(SIZE) --out $(OUT)
+	$(MPIRUN) -n $(RANKS) $(PYTHON) demos/cycle_1C.py --size $(SIZE) --out $(OUT)
 
 lint: setup
 	$(PYTHON) -m ruff check .

@@ -18,6 +18,13 @@ fi
 
 say() { echo "setup: $*" >&2; }
 
+give_up() {
+    say "$1 Either of these has DOLFINx; then try again in it:"
+    say "  conda-forge:  conda env create -f environment.yml && conda activate femssb"
+    say "  container:    docker run -it -v \"\$PWD\":/femssb -w /femssb dolfinx/dolfinx:v0.10.0"
+    exit 1
+}
+
 # An active .venv of ours is not a place to look for Python or DOLFINx: it is being made anew.
 PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF "$here/.venv/bin" | tr '\n' ':')
 export PATH
@@ -140,13 +147,10 @@ if host=$(first has_dolfinx python3 python); then
 elif host=$(first is_recent python3.12 python3.13 python3.14 python3 python \
     "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python3); then
     say "filling .venv with wheels for $("$host" --version), which takes a minute or two"
-    make_venv "$host"
-    fill_with_wheels
+    make_venv "$host" || give_up "no venv for it (Debian: apt-get install python3-venv)."
+    fill_with_wheels || give_up "the wheels cannot be had for this machine."
 else
-    say "no DOLFINx 0.10 or 0.11 imports here, and no Python >= 3.12 was found to install it for. Either:"
-    say "  conda env create -f environment.yml && conda activate femssb      (conda-forge), or"
-    say "  docker run -it -v \"\$PWD\":/femssb -w /femssb dolfinx/dolfinx:v0.10.0   (container); then again."
-    exit 1
+    give_up "no DOLFINx 0.10 or 0.11 imports here, and there is no Python >= 3.12 to install it for."
 fi
 
 if ! .venv/bin/python -c 'import gmsh; gmsh.initialize()' >/dev/null 2>&1; then

@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from femssb import library, plotting
     from femssb.errors import EngineError, FemssbError, InputError, MeshError, NotConverged
     from femssb.geometry import HalfCell, Polycrystal
     from femssb.meshing import mesh
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from femssb.protocol import Charge, Discharge, Hold, Rest
     from femssb.simulation import Simulation
     from femssb.solution import Solution
+
+    from . import library, plotting
 
 __version__ = "0.1.0"
 

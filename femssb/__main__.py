@@ -62,10 +62,10 @@ def _run(options: argparse.Namespace) -> None:
     model = femssb.Model(
         femssb.mesh(_half_cell(options), size=options.size * um), library.yuan2023()
     )
-    protocol = [
+    protocol = (
         femssb.Charge(c_rate=options.c_rate, until_voltage=options.upper),
         femssb.Discharge(c_rate=options.c_rate, until_voltage=options.lower),
-    ]
+    )
     solution = femssb.Simulation(model, protocol).run(options.out)
     solution.report()
     plotting.cycle(solution, options.out)

@@ -1,6 +1,8 @@
 """The ground femssb stands on: MPI, PETSc and DOLFINx, loaded in the right order and checked once.
 
-Every module that imports DOLFINx imports this one first.
+Every module that imports DOLFINx imports this one first. On several ranks it keeps each rank to one
+BLAS thread, and makes an uncaught exception end all ranks: otherwise the others would wait for ever
+in a collective call, and PETSc's own clean-up would wait for them.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterable, Mapping
 from importlib import import_module, metadata, util
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import threadpoolctl
@@ -31,6 +35,8 @@ FACTORISATIONS = ("mumps", "superlu_dist", "pastix", "mkl_pardiso")
 PRECONDITIONERS = ("hypre", "ml")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RANK_COUNT_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # set by MPICH's and Open MPI's mpirun
+FAILURE_TAG = 20931  # of the messages by which ranks tell each other that they fail
+PATIENCE = 10.0  # time a failing rank waits for the others to fail too [s]
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +81,29 @@ def _limit_threads(environment: Mapping[str, str], ranks: int) -> None:
         threadpoolctl.threadpool_limits(1)  # for those already here
 
 
+def _fail_together(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Show an uncaught exception once if all ranks raise one, else end the ranks that do not."""
+    comm = MPI.COMM_WORLD
+    missing = set(range(comm.size)) - {comm.rank}
+    told = [comm.isend(None, dest=rank, tag=FAILURE_TAG) for rank in missing]
+    deadline = time.monotonic() + PATIENCE
+    while missing and time.monotonic() < deadline:
+        for rank in [rank for rank in missing if comm.iprobe(source=rank, tag=FAILURE_TAG)]:
+            comm.recv(source=rank, tag=FAILURE_TAG)
+            missing.remove(rank)
+        time.sleep(0.01)
+    if missing or comm.rank == 0:
+        sys.stderr.write(f"[rank {comm.rank} of {comm.size}]\n")
+        sys.__excepthook__(kind, error, trace)
+        sys.stderr.flush()
+    if missing:
+        time.sleep(1.0)  # mpirun must have passed the message on before it is told to end
+        comm.Abort(1)
+    MPI.Request.waitall(told)
+
+
 def _reference_blas(libraries: Iterable[str], tuned: Iterable[str]) -> str | None:
     """Return the path of an untuned (netlib) BLAS among the loaded libraries, or None.
 
@@ -82,11 +111,12 @@ def _reference_blas(libraries: Iterable[str], tuned: Iterable[str]) -> str | Non
         libraries: Paths of the shared libraries in this process.
         tuned: Paths of those that threadpoolctl knows as OpenBLAS, MKL, BLIS or FlexiBLAS.
     """
-    known = set(tuned)
+    # Debian's OpenBLAS comes with a libblas.so.3 beside it that only passes calls on.
+    good = {os.path.dirname(path) for path in tuned}
     for path in libraries:
         folder, name = os.path.split(path)
         is_blas = name.startswith(("libblas.so", "librefblas.so"))
-        if is_blas and path not in known and "atlas" not in folder:
+        if is_blas and folder not in good and "atlas" not in folder:
             return path
     return None
 
@@ -177,6 +207,8 @@ def _lammps_packages() -> str | None:
 _check_launcher(os.environ, MPI.COMM_WORLD.size)
 _check_dolfinx(dolfinx.__version__, np.dtype(PETSc.ScalarType).name)
 _limit_threads(os.environ, MPI.COMM_WORLD.size)
+if MPI.COMM_WORLD.size > 1:
+    sys.excepthook = _fail_together
 _slow = _reference_blas(
     _loaded_libraries(), [pool["filepath"] for pool in threadpoolctl.threadpool_info()]
 )

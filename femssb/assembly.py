@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import femssb._platform
+
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
-
-import femssb._platform
 from dolfinx import fem, la, mesh
+from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -12,15 +12,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 import femssb._platform
-from dolfinx import fem, la
-from femssb.errors import MeshError
+
 from mpi4py import MPI
 from petsc4py import PETSc
+
+import numpy as np
+from dolfinx import fem, la
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+
+from femssb.errors import MeshError
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -147,8 +149,9 @@ class Unknowns:
 
     def write_single(self, vector: PETSc.Vec, name: str, value: float) -> None:
         """Set the value of a group or named unknown; collective."""
+        values = vector.array  # on every rank: PETSc would keep an old norm where it is not written
         if self.comm.rank == 0:
-            vector.array[self.single[name]] = value
+            values[self.single[name]] = value
 
 
 _FREE, _HELD, _IMAGE = 0, 1, 2

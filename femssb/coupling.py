@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import femssb._platform
+
+from mpi4py import MPI
+from petsc4py import PETSc
+
 import numpy as np
 from numpy.typing import NDArray
 
-import femssb._platform
 from femssb.errors import NotConverged, check_number
 from femssb.model import VOLTAGE, Model, State
 from femssb.units import GAS_CONSTANT
-from mpi4py import MPI
-from petsc4py import PETSc
 
 Array = NDArray[np.float64]
 
@@ -96,12 +98,20 @@ def advance(
     electrochemical = model.electrical.filled(guess.electrochemical)
     mechanical = model.moving.filled(guess.mechanical)
     exchange = _Exchange(model)
-    incoming = exchange.pack(guess.gap, guess.hydrostatic)
+    incoming = outgoing = exchange.pack(guess.gap, guess.hydrostatic)
     anderson = _Anderson(model.comm)
     newton, linear = np.zeros(2, int), np.zeros(2, int)
-    change = np.inf
-    for count in range(1, tolerances.maximum_passes + 1):
+    passes, change = 0, np.inf
+    while change > tolerances.exchange:
+        if passes == tolerances.maximum_passes:
+            raise NotConverged(
+                f"the two problems did not agree in {passes} passes", residuals={"exchange": change}
+            )
+        if passes:
+            incoming = anderson.next(incoming, outgoing)
+        passes += 1
         gap, hydrostatic = exchange.unpack(incoming)
+        incoming = exchange.pack(gap, hydrostatic)  # an extrapolated gap is cut at zero
         taken = model.solve_electrochemistry(
             electrochemical,
             rate=rate,
@@ -127,16 +137,9 @@ def advance(
         stress = model.hydrostatic_stress(mechanical, expansion)
         outgoing = exchange.pack(model.gap(jump), stress)
         change = anderson.norm(outgoing - incoming)
-        if change <= tolerances.exchange:
-            break
-        incoming = anderson.next(incoming, outgoing)
-    else:
-        raise NotConverged(
-            f"the two problems did not agree in {count} passes", residuals={"exchange": change}
-        )
     weights = model.points.weights
     state = State(
-        time=previous.time + time_step,
+        time=float(previous.time + time_step),
         electrochemical=electrochemical.array_r.copy(),
         mechanical=mechanical.array_r.copy(),
         jump=jump,
@@ -150,7 +153,7 @@ def advance(
         viscous_dissipation=previous.viscous_dissipation + model.sum(weights * cohesion.viscous),
     )
     work = Work(
-        passes=count,
+        passes=passes,
         newton_electrochemistry=int(newton[0]),
         newton_mechanics=int(newton[1]),
         linear_electrochemistry=int(linear[0]),

@@ -2,9 +2,11 @@ r"""Bulk forms of lithium in the grains, of ions and of electrons.
 
 With the stoichiometry ``y = c / c_max`` every residual is a current [A]:
 
-- lithium: :math:`F c_{max} (\dot y, v) + (F c_{max} D (\nabla y - \Omega y/(RT) \nabla s), \nabla v)
-  + \langle i, v \rangle = 0`, with s a third of the trace of the stress;
-- ions: :math:`(\kappa \nabla \phi_l, \nabla w) - \langle i, w \rangle - \langle i_{Li}, w \rangle = 0`;
+- lithium: :math:`F c_{max} (\dot y, v) + \langle i, v \rangle
+  + (F c_{max} D (\nabla y - \Omega y/(RT) \nabla s), \nabla v) = 0`,
+  with s a third of the trace of the stress;
+- ions: :math:`(\kappa \nabla \phi_l, \nabla w)
+  - \langle i, w \rangle - \langle i_{Li}, w \rangle = 0`;
 - electrons: :math:`(\sigma_e \nabla \phi_s, \nabla w) + \langle i, w \rangle = I`, with I the
   charging current that enters at the collector.
 
@@ -18,8 +20,10 @@ Electrochemical Systems, chapters 11 and 12.
 from __future__ import annotations
 
 import femssb._platform
+
 import ufl
 from dolfinx import fem
+
 from femssb.units import FARADAY, GAS_CONSTANT
 
 

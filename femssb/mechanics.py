@@ -9,12 +9,12 @@ Source: Slaughter, The Linearized Theory of Elasticity (2002), chapter 6, for th
 
 from __future__ import annotations
 
+import femssb._platform
+
 import numpy as np
 import ufl
-from numpy.typing import NDArray
-
-import femssb._platform
 from dolfinx import fem
+from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 

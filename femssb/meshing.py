@@ -1,71 +1,70 @@
-"""From shapes to tetrahedra: meshes of half-cells, distributed over the ranks of a communicator."""
+"""From shapes to tetrahedra: the mesh of a half-cell, made by Gmsh on rank 0 and shared out.
+
+All surfaces are triangulated first: planar facets and the faces of the box by Gmsh, spheres as the
+hull of their points, periodic sides as copies of each other. Then the volumes between them are
+filled. A sphere of flat triangles lies inside the true one, so its points are put on a slightly
+larger sphere, such that the particle has exactly the volume of the ball.
+
+Source of the algorithms: C. Geuzaine, J.-F. Remacle, Gmsh, Int. J. Numer. Methods Eng. 79 (2009),
+10.1002/nme.2579.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-import femssb._platform  # isort: skip
-import basix.ufl
-import dolfinx.mesh
-import numpy as np
+import femssb._platform
+
 from mpi4py import MPI
-from numpy.typing import NDArray
+
+import numpy as np
 from scipy.spatial import cKDTree
 
-from femssb.errors import MeshError
+from femssb.errors import MeshError, check_number
 from femssb.geometry import HalfCell
-from femssb.power_diagram import Array, Integers, inflated
-from femssb.surfaces import cut_curves, mesh_sphere
+from femssb.mesh_data import (
+    FACETS,
+    FIRST_GRAIN,
+    REGIONS,
+    Array,
+    Integers,
+    MeshData,
+    Parts,
+    distribute,
+    from_arrays,
+    on_first_rank,
+)
+from femssb.mesh_files import TETRAHEDRON, TRIANGLE, from_gmsh, gmsh_session, read, write
+from femssb.mesh_quality import MeshSummary, RegionSummary, describe, gamma
+from femssb.power_diagram import inflated
+from femssb.surfaces import Curves, cut_curves, mesh_sphere
 from femssb.tessellation import Tessellation, tessellate
 from femssb.units import um
 
-REGIONS = {"ecbd": 1, "electrolyte": 2}
-FACETS = {
-    "interface": 1,
-    "grain_boundary": 2,
-    "collector": 3,
-    "anode": 4,
-    "x_min": 5,
-    "x_max": 6,
-    "y_min": 7,
-    "y_max": 8,
-}
-FIRST_GRAIN = 100  # cell tag of the first grain
-COARSENING = 3.0  # default size far from the particles over the size at the interface
-KW = {}
+__all__ = [
+    "MeshData",
+    "MeshSummary",
+    "RegionSummary",
+    "describe",
+    "from_arrays",
+    "from_gmsh",
+    "mesh",
+    "read",
+    "write",
+]
+
+COARSENING = 3.0  # default size far from the particles, in units of the size at the interface
 GROWTH = 0.4  # growth of the size per distance from the interface
+ATTEMPTS = 4  # tessellations tried until the mesh is good
+GOOD_GAMMA = 0.05  # smallest gamma of a good mesh
+LEAST_GAMMA = 0.02  # smallest gamma of a mesh that may be used
+FINEST, COARSEST = 0.005, 1.0  # sizes allowed, in units of the smallest radius
+LAYERS = ("collector", "layers", "anode")  # horizontal faces, from below
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MeshData:
-    """A tetrahedral mesh with its regions, facets and grains, distributed over the ranks."""
-
-    mesh: dolfinx.mesh.Mesh  # coordinates [m]
-    cell_tags: dolfinx.mesh.MeshTags  # region tag of every local cell, ghosts included
-    facet_tags: dolfinx.mesh.MeshTags  # tag of every named local facet, ghosts included
-    regions: dict[str, int]  # "ecbd", "electrolyte" -> cell tag; a region may be absent
-    facets: dict[str, int]  # "interface", "grain_boundary", "collector", "x_min" ... -> facet tag
-    grain_tags: NDArray[np.int32]  # (n_grains,) cell tag of each grain
-    grain_particle: NDArray[np.int32]  # (n_grains,) particle each grain belongs to, from 0
-    orientations: Array  # (n_grains, 3, 3) active rotations: columns are the crystal axes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
-    """A whole mesh as plain arrays, on one rank."""
-
-    points: Array  # (k, 3) [m]
-    cells: Integers  # (m, 4)
-    cell_tags: NDArray[np.int32]  # (m,)
-    triangles: Integers  # (f, 3)
-    facet_tags: NDArray[np.int32]  # (f,)
-    regions: dict[str, int]
-    facets: dict[str, int]
-    grain_tags: NDArray[np.int32]  # (n_grains,)
-    grain_particle: NDArray[np.int32]  # (n_grains,)
-    orientations: Array  # (n_grains, 3, 3)
+logger = logging.getLogger(__name__)
 
 
 def mesh(
@@ -75,370 +74,325 @@ def mesh(
     far_size: float | None = None,
     comm: MPI.Comm = MPI.COMM_WORLD,
 ) -> MeshData:
-    """Mesh a half-cell.
+    """Mesh a half-cell; the same cell and sizes always give the same mesh.
+
+    If a tessellation gives poor tetrahedra, its sites are moved a little and it is tried again:
+    the statistics in `MeshData.tessellations` tell.
 
     Args:
         cell: What to mesh.
-        size: Length of the element edges in the particles and at their surface [m].
-        far_size: Length far from the particles [m]; by default `COARSENING` times `size`.
+        size: Length of the edges in the particles and at their surface [m].
+        far_size: Length far from the particles [m]; by default `COARSENING` times the size.
         comm: Ranks over which the mesh is distributed.
 
     Raises:
+        InputError: If a size is out of its bounds.
         MeshError: If the geometry cannot be meshed; on every rank.
     """
-    parts, failure = None, None
-    if comm.rank == 0:
+    smallest = min(particle.radius for particle in cell.particles)
+    lower, upper = FINEST * smallest, COARSEST * smallest
+    check_number("mesh", "size", size, lower=lower, upper=upper, unit="m")
+    if far_size is None:
+        far_size = COARSENING * size
+    widest = max(cell.width, cell.cathode, cell.separator)
+    check_number("mesh", "far_size", far_size, lower=size, upper=max(widest, size), unit="m")
+    return distribute(on_first_rank(comm, lambda: _best(cell, size, far_size)), comm)
+
+
+def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
+    """Try tessellations until the mesh is good, and return the best."""
+    best, quality, failure = None, 0.0, "every attempt failed"
+    for attempt in range(ATTEMPTS):
         try:
-            parts = _half_cell(cell, size, far_size or COARSENING * size)
-        except Exception as error:
-            failure = error
-    failure = comm.bcast(failure, root=0)
-    if failure is not None:
-        raise failure
-    return _distribute(parts, comm)
-
-
-def _distribute(parts: Parts | None, comm: MPI.Comm) -> MeshData:
-    """Share a mesh that lies on rank 0 out to all ranks."""
-    if parts is not None:
-        points, cells = parts.points, parts.cells
-        rest = (
-            parts.cell_tags,
-            np.sort(parts.triangles, axis=1),
-            parts.facet_tags,
-            parts.regions,
-            parts.facets,
-            parts.grain_tags,
-            parts.grain_particle,
-            parts.orientations,
+            parts = _half_cell(cell, size / um, far_size / um, attempt)
+        except MeshError as error:
+            logger.info("mesh attempt %d: %s", attempt + 1, error)
+            failure = str(error)
+            continue
+        found = float(gamma(parts.points, parts.cells).min())
+        logger.info("mesh attempt %d: smallest gamma %.3f", attempt + 1, found)
+        if found > quality:
+            best, quality = parts, found
+        if quality >= GOOD_GAMMA:
+            break
+    if best is None or quality < LEAST_GAMMA:
+        if best is not None:
+            failure = f"smallest gamma {quality:.2g} is below {LEAST_GAMMA}"
+        raise MeshError(
+            f"the half-cell cannot be meshed with size {size:g} m after {ATTEMPTS} attempts: "
+            f"{failure}; try a smaller size, another seed or a smaller size_spread"
         )
-    else:
-        points, cells = np.empty((0, 3)), np.empty((0, 4), dtype=np.int64)
-        rest = None
-    tags, triangles, names, regions, facets, grains, particle, orientations = comm.bcast(rest, 0)
-    partitioner = dolfinx.mesh.create_cell_partitioner(dolfinx.mesh.GhostMode.shared_facet, 2)
-    element = basix.ufl.element("Lagrange", "tetrahedron", 1, shape=(3,))
-    domain = dolfinx.mesh.create_mesh(comm, cells, element, points, partitioner)
-    topology = domain.topology
-    local = np.arange(len(topology.original_cell_index), dtype=np.int32)
-    cell_tags = dolfinx.mesh.meshtags(domain, 3, local, tags[topology.original_cell_index])
-
-    topology.create_entities(2)
-    topology.create_connectivity(2, 0)
-    topology.create_connectivity(0, 3)
-    count = topology.index_map(2).size_local + topology.index_map(2).num_ghosts
-    corners = topology.connectivity(2, 0).array.reshape(count, 3)
-    vertices = topology.index_map(0).size_local + topology.index_map(0).num_ghosts
-    topology.create_connectivity(3, 0)
-    original = np.empty(vertices, dtype=np.int64)
-    geometry = domain.geometry
-    original[topology.connectivity(3, 0).array] = geometry.input_global_indices[
-        geometry.dofmap.ravel()
-    ]
-    found = np.sort(original[corners], axis=1)
-    keys = _keys(
-        triangles, len_points := int(max(original.max(initial=0), triangles.max(initial=0))) + 1
-    )
-    order = np.argsort(keys)
-    mine = _keys(found, len_points)
-    position = np.minimum(np.searchsorted(keys[order], mine), max(len(keys) - 1, 0))
-    named = np.flatnonzero(keys[order][position] == mine).astype(np.int32)
-    facet_tags = dolfinx.mesh.meshtags(domain, 2, named, names[order][position[named]])
-    return MeshData(
-        mesh=domain,
-        cell_tags=cell_tags,
-        facet_tags=facet_tags,
-        regions=regions,
-        facets=facets,
-        grain_tags=grains,
-        grain_particle=particle,
-        orientations=orientations,
-    )
+    return best
 
 
-def _keys(triangles: Integers, count: int) -> Integers:
-    """Give every sorted triangle a number of its own; exact up to two million points."""
-    return np.asarray((triangles[:, 0] * count + triangles[:, 1]) * count + triangles[:, 2])
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ball:
+    """The triangulated sphere of one particle and the curves on it; lengths in um."""
+
+    tessellation: Tessellation
+    centre: Array  # (3,)
+    radius: float  # of the particle
+    scale: float  # from the unit of the diagram to um
+    curves: Curves
+    extra: Array  # (k, 3) points of the sphere beside those of the curves, unit of the diagram
+    triangles: Integers  # (m, 3)
+    owner: Integers  # (m,) grain of each triangle
 
 
-@contextmanager
-def _gmsh() -> Iterator[object]:
-    """Open a silent Gmsh model and leave Gmsh as it was found."""
-    import gmsh
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Surface:
+    """Triangles, the volumes on both sides of them, and the name of the facets they make."""
 
-    options = {
-        "General.Terminal": 0,
-        "General.NumThreads": 1,
-        "Mesh.RandomSeed": 1,
-        "Mesh.Algorithm": 6,
-        "Mesh.Algorithm3D": 1,
-        "Mesh.MeshSizeExtendFromBoundary": 1,
-        "Mesh.MeshSizeFromPoints": 0,
-        "Mesh.MeshSizeFromCurvature": 0,
-        "Mesh.Optimize": 1,
-        "Mesh.OptimizeNetgen": 0,
-        "Mesh.ElementOrder": 1,
-    }
-    started = not gmsh.isInitialized()
-    if started:
-        gmsh.initialize(readConfigFiles=False, interruptible=False)
-    current = gmsh.model.getCurrent()
-    before = {name: gmsh.option.getNumber(name) for name in options}
-    try:
-        for name, value in options.items():
-            gmsh.option.setNumber(name, value)
-        gmsh.model.add("femssb")
-        yield gmsh
-    finally:
-        gmsh.model.setCurrent("femssb")
-        gmsh.model.remove()
-        if started:
-            gmsh.finalize()
-        else:
-            for name, value in before.items():
-                gmsh.option.setNumber(name, value)
-            gmsh.model.setCurrent(current)
+    triangles: Integers  # (m, 3)
+    volumes: tuple[int, ...]
+    name: str | None = None
 
 
 class _Sheets:
-    """Polygons to be filled with triangles, all in one model, sharing their boundary points."""
+    """Polygons to be filled with triangles, which share the points of their outlines."""
 
     def __init__(self) -> None:
+        """Begin without any."""
         self.points: list[Array] = []
         self.total = 0
         self.polygons: list[Integers] = []
 
     def add_points(self, points: Array) -> Integers:
-        number = np.arange(self.total, self.total + len(points))
+        """Add points and return their numbers."""
         self.points.append(points)
         self.total += len(points)
-        return number
+        return np.arange(self.total - len(points), self.total)
 
-    def add_polygon(self, polygon: Integers) -> int:
-        self.polygons.append(polygon)
+    def add_polygon(self, pieces: list[Integers]) -> int:
+        """Add a closed outline, given in pieces, and return its number."""
+        self.polygons.append(np.concatenate(pieces))
         return len(self.polygons) - 1
 
 
-def _half_cell(cell: HalfCell, size: float, far_size: float) -> Parts:
-    """Mesh a half-cell on this rank: all surfaces first, then the volumes between them."""
-    size, far = size / um, far_size / um
-    sheets = _Sheets()
-    tessellations = [tessellate(particle, **KW) for particle in cell.particles]
-    balls = []
-    facet_sheets = []
-    for particle, tessellation in zip(cell.particles, tessellations, strict=True):
-        centre = np.array(particle.centre or (0.0, 0.0, cell.cathode / 2)) / um
-        radius = particle.radius / um
-        # flat triangles cut the ball: move the sphere out until they hold its volume
-        grown = 1.0
-        for _ in range(3):
-            diagram = inflated(tessellation.diagram, grown)
-            curves = cut_curves(diagram, size / radius)
-            extra, triangles = mesh_sphere(curves, size / radius)
-            extra = extra * grown
-            a, b, c = np.moveaxis(np.vstack([curves.points, extra])[triangles], 1, 0)
-            scale = np.cbrt(8 * np.pi / (a * np.cross(b, c)).sum())
-            grown *= scale
-        grown = radius * scale
-        numbers = sheets.add_points(centre + grown * curves.points)
-        facet_sheets.append([sheets.add_polygon(numbers[loop]) for loop in curves.loops])
-        balls.append((centre, radius, grown, numbers, extra, triangles))
+def _half_cell(cell: HalfCell, size: float, far: float, attempt: int) -> Parts:
+    """Mesh a half-cell on this rank; sizes in um."""
+    balls = [
+        _triangulate(tessellate(particle, attempt=attempt), np.array(cell.centre(index)), size)
+        for index, particle in enumerate(cell.particles)
+    ]
 
     def spacing(x: Array) -> Array:
         found = np.full(len(x), far)
-        for centre, radius, *_ in balls:
-            gap = np.linalg.norm(x - centre, axis=1) - radius - size
+        for ball in balls:
+            gap = np.linalg.norm(x - ball.centre, axis=1) - ball.radius - size
             found = np.minimum(found, size + GROWTH * np.maximum(gap, 0))
         return found
 
-    width, heights = (
-        cell.width / um,
-        np.array([0, cell.cathode, cell.cathode + cell.separator]) / um,
-    )
-    box = _box(sheets, width, heights, spacing)
-    with _gmsh() as gmsh:
-        points, flat = _fill(gmsh, sheets, balls, size, far)
-    # sphere points that no curve holds
-    blocks: list[Array] = [points]
-    total = len(points)
-    surfaces: list[tuple[Integers, tuple[int, ...]]] = []  # triangles, volumes on both sides
+    sheets = _Sheets()
+    numbers = [sheets.add_points(ball.centre + ball.scale * ball.curves.points) for ball in balls]
+    planar = [
+        [sheets.add_polygon([number[loop]]) for loop in ball.curves.loops]
+        for ball, number in zip(balls, numbers, strict=True)
+    ]
+    heights = np.array([0, cell.cathode, cell.cathode + cell.separator]) / um
+    width = cell.width / um
+    box = _outline_box(sheets, width, heights, spacing)
+    with gmsh_session() as gmsh:
+        points, filled = _fill(gmsh, sheets, lambda: _set_size(gmsh, balls, size, far))
+
+    surfaces: list[_Surface] = []
     first = FIRST_GRAIN
-    named: list[tuple[Integers, int]] = []
-    grain_particle: list[int] = []
-    for index, (tessellation, ball) in enumerate(zip(tessellations, balls, strict=True)):
-        centre, radius, grown, numbers, extra, triangles = ball
-        diagram = tessellation.diagram
-        for (i, j), sheet in zip(diagram.pairs.tolist(), facet_sheets[index], strict=True):
-            surfaces.append((flat[sheet], (first + i, first + j)))
-            named.append((flat[sheet], FACETS["grain_boundary"]))
-        translate = np.concatenate([numbers, total + np.arange(len(extra))])
-        blocks.append(centre + grown * extra)
-        total += len(extra)
-        unit = np.vstack([(points[numbers] - centre) / grown, extra])
-        middle = unit[triangles].mean(axis=1)
-        middle *= grown / radius / np.linalg.norm(middle, axis=1, keepdims=True)
-        sites = tessellation.points / tessellation.radius
-        weights = tessellation.weights / tessellation.radius**2
-        power = (sites**2).sum(axis=1) - weights - 2 * middle @ sites.T
-        owner = np.argmin(power, axis=1)
-        for grain in np.unique(owner).tolist():
-            patch = translate[triangles[owner == grain]]
-            surfaces.append((patch, (first + grain, REGIONS["ecbd"])))
-            named.append((patch, FACETS["interface"]))
-        first += len(sites)
-        grain_particle += [index] * len(sites)
-    everything = np.vstack(blocks)
+    for ball, number, sheet in zip(balls, numbers, planar, strict=True):
+        for (i, j), polygon in zip(ball.tessellation.diagram.pairs.tolist(), sheet, strict=True):
+            surfaces.append(
+                _Surface(
+                    triangles=filled[polygon],
+                    volumes=(first + i, first + j),
+                    name="grain_boundary",
+                )
+            )
+        everywhere = np.concatenate([number, len(points) + np.arange(len(ball.extra))])
+        points = np.vstack([points, ball.centre + ball.scale * ball.extra])
+        for grain in np.unique(ball.owner).tolist():
+            surfaces.append(
+                _Surface(
+                    triangles=everywhere[ball.triangles[ball.owner == grain]],
+                    volumes=(first + grain, REGIONS["ecbd"]),
+                    name="interface",
+                )
+            )
+        first += len(ball.tessellation.points)
+    points = _close_box(points, sheets.total, {key: filled[n] for key, n in box.items()}, surfaces)
 
-    lower, upper = [], []
-    shift = {"x_min": np.array([width, 0, 0]), "y_min": np.array([0, width, 0])}
-    tree = None
-    for (name, level), sheet in box.items():
-        triangles = flat[sheet]
-        if name in ("plane", "collector", "anode"):
-            if name == "plane":
-                surfaces.append((triangles, (REGIONS["ecbd"], REGIONS["electrolyte"])))
-            else:
-                (lower if name == "collector" else upper).append(triangles)
-                named.append((triangles, FACETS[name]))
-            continue
-        used = np.unique(triangles)
-        moved = everything[used] + shift[name]
-        if tree is None:
-            outline = np.arange(sheets.total)
-            tree = cKDTree(everything[outline])
-        gap, nearest = tree.query(moved)
-        number = np.where(gap < 1e-9 * width, nearest, -1)
-        new = number < 0
-        number[new] = len(everything) + np.arange(new.sum())
-        everything = np.vstack([everything, moved[new]])
-        table = np.full(len(everything), -1)
-        table[used] = number
-        opposite = table[triangles][:, ::-1]
-        named.append((triangles, FACETS[name]))
-        named.append((opposite, FACETS[name.replace("min", "max")]))
-        (lower if level == 0 else upper).extend([triangles, opposite])
-    surfaces.append((np.vstack(lower), (REGIONS["ecbd"],)))
-    surfaces.append((np.vstack(upper), (REGIONS["electrolyte"],)))
-
-    with _gmsh() as gmsh:
-        points, cells, tags = _tetrahedra(gmsh, everything, surfaces, balls, size, far)
-    grains = np.arange(FIRST_GRAIN, first, dtype=np.int32)
+    with gmsh_session() as gmsh:
+        points, cells, tags = _tetrahedra(
+            gmsh, points, surfaces, lambda: _set_size(gmsh, balls, size, far)
+        )
+    tessellations = [ball.tessellation for ball in balls]
+    named = [surface for surface in surfaces if surface.name]
     return Parts(
         points=points * um,
         cells=cells,
         cell_tags=tags,
-        triangles=np.vstack([triangles for triangles, _ in named]),
+        triangles=np.vstack([surface.triangles for surface in named]),
         facet_tags=np.concatenate(
-            [np.full(len(triangles), tag, dtype=np.int32) for triangles, tag in named]
+            [
+                np.full(len(surface.triangles), FACETS[surface.name or ""], dtype=np.int32)
+                for surface in named
+            ]
         ),
         regions=dict(REGIONS),
         facets=dict(FACETS),
-        grain_tags=grains,
-        grain_particle=np.array(grain_particle, dtype=np.int32),
+        grain_particle=np.repeat(
+            np.arange(len(balls), dtype=np.int32),
+            [len(tessellation.points) for tessellation in tessellations],
+        ),
         orientations=np.vstack([tessellation.orientations for tessellation in tessellations]),
+        tessellations=tuple(tessellation.statistics for tessellation in tessellations),
     )
 
 
-def _graded(start: Array, end: Array, spacing: object) -> Array:
-    """Cut a segment into pieces that follow the size, both ends included, (k, 3)."""
+def _triangulate(tessellation: Tessellation, centre: Array, size: float) -> _Ball:
+    """Triangulate the sphere of a particle such that it holds the volume of the ball."""
+    radius = tessellation.radius / um
+    grown, scale = 1.0, 1.0
+    for _ in range(3):
+        grown *= scale
+        curves = cut_curves(inflated(tessellation.diagram, grown), size / radius)
+        extra, triangles = mesh_sphere(curves, size / radius)
+        a, b, c = np.moveaxis(np.vstack([curves.points, grown * extra])[triangles], 1, 0)
+        scale = float(np.cbrt(8 * np.pi / (a * np.cross(b, c)).sum()))
+    middle = a + b + c
+    middle *= grown / np.linalg.norm(middle, axis=1, keepdims=True)
+    sites = tessellation.points / tessellation.radius
+    weights = tessellation.weights / tessellation.radius**2
+    power = (sites**2).sum(axis=1) - weights - 2 * middle @ sites.T
+    return _Ball(
+        tessellation=tessellation,
+        centre=centre / um,
+        radius=radius,
+        scale=radius * scale,  # what the last turn left of the volume, about 1e-8
+        curves=curves,
+        extra=grown * extra,
+        triangles=triangles,
+        owner=np.argmin(power, axis=1),
+    )
+
+
+def _graded(start: Array, end: Array, spacing: Callable[[Array], Array]) -> Array:
+    """Cut a segment into pieces that follow the size; return the points between its ends."""
     t = np.linspace(0, 1, 401)
-    line = start + t[:, None] * (end - start)
-    density = np.linalg.norm(end - start) / spacing(line)  # type: ignore[operator]
+    density = np.linalg.norm(end - start) / spacing(start + t[:, None] * (end - start))
     passed = np.concatenate([[0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(t))])
     pieces = max(1, round(float(passed[-1])))
-    at = np.interp(np.linspace(0, passed[-1], pieces + 1), passed, t)
+    at = np.interp(np.linspace(0, passed[-1], pieces + 1)[1:-1], passed, t)
     return np.asarray(start + at[:, None] * (end - start))
 
 
-def _box(
-    sheets: _Sheets, width: float, heights: Array, spacing: object
+def _outline_box(
+    sheets: _Sheets, width: float, heights: Array, spacing: Callable[[Array], Array]
 ) -> dict[tuple[str, int], int]:
-    """Add the collector, the plane between the layers, the anode, and two of the four sides."""
+    """Add the horizontal faces and, layer by layer, the sides x_min and y_min.
+
+    Opposite edges are cut alike, by the smaller of their sizes.
+    """
     half = width / 2
+    corner = np.array([[-half, -half], [half, -half], [half, half], [-half, half]])
+    mirrors = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1]])
 
     def both(x: Array) -> Array:
-        images = [x * [sx, sy, 1] for sx in (1, -1) for sy in (1, -1)]
-        return np.min([spacing(image) for image in images], axis=0)  # type: ignore[operator]
+        return np.asarray(np.min([spacing(x * mirror) for mirror in mirrors], axis=0))
 
-    corner = np.array([[-half, -half], [half, -half], [half, half], [-half, half]])
-    posts = []  # at each level, the four corners
-    for z in heights:
-        posts.append(sheets.add_points(np.column_stack([corner, np.full(4, z)])))
-    flat_edges: list[list[Integers]] = []
-    for level, z in enumerate(heights):
-        edges = []
+    posts = [sheets.add_points(np.column_stack([corner, np.full(4, z)])) for z in heights]
+    rims: list[list[Integers]] = []  # at each height, the edge from corner k to the next
+    for post, z in zip(posts, heights, strict=True):
+        rim = []
         for k in range(4):
-            a = np.array([*corner[k], z])
-            b = np.array([*corner[(k + 1) % 4], z])
-            # opposite edges are cut alike: always cut the one towards +x or +y
-            low, high = (a, b) if k < 2 else (b, a)
-            inner = _graded(low, high, both)[1:-1]
-            inner = inner if k < 2 else inner[::-1]
-            number = sheets.add_points(inner)
-            edges.append(np.concatenate([[posts[level][k]], number, [posts[level][(k + 1) % 4]]]))
-        flat_edges.append(edges)
-    upright: list[list[Integers]] = []
-    for level in range(2):
-        inner = _graded(
-            np.array([-half, -half, heights[level]]),
-            np.array([-half, -half, heights[level + 1]]),
-            both,
-        )[1:-1]
-        columns = []
+            a, b = np.array([*corner[k], z]), np.array([*corner[(k + 1) % 4], z])
+            inner = _graded(a, b, both) if k < 2 else _graded(b, a, both)[::-1]
+            rim.append(np.concatenate([[post[k]], sheets.add_points(inner), [post[(k + 1) % 4]]]))
+        rims.append(rim)
+    columns: list[list[Integers]] = []  # in each layer, the edge above corner k
+    for layer in range(2):
+        low, high = (np.array([-half, -half, z]) for z in heights[layer : layer + 2])
+        inner = _graded(low, high, both)
+        column = []
         for k in range(4):
-            moved = inner.copy()
-            moved[:, :2] = corner[k]
-            number = sheets.add_points(moved)
-            columns.append(np.concatenate([[posts[level][k]], number, [posts[level + 1][k]]]))
-        upright.append(columns)
-    found = {}
-    for level, name in enumerate(("collector", "plane", "anode")):
-        found[name, level] = sheets.add_polygon(
-            np.concatenate([edge[:-1] for edge in flat_edges[level]])
-        )
-    for level in range(2):
-        # side y_min holds corners 0, 1; side x_min corners 3, 0
-        for name, k in (("y_min", 0), ("x_min", 3)):
-            a, b = k, (k + 1) % 4
-            loop = [
-                flat_edges[level][k][:-1],
-                upright[level][b][:-1],
-                flat_edges[level + 1][k][::-1][:-1],
-                upright[level][a][::-1][:-1],
+            inner[:, :2] = corner[k]
+            number = sheets.add_points(inner.copy())
+            column.append(np.concatenate([[posts[layer][k]], number, [posts[layer + 1][k]]]))
+        columns.append(column)
+    found = {
+        (name, level): sheets.add_polygon([edge[:-1] for edge in rims[level]])
+        for level, name in enumerate(LAYERS)
+    }
+    for layer in range(2):
+        for name, k in (("y_min", 0), ("x_min", 3)):  # the side over the edge from corner k
+            outline = [
+                rims[layer][k],
+                columns[layer][(k + 1) % 4],
+                rims[layer + 1][k][::-1],
+                columns[layer][k][::-1],
             ]
-            found[name, level] = sheets.add_polygon(np.concatenate(loop))
+            found[name, layer] = sheets.add_polygon([edge[:-1] for edge in outline])
     return found
 
 
-def _size_field(gmsh: object, balls: list[tuple], size: float, far: float) -> None:  # type: ignore[type-arg]
-    fields = []
-    for centre, radius, *_ in balls:
-        tag = gmsh.model.mesh.field.add("Ball")  # type: ignore[attr-defined]
+def _close_box(
+    points: Array, outlines: int, box: dict[tuple[str, int], Integers], surfaces: list[_Surface]
+) -> Array:
+    """Copy the sides x_min and y_min to x_max and y_max, and add all faces of the box.
+
+    The first `outlines` points hold the edges of the box. Returns all points.
+    """
+    layer_volume = (REGIONS["ecbd"], REGIONS["electrolyte"])
+    tree = cKDTree(points[:outlines])
+    for (name, level), triangles in box.items():
+        if name in LAYERS:
+            volumes = layer_volume[max(level - 1, 0) : level + 1]
+            named = None if name == "layers" else name
+            surfaces.append(_Surface(triangles=triangles, volumes=volumes, name=named))
+            continue
+        axis = "xy".index(name[0])
+        used = np.unique(triangles)
+        copied = points[used]
+        copied[:, axis] = -copied[:, axis]
+        distance, number = tree.query(copied)
+        new = distance > 1e-9 * np.abs(points).max()
+        number[new] = len(points) + np.arange(new.sum())
+        points = np.vstack([points, copied[new]])
+        table = np.zeros(len(points), dtype=np.int64)
+        table[used] = number
+        volume = layer_volume[level : level + 1]
+        opposite = name.replace("min", "max")
+        surfaces.append(_Surface(triangles=triangles, volumes=volume, name=name))
+        surfaces.append(_Surface(triangles=table[triangles], volumes=volume, name=opposite))
+    return points
+
+
+def _set_size(gmsh: Any, balls: list[_Ball], size: float, far: float) -> None:
+    """Set the size as a field: fine in and around the particles, growing away from them."""
+    field = gmsh.model.mesh.field
+    tags = []
+    for ball in balls:
+        tags.append(field.add("Ball"))
         values = {
-            "Radius": radius + size,
-            "Thickness": max((far - size) / GROWTH, 1e-6),
+            "Radius": ball.radius + size,
+            "Thickness": max((far - size) / GROWTH, 1e-6 * size),
             "VIn": size,
             "VOut": far,
-            "XCenter": centre[0],
-            "YCenter": centre[1],
-            "ZCenter": centre[2],
         }
+        values.update(zip(("XCenter", "YCenter", "ZCenter"), ball.centre.tolist(), strict=True))
         for name, value in values.items():
-            gmsh.model.mesh.field.setNumber(tag, name, value)  # type: ignore[attr-defined]
-        fields.append(tag)
-    least = gmsh.model.mesh.field.add("Min")  # type: ignore[attr-defined]
-    gmsh.model.mesh.field.setNumbers(least, "FieldsList", fields)  # type: ignore[attr-defined]
-    gmsh.model.mesh.field.setAsBackgroundMesh(least)  # type: ignore[attr-defined]
+            field.setNumber(tags[-1], name, value)
+    least = field.add("Min")
+    field.setNumbers(least, "FieldsList", tags)
+    field.setAsBackgroundMesh(least)
 
 
-def _fill(gmsh, sheets: _Sheets, balls, size: float, far: float):  # type: ignore[no-untyped-def]
-    """Fill every polygon with triangles; returns all points, the given ones first."""
+def _fill(gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]) -> tuple[Array, list[Integers]]:
+    """Fill every polygon with triangles; return all points, the given ones first."""
     given = np.vstack(sheets.points)
     geo = gmsh.model.geo
-    for number, point in enumerate(given.tolist()):
-        geo.addPoint(*point, 0, number + 1)
+    for number, point in enumerate(given.tolist(), start=1):
+        geo.addPoint(*point, 0, number)
     lines: dict[tuple[int, int], int] = {}
-    for index, polygon in enumerate(sheets.polygons):
+    for index, polygon in enumerate(sheets.polygons, start=1):
         loop = []
         for a, b in zip(polygon.tolist(), np.roll(polygon, -1).tolist(), strict=True):
             if (b, a) in lines:
@@ -447,53 +401,53 @@ def _fill(gmsh, sheets: _Sheets, balls, size: float, far: float):  # type: ignor
                 if (a, b) not in lines:
                     lines[a, b] = geo.addLine(a + 1, b + 1)
                 loop.append(lines[a, b])
-        geo.addPlaneSurface([geo.addCurveLoop(loop)], index + 1)
+        geo.addPlaneSurface([geo.addCurveLoop(loop)], index)
     geo.synchronize()
     for line in lines.values():
         gmsh.model.mesh.setTransfiniteCurve(line, 2)
-    _size_field(gmsh, balls, size, far)
+    set_size()
     gmsh.model.mesh.generate(2)
     tags, coordinates, _ = gmsh.model.mesh.getNodes()
     coordinates = coordinates.reshape(-1, 3)
-    gap, nearest = cKDTree(given).query(coordinates)
-    number = np.where(gap < 1e-9, nearest, -1)
-    new = number < 0
+    distance, number = cKDTree(given).query(coordinates)
+    new = distance > 1e-9 * np.abs(given).max()
     number[new] = len(given) + np.arange(new.sum())
     table = np.full(int(tags.max()) + 1, -1)
     table[tags.astype(np.int64)] = number
-    flat = []
-    for index in range(len(sheets.polygons)):
-        _, nodes = gmsh.model.mesh.getElementsByType(2, index + 1)
-        flat.append(table[nodes.astype(np.int64)].reshape(-1, 3))
-    return np.vstack([given, coordinates[new]]), flat
+    filled = []
+    for index in range(1, len(sheets.polygons) + 1):
+        _, nodes = gmsh.model.mesh.getElementsByType(TRIANGLE, index)
+        filled.append(table[nodes.astype(np.int64)].reshape(-1, 3))
+    return np.vstack([given, coordinates[new]]), filled
 
 
-def _tetrahedra(gmsh, points: Array, surfaces, balls, size: float, far: float):  # type: ignore[no-untyped-def]
-    """Fill the volumes between closed surfaces; surface points keep their numbers."""
+def _tetrahedra(
+    gmsh: Any, points: Array, surfaces: list[_Surface], set_size: Callable[[], None]
+) -> tuple[Array, Integers, Any]:
+    """Fill the volumes between surfaces; return points, the given ones first, cells and tags."""
+    model = gmsh.model
     sides: dict[int, list[int]] = {}
-    for index, (_, volumes) in enumerate(surfaces):
-        gmsh.model.addDiscreteEntity(2, index + 1)
-        for volume in volumes:
-            sides.setdefault(volume, []).append(index + 1)
-    gmsh.model.mesh.addNodes(2, 1, np.arange(1, len(points) + 1), points.ravel())
-    for index, (triangles, _) in enumerate(surfaces):
-        gmsh.model.mesh.addElementsByType(index + 1, 2, [], triangles.ravel() + 1)
-    geo = gmsh.model.geo
+    for index, surface in enumerate(surfaces, start=1):
+        model.addDiscreteEntity(2, index)
+        for volume in surface.volumes:
+            sides.setdefault(volume, []).append(index)
+    model.mesh.addNodes(2, 1, np.arange(1, len(points) + 1), points.ravel())
+    for index, surface in enumerate(surfaces, start=1):
+        model.mesh.addElementsByType(index, TRIANGLE, [], surface.triangles.ravel() + 1)
     for volume, faces in sides.items():
-        geo.addVolume([geo.addSurfaceLoop(faces)], volume)
-    geo.synchronize()
-    _size_field(gmsh, balls, size, far)
-    gmsh.model.mesh.generate(3)
-    tags, coordinates, _ = gmsh.model.mesh.getNodes()
+        model.geo.addVolume([model.geo.addSurfaceLoop(faces)], volume)
+    model.geo.synchronize()
+    set_size()
+    model.mesh.generate(3)
+    tags, coordinates, _ = model.mesh.getNodes()
     order = np.argsort(tags)
-    coordinates = coordinates.reshape(-1, 3)[order]
     table = np.full(int(tags.max()) + 1, -1)
     table[tags[order].astype(np.int64)] = np.arange(len(tags))
     cells, owners = [], []
     for volume in sides:
-        _, nodes = gmsh.model.mesh.getElementsByType(4, volume)
+        _, nodes = model.mesh.getElementsByType(TETRAHEDRON, volume)
         if not len(nodes):
-            raise MeshError(f"Gmsh made no element in volume {volume}")
+            raise MeshError(f"Gmsh left volume {volume} empty")
         cells.append(table[nodes.astype(np.int64)].reshape(-1, 4))
         owners.append(np.full(len(cells[-1]), volume, dtype=np.int32))
-    return coordinates, np.vstack(cells), np.concatenate(owners)
+    return coordinates.reshape(-1, 3)[order], np.vstack(cells), np.concatenate(owners)

@@ -8,15 +8,21 @@ concentration. `coupling` brings the two together in a time step.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 import femssb._platform
+
+from mpi4py import MPI
+from petsc4py import PETSc
+
+import numpy as np
 from dolfinx import fem, la
+from numpy.typing import NDArray
+
 from femssb import electrochemistry, interface, mechanics
 from femssb.assembly import Operator, Part, linear_form, n_cells, n_dofs
 from femssb.boundary import Fixed, Free, Pressure, Support
+from femssb.case import describe
 from femssb.constraints import Field, Unknowns
 from femssb.errors import InputError, MeshError
 from femssb.materials import Materials
@@ -31,8 +37,6 @@ from femssb.trace import (
     trace,
 )
 from femssb.units import FARADAY, hour
-from mpi4py import MPI
-from petsc4py import PETSc
 
 Array = NDArray[np.float64]
 
@@ -86,7 +90,7 @@ class Model:
         *,
         collector: Support = Fixed(),  # noqa: B008  (frozen, without fields)
         anode: Support = Free(),  # noqa: B008
-        couplings: Couplings = Couplings(),  # noqa: B008
+        couplings: Couplings = Couplings(),
         displacement_order: int = 1,
         linear_solver: LinearSolver = LinearSolver(),  # noqa: B008
     ) -> None:
@@ -365,13 +369,14 @@ class Model:
         rows = np.concatenate([e[0] for e in entries])
         columns = np.concatenate([e[1] for e in entries])
 
-        axes = np.arange(3)
+        components = np.arange(3)
         n = len(self.points.points)
 
         def side(own: Trace, numbers: NDArray[np.int64], sign: float) -> tuple[Array, Array]:
-            columns = numbers[3 * own.nodes[:, :, None] + axes].reshape(n, -1)
+            width = 3 * own.nodes.shape[1]  # said outright: a rank may have no point at all
+            columns = numbers[3 * own.nodes[:, :, None] + components].reshape(n, width)
             values = sign * np.einsum("nm,nki->nkmi", own.values, self.points.frame)
-            return columns, values.reshape(n, 3, -1)
+            return columns, values.reshape(n, 3, width)
 
         minus = side(self._moved_particle, numbers[0], -1.0)
         plus = side(self._moved_matrix, numbers[1], 1.0)
@@ -445,8 +450,9 @@ class Model:
         return float(self.comm.allreduce(float(values.max(initial=-np.inf)), op=MPI.MAX))
 
     def stoichiometry(self, state: State) -> Array:
-        """Return c / c_max at the owned nodes of the particles, shape (nodes,)."""
-        return state.electrochemical[self.electrical.owned(0)]
+        """Return c / c_max at the owned nodes of the particles, shape (nodes,); collective."""
+        unknowns = self.electrical.filled(state.electrochemical)
+        return self.electrical.expand(unknowns)[0][: self.node_charge.size]
 
     def charge(self, stoichiometry: Array) -> float:
         """Return F times the lithium of all particles [C]; collective."""
@@ -536,8 +542,9 @@ class Model:
         self.chemistry.set_bulk(
             np.concatenate([rate * self.node_charge, drift, self._constant_conduction])
         )
-        load = self.electrical.vector()
-        load.array[self.electrical.owned(0)] = -self.node_charge * history
+        storage = [np.zeros(numbers.size) for numbers in self.electrical.reduced]
+        storage[0][: history.size] = -self.node_charge * history
+        load = self.electrical.gather(storage)  # a particle may cross a periodic side
         fixed = None
         if voltage is not None:
             fixed = self.electrical.single[VOLTAGE]
@@ -563,6 +570,28 @@ class Model:
     def cell_current(self, x: PETSc.Vec, gap: Array) -> float:
         """Return the charging current that the interface carries [A]; collective."""
         return self.sum(self.points.weights * self.interface_current(x, gap).current)
+
+    def anode_current(self, state: State) -> float:
+        """Return the charging current that the lithium anode carries [A]; collective."""
+        values = self.chemistry.at_points(self.electrical.filled(state.electrochemical))[1]
+        metal, _ = interface.metal_current(
+            self.materials.anode, self.materials.temperature, values[:, 0]
+        )
+        return -self.sum(self.anode_points.weights * metal)
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what the model was made of, as plain data."""
+        return {
+            "materials": describe(self.materials),
+            "collector": describe(self.collector),
+            "anode": describe(self.anode),
+            "couplings": describe(self.couplings),
+            "displacement_order": self.displacement_order,
+            "linear_solver": describe(self.linear_solver),
+            "grains": len(self.data.grain_tags),
+            "cells": int(self.data.mesh.topology.index_map(3).size_global),
+            "unknowns": {"electrochemistry": self.electrical.size, "mechanics": self.moving.size},
+        }
 
     def expansion(self, x: PETSc.Vec) -> Array:
         """Return the chemical strain amplitude at the particle nodes, ghosts included [-]."""

@@ -52,11 +52,13 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
         folder: Where the figures go; made if it does not exist.
 
     Returns:
-        The files written.
+        The files written; none on ranks other than the first.
 
     Raises:
         InputError: If the folder cannot be made, or a file of the fields is damaged.
     """
+    if not solution.first_rank:
+        return []
     target = make_folder(Path(folder))
     written = [
         _save(target / "voltage_and_gap.png", _voltage_and_gap, solution),

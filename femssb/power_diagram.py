@@ -299,11 +299,9 @@ def _patches(
     for i, j in ((0, 1), (0, 2), (1, 2)):
         normal = normals[np.searchsorted(key, three[:, i] * n + three[:, j])].reshape(-1, 3)
         tangent.append(normal - (normal * x).sum(axis=1, keepdims=True) * x)
-    for cell, a, b in ((0, tangent[0], tangent[1]), (1, -tangent[0], tangent[2])) + (
-        (2, -tangent[1], -tangent[2]),
-    ):
-        across = np.linalg.norm(np.cross(a, b), axis=1)
-        exterior = np.arctan2(across, (a * b).sum(axis=1))
+    between, across, beyond = tangent
+    for cell, a, b in ((0, between, across), (1, -between, beyond), (2, -across, -beyond)):
+        exterior = np.arctan2(np.linalg.norm(np.cross(a, b), axis=1), (a * b).sum(axis=1))
         turning -= np.bincount(three[:, cell], weights=exterior, minlength=n)
     patches = 2 * np.pi * euler + turning
     patches[np.abs(patches) < 1e-12] = 0.0

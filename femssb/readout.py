@@ -5,13 +5,17 @@ All functions are collective. Numbers are the same on every rank; fields are gat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import femssb._platform
+
+from mpi4py import MPI
+
 import numpy as np
+from dolfinx import fem
 from numpy.typing import NDArray
 
-import femssb._platform  # noqa: F401  (loads MPI and PETSc in order)
-from dolfinx import fem
 from femssb import mechanics
 from femssb.assembly import Part
 from femssb.model import Model, State
@@ -61,7 +65,7 @@ class Readout:
         in_owned = dofs < node.size
         spread = np.broadcast_to(self._particle_of_cell[:, None], dofs.shape)
         node[dofs[in_owned]] = spread[in_owned]
-        self._particle_of_node = model.spread(node.astype(float))[: node.size].astype(np.int64)
+        self._particle_of_node = node
 
     def numbers(self, state: State) -> dict[str, float]:
         """Return the columns of a time series that a state decides; collective."""
@@ -77,7 +81,9 @@ class Readout:
         )
         lithium = np.asarray(comm.allreduce(lithium))
         gap = np.maximum(state.jump[:, 0], 0.0)
-        kinetics = model.interface_current(model.electrical.filled(state.electrochemical), state.gap)
+        kinetics = model.interface_current(
+            model.electrical.filled(state.electrochemical), state.gap
+        )
         strain, stress = self._strain_and_stress(self._particle, state)
         owned = self._volume.size
         von_mises = mechanics.von_mises(stress[:owned])
@@ -102,8 +108,7 @@ class Readout:
             "Minimum volumetric strain [-]": -model.largest(-volumetric),
             "0.1 % volumetric strain [-]": strain_quantiles[1],
             "1 % volumetric strain [-]": strain_quantiles[0],
-            "Mean volumetric strain [-]": model.sum(self._volume * volumetric)
-            / self._total_volume,
+            "Mean volumetric strain [-]": model.sum(self._volume * volumetric) / self._total_volume,
             "Minimum concentration [mol/m3]": -model.largest(-stoichiometry) * c_max,
             "Maximum concentration [mol/m3]": model.largest(stoichiometry) * c_max,
             "Cohesive energy dissipated [J]": state.cohesive_dissipation,
@@ -175,7 +180,7 @@ class Readout:
             elastic = strain - mean[:, None] * _by_cell(model.expansion_direction)
         return strain, np.einsum("cij,cj->ci", body.stiffness, elastic)
 
-    def _quantiles(self, values: Array, shares: object) -> Array:
+    def _quantiles(self, values: Array, shares: Sequence[float]) -> Array:
         """Return the values below which given shares of the particle volume lie; collective."""
         gathered = self.model.comm.gather(np.stack([values, self._volume]), root=0)
         found = None
@@ -199,9 +204,7 @@ class Readout:
         cell_data = {name: _collect(comm, values[:m]) for name, values in at_cells.items()}
         if comm.rank != 0:
             return None
-        return FieldData(
-            points=points, cells=all_cells, point_data=point_data, cell_data=cell_data
-        )
+        return FieldData(points=points, cells=all_cells, point_data=point_data, cell_data=cell_data)
 
     def _gather_interface(self, state: State) -> FieldData | None:
         model, points = self.model, self.model.points
@@ -276,7 +279,7 @@ def _tensors(strain: Array, stress: Array) -> dict[str, Array]:
     }
 
 
-def _collect(comm: object, values: Array) -> Array:
+def _collect[T: np.generic](comm: MPI.Comm, values: NDArray[T]) -> NDArray[T]:
     """Return the values of all ranks, one below the other, on rank 0; empty elsewhere."""
-    parts = comm.gather(values, root=0)  # type: ignore[attr-defined]
+    parts = comm.gather(values, root=0)
     return np.concatenate(parts) if parts is not None else values[:0]

@@ -220,7 +220,7 @@ def _write_index(folder: Path, entries: Sequence[tuple[float, str]]) -> None:
         collection = ET.SubElement(root, "Collection")
         for row, (time, label) in enumerate(entries):
             file = _file_name(part, row)
-            ET.SubElement(collection, "DataSet", timestep=repr(time), name=label, file=file)
+            ET.SubElement(collection, "DataSet", timestep=repr(float(time)), name=label, file=file)
         ET.indent(root)
         with replacing(folder / f"{part}.pvd") as path:
             ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)

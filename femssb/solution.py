@@ -142,7 +142,7 @@ class StepRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Solution:
-    """Everything a run produced, on rank 0.
+    """Everything a run produced; of several ranks, only the first has fields, prints and draws.
 
     Raises:
         InputError: If a column of `COLUMNS` is missing, one is unknown, their lengths differ, or a
@@ -154,6 +154,7 @@ class Solution:
     snapshots: Sequence[Snapshot]  # in time; a `Snapshots` reads each when asked for
     case: Mapping[str, Any]  # every input of the run, ready for JSON
     performance: Mapping[str, Any]  # wall_time [s], ranks, versions and whatever else was measured
+    first_rank: bool = True  # whether this rank prints and draws
 
     def __post_init__(self) -> None:
         """Check the series and the rows of the steps."""
@@ -305,7 +306,8 @@ class Solution:
 
     def report(self) -> None:
         """Print the run as a table: its steps, then the ends of charge and discharge."""
-        print(_report(self))  # noqa: T201 - printing is what it is for
+        if self.first_rank:
+            print(_report(self))  # noqa: T201 - printing is what it is for
 
 
 def check_columns(series: Mapping[str, Any]) -> None:

@@ -14,13 +14,15 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import femssb._platform
+
+from petsc4py import PETSc
+
 import numpy as np
 from numpy.typing import NDArray
 
-import femssb._platform
 from femssb.constraints import Unknowns
 from femssb.errors import NotConverged, check_number
-from petsc4py import PETSc
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -38,7 +40,8 @@ class LinearSolver:
     method: str = "direct"  # "direct" (MUMPS) or "iterative" (GAMG)
     reduction: float = 1e-3  # of the linear residual, in each Newton step
     refactor_after: int = 12  # renew the preconditioner once a solve takes more iterations
-    maximum_iterations: int = 300  # of GMRES in one solve
+    stale_iterations: int = 30  # with an old preconditioner, after which it is renewed at once
+    maximum_iterations: int = 300  # of GMRES with a new preconditioner
     options: dict[str, str] = field(default_factory=dict)  # PETSc options on top, without prefix
 
     def __post_init__(self) -> None:
@@ -52,6 +55,7 @@ class LinearSolver:
         owner = "LinearSolver"
         check_number(owner, "reduction", self.reduction, lower=0, upper=0.5, strict=True)
         check_number(owner, "refactor_after", self.refactor_after, lower=0, upper=1000)
+        check_number(owner, "stale_iterations", self.stale_iterations, lower=1, upper=100000)
         check_number(owner, "maximum_iterations", self.maximum_iterations, lower=1, upper=100000)
 
 
@@ -74,6 +78,21 @@ class Convergence:
     newton: int  # Newton iterations
     linear: int  # GMRES iterations of all of them
     residual: float  # final residual over its scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Linearised:
+    """A residual and what is needed to judge and to reduce it."""
+
+    residual: PETSc.Vec
+    tangents: list[Array]
+    norm: float  # sum of absolute residuals
+    scale: float  # what it is compared with
+    magnitude: float  # sum of absolute values of its terms
+
+    @property
+    def relative(self) -> float:
+        return self.norm / self.scale if self.scale > 0 else self.norm
 
 
 class SurfaceProblem:
@@ -126,7 +145,8 @@ class SurfaceProblem:
             if near_nullspace
             else None
         )
-        self._ksp = self._krylov(name)
+        # Made at the first solve: PETSc would complain of the options of one that never solves.
+        self._ksp: PETSc.KSP | None = None
 
     def set_bulk(self, values: Array) -> None:
         """Give the bulk entries, in the order of ``rows``, shape (nnz,); collective."""
@@ -171,7 +191,7 @@ class SurfaceProblem:
         tolerance: float,
         scale: float | None = None,
         fixed: int | None = None,
-        maximum_newton: int = 25,
+        maximum_newton: int = 14,
     ) -> Convergence:
         """Solve R(x) = 0 in place; collective.
 
@@ -188,43 +208,61 @@ class SurfaceProblem:
         Raises:
             NotConverged: If Newton or the linear solver fails.
         """
+        now = self._linearise(x, load, law, scale, fixed)
+        norms = [now.norm]
         linear = 0
-        relative = np.inf
         for iteration in range(maximum_newton + 1):
-            response = law(self.at_points(x))
-            surface = self.surface_load([flux for flux, _ in response])
-            bulk = self._bulk @ x
-            magnitude = _norm(load) + _norm(surface) + _norm(bulk)
-            residual = bulk
-            residual.axpy(1.0, surface)
-            residual.axpy(-1.0, load)
-            if fixed is not None:
-                self._put(residual, fixed, 0.0)
-            reference = scale if scale is not None else _norm(load) + _norm(surface)
-            norm = _norm(residual)
-            if not np.isfinite(norm):
+            if not np.isfinite(now.norm):
                 raise self._failure("the residual is not finite", np.inf)
-            relative = norm / reference if reference > 0 else norm
             # Sums of terms of this magnitude are not known better than to their roundoff.
-            if norm <= max(tolerance * reference, _ROUNDOFF * magnitude):
+            if now.norm <= max(tolerance * now.scale, _ROUNDOFF * now.magnitude):
                 # petsc4py keeps dropped parallel objects until it is told that all ranks agree.
                 PETSc.garbage_cleanup(self.unknowns.comm)
-                return Convergence(newton=iteration, linear=linear, residual=relative)
-            if iteration == maximum_newton:
-                break
-            self._set_jacobian([tangent for _, tangent in response], fixed)
-            step, its = self._solve_linear(residual)
+                return Convergence(newton=iteration, linear=linear, residual=now.relative)
+            hopeless = iteration >= _PATIENCE and now.norm > 0.5 * norms[0]
+            if iteration == maximum_newton or hopeless:
+                raise self._failure(f"Newton failed after {iteration} iterations", now.relative)
+            self._set_jacobian(now.tangents, fixed)
+            step, its = self._solve_linear(now.residual)
             linear += its
-            x.axpy(-1.0, step)
-        raise self._failure(f"Newton did not converge in {maximum_newton} iterations", relative)
+            start = x.copy()
+            for fraction in _STEP_LENGTHS:
+                start.copy(x)
+                x.axpy(-fraction, step)
+                now = self._linearise(x, load, law, scale, fixed)
+                if now.norm <= max(norms[-2:]):
+                    break
+            norms.append(now.norm)
+        raise AssertionError("unreachable")
+
+    def _linearise(
+        self, x: PETSc.Vec, load: PETSc.Vec, law: Law, scale: float | None, fixed: int | None
+    ) -> _Linearised:
+        """Evaluate the residual and the derivatives of the laws; collective."""
+        response = law(self.at_points(x))
+        surface = self.surface_load([flux for flux, _ in response])
+        residual = self._bulk @ x
+        magnitude = _norm(load) + _norm(surface) + _norm(residual)
+        residual.axpy(1.0, surface)
+        residual.axpy(-1.0, load)
+        if fixed is not None:
+            self._put(residual, fixed, 0.0)
+        return _Linearised(
+            residual=residual,
+            tangents=[tangent for _, tangent in response],
+            norm=_norm(residual),
+            scale=scale if scale is not None else _norm(load) + _norm(surface),
+            magnitude=magnitude,
+        )
 
     def _failure(self, reason: str, residual: float) -> NotConverged:
         return NotConverged(f"{self.name}: {reason}", residuals={self.name: residual})
 
     def _put(self, vector: PETSc.Vec, index: int, value: float) -> None:
+        values = vector.array  # on every rank: PETSc would keep an old norm where it is not written
         local = index - self.unknowns.offset
         if 0 <= local < self.unknowns.local_size:
-            vector.array[local] = value
+            values[local] = value
 
     def _matrix(self, rows: Indices, columns: Indices) -> PETSc.Mat:
         n = (self.unknowns.local_size, self.unknowns.size)
@@ -283,23 +321,27 @@ class SurfaceProblem:
 
     def _solve_linear(self, right_side: PETSc.Vec) -> tuple[PETSc.Vec, int]:
         """Solve with the current Jacobian; renew an aged preconditioner, before or on failure."""
+        chosen = self.linear_solver
         step = self.unknowns.vector()
         iterations = 0
+        ksp = self._ksp = self._ksp or self._krylov(self.name)
         for fresh in (self._aged, True):
             if fresh:
                 self._renew()
-            self._ksp.setOperators(self._jacobian, self._preconditioner)
-            self._ksp.getPC().setReusePreconditioner(not fresh)
-            self._ksp.solve(right_side, step)
-            taken = self._ksp.getIterationNumber()
+            ksp.setOperators(self._jacobian, self._preconditioner)
+            ksp.getPC().setReusePreconditioner(not fresh)
+            # An old preconditioner is not worth more iterations than a new one costs.
+            ksp.max_it = chosen.maximum_iterations if fresh else chosen.stale_iterations
+            ksp.solve(right_side, step)
+            taken = ksp.getIterationNumber()
             iterations += taken
-            if self._ksp.getConvergedReason() > 0:
-                self._aged = taken > self.linear_solver.refactor_after
+            if ksp.getConvergedReason() > 0:
+                self._aged = taken > chosen.refactor_after
                 return step, iterations
             if fresh:
                 break
         raise self._failure(
-            f"the linear solver failed (PETSc reason {self._ksp.getConvergedReason()})", np.inf
+            f"the linear solver failed (PETSc reason {ksp.getConvergedReason()})", np.inf
         )
 
     def _renew(self) -> None:
@@ -314,6 +356,8 @@ class SurfaceProblem:
 
 
 _ROUNDOFF = 1e-14
+_PATIENCE = 6  # Newton iterations that may pass before the residual is halved
+_STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # tried until the residual is below the last two
 _SERIAL = itertools.count()  # each problem has PETSc options of its own
 
 _DEFAULTS: dict[str, dict[str, str]] = {

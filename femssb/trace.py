@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import femssb._platform
+
+from mpi4py import MPI
+
 import basix
 import numpy as np
+from dolfinx import fem, la, mesh
 from numpy.typing import NDArray
 
-import femssb._platform
-from dolfinx import fem, la, mesh
 from femssb.errors import MeshError
-from mpi4py import MPI
 
 Array = NDArray[np.float64]
 Cells = NDArray[np.int32]

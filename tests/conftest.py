@@ -87,6 +87,7 @@ def _meet(report: pytest.TestReport, patience: float) -> int:
         if time.monotonic() > deadline:
             if MPI.COMM_WORLD.rank == 0:
                 _speak(report)
+            time.sleep(1.0)  # mpirun must have passed the message on before it is told to end
             MPI.COMM_WORLD.Abort(1)
         time.sleep(1e-3)
     return int(failures[0])

@@ -95,6 +95,27 @@ def test_the_users_own_threads_are_kept(chosen: str, monkeypatch: pytest.MonkeyP
     assert limits == []
 
 
+@pytest.mark.parametrize(
+    ("failing", "shown_by"), [("rank == 1", "[rank 1 of 2]"), ("True", "[rank 0 of 2]")]
+)
+def test_an_uncaught_exception_ends_all_ranks(failing: str, shown_by: str) -> None:
+    """Catches a job that hangs for days after one rank failed, and n tracebacks of one failure."""
+    script = (
+        "from femssb import _platform\n"
+        "_platform.PATIENCE = 2.0\n"
+        "world = _platform.MPI.COMM_WORLD\n"
+        "rank = world.rank\n"
+        f"if {failing}:\n"
+        "    raise RuntimeError('lost')\n"
+        "world.Barrier()\n"
+    )
+    command = [str(_platform._launcher()), "-n", "2", sys.executable, "-c", script]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert told.returncode != 0
+    assert told.stderr.count("RuntimeError: lost") == 1
+    assert shown_by in told.stderr
+
+
 def test_versions_name_what_a_result_depends_on() -> None:
     """Catches a summary.json from which a run cannot be repeated."""
     versions = _platform.versions()

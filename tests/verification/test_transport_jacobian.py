@@ -1,0 +1,162 @@
+"""The electrochemical Jacobian against differences of the residual.
+
+If these fail, Newton still converges, only slowly, or not at all once it matters: nobody would see
+why. The one worth reading is `test_first_order_is_exact`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from femssb.solver import Convergence
+from femssb.units import MPa, nm
+from tests.verification.half_cells import constant, laminate, lopsided, side_collector
+from tests.verification.rates import observed_order
+
+
+@pytest.fixture(scope="module")
+def data():
+    """A grain, the ecbd and the electrolyte on each other."""
+    return side_collector(orientation=Rotation.random(1, random_state=5).as_matrix())
+
+
+class Linearised:
+    """Residual and Jacobian of a laminate at a crooked state, as the time step sees them."""
+
+    def __init__(self, data, materials, *, gap=5 * nm, rate=0.1, **control):
+        self.model = model = laminate(data, materials)
+        self.problem = model.chemistry
+        self.x = x = model.electrical.filled(model.initial_state().electrochemical)
+        x.axpy(1.0, self.direction(seed=1))
+        caught = []
+
+        def catch(x, load, law, **keywords):
+            caught.append((load, law, keywords["fixed"]))
+            return Convergence(newton=0, linear=0, residual=0.0)
+
+        self.problem.solve = catch
+        height = model.lithium_space.tabulate_dof_coordinates()[:, 2]
+        model.solve_electrochemistry(
+            x,
+            rate=rate,
+            history=np.full(model.node_charge.size, -0.05),
+            gap=np.full(len(model.points.points), gap),
+            hydrostatic=300 * MPa * np.sin(3e6 * height),
+            tolerance=1e-9,
+            **({"current": 1e-11, "voltage": None} | control),
+        )
+        ((self.load, self.law, self.fixed),) = caught
+
+    def direction(self, seed):
+        """Return random changes: 0.05 of the stoichiometry, 20 mV of the potentials."""
+        random = np.random.default_rng(seed)
+        vector = self.model.electrical.vector()
+        vector.array[:] = random.uniform(-0.02, 0.02, vector.local_size)
+        vector.array[self.model.electrical.owned(0)] *= 2.5
+        return vector
+
+    def residual(self, x):
+        """Return the residual at x."""
+        fluxes = [flux for flux, _ in self.law(self.problem.at_points(x))]
+        return self.problem.residual(x, self.load, fluxes)
+
+    def jacobian_times(self, direction):
+        """Return the product of the matrix that Newton uses with a direction."""
+        tangents = [tangent for _, tangent in self.law(self.problem.at_points(self.x))]
+        self.problem._set_jacobian(tangents, self.fixed)
+        return self.problem._jacobian @ direction
+
+
+def test_first_order_is_exact(data):
+    """Would catch a derivative that is missing, scaled, or taken by the wrong unknown."""
+    system = Linearised(data, lopsided())
+    start = system.residual(system.x)
+    for seed in (2, 3, 4):
+        direction = system.direction(seed)
+        linear = system.jacobian_times(direction)
+        steps, remainders = [1 / 4, 1 / 8, 1 / 16, 1 / 32], []
+        for length in steps:
+            moved = system.x.copy()
+            moved.axpy(length, direction)
+            remainder = system.residual(moved)
+            remainder.axpy(-1.0, start)
+            remainder.axpy(-length, linear)
+            remainders.append(remainder.norm())
+        assert observed_order(steps, remainders) == pytest.approx(2.0, abs=0.1)
+        assert remainders[-1] > 0
+
+
+def test_held_voltage_keeps_its_row(data):
+    """Would catch a held voltage that Newton still moves."""
+    system = Linearised(data, lopsided(), current=None, voltage=3.6)
+    direction = system.direction(2)
+    product = system.jacobian_times(direction)
+    assert product.array_r[system.fixed] == direction.array_r[system.fixed]
+
+
+def active(**changes):
+    return lambda materials: replace(materials, active=replace(materials.active, **changes))
+
+
+def part(name, field):
+    """Return the change of one field of one material by a tenth."""
+
+    def change(materials):
+        old = getattr(materials, name)
+        return replace(materials, **{name: replace(old, **{field: 1.1 * getattr(old, field)})})
+
+    return change
+
+
+COEFFICIENTS = {
+    "diffusivity": active(diffusivity=(1e-13, 3e-13, 2.2e-13)),
+    "drift volume": part("active", "drift_volume"),
+    "maximum concentration": part("active", "maximum_concentration"),
+    "open-circuit voltage": active(open_circuit_voltage=constant(3.5)),
+    "rate constant": part("kinetics", "rate_constant"),
+    "transfer coefficient": part("kinetics", "anodic_transfer"),
+    "closed resistance": part("resistance", "closed"),
+    "decay length": part("resistance", "decay_length"),
+    "ionic conductivity of the ecbd": part("ecbd", "ionic_conductivity"),
+    "ionic conductivity of the electrolyte": part("electrolyte", "ionic_conductivity"),
+    "electronic conductivity": part("ecbd", "electronic_conductivity"),
+    "exchange current of lithium": part("anode", "exchange_current"),
+    "transfer coefficient of lithium": part("anode", "anodic_transfer"),
+    "temperature": lambda materials: replace(materials, temperature=330.0),
+}
+
+
+@pytest.fixture(scope="module")
+def unchanged(data):
+    """The product of the Jacobian of the library's materials with a direction."""
+    system = Linearised(data, lopsided())
+    return system.jacobian_times(system.direction(2))
+
+
+def changes(system, unchanged):
+    """Return whether the lithium, ionic or electronic part of the Jacobian differs."""
+    product = system.jacobian_times(system.direction(2))
+    parts = [system.model.electrical.owned(k) for k in range(3)]
+    return any(
+        np.linalg.norm((product - unchanged).array_r[part])
+        > 1e-6 * np.linalg.norm(unchanged.array_r[part])
+        for part in parts
+    )
+
+
+@pytest.mark.parametrize("name", COEFFICIENTS)
+def test_each_coefficient_counts(name, data, unchanged):
+    """Would catch a coefficient that is read but never reaches the equations."""
+    system = Linearised(data, COEFFICIENTS[name](lopsided()))
+    assert changes(system, unchanged)
+
+
+@pytest.mark.parametrize("argument", [{"gap": 8 * nm}, {"rate": 0.2}])
+def test_state_counts(argument, data, unchanged):
+    """Would catch a gap or a time step that never reaches the equations."""
+    system = Linearised(data, lopsided(), **argument)
+    assert changes(system, unchanged)
