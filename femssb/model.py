@@ -394,6 +394,7 @@ class Model:
             [at_interface],
             self.linear_solver,
             near_nullspace=self._rigid_modes() if iterative else (),
+            block_size=3,
         )
         self.mechanics.set_bulk(np.concatenate([e[2] for e in entries]))
         self._face_load = self._pressure_load()
@@ -413,9 +414,15 @@ class Model:
         return force
 
     def _rigid_modes(self) -> list[PETSc.Vec]:
-        """Return orthonormal rigid motions of the particles and of the matrix, in the unknowns."""
-        modes = []
-        for index, space in enumerate((self.particle_space, self.matrix_space)):
+        """Return orthonormal rigid motions of the whole cell, in the unknowns.
+
+        Multigrid restricts them to its aggregates, which lie in one body wherever the bodies move
+        apart: six serve the particles and the matrix.
+        """
+        modes = [self.moving.vector() for _ in range(6)]
+        for numbers, space in zip(
+            self.moving.reduced, (self.particle_space, self.matrix_space), strict=True
+        ):
             x, y, z = space.tabulate_dof_coordinates().T
             zero, one = np.zeros_like(x), np.ones_like(x)
             motions = [
@@ -426,13 +433,10 @@ class Model:
                 (z, zero, -x),
                 (-y, x, zero),
             ]
-            for motion in motions:
-                vector = self.moving.vector()
-                values = np.column_stack(motion).ravel()
-                numbers = self.moving.reduced[index] - self.moving.offset
-                here = (numbers >= 0) & (numbers < self.moving.local_size)
-                vector.array[numbers[here]] = values[here]
-                modes.append(vector)
+            own = numbers - self.moving.offset
+            here = (own >= 0) & (own < self.moving.local_size)
+            for mode, motion in zip(modes, motions, strict=True):
+                mode.array[own[here]] = np.column_stack(motion).ravel()[here]
         for k, mode in enumerate(modes):
             for other in modes[:k]:
                 mode.axpy(-mode.dot(other), other)

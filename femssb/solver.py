@@ -112,6 +112,7 @@ class SurfaceProblem:
         linear_solver: LinearSolver,
         *,
         near_nullspace: Sequence[PETSc.Vec] = (),
+        block_size: int = 1,
     ) -> None:
         """Lay out the matrices; collective.
 
@@ -123,17 +124,19 @@ class SurfaceProblem:
             operators: One for each surface that has a law.
             linear_solver: How to solve.
             near_nullspace: Slow modes of the bulk, for multigrid.
+            block_size: Unknowns of each node, if all have as many; multigrid coarsens nodes.
         """
         self.name = name
         self.unknowns = unknowns
         self.operators = list(operators)
         self.linear_solver = linear_solver
         self.factorisations = 0
-        self._bulk = self._matrix(rows, columns)
+        self._bulk = self._matrix(rows, columns, block_size)
         outer = [_outer(op.columns) for op in operators]
         self._jacobian = self._matrix(
             np.concatenate([rows, *(pair[0] for pair in outer)]),
             np.concatenate([columns, *(pair[1] for pair in outer)]),
+            block_size,
         )
         self._jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
         self._bulk_values = np.zeros(len(rows))
@@ -264,11 +267,12 @@ class SurfaceProblem:
         if 0 <= local < self.unknowns.local_size:
             values[local] = value
 
-    def _matrix(self, rows: Indices, columns: Indices) -> PETSc.Mat:
+    def _matrix(self, rows: Indices, columns: Indices, block_size: int) -> PETSc.Mat:
         n = (self.unknowns.local_size, self.unknowns.size)
         matrix = PETSc.Mat().create(comm=self.unknowns.comm)
         matrix.setSizes((n, n))
         matrix.setType(PETSc.Mat.Type.AIJ)
+        matrix.setBlockSize(block_size)
         matrix.setPreallocationCOO(rows.astype(PETSc.IntType), columns.astype(PETSc.IntType))
         return matrix
 
@@ -369,7 +373,7 @@ _DEFAULTS: dict[str, dict[str, str]] = {
     },
     "iterative": {
         "pc_type": "gamg",
-        "pc_gamg_threshold": "0.01",
+        "pc_gamg_threshold": "0",
         "mg_levels_ksp_type": "chebyshev",
         "mg_levels_pc_type": "jacobi",
         "mg_levels_ksp_max_it": "3",
