@@ -74,7 +74,8 @@ def row(grains: int, size: float, seeds: int, spread: float) -> str:
     every = np.concatenate(grain_errors)
     return (
         f"{grains:6d} {size:6.2f} {good:6d}/{seeds:<3d} {retries:8d} "
-        f"{np.median(times):8.1f} ({max(times):.1f}) {np.median(walls):8.1f} {min(counts):9d} to {max(counts):<7d} "
+        f"{np.median(times):8.1f} ({max(times):.1f}) {np.median(walls):8.1f} "
+        f"{min(counts):9d} to {max(counts):<7d} "
         f"{min(qualities):10.3f} {100 * max(region_errors):12.1e} "
         f"{100 * np.sqrt((every**2).mean()):10.2f}, {100 * np.abs(every).max():.2f}"
     )

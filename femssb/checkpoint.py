@@ -94,7 +94,9 @@ def write(path: Path, model: Model, position: Position, log: Mapping[str, Any]) 
         text = np.array(json.dumps(document, default=float))
         try:
             with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, document=text, scalars=np.array(scalars), **arrays)
+                np.savez(
+                    file, allow_pickle=False, document=text, scalars=np.array(scalars), **arrays
+                )
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 

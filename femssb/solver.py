@@ -40,9 +40,9 @@ class LinearSolver:
     """
 
     method: str = "direct"  # "direct" (MUMPS) or "iterative" (GAMG)
-    reduction: float = 1e-3  # of the linear residual, in each Newton step
-    refactor_after: int = 12  # further iterations at which a preconditioner is renewed
-    stale_iterations: int = 30  # further iterations at which one is renewed at once
+    reduction: float = 1e-2  # of the linear residual, in each Newton step
+    refactor_after: int = 50  # iterations an old preconditioner may cost in all: about a new one
+    stale_iterations: int = 60  # iterations it may cost in one solve
     maximum_iterations: int = 300  # of GMRES with a new preconditioner
     options: dict[str, str] = field(default_factory=dict)  # PETSc options on top, without prefix
 
@@ -149,6 +149,7 @@ class SurfaceProblem:
         self._preconditioner: PETSc.Mat | None = None
         self._aged = True
         self._fresh_iterations = 0  # of the first solve with the present preconditioner
+        self._excess = 0  # iterations beyond that, in all solves with it
         self._near_nullspace = (
             PETSc.NullSpace().create(vectors=list(near_nullspace), comm=unknowns.comm)
             if near_nullspace
@@ -364,7 +365,6 @@ class SurfaceProblem:
                 self._renew()
             ksp.setOperators(self._jacobian, self._preconditioner)
             ksp.getPC().setReusePreconditioner(not fresh)
-            # An old preconditioner is not worth more iterations than a new one costs.
             stale = self._fresh_iterations + chosen.stale_iterations
             ksp.max_it = chosen.maximum_iterations if fresh else stale
             with self._options_known() if fresh else nullcontext():
@@ -373,8 +373,9 @@ class SurfaceProblem:
             iterations += taken
             if ksp.getConvergedReason() > 0:
                 if fresh:
-                    self._fresh_iterations = taken
-                self._aged = taken - self._fresh_iterations >= chosen.refactor_after
+                    self._fresh_iterations, self._excess = taken, 0
+                self._excess += taken - self._fresh_iterations
+                self._aged = self._excess >= chosen.refactor_after
                 return step, iterations
             if fresh:
                 break
