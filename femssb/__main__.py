@@ -47,7 +47,7 @@ def _is_first_rank() -> bool:
         import femssb._platform
 
         from mpi4py import MPI
-    except ImportError:  # it may be what is missing
+    except (ImportError, FemssbError):  # they may be what is missing
         return True
     return bool(MPI.COMM_WORLD.rank == 0)
 

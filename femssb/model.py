@@ -386,7 +386,7 @@ class Model:
             values=np.concatenate([minus[1], plus[1]], axis=2),
             weights=self.points.weights,
         )
-        iterative = self.linear_solver.method == "iterative"
+        iterative = self.linear_solver.method_for(self.moving.size) == "iterative"
         self.mechanics = SurfaceProblem(
             "mechanics",
             self.moving,

@@ -57,11 +57,11 @@ COLUMNS = {
     "Minimum concentration [mol/m3]": "lowest lithium concentration in the particles",
     "Maximum concentration [mol/m3]": "highest lithium concentration in the particles",
     "Lithium ledger error [-]": "lithium lost minus charge passed over F, over the initial lithium",
-    "Interface current error [-]": "interface current minus applied current, over the applied one",
+    "Interface current error [-]": "interface current minus applied current, over the 1C current",
     "Cohesive energy dissipated [J]": "by debonding, since the start",
     "Viscous energy dissipated [J]": "by the viscous regularisation of debonding, since the start",
     "Newton iterations": "of both problems in this time step",
-    "Linear iterations": "Krylov iterations in this time step; 0 with a direct solver",
+    "Linear iterations": "GMRES iterations in this time step",
     "Coupling iterations": "between electrochemistry and mechanics in this time step",
 }
 _PARTICLE_COLUMN = re.compile(r"Lithium in particle [1-9]\d* \[mol\]")

@@ -7,6 +7,7 @@ Jacobian is :math:`K + B^T W\, t'(B x)\, B`.
 Two ways to solve the linear systems, by name: ``direct`` keeps one factorisation (MUMPS) as the
 preconditioner of GMRES and renews it when it has aged; ``iterative`` does the same with algebraic
 multigrid, for each of several fields by turns where there are fields, and needs far less memory.
+The default takes the first for what fits.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class LinearSolver:
         InputError: If a number is out of its bounds.
     """
 
-    method: str = "direct"  # "direct" (MUMPS) or "iterative" (GAMG)
+    method: str = "automatic"  # "direct" (MUMPS), "iterative" (GAMG), or direct for what fits
+    direct_up_to: int = 20_000  # unknowns of a problem that fit, by measured time [-]
     reduction: float = 1e-2  # of the linear residual, in each Newton step
     refactor_after: int = 50  # iterations an old preconditioner may cost in all: about a new one
     stale_iterations: int = 60  # iterations it may cost in one solve
@@ -50,15 +52,23 @@ class LinearSolver:
         """Check every field."""
         from femssb.errors import InputError
 
-        if self.method not in ("direct", "iterative"):
+        if self.method not in ("automatic", "direct", "iterative"):
             raise InputError(
-                f"LinearSolver.method = {self.method!r} is not one of 'direct', 'iterative'"
+                f"LinearSolver.method = {self.method!r} is not one of 'automatic', 'direct', "
+                "'iterative'"
             )
         owner = "LinearSolver"
+        check_number(owner, "direct_up_to", self.direct_up_to, lower=0)
         check_number(owner, "reduction", self.reduction, lower=0, upper=0.5, strict=True)
         check_number(owner, "refactor_after", self.refactor_after, lower=0, upper=1000)
         check_number(owner, "stale_iterations", self.stale_iterations, lower=1, upper=100000)
         check_number(owner, "maximum_iterations", self.maximum_iterations, lower=1, upper=100000)
+
+    def method_for(self, unknowns: int) -> str:
+        """Return ``direct`` or ``iterative``, for a problem with so many unknowns."""
+        if self.method != "automatic":
+            return self.method
+        return "direct" if unknowns <= self.direct_up_to else "iterative"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,10 +320,11 @@ class SurfaceProblem:
 
     def _krylov(self, name: str, splits: Mapping[str, Indices]) -> PETSc.KSP:
         prefix = f"femssb_{next(_SERIAL)}_{name.replace(' ', '_')}_"
-        chosen = _DEFAULTS[self.linear_solver.method]
+        method = self.linear_solver.method_for(self.unknowns.size)
+        chosen = _DEFAULTS[method]
         ksp = PETSc.KSP().create(self.unknowns.comm)
         ksp.setOptionsPrefix(prefix)
-        if splits and self.linear_solver.method == "iterative":
+        if splits and method == "iterative":
             chosen = {
                 "pc_type": "fieldsplit",
                 "pc_fieldsplit_type": "multiplicative",

@@ -145,8 +145,8 @@ def test_a_failed_step_is_cut_and_tried_again(
     monkeypatch.setattr(loop, "advance", failing)
     done = short(model, Charge(c_rate=1, until_duration=60.0))
     assert done.summary["rejected_steps"] >= 2
-    assert tried[3] == pytest.approx(tried[2] / 3)
-    assert tried[4] == pytest.approx(tried[2] / 9)
+    assert tried[3] == pytest.approx(0.6 * tried[2])
+    assert tried[4] == pytest.approx(0.36 * tried[2])
     assert np.isclose(done.series["Step size [s]"], tried[4], rtol=1e-9).sum() == 1
     assert not np.isclose(done.series["Step size [s]"], tried[2], rtol=1e-9).any()
     assert done.summary["ledger_error"] < 1e-8
