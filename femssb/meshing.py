@@ -23,7 +23,7 @@ from mpi4py import MPI
 import numpy as np
 from scipy.spatial import cKDTree
 
-from femssb.errors import MeshError, check_number
+from femssb.errors import InputError, MeshError, check_number
 from femssb.geometry import HalfCell
 from femssb.mesh_data import (
     FACETS,
@@ -89,6 +89,8 @@ def mesh(
         InputError: If a size is out of its bounds.
         MeshError: If the geometry cannot be meshed; on every rank.
     """
+    if not isinstance(cell, HalfCell):
+        raise InputError(f"mesh: cell = {cell!r} is not a HalfCell(...)")
     smallest = min(particle.radius for particle in cell.particles)
     lower, upper = FINEST * smallest, COARSEST * smallest
     check_number("mesh", "size", size, lower=lower, upper=upper, unit="m")

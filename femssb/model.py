@@ -109,6 +109,14 @@ class Model:
             InputError: If an argument is out of bounds, or nothing holds the cell along z.
             MeshError: If the mesh lacks a region or a facet that the model needs.
         """
+        for name, value, kind in (
+            ("data", data, MeshData),
+            ("materials", materials, Materials),
+            ("couplings", couplings, Couplings),
+            ("linear_solver", linear_solver, LinearSolver),
+        ):
+            if not isinstance(value, kind):
+                raise InputError(f"Model.{name} = {value!r} is not a {kind.__name__}")
         _check(data, collector, anode, displacement_order)
         self.data = data
         self.materials = materials

@@ -189,3 +189,11 @@ def test_the_help_of_the_demo_says_everything() -> None:
         "default:",
     ):
         assert item in shown
+
+
+def test_wrong_types_are_named() -> None:
+    """Catches an AttributeError from deep inside for an argument of the wrong type."""
+    with pytest.raises(FemssbError, match=r"mesh: cell = 'cell' is not a HalfCell"):
+        femssb.mesh("cell", size=1e-6)  # type: ignore[arg-type]
+    with pytest.raises(FemssbError, match=r"Model\.data = 'x' is not a MeshData"):
+        Model("x", None)  # type: ignore[arg-type]
