@@ -4,8 +4,9 @@
     python benchmarks/half_cell.py --size 1.2 --until 60  # a quick look
 
 Every row is a run of its own, one after the other, under the mpirun of this environment. The
-variants: ``direct`` (the default) keeps a factorisation until it has aged, ``plain`` factors anew
-in each Newton iteration, ``iterative`` is multigrid. The last column is the wall time of the plain
+variants: ``direct`` keeps a factorisation until it has aged, ``plain`` factors anew in each Newton
+iteration, ``iterative`` is multigrid; a model chooses between the first and the last by its size,
+unless told. The last column is the wall time of the plain
 variant, on the same mesh and ranks, over that of the row. The time is that of
 the simulation, without the mesh and the model; the memory is the peak of all ranks together, with
 everything; iterations are those of the accepted steps, factorisations (or set-ups) all there were.
@@ -23,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "plain": {"refactor_after": 0},
-    "direct": {},
+    "plain": {"method": "direct", "refactor_after": 0},
+    "direct": {"method": "direct"},
     "iterative": {"method": "iterative"},
 }
 COLUMNS = (
