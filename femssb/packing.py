@@ -51,7 +51,7 @@ class Packing:
             ("lower", self.lower, (3,), np.float64),
             ("upper", self.upper, (3,), np.float64),
         ):
-            array = np.ascontiguousarray(value, dtype=kind)
+            array = np.array(value, dtype=kind)  # a copy: it becomes read-only
             if array.shape != shape:
                 raise InputError(f"Packing.{name} has shape {array.shape}, expected {shape}")
             if not np.all(np.isfinite(array)):
