@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +174,16 @@ def _curves(
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
+def check_many(field: str, value: Sized) -> None:
+    """Check that an argument holds several things, or at least one.
+
+    Raises:
+        InputError: If it is empty, or a single string.
+    """
+    if isinstance(value, str) or len(value) == 0:
+        raise InputError(f"{field} = {value!r} must hold at least one item")
+
+
 def check_comparison(
     solutions: Mapping[str, Solution],
     columns: Sequence[str],
@@ -186,10 +196,8 @@ def check_comparison(
         InputError: If there is nothing to draw, a run lacks a column, a moment or a nominal time,
             or a reference belongs to no run or panel.
     """
-    if not solutions:
-        raise InputError("solutions is empty: there is no run to compare")
-    if not columns or isinstance(columns, str):
-        raise InputError(f"columns = {columns!r} must be a sequence of at least one column")
+    check_many("solutions", solutions)
+    check_many("columns", columns)
     shown: set[str] = set()
     for run, solution in solutions.items():
         for column in columns:
@@ -223,6 +231,7 @@ def comparison(
     """
     unit_of_time = nominal_times or dict.fromkeys(solutions, 1.0)
     figure, panels = _grid(len(columns), "Time / nominal time [-]" if nominal_times else "Time [s]")
+    end = max(run.series["Time [s]"][-1] / unit_of_time[name] for name, run in solutions.items())
     looks = _looks(solutions, columns)
     sources = dict.fromkeys(value.source for value in reference)
     markers = dict(zip(sources, itertools.cycle(MARKERS), strict=False))
@@ -241,9 +250,8 @@ def comparison(
                             color=colour,
                             **_marker(markers[value.source]),
                         )
-        axes.set_title(textwrap.fill(label, 14 * axes.get_position().width * figure.get_figwidth()), loc="left")
-        ends = [line.get_xdata()[-1] for line in axes.lines]
-        axes.set_xlim(0, 1.02 * max(ends))
+        axes.set_title(textwrap.fill(label, 33), loc="left")
+        axes.set_xlim(0, 1.02 * end)
         _start_at_zero(axes)
     _legend(figure, columns, looks, markers)
     return figure
@@ -290,7 +298,7 @@ def _colours(count: int) -> Sequence[Any]:
 
 
 def _grid(count: int, time_label: str) -> tuple[Figure, list[Axes]]:
-    """Return panels, up to three or, if there are four, two beside each other, with letters."""
+    """Return a figure of panels that share their time axis, with letters if there are several."""
     from matplotlib.figure import Figure
 
     across = 2 if count == 4 else min(count, 3)
@@ -352,7 +360,7 @@ def _legend(
     runs = [run for run, number in looks if number is None]
     numbers = [number for run, number in looks if run == runs[0] and number is not None]
     by_particle = len(runs) == 1 and len(numbers) > 0  # what the colour tells
-    entries = {}
+    entries: dict[str, Line2D] = {}
     if not by_particle or not PARTICLE_COLUMNS.keys() >= set(columns):
         entries |= {run: Line2D([], [], color=looks[run, None][0]) for run in runs}
     for number in numbers:

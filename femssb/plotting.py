@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from femssb import curves
-from femssb.curves import Reference
+from femssb.curves import Reference, check_many
 from femssb.errors import InputError
 from femssb.snapshot import make_folder, replacing
 from femssb.solution import Solution
@@ -23,7 +23,7 @@ from femssb.solution import Solution
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Reference", "compare", "cycle"]
+__all__ = ["Reference", "compare", "compare_cells", "compare_sections", "cycle"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +68,10 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
         _save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
     ]
     rows = _chosen_rows(solution)
-    if not rows:
+    if not rows or not _can_render():
         return written
-    from femssb import pictures, rendering
+    from femssb import pictures
 
-    if not rendering.can_render():
-        logger.warning("no renderings: VTK finds no OpenGL here (Debian: install libegl1)")
-        return written
     snapshots = [solution.snapshots[row] for row in rows]
     numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"])
     for number in numbers:
@@ -113,17 +110,103 @@ def compare(
             or moment, or the file cannot be written.
     """
     curves.check_comparison(solutions, columns, nominal_times, reference)
-    target = Path(path)
-    _check_format(target)
-    if not all(solution.first_rank for solution in solutions.values()):
+    if not _wanted(solutions, path):
         return []
-    make_folder(target.parent)
-    return [_save(target, curves.comparison, solutions, columns, nominal_times, reference)]
+    arguments = (solutions, columns, nominal_times, reference)
+    return [_save(Path(path), curves.comparison, *arguments)]
 
 
-def _check_format(path: Path) -> None:
-    if path.suffix not in FORMATS:
+def compare_sections(
+    solutions: Mapping[str, Solution],
+    fields: Sequence[str],
+    path: str | os.PathLike[str],
+    *,
+    moments: Sequence[str] = ("charge end", "discharge end"),
+    plane: str = "z-y",
+    particle: int = 1,
+) -> list[Path]:
+    """Draw sections of a particle in several runs: a row per field and moment, a column per run.
+
+    The colours of a row mean the same in all its pictures.
+
+    Args:
+        solutions: Label -> run.
+        fields: Names of scalar fields of the particles, such as "Von Mises stress [Pa]".
+        path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
+        moments: What `Solution.time_of` knows.
+        plane: Through the middle of the particle: "x-y", "z-y" or "z-x" (right-up).
+        particle: Its number, from 1.
+
+    Returns:
+        The file written; none on ranks other than the first, nor, with a warning, where VTK finds
+        no OpenGL.
+
+    Raises:
+        InputError: If a run lacks a field, a moment or the particle, there is no such plane, or the
+            file cannot be written.
+    """
+    check_many("solutions", solutions)
+    check_many("fields", fields)
+    check_many("moments", moments)
+    if not _wanted(solutions, path) or not _can_render():
+        return []
+    from femssb import pictures
+
+    arguments = (solutions, fields, moments, plane, particle - 1)
+    return [_save(Path(path), pictures.compared_sections, *arguments)]
+
+
+def compare_cells(
+    solutions: Mapping[str, Solution],
+    path: str | os.PathLike[str],
+    *,
+    field: str = "Von Mises stress [Pa]",
+    moments: Sequence[str] = ("charge end",),
+) -> list[Path]:
+    """Draw the whole cell, opened, in several runs: a row per moment, a column per run.
+
+    The colours of a row mean the same in all its pictures.
+
+    Args:
+        solutions: Label -> run.
+        path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
+        field: Name of a scalar field of the particles and of what surrounds them.
+        moments: What `Solution.time_of` knows.
+
+    Returns:
+        The file written; none on ranks other than the first, nor, with a warning, where VTK finds
+        no OpenGL.
+
+    Raises:
+        InputError: If a run lacks the field or a moment, or the file cannot be written.
+    """
+    check_many("solutions", solutions)
+    check_many("moments", moments)
+    if not _wanted(solutions, path) or not _can_render():
+        return []
+    from femssb import pictures
+
+    return [_save(Path(path), pictures.compared_cells, solutions, field, moments)]
+
+
+def _wanted(solutions: Mapping[str, Solution], path: str | os.PathLike[str]) -> bool:
+    """Check the name of a figure and return whether this rank draws it, its folder being made."""
+    target = Path(path)
+    if target.suffix not in FORMATS:
         raise InputError(f"path = {str(path)!r} must end with one of {', '.join(FORMATS)}")
+    first = all(solution.first_rank for solution in solutions.values())
+    if first:
+        make_folder(target.parent)
+    return first
+
+
+def _can_render() -> bool:
+    from femssb import rendering
+
+    if not rendering.can_render():
+        logger.warning("no renderings: VTK finds no OpenGL here (Debian: install libegl1)")
+        return False
+    return True
 
 
 def _save(path: Path, draw: Callable[..., Figure], *arguments: Any) -> Path:

@@ -100,7 +100,8 @@ def on_axis(name: str) -> tuple[str, float]:
     """Return how the axis of a figure names a quantity, and what 1 on that axis is in SI.
 
     Args:
-        name: Of a column or field, with its SI unit in brackets if it has one.
+        name: Of a column or field, with its SI unit in brackets if it has one. That it is of
+            particle "k" is left to the legend.
     """
     words, opening, rest = name.partition(" [")
     unit, scale = _UNITS_ON_AXES.get(rest.rstrip("]"), (rest.rstrip("]"), 1.0))
@@ -108,7 +109,7 @@ def on_axis(name: str) -> tuple[str, float]:
         unit, scale = "mV", mV
     elif "strain" in words or words.endswith("volume change"):
         unit, scale = "%", 0.01
-    words = words.replace("particle k", "each particle")
+    words = re.sub(r" (in|of) particle k\b", "", words)
     return (f"{words} [{unit}]" if opening else words), scale
 
 
