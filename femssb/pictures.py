@@ -422,9 +422,9 @@ def _colour_bar(
         extend=extend.get((bool(below), bool(above)), "neither"),
     )
     room = axes.get_window_extent().height / axes.figure.dpi + 0.3  # [inch]
-    words, unit = field.label.split(" [")
-    kept = f"[{unit}".replace(" ", "\N{NO-BREAK SPACE}")
-    bar.set_label(textwrap.fill(f"{words} {kept}", int(14 * room)))
+    words, opening, unit = field.label.partition(" [")
+    together = opening + unit.replace(" ", "\N{NO-BREAK SPACE}")
+    bar.set_label(textwrap.fill(words + together, int(14 * room)))
     bar.outline.set_linewidth(0.6)
 
 
