@@ -1,37 +1,39 @@
-"""Figures of a run: what a user calls, and the curves against time. Computes nothing.
+"""Figures of a run and of several beside each other: what a user calls. Computes nothing.
 
-Figures of fields are in `femssb.pictures`. Matplotlib and PyVista are loaded when a figure is asked
-for, not with this module: a parallel run imports it on every rank.
+What is drawn is in `femssb.curves` and `femssb.pictures`. Matplotlib and PyVista are loaded when a
+figure is asked for, not with this module: a parallel run imports it on every rank.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from femssb import curves
+from femssb.curves import Reference, check_many
+from femssb.errors import InputError
 from femssb.snapshot import make_folder, replacing
 from femssb.solution import Solution
-from femssb.units import GPa, nm, pmol
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+__all__ = ["Reference", "compare", "compare_cells", "compare_sections", "cycle"]
 
 logger = logging.getLogger(__name__)
 
-# Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design" (2008).
-BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-SHADE = {"charge": BLUE, "discharge": ORANGE, "hold": GREEN, "rest": "white"}
 DOTS_PER_INCH = 220
+FORMATS = (".png", ".pdf", ".svg")
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.linewidth": 0.8,
+    "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "xtick.labelsize": 8,
@@ -61,18 +63,15 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
         return []
     target = make_folder(Path(folder))
     written = [
-        _save(target / "voltage_and_gap.png", _voltage_and_gap, solution),
-        _save(target / "lithium.png", _lithium, solution),
-        _save(target / "stress_and_strain.png", _stress_and_strain, solution),
+        _save(target / "voltage_and_gap.png", curves.voltage_and_gap, solution),
+        _save(target / "lithium.png", curves.lithium, solution),
+        _save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
     ]
     rows = _chosen_rows(solution)
-    if not rows:
+    if not rows or not _can_render():
         return written
-    from femssb import pictures, rendering
+    from femssb import pictures
 
-    if not rendering.can_render():
-        logger.warning("no renderings: VTK finds no OpenGL here (Debian: install libegl1)")
-        return written
     snapshots = [solution.snapshots[row] for row in rows]
     numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"])
     for number in numbers:
@@ -85,124 +84,137 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     return written
 
 
+def compare(
+    solutions: Mapping[str, Solution],
+    columns: Sequence[str],
+    path: str | os.PathLike[str],
+    *,
+    nominal_times: Mapping[str, float] | None = None,
+    reference: Sequence[Reference] = (),
+) -> list[Path]:
+    """Draw time series of several runs beside each other: a panel per column, a curve per run.
+
+    Args:
+        solutions: Label -> run.
+        columns: Names of columns. One of `PARTICLE_COLUMNS`, as it is written there with its "k",
+            shows a curve per particle.
+        path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
+        nominal_times: Label -> time that the time axis of the run is divided by [s].
+        reference: Values from elsewhere to compare with.
+
+    Returns:
+        The file written; none on ranks other than the first.
+
+    Raises:
+        InputError: If a run lacks a column or a nominal time, a reference belongs to no run, panel
+            or moment, or the file cannot be written.
+    """
+    curves.check_comparison(solutions, columns, nominal_times, reference)
+    if not _wanted(solutions, path):
+        return []
+    arguments = (solutions, columns, nominal_times, reference)
+    return [_save(Path(path), curves.comparison, *arguments)]
+
+
+def compare_sections(
+    solutions: Mapping[str, Solution],
+    fields: Sequence[str],
+    path: str | os.PathLike[str],
+    *,
+    moments: Sequence[str] = ("charge end", "discharge end"),
+    plane: str = "z-y",
+    particle: int = 1,
+) -> list[Path]:
+    """Draw sections of a particle in several runs: a row per field and moment, a column per run.
+
+    The colours of a row mean the same in all its pictures.
+
+    Args:
+        solutions: Label -> run.
+        fields: Names of scalar fields of the particles, such as "Von Mises stress [Pa]".
+        path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
+        moments: What `Solution.time_of` knows.
+        plane: Through the middle of the particle: "x-y", "z-y" or "z-x" (right-up).
+        particle: Its number, from 1.
+
+    Returns:
+        The file written; none on ranks other than the first, nor, with a warning, where VTK finds
+        no OpenGL.
+
+    Raises:
+        InputError: If a run lacks a field, a moment or the particle, there is no such plane, or the
+            file cannot be written.
+    """
+    check_many("solutions", solutions)
+    check_many("fields", fields)
+    check_many("moments", moments)
+    if not _wanted(solutions, path) or not _can_render():
+        return []
+    from femssb import pictures
+
+    arguments = (solutions, fields, moments, plane, particle - 1)
+    return [_save(Path(path), pictures.compared_sections, *arguments)]
+
+
+def compare_cells(
+    solutions: Mapping[str, Solution],
+    path: str | os.PathLike[str],
+    *,
+    field: str = "Von Mises stress [Pa]",
+    moments: Sequence[str] = ("charge end",),
+) -> list[Path]:
+    """Draw the whole cell, opened, in several runs: a row per moment, a column per run.
+
+    The colours of a row mean the same in all its pictures.
+
+    Args:
+        solutions: Label -> run.
+        path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
+        field: Name of a scalar field of the particles and of what surrounds them.
+        moments: What `Solution.time_of` knows.
+
+    Returns:
+        The file written; none on ranks other than the first, nor, with a warning, where VTK finds
+        no OpenGL.
+
+    Raises:
+        InputError: If a run lacks the field or a moment, or the file cannot be written.
+    """
+    check_many("solutions", solutions)
+    check_many("moments", moments)
+    if not _wanted(solutions, path) or not _can_render():
+        return []
+    from femssb import pictures
+
+    return [_save(Path(path), pictures.compared_cells, solutions, field, moments)]
+
+
+def _wanted(solutions: Mapping[str, Solution], path: str | os.PathLike[str]) -> bool:
+    """Check the name of a figure and return whether this rank draws it, its folder being made."""
+    target = Path(path)
+    if target.suffix not in FORMATS:
+        raise InputError(f"path = {str(path)!r} must end with one of {', '.join(FORMATS)}")
+    first = all(solution.first_rank for solution in solutions.values())
+    if first:
+        make_folder(target.parent)
+    return first
+
+
+def _can_render() -> bool:
+    from femssb import rendering
+
+    if not rendering.can_render():
+        logger.warning("no renderings: VTK finds no OpenGL here (Debian: install libegl1)")
+        return False
+    return True
+
+
 def _save(path: Path, draw: Callable[..., Figure], *arguments: Any) -> Path:
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE), replacing(path) as temporary:
-        draw(*arguments).savefig(temporary, format="png", dpi=DOTS_PER_INCH)
+        draw(*arguments).savefig(temporary, format=path.suffix[1:], dpi=DOTS_PER_INCH)
     return path
-
-
-def _voltage_and_gap(solution: Solution) -> Figure:
-    figure, (above, below) = _panels(solution, 2)
-    _curves(above, solution, 1.0, {"Voltage [V]": ("", "black", "-")})
-    above.set_ylabel("Voltage [V]")
-    _curves(
-        below,
-        solution,
-        nm,
-        {"Maximum gap [m]": ("maximum", VERMILION, "-"), "Mean gap [m]": ("mean", BLUE, "-")},
-    )
-    below.set_ylabel("Interface gap [nm]")
-    return figure
-
-
-def _lithium(solution: Solution) -> Figure:
-    figure, (axes,) = _panels(solution, 1)
-    names = [name for name in solution.series if name.startswith("Lithium in particle")]
-    colours = [BLUE, VERMILION, GREEN, ORANGE]
-    styles = ["-", "--", ":"]
-    shown = {
-        name: (
-            f"particle {row + 1}" if len(names) > 1 else "",
-            colours[row % 4],
-            styles[row // 4 % 3],
-        )
-        for row, name in enumerate(names)
-    }
-    _curves(axes, solution, pmol, shown)
-    axes.set_ylabel("Lithium in particle [pmol]" if len(names) > 1 else "Lithium [pmol]")
-    axes.set_ylim(bottom=0)
-    return figure
-
-
-def _stress_and_strain(solution: Solution) -> Figure:
-    figure, (above, below) = _panels(solution, 2)
-    _curves(
-        above,
-        solution,
-        GPa,
-        {
-            "Maximum von Mises stress [Pa]": ("maximum", VERMILION, "-"),
-            "99.9 % von Mises stress [Pa]": ("99.9th percentile", ORANGE, "-"),
-            "99 % von Mises stress [Pa]": ("99th percentile", GREEN, "-"),
-            "Mean von Mises stress [Pa]": ("mean", BLUE, "-"),
-        },
-    )
-    above.set_ylabel("Von Mises stress [GPa]")
-    _curves(
-        below,
-        solution,
-        0.01,
-        {
-            "Mean volumetric strain [-]": ("mean", BLUE, "-"),
-            "1 % volumetric strain [-]": ("1st percentile", GREEN, "-"),
-            "0.1 % volumetric strain [-]": ("0.1th percentile", ORANGE, "-"),
-            "Minimum volumetric strain [-]": ("minimum", VERMILION, "-"),
-        },
-    )
-    below.set_ylabel("Volumetric strain [%]")
-    return figure
-
-
-def _panels(solution: Solution, count: int) -> tuple[Figure, list[Axes]]:
-    """Return a figure of panels one above the other, the protocol's steps shaded and named."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.2, 0.7 + 2.0 * count), layout="constrained")
-    panels = list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
-    times = solution.series["Time [s]"]
-    panels[0].set_xlim(times[0], times[-1])
-    for axes in panels:
-        for step in solution.steps:
-            axes.axvspan(
-                step.start_time, step.end_time, color=SHADE[step.kind], alpha=0.07, linewidth=0
-            )
-            axes.axvline(step.end_time, color="0.7", linewidth=0.6, zorder=0)
-    for step in solution.steps:
-        if step.duration > 0.08 * (times[-1] - times[0]):  # else the name would not fit
-            middle = (step.start_time + step.end_time) / 2
-            panels[0].annotate(
-                step.kind,
-                (middle, 1),
-                xycoords=panels[0].get_xaxis_transform(),
-                xytext=(0, 2),
-                textcoords="offset points",
-                ha="center",
-                color="0.35",
-            )
-    panels[-1].set_xlabel("Time [s]")
-    figure.align_ylabels(panels)
-    return figure, panels
-
-
-def _curves(
-    axes: Axes,
-    solution: Solution,
-    unit: float,
-    columns: dict[str, tuple[str, str, str]],
-) -> None:
-    """Draw columns of the series, each with (label, colour, line style)."""
-    for name, (label, colour, style) in columns.items():
-        axes.plot(
-            solution.series["Time [s]"],
-            solution.series[name] / unit,
-            label=label,
-            color=colour,
-            linestyle=style,
-        )
-    if any(label for label, _, _ in columns.values()):
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _chosen_rows(solution: Solution) -> list[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import femssb._platform
 
@@ -17,9 +18,11 @@ from dolfinx import fem
 from numpy.typing import NDArray
 
 from femssb import mechanics
-from femssb.assembly import Part
+from femssb.assembly import Part, n_cells
 from femssb.model import Model, State
+from femssb.quantities import of_particle
 from femssb.solution import FieldData, Snapshot
+from femssb.trace import submesh_cells
 from femssb.units import FARADAY
 
 Array = NDArray[np.float64]
@@ -59,13 +62,25 @@ class Readout:
             mechanics.matrix_stiffness,
             model.electrochemistry.ionic_space,
         )
-        owned = _owned_cells(particle)
-        self._volume = _cell_volumes(particle)[:owned]
-        self._total_volume = model.bodies.sum(self._volume)
         grain = np.searchsorted(model.data.grain_tags, particle.cell_tags)
         self._grain_of_cell = grain
         self._particle_of_cell = model.data.grain_particle[grain]
         self.particles = int(model.data.grain_particle.max()) + 1
+        owned = _owned_cells(particle)
+        self._volume = _Sample(
+            model.comm,
+            _cell_volumes(particle)[:owned],
+            self._particle_of_cell[:owned],
+            self.particles,
+        )
+        interface = model.bodies.interface
+        inside = submesh_cells(particle.entities, interface.minus, n_cells(model.data.mesh))
+        self._surface = _Sample(
+            model.comm,
+            interface.weights,
+            np.repeat(self._particle_of_cell[inside], interface.per_facet),
+            self.particles,
+        )
         node = np.zeros(scalars.dofmap.index_map.size_local, np.int64)
         dofs = scalars.dofmap.list
         in_owned = dofs < node.size
@@ -76,8 +91,7 @@ class Readout:
     def numbers(self, state: State) -> dict[str, float]:
         """Return the columns of a time series that a state decides; collective."""
         model = self.model
-        bodies, weights = model.bodies, model.bodies.interface.weights
-        area = bodies.interface_area
+        bodies, surface, volume = model.bodies, self._surface, self._volume
         stoichiometry = model.stoichiometry(state)
         c_max = model.materials.active.maximum_concentration
         lithium = np.bincount(
@@ -87,43 +101,56 @@ class Readout:
         )
         lithium = np.asarray(model.comm.allreduce(lithium))
         gap = np.maximum(state.jump[:, 0], 0.0)
-        kinetics = model.interface_current(state)
+        drop = model.interface_current(state).drop
         strain, stress = self._strain_and_stress(self._particle, state)
-        owned = self._volume.size
+        owned = volume.weights.size
         von_mises = mechanics.von_mises(stress[:owned])
         volumetric = strain[:owned, :3].sum(axis=1)
-        stress_quantiles = self._quantiles(von_mises, QUANTILES)
-        strain_quantiles = self._quantiles(volumetric, [1 - q for q in QUANTILES])
+        # Of all particles together, then of each.
+        mean_gap, largest_gap = surface.means(gap), surface.largest(gap)
+        largest_stress, least_strain = volume.largest(von_mises), -volume.largest(-volumetric)
+        stress_quantiles = volume.quantiles(von_mises, QUANTILES)
+        strain_quantiles = volume.quantiles(volumetric, [1 - q for q in QUANTILES])
+        mean_strain = volume.means(volumetric)[0]
         numbers = {
             "Time [s]": state.time,
             "C-rate": abs(state.current) / model.one_c,
             "Voltage [V]": state.voltage,
             "Current [A]": -state.current,
-            "Lithium [mol]": float(lithium.sum()),
-            "Mean gap [m]": bodies.sum(weights * gap) / area,
-            "Maximum gap [m]": bodies.largest(gap),
-            "Debonded area fraction": bodies.sum(weights * (state.damage > DEBONDED)) / area,
-            "Mean interface voltage drop [V]": bodies.sum(weights * kinetics.drop) / area,
-            "Maximum interface voltage drop [V]": bodies.largest(np.abs(kinetics.drop)),
-            "Maximum von Mises stress [Pa]": bodies.largest(von_mises),
-            "99.9 % von Mises stress [Pa]": stress_quantiles[1],
-            "99 % von Mises stress [Pa]": stress_quantiles[0],
-            "Mean von Mises stress [Pa]": bodies.sum(self._volume * von_mises) / self._total_volume,
-            "Minimum volumetric strain [-]": -bodies.largest(-volumetric),
-            "0.1 % volumetric strain [-]": strain_quantiles[1],
-            "1 % volumetric strain [-]": strain_quantiles[0],
-            "Mean volumetric strain [-]": bodies.sum(self._volume * volumetric)
-            / self._total_volume,
+            "Lithium [mol]": lithium.sum(),
+            "Mean gap [m]": mean_gap[0],
+            "Maximum gap [m]": largest_gap[0],
+            "Debonded area fraction": surface.means(state.damage > DEBONDED)[0],
+            "Mean interface voltage drop [V]": surface.means(drop)[0],
+            "Maximum interface voltage drop [V]": surface.largest(np.abs(drop))[0],
+            "Maximum von Mises stress [Pa]": largest_stress[0],
+            "99.9 % von Mises stress [Pa]": stress_quantiles[0, 1],
+            "99 % von Mises stress [Pa]": stress_quantiles[0, 0],
+            "Mean von Mises stress [Pa]": volume.means(von_mises)[0],
+            "Minimum volumetric strain [-]": least_strain[0],
+            "0.1 % volumetric strain [-]": strain_quantiles[0, 1],
+            "1 % volumetric strain [-]": strain_quantiles[0, 0],
+            "Mean volumetric strain [-]": mean_strain,
+            "Particle volume change [-]": mean_strain,  # what it is in small strain
             "Minimum concentration [mol/m3]": -bodies.largest(-stoichiometry) * c_max,
             "Maximum concentration [mol/m3]": bodies.largest(stoichiometry) * c_max,
             "Cohesive energy dissipated [J]": state.cohesive_dissipation,
             "Viscous energy dissipated [J]": state.viscous_dissipation,
         }
-        # In small strain the change of volume is the mean of the trace.
-        numbers["Particle volume change [-]"] = numbers["Mean volumetric strain [-]"]
-        for index, amount in enumerate(lithium, start=1):
-            numbers[f"Lithium in particle {index} [mol]"] = float(amount)
-        return numbers
+        of_each = {"Lithium in particle k [mol]": lithium}
+        if self.particles > 1:
+            of_each |= {
+                "Mean gap of particle k [m]": mean_gap[1:],
+                "Maximum gap of particle k [m]": largest_gap[1:],
+                "Minimum volumetric strain of particle k [-]": least_strain[1:],
+                "0.1 % volumetric strain of particle k [-]": strain_quantiles[1:, 1],
+                "Maximum von Mises stress of particle k [Pa]": largest_stress[1:],
+                "99 % von Mises stress of particle k [Pa]": stress_quantiles[1:, 0],
+            }
+        for index in range(self.particles):
+            for name, values in of_each.items():
+                numbers[of_particle(name, index + 1)] = values[index]
+        return {name: float(value) for name, value in numbers.items()}
 
     def snapshot(self, state: State, label: str) -> Snapshot | None:
         """Return all fields on rank 0, None on the other ranks; collective."""
@@ -190,17 +217,6 @@ class Readout:
             elastic = strain - mean[:, None] * _by_cell(model.mechanics.expansion_direction)
         return strain, np.einsum("cij,cj->ci", body.stiffness, elastic)
 
-    def _quantiles(self, values: Array, shares: Sequence[float]) -> Array:
-        """Return the values below which given shares of the particle volume lie; collective."""
-        gathered = self.model.comm.gather(np.stack([values, self._volume]), root=0)
-        found = None
-        if gathered is not None:
-            value, volume = np.hstack(gathered)
-            order = np.argsort(value)
-            below = np.cumsum(volume[order]) - 0.5 * volume[order]
-            found = np.interp(np.asarray(shares) * volume.sum(), below, value[order])
-        return np.asarray(self.model.comm.bcast(found, root=0))
-
     def _gather(
         self, body: _Body, at_points: dict[str, Array], at_cells: dict[str, Array]
     ) -> FieldData | None:
@@ -238,6 +254,63 @@ class Readout:
             return None
         cells = np.arange(len(corners)).reshape(-1, 3)
         return FieldData(points=corners, cells=cells, point_data={}, cell_data=means)
+
+
+class _Sample:
+    """Places that each stand for a share of one particle: statistics of values there.
+
+    Results are of all particles together, then of each. All methods are collective.
+    """
+
+    def __init__(self, comm: MPI.Comm, weights: Array, particle: Cells, particles: int) -> None:
+        """Keep the places; collective.
+
+        Args:
+            comm: The ranks.
+            weights: (n,) share of each place on this rank: its area or volume.
+            particle: (n,) index of the particle it belongs to.
+            particles: Number of particles.
+        """
+        self.weights = weights
+        self._comm = comm
+        self._particle = particle
+        self._particles = particles
+        self._total = self._sums(np.ones_like(weights))
+        self._all_weights = _collect(comm, weights)
+        self._all_particle = _collect(comm, particle)
+
+    def means(self, values: NDArray[Any]) -> Array:
+        """Return weighted means of values (n,), shape (1 + particles,)."""
+        return self._sums(values) / self._total
+
+    def largest(self, values: Array) -> Array:
+        """Return the largest of values (n,), shape (1 + particles,)."""
+        own, each = np.full(self._particles, -np.inf), np.empty(self._particles)
+        np.maximum.at(own, self._particle, values)
+        self._comm.Allreduce(own, each, op=MPI.MAX)
+        return np.append(each.max(), each)
+
+    def quantiles(self, values: Array, shares: Sequence[float]) -> Array:
+        """Return the values (n,) below which shares of the weight lie, (1 + particles, shares)."""
+        everywhere = _collect(self._comm, values)
+        found = None
+        if self._comm.rank == 0:
+            order = np.argsort(everywhere)
+            owner = self._all_particle[order]
+            groups = [order, *(order[owner == index] for index in range(self._particles))]
+            found = np.array([self._quantiles_of(everywhere, rows, shares) for rows in groups])
+        return np.asarray(self._comm.bcast(found, root=0))
+
+    def _quantiles_of(self, values: Array, rows: Cells, shares: Sequence[float]) -> Array:
+        """Return the same of some rows, which sort the values."""
+        weights = self._all_weights[rows]
+        below = np.cumsum(weights) - 0.5 * weights
+        return np.interp(np.asarray(shares) * weights.sum(), below, values[rows])
+
+    def _sums(self, values: NDArray[Any]) -> Array:
+        own = np.bincount(self._particle, weights=self.weights * values, minlength=self._particles)
+        each = np.asarray(self._comm.allreduce(own))
+        return np.append(each.sum(), each)
 
 
 def _body(

@@ -1,8 +1,9 @@
 """What comes out of a run: series, protocol steps, fields, inputs, performance; on disk and back.
 
 A folder of results holds ``summary.json`` (the numbers of `SUMMARY`), ``timeseries.csv`` (the
-columns of `COLUMNS`), ``case.json`` (every input), ``run.json`` (protocol steps and performance)
-and ``fields/`` (see `femssb.snapshot`). All is SI; discharge current is positive.
+columns of `COLUMNS` and `PARTICLE_COLUMNS`), ``case.json`` (every input), ``run.json`` (protocol
+steps and performance) and ``fields/`` (see `femssb.snapshot`). All is SI; discharge current is
+positive.
 """
 
 from __future__ import annotations
@@ -22,49 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.errors import InputError
+from femssb.quantities import COLUMNS, PARTICLE_COLUMNS, check_columns
 from femssb.snapshot import FieldData, Snapshot, Snapshots, make_folder, replacing
 from femssb.units import GPa, nm, pmol
 
-__all__ = ["COLUMNS", "SUMMARY", "FieldData", "Snapshot", "Snapshots", "Solution", "StepRecord"]
+__all__ = [
+    "COLUMNS",
+    "PARTICLE_COLUMNS",
+    "SUMMARY",
+    "FieldData",
+    "Snapshot",
+    "Snapshots",
+    "Solution",
+    "StepRecord",
+]
 
 Kind = Literal["charge", "discharge", "hold", "rest"]
 End = Literal["voltage", "current", "duration"]
-
-# Every column of a time series: one row per accepted time step, row 0 is the initial state.
-# "Lithium in particle 1 [mol]", "... 2 [mol]" and so on stand beside these, one per particle.
-COLUMNS = {
-    "Time [s]": "time since the start of the run",
-    "Step": "index of the protocol step, from 0",
-    "C-rate": "current over the one that moves all the initial lithium in one hour",
-    "Voltage [V]": "collector potential against the lithium anode",
-    "Current [A]": "cell current, positive on discharge",
-    "Step size [s]": "length of the time step that ends here",
-    "Lithium [mol]": "lithium in all particles",
-    "Mean gap [m]": "opening of the interface, mean over its area",
-    "Maximum gap [m]": "opening of the interface, largest",
-    "Debonded area fraction": "share of the interface whose damage is complete",
-    "Mean interface voltage drop [V]": "current times interface resistance, mean over the area",
-    "Maximum interface voltage drop [V]": "current times interface resistance, largest magnitude",
-    "Maximum von Mises stress [Pa]": "in the particles; at grain edges it depends on the mesh",
-    "99.9 % von Mises stress [Pa]": "exceeded in 0.1 % of the particle volume",
-    "99 % von Mises stress [Pa]": "exceeded in 1 % of the particle volume",
-    "Mean von Mises stress [Pa]": "mean over the particle volume",
-    "Minimum volumetric strain [-]": "most negative in the particles; depends on the mesh",
-    "0.1 % volumetric strain [-]": "0.1 % of the particle volume lies below",
-    "1 % volumetric strain [-]": "1 % of the particle volume lies below",
-    "Mean volumetric strain [-]": "mean over the particle volume",
-    "Particle volume change [-]": "change of the particles' volume over the initial one",
-    "Minimum concentration [mol/m3]": "lowest lithium concentration in the particles",
-    "Maximum concentration [mol/m3]": "highest lithium concentration in the particles",
-    "Lithium ledger error [-]": "lithium lost minus charge passed over F, over the initial lithium",
-    "Interface current error [-]": "interface current minus applied current, over the 1C current",
-    "Cohesive energy dissipated [J]": "by debonding, since the start",
-    "Viscous energy dissipated [J]": "by the viscous regularisation of debonding, since the start",
-    "Newton iterations": "of both problems in this time step",
-    "Linear iterations": "GMRES iterations in this time step",
-    "Coupling iterations": "between electrochemistry and mechanics in this time step",
-}
-_PARTICLE_COLUMN = re.compile(r"Lithium in particle [1-9]\d* \[mol\]")
 
 # Summary key -> (column, meaning): read at the end of charge and of discharge.
 _AT_ENDS = {
@@ -194,6 +169,44 @@ class Solution:
             return self.snapshots.times
         return tuple(snapshot.time for snapshot in self.snapshots)
 
+    def time_of(self, moment: str) -> float:
+        """Return when a moment of the run was [s].
+
+        Args:
+            moment: "charge end" or "discharge end", of `charge` and `discharge` and so with their
+                holds; or the label of a snapshot, such as "charge middle".
+
+        Raises:
+            InputError: If there was no such moment.
+        """
+        ends = {"charge end": self.charge, "discharge end": self.discharge}
+        times = {name: half[-1].end_time for name, half in ends.items() if half}
+        for label, time in zip(self._snapshot_labels, self.snapshot_times, strict=True):
+            times.setdefault(label, time)
+        if moment not in times:
+            raise InputError(f"moment = {moment!r} is none of this run's: it has {sorted(times)}")
+        return times[moment]
+
+    def snapshot_at(self, moment: str) -> Snapshot:
+        """Return the fields at a moment that `time_of` knows.
+
+        Raises:
+            InputError: If there was no such moment, or its fields were not kept.
+        """
+        time = self.time_of(moment)
+        if time not in self.snapshot_times:
+            raise InputError(
+                f"moment = {moment!r}, {time:g} s: the run kept its fields at "
+                f"{[f'{kept:g}' for kept in self.snapshot_times]} s only"
+            )
+        return self.snapshots[self.snapshot_times.index(time)]
+
+    @property
+    def _snapshot_labels(self) -> tuple[str, ...]:
+        if isinstance(self.snapshots, Snapshots):
+            return self.snapshots.labels
+        return tuple(snapshot.label for snapshot in self.snapshots)
+
     @property
     def summary(self) -> dict[str, Any]:
         """The run in plain numbers: the keys of `SUMMARY`, None where one does not apply."""
@@ -308,25 +321,6 @@ class Solution:
         """Print the run as a table: its steps, then the ends of charge and discharge."""
         if self.first_rank:
             print(_report(self))  # noqa: T201 - printing is what it is for
-
-
-def check_columns(series: Mapping[str, Any]) -> None:
-    """Check the names of the columns of a time series.
-
-    Args:
-        series: Column -> values.
-
-    Raises:
-        InputError: If one of `COLUMNS` is missing, none is of a particle, or one is unknown.
-    """
-    unknown = [
-        name for name in series if name not in COLUMNS and not _PARTICLE_COLUMN.fullmatch(name)
-    ]
-    missing = [name for name in COLUMNS if name not in series]
-    if "Lithium in particle 1 [mol]" not in series:
-        missing.append("Lithium in particle 1 [mol]")
-    if missing or unknown:
-        raise InputError(f"columns of the time series: missing {missing}, unknown {unknown}")
 
 
 _FORMAT = "femssb run 1"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull, Delaunay
 
-from femssb.solution import COLUMNS, FieldData, Snapshot, Solution, StepRecord
+from femssb.quantities import COLUMNS, PARTICLE_COLUMNS, of_particle
+from femssb.solution import FieldData, Snapshot, Solution, StepRecord
 from femssb.units import GPa, nm, um
 
 RADIUS = 5 * um
@@ -51,7 +52,12 @@ def series(times, particles):
     columns = dict(zip(COLUMNS, values, strict=True))
     shares = np.linspace(0.9, 1.1, particles) / particles
     for row, share in enumerate(shares / shares.sum()):
-        columns[f"Lithium in particle {row + 1} [mol]"] = share * lithium
+        own = [share * lithium, gap, 3.8 * gap, strain, 0.85 * strain, stress, 0.65 * stress]
+        own[1:] = [(0.9 + 0.1 * row) * values for values in own[1:]]
+        for name, values in list(zip(PARTICLE_COLUMNS, own, strict=True))[
+            : 7 if particles > 1 else 1
+        ]:
+            columns[of_particle(name, row + 1)] = values
     return columns
 
 

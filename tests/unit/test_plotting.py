@@ -7,6 +7,7 @@ Worth reading: `test_a_place_in_the_scene_is_that_place_in_the_picture` and
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -14,8 +15,10 @@ import pytest
 import pyvista as pv
 from PIL import Image
 
-from femssb import pictures, plotting, rendering
+from femssb import curves, pictures, plotting, rendering
 from femssb.errors import InputError
+from femssb.plotting import Reference
+from femssb.quantities import COLUMNS
 from femssb.rendering import View
 from femssb.snapshot import FieldData
 from femssb.solution import Snapshots
@@ -114,9 +117,9 @@ def test_curves_are_in_the_units_of_their_axes(made_up_run):
     """Catches a curve in metres on an axis in nanometres, and a column drawn twice."""
     run = made_up_run(particles=2, snapshots=False)
     figures = (
-        plotting._voltage_and_gap(run),
-        plotting._lithium(run),
-        plotting._stress_and_strain(run),
+        curves.voltage_and_gap(run),
+        curves.lithium(run),
+        curves.stress_and_strain(run),
     )
     expected = {
         "Voltage [V]": {1.0: ["Voltage [V]"]},
@@ -125,10 +128,10 @@ def test_curves_are_in_the_units_of_their_axes(made_up_run):
             pmol: ["Lithium in particle 1 [mol]", "Lithium in particle 2 [mol]"]
         },
         "Von Mises stress [GPa]": {
-            GPa: [name for name in run.series if "von Mises stress" in name],
+            GPa: [name for name in COLUMNS if "von Mises stress" in name],
         },
         "Volumetric strain [%]": {
-            0.01: [name for name in run.series if "volumetric strain" in name][::-1],
+            0.01: [name for name in COLUMNS if "volumetric strain" in name][::-1],
         },
     }
     drawn = {axes.get_ylabel(): axes for figure in figures for axes in figure.axes}
@@ -145,6 +148,218 @@ def test_snapshots_are_chosen_by_the_protocol(made_up_run):
     """Catches columns of the figure that show other times than middle and end of each half."""
     assert plotting._chosen_rows(made_up_run()) == [0, 1, 2, 3, 4]
     assert plotting._chosen_rows(made_up_run(charge_only=True)) == [0, 1, 2]
+
+
+def scaled(solution, factor):
+    """Return a run whose stress and gap are larger by a factor, in series and fields."""
+    series = {
+        name: values * (factor if "stress" in name or "gap" in name else 1)
+        for name, values in solution.series.items()
+    }
+    snapshots = []
+    for snapshot in solution.snapshots:
+        data = dict(snapshot.particle.cell_data)
+        data[STRESS] = factor * data[STRESS]
+        snapshots.append(replace(snapshot, particle=replace(snapshot.particle, cell_data=data)))
+    return replace(solution, series=series, snapshots=tuple(snapshots))
+
+
+STRESS, GAP = "Von Mises stress [Pa]", "Mean gap [m]"
+REFERENCE = (
+    Reference(run="b", column=GAP, when="charge end", value=14.3 * nm, source="paper"),
+    Reference(run="a", column=GAP, when=2200.0, value=0.3 * nm, source="experiment"),
+)
+
+
+def curves_of(axes):
+    return [line for line in axes.lines if line.get_marker() == "None"]
+
+
+def marks_of(axes):
+    return [line for line in axes.lines if line.get_marker() != "None"]
+
+
+def test_runs_are_compared_in_the_units_of_the_axes(made_up_run):
+    """Catches curves of another run, time or unit than labels and colours say."""
+    run = made_up_run(snapshots=False)
+    runs = {"a": run, "b": scaled(run, 2)}
+    columns = ["Voltage [V]", GAP, "Minimum volumetric strain [-]", "Lithium [mol]"]
+    nominal = {"a": 3600.0, "b": 1800.0}
+    figure = curves.comparison(runs, columns, nominal, REFERENCE)
+    units = {"Voltage [V]": 1, "Mean gap [nm]": nm, "Minimum volumetric strain [%]": 0.01}
+    units["Lithium [pmol]"] = pmol
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(units)
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "", *["Time / nominal time [-]"] * 2]
+    (legend,) = figure.legends
+    named = {
+        text.get_text(): line.get_color()
+        for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
+    }
+    assert list(named) == ["a", "b", "paper", "experiment"]
+    for axes, column, unit in zip(figure.axes, columns, units.values(), strict=True):
+        for line, (name, solution) in zip(curves_of(axes), runs.items(), strict=True):
+            assert line.get_color() == named[name]
+            np.testing.assert_allclose(line.get_ydata(), solution.series[column] / unit)
+            np.testing.assert_allclose(
+                line.get_xdata(), solution.series["Time [s]"] / nominal[name]
+            )
+    found = {
+        mark.get_color(): (mark.get_xdata(), mark.get_ydata()) for mark in marks_of(figure.axes[1])
+    }
+    np.testing.assert_allclose(found[named["a"]], [[2200 / 3600], [0.3]])
+    np.testing.assert_allclose(found[named["b"]], [[3103 / 1800], [14.3]])
+    assert not marks_of(figure.axes[0])
+
+
+def test_particles_of_one_run_have_colours_and_of_several_line_styles(made_up_run):
+    """Catches particles that cannot be told from each other or from those of another run."""
+    run = made_up_run(particles=2, snapshots=False)
+    column = "Maximum gap of particle k [m]"
+    mark = Reference(
+        run="one", column="Maximum gap of particle 2 [m]", when="charge end", value=nm, source="x"
+    )
+    figure = curves.comparison({"one": run}, [column, "Voltage [V]"], None, [mark])
+    gaps, voltage = figure.axes
+    lines = curves_of(gaps)
+    for number, line in enumerate(lines, start=1):
+        expected = run.series[f"Maximum gap of particle {number} [m]"] / nm
+        np.testing.assert_allclose(line.get_ydata(), expected)
+    colours = [line.get_color() for line in (*lines, *curves_of(voltage))]
+    assert len(set(colours)) == 3
+    assert [line.get_color() for line in marks_of(gaps)] == [colours[1]]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["one", "particle 1", "particle 2", "x"]
+    two = curves.comparison({"one": run, "other": run}, [column], None, [])
+    looks = [(line.get_color(), line.get_linestyle()) for line in curves_of(two.axes[0])]
+    assert looks[0][0] == looks[1][0] != looks[2][0] == looks[3][0]
+    assert looks[0][1] == looks[2][1] != looks[1][1] == looks[3][1]
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 20])
+def test_every_run_has_its_own_colour(made_up_run, count):
+    """Catches the second of many runs in the colour of the first."""
+    run = made_up_run(snapshots=False)
+    runs = {f"seed {row}": run for row in range(count)}
+    lines = curves_of(curves.comparison(runs, ["Voltage [V]"], None, []).axes[0])
+    assert len({mpl.colors.to_hex(line.get_color()) for line in lines}) == count
+
+
+@pytest.mark.parametrize("name", ["figure.png", "figure.pdf", "figure.svg"])
+def test_comparisons_are_written_by_the_first_rank_only(made_up_run, tmp_path, name):
+    """Catches ranks that write one file at once, and a PNG under another name."""
+    run = made_up_run(snapshots=False)
+    path = tmp_path / "new" / name
+    elsewhere = replace(run, first_rank=False)
+    assert plotting.compare({"a": elsewhere}, [GAP], path) == []
+    assert not path.parent.exists()
+    assert plotting.compare({"a": run, "b": run}, [GAP], path, reference=REFERENCE) == [path]
+    start = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}[path.suffix]
+    assert path.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"solutions": {}}, "solutions = {} must hold at least one"),
+        ({"columns": GAP}, "columns = 'Mean gap"),
+        ({"columns": ["Gap"]}, "run 'a' has no 'Gap'"),
+        ({"columns": ["Mean gap of particle k [m]"]}, "run 'a' has no 'Mean gap of particle k"),
+        ({"nominal_times": {"b": 3600.0}}, "nominal_times has no time of run 'a'"),
+        ({"nominal_times": {"a": 0.0}}, r"nominal_times.'a' = 0 s is outside"),
+        ({"columns": ["Voltage [V]"]}, "column 'Mean gap .* none of the panels"),
+        ({"reference": [replace(REFERENCE[1], run="c")]}, "run 'c' is none of"),
+        ({"reference": [replace(REFERENCE[1], when="noon")]}, "moment = 'noon'"),
+        ({"path": "figure.docx"}, "figure.docx' must end with one of .png, .pdf, .svg"),
+    ],
+)
+def test_comparisons_say_what_is_wrong(made_up_run, tmp_path, changes, message):
+    """Catches a KeyError where the user should read which run lacks what."""
+    arguments = {
+        "solutions": {"a": made_up_run(snapshots=False)},
+        "columns": [GAP],
+        "path": tmp_path / "a.png",
+        "reference": REFERENCE[1:],
+    }
+    with pytest.raises(InputError, match=message):
+        plotting.compare(**(arguments | changes))
+    assert not list(tmp_path.iterdir())
+
+
+def test_references_are_numbers():
+    """Catches NaN from an empty field of a table, drawn nowhere without a word."""
+    with pytest.raises(InputError, match=r"Reference\.value = nan"):
+        Reference(run="a", column=GAP, when=0.0, value=float("nan"), source="paper")
+    with pytest.raises(InputError, match=r"Reference\.when = inf"):
+        Reference(run="a", column=GAP, when=float("inf"), value=1.0, source="paper")
+
+
+@needs_opengl
+def test_sections_of_a_row_share_their_colours(made_up_run, small_pictures, monkeypatch):
+    """Catches pictures beside each other in which one colour means two values."""
+    ranges = []
+    original = pictures._coloured
+    monkeypatch.setattr(
+        pictures,
+        "_coloured",
+        lambda field, limits: ranges.append((field.name, *limits)) or original(field, limits),
+    )
+    run = made_up_run()
+    runs = {"a": run, "three times as much": scaled(run, 3)}
+    moments = ["charge end", "discharge end"]
+    figure = pictures.compared_sections(
+        runs, [STRESS, "Hydrostatic stress [Pa]"], moments, "x-y", 0
+    )
+    assert [name for name, *_ in ranges] == [STRESS] * 2 + ["Hydrostatic stress [Pa]"] * 2
+    bars = [axes for axes in figure.axes if "[" in axes.get_ylabel()]
+    for bar, (_, low, high) in zip(bars, ranges, strict=True):
+        np.testing.assert_allclose(bar.get_ylim(), (low / GPa, high / GPa))
+    stress = run.snapshot_at("charge end").particle.cell_data[STRESS]
+    assert 0.8 * 3 * stress.max() < ranges[0][2] <= 3 * stress.max()
+    panels = [axes for axes in figure.axes if axes.get_images()]
+    middle = [axes.get_images()[0].get_array()[40, 40].astype(float) for axes in panels]
+    assert len(panels) == 8
+    assert np.abs(middle[0] - middle[1]).max() > 20  # three times the stress: another colour
+    np.testing.assert_array_equal(middle[4], middle[5])  # the same hydrostatic stress
+    assert [axes.get_title() for axes in panels[:2]] == list(runs)
+    assert [axes.get_ylabel() for axes in panels[::2]] == moments * 2
+
+
+@needs_opengl
+def test_fields_of_several_runs_are_drawn(made_up_run, tmp_path, small_pictures, capfd):
+    """Catches a comparison that fails for cells of other sizes, or from files."""
+    run, other = made_up_run(), made_up_run(charge_only=True, particles=2)
+    other.save(tmp_path)
+    runs = {"one": run, "two": type(other).load(tmp_path)}
+    sections, cells = tmp_path / "sections.png", tmp_path / "cells.png"
+    moments = ["charge end"]
+    assert plotting.compare_sections(runs, [STRESS], sections, moments=moments) == [sections]
+    assert plotting.compare_cells(runs, cells) == [cells]
+    for path in (sections, cells):
+        with Image.open(path) as picture:
+            assert len(picture.convert("RGB").getcolors(maxcolors=2**24)) > 100
+    assert capfd.readouterr() == ("", "")
+    for arguments, message in (
+        ({"fields": ["Stress [Pa]"]}, r"'Stress \[Pa\]' is not in run 'one', which has \['Conc"),
+        ({"fields": [STRESS], "plane": "y-x"}, "plane = 'y-x' is none of"),
+        ({"fields": [STRESS], "particle": 2}, "particle = 2 is not in run 'one'"),
+        ({"fields": [STRESS], "moments": ["discharge end"]}, "moment = 'discharge end'"),
+        ({"fields": []}, "fields = .* must hold"),
+    ):
+        with pytest.raises(InputError, match=message):
+            plotting.compare_sections(runs, path=sections, **({"moments": moments} | arguments))
+    with pytest.raises(InputError, match=r"'Concentration .* is not in run 'one'"):
+        plotting.compare_cells(runs, cells, field="Concentration [mol/m3]")
+
+
+def test_fields_of_several_runs_need_opengl(made_up_run, tmp_path, monkeypatch, caplog):
+    """Catches the crash of VTK in a study on a compute node without graphics libraries."""
+    monkeypatch.setattr(rendering, "can_render", lambda: False)
+    runs, path = {"a": made_up_run()}, tmp_path / "a.png"
+    with caplog.at_level(logging.WARNING):
+        assert plotting.compare_sections(runs, [STRESS], path) == []
+        assert plotting.compare_cells(runs, path) == []
+    assert caplog.text.count("no OpenGL") == 2
+    assert not path.exists()
 
 
 @needs_opengl

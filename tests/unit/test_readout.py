@@ -7,11 +7,16 @@ from mpi4py import MPI
 import numpy as np
 import pytest
 
-from femssb import Model, Simulation, Solution
-from femssb.readout import Readout
+from femssb import Charge, HalfCell, Model, Polycrystal, Simulation, Solution, library, mesh
+from femssb.coupling import Tolerances
+from femssb.quantities import PARTICLE_COLUMNS, of_particle
+from femssb.readout import Readout, _Sample
 from femssb.solution import Snapshot
-from femssb.units import FARADAY
+from femssb.units import FARADAY, um
 from tests.runs import CHARGE, tiny_model
+
+RADII = (3.0 * um, 2.5 * um)
+CENTRES = ((0.0, 0.5 * um, 4.0 * um), (0.0, -0.5 * um, 10.5 * um))
 
 
 @pytest.fixture(scope="module")
@@ -96,23 +101,99 @@ def test_stress_and_strain_of_the_fields_agree(run: Solution) -> None:
         np.testing.assert_allclose(strain, found, rtol=0, atol=1e-9 * np.abs(found).max() + 1e-12)
 
 
-def test_percentiles_are_those_of_numpy(model: Model) -> None:
+def test_percentiles_are_those_of_numpy() -> None:
     """Catches shares counted in cells where they are of the volume, or from the wrong end."""
-    readout = Readout(model)
     rng = np.random.default_rng(2)
-    values = rng.random(400)
-    readout._volume = np.full(400, 2.0)
+    values, volumes = rng.random(400), rng.random(400) + 0.01
+    particle = rng.integers(0, 2, 400)
     shares = (0.999, 0.99, 0.5, 0.01)
-    np.testing.assert_allclose(
-        readout._quantiles(values, shares), np.quantile(values, shares, method="hazen"), rtol=1e-12
-    )
-    readout._volume = rng.random(400) + 0.01
-    step = np.quantile(values, shares, weights=readout._volume, method="inverted_cdf")
+    found = sample(np.full(400, 2.0), particle).quantiles(values, shares)
+    for row, chosen in enumerate((particle >= 0, particle == 0, particle == 1)):
+        expected = np.quantile(values[chosen], shares, method="hazen")
+        np.testing.assert_allclose(found[row], expected, rtol=1e-12)
+    found = sample(volumes, particle).quantiles(values, shares)[0]
+    step = np.quantile(values, shares, weights=volumes, method="inverted_cdf")
     ordered = np.sort(values)
     row = np.searchsorted(ordered, step)
-    found = readout._quantiles(values, shares)
     assert (ordered[np.maximum(row - 1, 0)] <= found).all()
     assert (found <= ordered[np.minimum(row + 1, 399)]).all()
+
+
+def sample(weights: np.ndarray, particle: np.ndarray) -> _Sample:
+    return _Sample(MPI.COMM_SELF, weights, particle, 2)
+
+
+def share_below(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    return float(sample(weights, np.arange(values.size) % 2).quantiles(values, [share])[0, 0])
+
+
+@pytest.mark.mpi
+def test_statistics_do_not_depend_on_who_has_what(comm: MPI.Comm) -> None:
+    """Catches a rank without any place of a particle, or without any at all, that spoils it."""
+    rng = np.random.default_rng(5)
+    values, weights, particle = rng.normal(size=60), rng.random(60), np.arange(60) // 30
+    last = comm.rank == comm.size - 1  # has all; with 2 and 3 ranks, others have nothing
+    part = slice(0, 60 if last else 0)
+    here = _Sample(comm, weights[part], particle[part], 2)
+    there = sample(weights, particle)
+    np.testing.assert_allclose(here.means(values[part]), there.means(values), rtol=1e-14)
+    np.testing.assert_array_equal(here.largest(values[part]), there.largest(values))
+    np.testing.assert_array_equal(
+        here.quantiles(values[part], [0.1, 0.9]), there.quantiles(values, [0.1, 0.9])
+    )
+    assert there.means(values)[1] == pytest.approx(np.average(values[:30], weights=weights[:30]))
+    assert there.largest(values).tolist() == [values.max(), values[:30].max(), values[30:].max()]
+
+
+def two_particles(comm: MPI.Comm) -> Solution:
+    """Return the first minutes of the charge of a cell with two unequal particles."""
+    particles = tuple(
+        Polycrystal(radius=radius, grains=2, seed=seed, centre=centre)
+        for seed, (radius, centre) in enumerate(zip(RADII, CENTRES, strict=True))
+    )
+    cell = HalfCell(width=9 * um, cathode=15 * um, separator=3 * um, particles=particles)
+    model = Model(mesh(cell, size=2.5 * um, comm=comm), library.yuan2023())
+    charge = Charge(c_rate=4, until_duration=20.0)
+    tight = Tolerances(current=1e-11, force=1e-9, exchange=1e-6)
+    return Simulation(model, [charge], tolerances=tight).run(progress=False)
+
+
+@pytest.mark.mpi
+def test_each_particle_has_its_own_numbers(comm: MPI.Comm) -> None:
+    """Catches numbers of another particle, of all of them, or of one rank's part of it."""
+    run = two_particles(comm)
+    last = {name: float(values[-1]) for name, values in run.series.items()}
+    assert comm.allgather(last) == [last] * comm.size
+    assert {of_particle(name, k) for name in PARTICLE_COLUMNS for k in (1, 2)} <= set(last)
+    for name in ("Maximum gap of particle {} [m]", "Maximum von Mises stress of particle {} [Pa]"):
+        both = [last[name.format(k)] for k in (1, 2)]
+        assert max(both) == last[name.replace(" of particle {}", "")]
+        assert min(both) > 0
+    alone = {name: values[-1] for name, values in two_particles(MPI.COMM_SELF).series.items()}
+    for name in last:
+        if " particle " in name:
+            assert last[name] == pytest.approx(alone[name], rel=1e-5), name
+    if not run.snapshots:
+        return
+    snapshot = run.snapshots[-1]
+    cells, volume, area = snapshot.particle.cell_data, weights(snapshot), areas(snapshot)
+    middles = snapshot.interface.points[snapshot.interface.cells].mean(axis=1)
+    distance = np.linalg.norm(middles[:, None] - np.array(CENTRES), axis=2) / RADII
+    concentration = snapshot.particle.point_data["Concentration [mol/m3]"]
+    for index in (0, 1):
+        own, skin = cells["Particle [-]"] == index, distance.argmin(axis=1) == index
+        gap = snapshot.interface.cell_data["Gap [m]"][skin]
+        stress = cells["Von Mises stress [Pa]"][own]
+        strain = cells["Volumetric strain [-]"][own]
+        lithium = concentration[snapshot.particle.cells[own]].mean(axis=1) @ volume[own]
+        for name, value in {
+            "Lithium in particle k [mol]": lithium,
+            "Mean gap of particle k [m]": np.average(gap, weights=area[skin]),
+            "Maximum von Mises stress of particle k [Pa]": stress.max(),
+            "Minimum volumetric strain of particle k [-]": strain.min(),
+        }.items():
+            assert last[of_particle(name, index + 1)] == pytest.approx(value, rel=1e-9), name
+        assert last[of_particle("Maximum gap of particle k [m]", index + 1)] >= gap.max()
 
 
 def test_percentiles_lie_between_mean_and_extreme(run: Solution) -> None:

@@ -20,6 +20,7 @@ from femssb.errors import InputError
 from femssb.snapshot import PARTS
 from femssb.solution import (
     COLUMNS,
+    PARTICLE_COLUMNS,
     SUMMARY,
     FieldData,
     Snapshot,
@@ -117,6 +118,50 @@ def test_files_left_behind_are_the_documented_ones(made_up_run, tmp_path):
     }
     header = (tmp_path / "timeseries.csv").read_text().splitlines()[0].split(",")
     assert header == [*COLUMNS, "Lithium in particle 1 [mol]"]
+
+
+def test_each_of_several_particles_has_its_columns(made_up_run, tmp_path):
+    """Catches a run of two particles that cannot be read back, and names nobody can look up."""
+    run = made_up_run(particles=2, snapshots=False)
+    run.save(tmp_path)
+    back = Solution.load(tmp_path)
+    for name in PARTICLE_COLUMNS:
+        for number in (1, 2):
+            column = name.replace("particle k", f"particle {number}")
+            np.testing.assert_array_equal(back.series[column], run.series[column])
+    older = {
+        name: values
+        for name, values in run.series.items()
+        if name in COLUMNS or name.startswith("Lithium in particle")
+    }
+    assert len(older) == len(COLUMNS) + 2
+    replace(run, series=older).save(tmp_path)  # as runs had them once
+    assert list(Solution.load(tmp_path).series) == list(older)
+    for wrong in ("Mean gap of particle 0 [m]", "Mean gap of particle k [m]", "Gap of particle 1"):
+        with pytest.raises(InputError, match=f"unknown .*{wrong.split(' [')[0]}"):
+            replace(run, series={**run.series, wrong: np.zeros(81)})
+
+
+def test_moments_are_found_by_name(made_up_run, tmp_path):
+    """Catches a charge end before its hold, and fields of another time than asked for."""
+    run = made_up_run()
+    assert run.time_of("charge end") == 3103
+    assert run.time_of("discharge end") == 6111
+    assert run.snapshot_at("discharge middle").time == run.time_of("discharge middle") == 4607
+    run.save(tmp_path)
+    loaded = Solution.load(tmp_path)
+    assert same_fields(
+        loaded.snapshot_at("charge end").particle, run.snapshot_at("charge end").particle
+    )
+    with pytest.raises(InputError, match=r"moment = 'rest end' .* it has \['charge end', "):
+        run.time_of("rest end")
+    steps = [step("charge", (0, 30), run), step("hold", (30, 40), run)]
+    held = replace(run, steps=tuple(steps), snapshots=run.snapshots[:2])
+    assert held.time_of("charge end") == held.series["Time [s]"][40]
+    with pytest.raises(InputError, match=r"3103 s: the run kept its fields at \['0', "):
+        held.snapshot_at("charge end")
+    with pytest.raises(InputError, match="discharge end"):
+        held.time_of("discharge end")
 
 
 def test_summary_of_a_cycle(made_up_run):
