@@ -48,7 +48,9 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("attempts", [45, 75])  # on charge with damage, on discharge
+@pytest.mark.parametrize(  # on charge with damage, on discharge
+    "attempts", [45, pytest.param(75, marks=pytest.mark.slow)]
+)
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     attempts: int,
     whole: Solution,

@@ -1,0 +1,93 @@
+"""Charge and discharge at 0.1C, 0.5C, 1C and 2C, and with a held voltage after the charge.
+
+Section 3.1 and Figure 3 of paper 002; with the hold, what its text says of Figure S6.
+"""
+
+from paper002 import Case, Study, main, references, rising
+
+from femssb import Charge, Discharge, Hold, plotting
+
+PANELS = [
+    "Voltage [V]",
+    "Lithium [mol]",
+    "Minimum volumetric strain [-]",
+    "Maximum von Mises stress [Pa]",
+    "Maximum gap [m]",
+    "Mean gap [m]",
+]
+RATES = {"0.1C": 0.1, "0.5C": 0.5, "1C": 1.0, "2C": 2.0}
+
+
+def cases(materials, size):
+    """Return every rate, without and with the hold."""
+    found = []
+    for name, rate in RATES.items():
+        charge = Charge(c_rate=rate, until_voltage=4.3)
+        discharge = Discharge(c_rate=rate, until_voltage=3.0)
+        hold = Hold(voltage=4.3, until_c_rate=0.05)
+        plain = {"materials": materials, "size": size}
+        found.append(Case(name=name, protocol=(charge, discharge), **plain))
+        found.append(Case(name=f"{name} hold", protocol=(charge, hold, discharge), **plain))
+    return found
+
+
+def trends(runs):
+    """Return the trends of section 3.1."""
+    names = list(RATES)
+    return [
+        rising(runs, "lithium at charge end rises with rate", "lithium_charge_end", names),
+        rising(runs, "capacity falls with rate", "lithium_discharge_end", names, -1),
+        rising(runs, "residual mean gap rises with rate", "gap_mean_discharge_end", names),
+        rising(runs, "residual largest gap rises with rate", "gap_max_discharge_end", names),
+        rising(runs, "residual stress rises with rate", "von_mises_p99_discharge_end", names),
+        rising(
+            runs,
+            "residual strain rises with rate (0.1 % quantile)",
+            "volumetric_strain_p999_discharge_end",
+            names,
+            -1,
+        ),
+        (
+            "peak gap nearly equal from 0.1C to 1C (10 %) and lower at 2C",
+            level(runs, "gap_mean_charge_end", 0.10),
+        ),
+        (
+            "peak stress nearly equal from 0.1C to 1C (10 %, 99 % quantile) and lower at 2C",
+            level(runs, "von_mises_p99_charge_end", 0.10),
+        ),
+        *(
+            rising(
+                runs,
+                f"a held voltage lowers the residual gap at {name}, not to zero",
+                "gap_mean_discharge_end",
+                [f"{name} hold", name],
+            )
+            for name in names
+        ),
+    ]
+
+
+def level(runs, key, share):
+    """Return whether a number is nearly the same from 0.1C to 1C and lower at 2C."""
+    if any(name not in runs for name in RATES):
+        return False
+    values = [runs[name].summary[key] for name in RATES]
+    return max(values[:3]) < (1 + share) * min(values[:3]) and values[3] < min(values[:3])
+
+
+def draw(runs, path):
+    """Draw Figure 3."""
+    shown = {name: runs[name] for name in RATES if name in runs}
+    plotting.compare(
+        shown,
+        PANELS,
+        path,
+        reference=references("c_rate", {name: name for name in shown}, PANELS),
+        nominal_times={name: 3600 / RATES[name] for name in shown},
+    )
+
+
+STUDY = Study(name="c_rate", title="Charging rate", cases=cases, trends=trends, draw=draw)
+
+if __name__ == "__main__":
+    main(STUDY, __doc__)
