@@ -82,12 +82,23 @@ def draw(runs, path):
         "Maximum von Mises stress [Pa]",
     ]
     marks = references("heterogeneity", {name: name for name in runs}, columns)
-    plotting.compare(runs, columns, path, reference=marks)
+    curves = plotting.compare(runs, columns, path, reference=marks)
     fields = ["Concentration [mol/m3]", "Von Mises stress [Pa]"]
-    plotting.compare_sections(runs, fields, path.with_name(f"sections_{path.name}"))
+    sections = path.with_name(f"sections_{path.name}")
+    return curves + plotting.compare_sections(runs, fields, sections)
 
 
-STUDY = Study(name="heterogeneity", title="Heterogeneity", cases=cases, trends=trends, draw=draw)
+STUDY = Study(
+    name="heterogeneity",
+    title="Heterogeneity",
+    cases=cases,
+    trends=trends,
+    draw=draw,
+    notes=(
+        "The paper's efficiency of case 2, 99.06 % by its times, contradicts the 0.744 pmol that "
+        "it does not put back, 3 % of the lithium.",
+    ),
+)
 
 if __name__ == "__main__":
     main(STUDY, __doc__)

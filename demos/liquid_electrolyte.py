@@ -46,7 +46,7 @@ def draw(runs, path):
     """Draw voltage, gap and stress."""
     shown = {"liquid" if name == "liquid" else "solid": run for name, run in runs.items()}
     columns = ["Voltage [V]", "Lithium [mol]", "Mean gap [m]", "99 % von Mises stress [Pa]"]
-    plotting.compare(shown, columns, path)
+    return plotting.compare(shown, columns, path)
 
 
 STUDY = Study(

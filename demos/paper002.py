@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 import traceback
 from argparse import ArgumentDefaultsHelpFormatter, Namespace
@@ -84,16 +85,17 @@ class Case:
 class Study:
     """A table of cases, the trends they must show and how they are drawn.
 
-    A study gets its cases from a parameter set and a mesh size; `draw` gets the finished runs by
-    name and the path of the figure.
+    A study gets its cases from a parameter set and a mesh size; `draw` and `table` get the finished
+    runs by name. `draw` also gets the path of its first figure, and returns the paths of all.
     """
 
     name: str
     title: str
     cases: Callable[[Materials, float], Sequence[Case]]
     trends: Callable[[Mapping[str, Solution]], Sequence[tuple[str, bool]]]
-    draw: Callable[[Mapping[str, Solution], Path], object]
-    notes: tuple[str, ...] = ()
+    draw: Callable[[Mapping[str, Solution], Path], Sequence[Path]]
+    table: Callable[[Mapping[str, Solution]], Table] | None = None  # what else is to be read
+    notes: tuple[str, ...] = ()  # for instance where the paper contradicts itself
 
 
 def parser(description: str | None) -> Parser:
@@ -258,14 +260,18 @@ def report(study: Study, out: Path, chosen: Sequence[str], size: float) -> list[
             for case, solution in found.items()
         ]
         if found:
-            figure = folder / f"figure_{parameters.replace(' ', '_')}.png"
-            study.draw(found, figure)
-            blocks.append(Picture(figure, f"{study.title}: {parameters} parameters"))
+            caption = f"{study.title}: {parameters} parameters"
+            figures = study.draw(found, folder / f"figure_{parameters.replace(' ', '_')}.png")
+            blocks += [Picture(figure, caption) for figure in figures]
+            if study.table is not None:
+                blocks += [Text(caption), study.table(found)]
     with (folder / "table.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["case"])
         writer.writeheader()
         writer.writerows(rows)
-    blocks += [comparison(study, runs), trends(study, runs)]
+    if targets(study.name):
+        blocks.append(comparison(study, runs))
+    blocks.append(trends(study, runs))
     (folder / "comparison.md").write_text(markdown(blocks, folder))
     return blocks
 
@@ -334,11 +340,17 @@ def comparison(study: Study, runs: Mapping[str, Mapping[str, Solution]]) -> Tabl
             verdict = passes(number, paper, band)
             row += [
                 "-" if number is None else f"{number:.4g}",
-                "-" if number is None or paper == 0 else f"{100 * (number / paper - 1):+.1f} %",
+                "-" if number is None else difference(number, paper),
                 {True: "yes", False: "**no**", None: ""}[verdict],
             ]
         rows.append([*row, "" if band == "none" else band, target["reason"]])
     return Table([*head, "band", "why this band, or why it is missed"], rows)
+
+
+def difference(number: float, paper: float) -> str:
+    """Return how far a number is from the paper's, in per cent or, of large ones, as a factor."""
+    ratio = number / paper
+    return f"{100 * (ratio - 1):+.1f} %" if 0 < ratio < 3 else f"x {ratio:.3g}"
 
 
 def trends(study: Study, runs: Mapping[str, Mapping[str, Solution]]) -> Table:
@@ -363,7 +375,8 @@ def references(study: str, labels: Mapping[str, str], columns: Sequence[str]) ->
     for target in targets(study):
         column, when = place(target["key"])
         label = labels.get(target["case"])
-        if label is not None and when is not None and column in columns:
+        generic = re.sub(r"particle \d", "particle k", column)
+        if label is not None and when is not None and {column, generic} & {*columns}:
             value = float(target["paper"]) * UNITS[target["unit"]]
             found[label, column, when] = Reference(
                 run=label, column=column, when=when, value=value, source=SOURCE
@@ -386,9 +399,25 @@ def place(key: str) -> tuple[str, float | str | None]:
 
 
 def rising(
-    runs: Mapping[str, Solution], text: str, key: str, names: Sequence[str], sign: int = 1
+    runs: Mapping[str, Solution],
+    text: str,
+    key: str,
+    names: Sequence[str],
+    sign: int = 1,
+    share: float = 0.0,
 ) -> tuple[str, bool]:
-    """Return a trend: a number rises (falls: sign -1) from case to case. Missing cases break it."""
+    """Return a trend: a number rises (falls: sign -1) from case to case. Missing cases break it.
+
+    Args:
+        runs: Name of a case -> its run.
+        text: What the trend says.
+        key: What `read` knows.
+        names: Of the cases in their order.
+        sign: 1 or -1.
+        share: How much it must at least change from one case to the next, over its last value.
+    """
     values = [read(runs[name], key) if name in runs else None for name in names]
-    known = [sign * value for value in values if value is not None]
-    return text, len(known) == len(names) and bool(np.all(np.diff(known) > 0))
+    known = np.array([sign * value for value in values if value is not None])
+    if len(known) < len(names):
+        return text, False
+    return text, bool(np.all(np.diff(known) > share * np.abs(known[-1])))

@@ -30,7 +30,10 @@ def trends(runs):
         return []
     run = runs[NAME]
     charge, discharge = run.steps
-    gaps = [run.series[f"Maximum gap of particle {k} [m]"].max() for k in (1, 2)]
+    mean, largest = (
+        [run.series[f"{kind} gap of particle {k} [m]"].max() for k in (1, 2)]
+        for kind in ("Mean", "Maximum")
+    )
     lithium, strain, stress = (
         "Lithium in particle k [mol]",
         "0.1 % volumetric strain of particle k [-]",
@@ -43,7 +46,8 @@ def trends(runs):
             ahead(run, lithium, 0.0, 0.5 * charge.end_time) < 0,
         ),
         ("P1 holds more lithium at discharge end", ahead(run, lithium, end - 1, end) > 0),
-        ("peak gap of P1 larger than of P2", gaps[0] > gaps[1]),
+        ("peak of the mean gap of P1 larger than of P2", mean[0] > mean[1]),
+        ("peak of the largest gap of P1 larger than of P2", largest[0] > largest[1]),
         (
             "strain larger in P1 from 1200 to 2200 s (0.1 % quantile)",
             ahead(run, strain, *MIDDLE) < 0,
@@ -64,8 +68,8 @@ def draw(runs, path):
         "Maximum von Mises stress of particle k [Pa]",
     ]
     marks = references("particle_position", {name: name for name in runs}, columns)
-    plotting.compare(runs, columns, path, reference=marks)
-    plotting.compare_cells(runs, path.with_name(f"cell_{path.name}"))
+    curves = plotting.compare(runs, columns, path, reference=marks)
+    return curves + plotting.compare_cells(runs, path.with_name(f"cell_{path.name}"))
 
 
 STUDY = Study(
@@ -76,7 +80,8 @@ STUDY = Study(
     draw=draw,
     notes=(
         "The paper does not say which current two particles share: here 1C moves all the lithium "
-        "of both in an hour, so each carries what the single particle does.",
+        "of both in an hour, so each carries what the single particle does. The largest gap is one "
+        "point of the interface; the mean gap tells the particles apart more surely.",
     ),
 )
 

@@ -4,10 +4,10 @@ The baseline on eight seeds of tessellation and orientations, on finer and coars
 tighter tolerances; means and spreads of every headline number.
 """
 
-import csv
 from dataclasses import replace
 
 import numpy as np
+from comparison_page import Table
 from paper002 import Case, Study, main
 
 from femssb import HalfCell, Polycrystal, plotting
@@ -79,24 +79,34 @@ def trends(runs):
 
 
 def draw(runs, path):
-    """Draw the realisations, and write means, spreads and what mesh and steps change."""
+    """Draw the realisations."""
     shown = {f"seed {seed}": runs[named(seed)] for seed in SEEDS if named(seed) in runs}
     columns = ["Voltage [V]", "Mean gap [m]", "Maximum gap [m]", "99 % von Mises stress [Pa]"]
-    plotting.compare(shown, columns, path)
-    others = [name for name in (*FACTORS, "small steps") if name in runs]
-    with path.with_name(f"spread_{path.stem.removeprefix('figure_')}.csv").open("w") as file:
-        writer = csv.writer(file)
-        writer.writerow(["number", "mean", "standard deviation", "lowest", "highest", *others])
-        for key in HEADLINES:
-            values = np.array([run.summary[key] for run in shown.values()])
-            spread = values.std(ddof=1) if len(values) > 1 else np.nan
-            row = [values.mean(), spread, values.min(), values.max()]
-            row += [runs[name].summary[key] for name in others]
-            writer.writerow([key, *(f"{value:.6g}" for value in row)])
+    return plotting.compare(shown, columns, path)
+
+
+def table(runs):
+    """Return mean and spread of the realisations, and what mesh and steps change in the first."""
+    shown = [runs[named(seed)] for seed in SEEDS if named(seed) in runs]
+    others = {name: runs[name] for name in (*FACTORS, "small steps") if name in runs}
+    rows = []
+    for key in HEADLINES:
+        values = np.array([run.summary[key] for run in shown])
+        spread = values.std(ddof=1) if len(values) > 1 else np.nan
+        numbers = [values.mean(), spread, values.min(), values.max(), shown[0].summary[key]]
+        numbers += [run.summary[key] for run in others.values()]
+        rows.append([key, *(f"{value:.5g}" for value in numbers)])
+    head = ["number (SI)", "mean", "standard deviation", "lowest", "highest", "seed 1", *others]
+    return Table(head, rows)
 
 
 STUDY = Study(
-    name="realisations", title="Realisations and convergence", cases=cases, trends=trends, draw=draw
+    name="realisations",
+    title="Realisations and convergence",
+    cases=cases,
+    trends=trends,
+    draw=draw,
+    table=table,
 )
 
 if __name__ == "__main__":

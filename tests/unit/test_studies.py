@@ -45,7 +45,7 @@ def small_cases(materials, size):
 
 
 QUICK = paper002.Study(
-    name="quick", title="Quick", cases=small_cases, trends=lambda runs: [], draw=lambda *_: None
+    name="quick", title="Quick", cases=small_cases, trends=lambda runs: [], draw=lambda *_: []
 )
 
 
