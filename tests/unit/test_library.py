@@ -26,7 +26,9 @@ MATERIALS = library.yuan2023()
 ACTIVE = MATERIALS.active
 INITIAL = ACTIVE.initial_concentration
 FILES = sorted(Path(library.__file__).parent.glob("*.py"))
-SOURCE = re.compile(r"\b(paper|assumed|derived|calibrated|from memory|About:Energy|[A-Z][\w']+ 20\d\d)\b")
+SOURCE = re.compile(
+    r"\b(paper|assumed|derived|calibrated|from memory|About:Energy|[A-Z][\w']+ 20\d\d)\b"
+)
 
 
 def unsourced_lines(text: str) -> list[int]:

@@ -17,6 +17,9 @@ from mpi4py import MPI
 import pytest
 
 from femssb import Charge, HalfCell, InputError, Polycrystal, Solution, library
+from femssb import simulation as loop
+from femssb.coupling import advance
+from femssb.errors import FemssbError
 from femssb.quantities import COLUMNS, PARTICLE_COLUMNS
 from femssb.solution import SUMMARY
 from femssb.units import um
@@ -119,6 +122,28 @@ def test_finished_cases_are_not_run_again(tmp_path: Path, capsys) -> None:
     assert paper002.run(changed, jobs=1) == []
     assert capsys.readouterr().err.count("starts") == 1
     assert Solution.load(folders[1][0]).steps[0].description.startswith("Charge 2C")
+
+
+def test_a_stopped_case_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a study that begins a case anew when it is started again."""
+    case = small_cases(library.yuan2023(), 2.5 * um)[0]
+    work = [(paper002.folder_of(tmp_path, "as printed", case), case)]
+    monkeypatch.setattr("femssb.record.CHECKPOINT_EVERY", 0.0)
+    taken: list[float] = []
+
+    def counted(*arguments, **named):
+        taken.append(named["time_step"])
+        if len(taken) == 8:
+            raise FemssbError("stopped")
+        return advance(*arguments, **named)
+
+    monkeypatch.setattr(loop, "advance", counted)
+    assert len(paper002.run(work, jobs=1)) == 1  # failed
+    kept = Solution.load(work[0][0]).series["Time [s]"]
+    assert paper002.run(work, jobs=1) == []
+    whole = Solution.load(work[0][0]).series["Time [s]"]
+    assert 1 < len(kept) < len(whole)
+    assert (whole[: len(kept)] == kept).all()
 
 
 def test_a_page_of_a_study_has_every_run(tmp_path: Path) -> None:
