@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from femssb.errors import InputError, check_number
 
 Labels = NDArray[np.uint8]
+Names = Sequence[str] | Mapping[int, str]
 
 MOST_PHASES = 256  # a label is one byte
 
@@ -45,6 +48,14 @@ def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
     labels = np.array(given, dtype=np.uint8, order="C")
     labels.flags.writeable = False
     return labels
+
+
+def counts_of(labels: Labels, phases: int) -> NDArray[np.int64]:
+    """Return the number of voxels of every phase, shape (phases,)."""
+    counts = np.zeros(phases, dtype=np.int64)
+    for slab in labels:  # slab by slab: bincount makes 8 bytes of every label
+        counts += np.bincount(slab.ravel(), minlength=phases)
+    return counts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -131,8 +142,100 @@ class VoxelImage:
 
     def fractions(self) -> dict[str, float]:
         """Return the share of the volume of every phase, absent ones included [-]."""
-        counts = np.zeros(len(self.phase_names), dtype=np.int64)
-        for slab in self.labels:  # slab by slab: bincount would make 8 bytes of every label
-            counts += np.bincount(slab.ravel(), minlength=len(counts))
-        shares = counts / self.labels.size
+        shares = counts_of(self.labels, len(self.phase_names)) / self.labels.size
         return {name: float(share) for name, share in zip(self.phase_names, shares, strict=True)}
+
+
+def from_array(
+    values: NDArray[Any],
+    *,
+    phase_names: Names,
+    spacing: float | Sequence[float],
+    periodic: tuple[bool, bool, bool] = (False, False, False),
+    origin: Mapping[str, Any] | None = None,
+) -> VoxelImage:
+    """Return the image of an array of phase numbers or grey values.
+
+    Args:
+        values: Whole numbers (or true and false), shape (nx, ny, nz).
+        phase_names: Names of the values 0, 1, 2 ..., or the name of each value, such as
+            ``{0: "void", 127: "SE", 255: "AM"}``; values of the same name become one phase.
+        spacing: Edge of a voxel, or its three edges [m].
+        periodic: Whether the sides across x, y and z are periodic.
+        origin: Where the array comes from, as plain data.
+
+    Raises:
+        InputError: If the values are no whole numbers, or one of them has no name.
+    """
+    names = phase_names
+    if isinstance(phase_names, Mapping):
+        names = tuple(dict.fromkeys(phase_names.values()))
+        values = _relabelled(values, phase_names, names)
+    edges = (spacing,) * 3 if isinstance(spacing, (int, float)) else spacing
+    return VoxelImage(
+        labels=values,
+        phase_names=names,  # type: ignore[arg-type]  # the image checks what it is given
+        spacing=edges,  # type: ignore[arg-type]
+        periodic=periodic,
+        origin=dict(origin or {}),
+    )
+
+
+def _relabelled(values: NDArray[Any], meaning: Mapping[int, str], names: Sequence[str]) -> Labels:
+    """Return the number of the phase of every value."""
+    given = np.asanyarray(values)
+    if given.dtype.kind not in "biu":
+        return given  # the image says what is wrong with it
+    known = np.array(sorted(meaning), dtype=np.int64)
+    numbers = np.array([names.index(meaning[int(value)]) for value in known], dtype=np.uint8)
+    labels = np.empty(given.shape, dtype=np.uint8)
+    for slab, into in zip(given, labels, strict=True):  # the search makes 8 bytes of every value
+        place = np.minimum(np.searchsorted(known, slab), len(known) - 1)
+        unknown = known[place] != slab
+        if unknown.any():
+            raise InputError(
+                f"VoxelImage.labels holds the value {slab[unknown][0]}, to which phase_names gives "
+                f"no name; it names {known.tolist()}"
+            )
+        into[...] = numbers[place]
+    labels.flags.writeable = False
+    return labels
+
+
+def available_memory() -> int | None:
+    """Return how many bytes can still be taken on this machine, None where that is not told."""
+    found = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) * 1024)
+        group = Path("/sys/fs/cgroup")
+        limit = (group / "memory.max").read_text().strip()
+        if limit != "max":
+            found.append(int(limit) - int((group / "memory.current").read_text()))
+    except (OSError, ValueError):
+        pass  # not Linux, or no limit of its own: what was found so far counts
+    if not found and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(found) if found else None
+
+
+def check_memory(owner: str, shape: Sequence[int], *, bytes_per_voxel: float) -> None:
+    """Check that a task fits into memory before it starts.
+
+    Args:
+        owner: What is to be done, for the message.
+        shape: Number of voxels along x, y and z.
+        bytes_per_voxel: What it takes at its peak.
+
+    Raises:
+        InputError: If it takes more than is free, with both numbers.
+    """
+    need = math.prod(shape) * bytes_per_voxel
+    free = available_memory()
+    if free is not None and need > free:
+        count = " x ".join(str(n) for n in shape)
+        raise InputError(
+            f"{owner}: an image of {count} voxels takes {need / 1e9:.3g} GB, but only "
+            f"{free / 1e9:.3g} GB of memory is free; use larger voxels or a part of the image"
+        )
