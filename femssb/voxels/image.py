@@ -81,10 +81,11 @@ class VoxelImage:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.phase_names, str) or not all(
-            isinstance(name, str) and name for name in self.phase_names
+        given: object = self.phase_names
+        if not isinstance(given, (list, tuple)) or not all(
+            isinstance(name, str) and name for name in given
         ):
-            raise InputError(f"VoxelImage.phase_names = {self.phase_names!r} must be names")
+            raise InputError(f"VoxelImage.phase_names = {given!r} must be a tuple of names")
         names = tuple(self.phase_names)
         if len(set(names)) != len(names) or not 0 < len(names) <= MOST_PHASES:
             raise InputError(
@@ -179,6 +180,34 @@ def from_array(
         periodic=periodic,
         origin=dict(origin or {}),
     )
+
+
+def empty_image(
+    lengths: Sequence[float],
+    spacing: float,
+    periodic: tuple[bool, bool, bool] = (False, False, False),
+    phase: str = "void",
+) -> VoxelImage:
+    """Return an image of one phase, into which particles can be put.
+
+    Args:
+        lengths: Edges of the box [m].
+        spacing: Edge of a voxel [m], changed so that the box is cut evenly.
+        periodic: Whether the sides across x, y and z are periodic.
+        phase: Name of that phase.
+
+    Raises:
+        InputError: If a length is none, or the image would not fit into memory.
+    """
+    check_number("empty_image", "spacing", spacing, lower=0, strict=True, unit="m")
+    for edge in lengths:
+        check_number("empty_image", "lengths", edge, lower=spacing, unit="m")
+    shape = tuple(max(1, round(edge / spacing)) for edge in lengths)
+    check_memory("empty_image", shape, bytes_per_voxel=1)
+    labels = np.zeros(shape, dtype=np.uint8)
+    labels.flags.writeable = False
+    dx, dy, dz = (edge / n for edge, n in zip(lengths, shape, strict=True))
+    return VoxelImage(labels=labels, phase_names=(phase,), spacing=(dx, dy, dz), periodic=periodic)
 
 
 def _relabelled(values: NDArray[Any], meaning: Mapping[int, str], names: Sequence[str]) -> Labels:

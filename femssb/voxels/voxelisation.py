@@ -22,6 +22,7 @@ from femssb.packing import Packing
 from femssb.voxels.image import Labels, VoxelImage, check_memory, counts_of
 
 Array = NDArray[np.float64]
+Shape = tuple[int, int, int]
 Vector = tuple[float, float, float]
 Rule = Literal["centre", "majority"]
 
@@ -114,12 +115,11 @@ def _paint(grid: Any, first: Any, step: Any, centres: Any, radii: Any, labels: A
                 half = np.sqrt(chord)
                 low = max(0, int(np.ceil((z - half - first[2]) / step[2])))
                 high = min(nz, int(np.floor((z + half - first[2]) / step[2])) + 1)
-                grid[i, j, low:high] = labels[s]
+                if high > low:  # a negative end would count from the far side
+                    grid[i, j, low:high] = labels[s]
 
 
-def paint(
-    spheres: Spheres, shape: tuple[int, int, int], first: Sequence[float], step: Sequence[float]
-) -> Labels:
+def paint(spheres: Spheres, shape: Shape, first: Sequence[float], step: Sequence[float]) -> Labels:
     """Return the labels of the points ``first + (i, j, k) step``, 0 outside all spheres.
 
     Args:
@@ -156,7 +156,7 @@ def _majority(fine: Any, samples: int, order: Any, labels: Any) -> None:
             labels[j, k] = best
 
 
-def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[tuple[int, ...], Vector]:
+def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[Shape, Vector]:
     """Return into how many voxels the box is cut, and their edges [m].
 
     Raises:
@@ -171,7 +171,8 @@ def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[tuple[i
         check_number("voxelise", "spacing", edge, upper=side, unit="m")
     shape = np.maximum(1, np.rint(packing.lengths / np.array(given, dtype=np.float64))).astype(int)
     dx, dy, dz = (packing.lengths / shape).tolist()
-    return tuple(shape.tolist()), (dx, dy, dz)
+    nx, ny, nz = shape.tolist()
+    return (nx, ny, nz), (dx, dy, dz)
 
 
 def voxelise(
@@ -255,7 +256,7 @@ def check_samples(owner: str, samples: object) -> None:
 
 def _by_majority(
     spheres: Spheres,
-    shape: tuple[int, ...],
+    shape: Shape,
     step: Vector,
     samples: int,
     names: tuple[str, ...],
@@ -276,7 +277,7 @@ def _by_majority(
 def _dilation(
     packing: Packing,
     name: str,
-    shape: tuple[int, ...],
+    shape: Shape,
     step: Vector,
     priority: Sequence[str] | None,
 ) -> float:
