@@ -17,6 +17,7 @@ A folder is read as a TIFF stack with one file per plane across z, in the order 
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -192,13 +193,17 @@ def _read_tiff(path: Path, array: str | None) -> _Content:
     shape: tuple[int, ...] = ()
     for file in files:
         try:
-            with tifffile.TiffFile(file) as tiff:
+            with _Complaints(file) as complaints, tifffile.TiffFile(file) as tiff:
                 series = tiff.series[0]
-                shape = series.shape if len(files) == 1 else (len(files), *series.shape)
+                complaints.check()
+                single = len(series.shape) == 2 and len(tiff.series) > 1  # every plane on its own
+                above = [len(files)] if len(files) > 1 else [len(tiff.series)] if single else []
+                shape = (*above, *series.shape)
                 _check(path, shape, series.dtype, copies=1 if len(files) == 1 else 2)
                 _check_extent(file, tiff)
                 said = said or _tiff_says(tiff)
-                planes.append(series.asarray())
+                planes.append(tiff.asarray(key=slice(None)) if single else series.asarray())
+                complaints.check()
         except InputError:
             raise
         except Exception as error:  # tifffile raises what its many decoders raise
@@ -211,16 +216,39 @@ def _read_tiff(path: Path, array: str | None) -> _Content:
     return _Content(values=stack.T, said=said)
 
 
+class _Complaints(logging.Handler):
+    """Listens to what tifffile logs: of planes that are missing it tells in no other way."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(logging.ERROR)
+        self.path = path
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message."""
+        self.messages.append(record.getMessage())
+
+    def check(self) -> None:
+        """Raise an error if there was a complaint."""
+        if self.messages:
+            raise _cut_off(self.path, "; ".join(self.messages))
+
+    def __enter__(self) -> _Complaints:
+        logging.getLogger("tifffile").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("tifffile").removeHandler(self)
+
+
 def _check_extent(path: Path, tiff: Any) -> None:
     """Check that all the data that a TIFF file announces are there: readers fill up with zeros."""
     size = path.stat().st_size
-    series = tiff.series[0]
     needed = 0
-    if series.dataoffset is not None:  # all planes in one piece, whatever the pages say
-        needed = series.dataoffset + series.nbytes
-    for page in series.pages:
-        if page is None:
-            continue
+    for series in tiff.series:
+        if series.dataoffset is not None:  # all planes in one piece, whatever the pages say
+            needed = max(needed, series.dataoffset + series.nbytes)
+    for page in tiff.pages:
         counts = zip(page.dataoffsets, page.databytecounts, strict=True)
         needed = max(needed, *(offset + count for offset, count in counts))
     if needed > size:
