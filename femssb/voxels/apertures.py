@@ -1,12 +1,13 @@
 """Face conductances from the exact geometry of spheres instead of from labels.
 
-A voxel cut by a surface is neither of the one phase nor of the other. What matters for a current is
-how much of every face between two voxels lies in a conductor (its *aperture*), and what the voxels
-on both sides consist of. Both are counted here on points of the packing itself, as bytes: per face
-`samples`^2 points on the face, per voxel `samples`^3 points in it.
+A current from one voxel to the next crosses their face, and runs from centre to centre. What it
+meets there is counted on points of the packing itself: which share of the face lies in a conductor
+(its *aperture*), and which phases the line between the two centres runs through. Insulators then
+narrow faces, and conductors of different strength stand in series where their surfaces really are.
 
-With apertures the conductivity of a medium of insulating spheres of 5 voxels radius is better than
-with labels and 20 voxels, at a 64th of the voxels: see `face_conductances`.
+Simple cubic spheres of 7 voxels radius (16 voxels a period): with insulating spheres the error of
+the conductivity falls from -5 % with labels to 0.3 %, and from there with the square of the
+spacing; with conducting spheres it is about 1 % and falls with the spacing itself.
 """
 
 from __future__ import annotations
@@ -30,21 +31,24 @@ Single = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Apertures:
-    """How many points of every voxel and of every face lie in each phase.
+    """How many points of every face, and of every line between centres, lie in each phase.
+
+    Across x, the faces and lines have the shape (phases, nx + 1, ny, nz), entry i lying between
+    voxels i - 1 and i; y and z likewise. The first and the last face are those of the box, across a
+    periodic side the same; the lines there lead from the face of the box to the next centre.
 
     Attributes:
-        volumes: Points in each voxel, out of ``samples**3``, shape (phases, nx, ny, nz).
-        faces: Points on the faces across x, y and z, out of ``samples**2``; their shapes are
-            (phases, nx + 1, ny, nz), (phases, nx, ny + 1, nz) and (phases, nx, ny, nz + 1). The
-            first and the last are the faces of the box; across a periodic side they are the same.
-        samples: Points along an edge.
+        faces: Points on the faces across x, y and z, out of ``samples**2``.
+        lines: Points on the lines along x, y and z, out of ``2 * samples``; half of that at the
+            faces of the box.
+        samples: Points along an edge, and along half a line.
         phase_names: The background and the phases of the packing, as in its voxel image.
         spacing: Edges of a voxel [m].
         periodic: Whether the sides across x, y and z are periodic.
     """
 
-    volumes: Counts
     faces: tuple[Counts, Counts, Counts]
+    lines: tuple[Counts, Counts, Counts]
     samples: int
     phase_names: tuple[str, ...]
     spacing: tuple[float, float, float]
@@ -53,19 +57,19 @@ class Apertures:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along x, y and z."""
-        _, nx, ny, nz = self.volumes.shape
-        return nx, ny, nz
+        _, nx, ny, nz = self.faces[0].shape
+        return nx - 1, ny, nz
 
     def fractions(self) -> dict[str, float]:
-        """Return the share of the volume of every phase [-]."""
-        points = self.samples**3 * float(np.prod(self.shape))
-        sums = self.volumes.sum(axis=(1, 2, 3), dtype=np.int64) / points
-        return {name: float(share) for name, share in zip(self.phase_names, sums, strict=True)}
+        """Return the share of the volume of every phase, from the points on all lines [-]."""
+        sums = sum(counts.sum(axis=(1, 2, 3), dtype=np.int64) for counts in self.lines)
+        shares = np.asarray(sums) / np.sum(sums)
+        return {name: float(share) for name, share in zip(self.phase_names, shares, strict=True)}
 
 
 @njit(cache=True)
-def _count(points: Any, block: Any, counts: Any) -> None:
-    """Add up the points of every label in the blocks that each voxel or face of a plane holds."""
+def _count_faces(points: Any, block: Any, counts: Any) -> None:
+    """Count the points of every label in the block of each face of a plane."""
     _, ny, nz = counts.shape
     for j in range(ny):
         for k in range(nz):
@@ -73,6 +77,26 @@ def _count(points: Any, block: Any, counts: Any) -> None:
                 for b in range(j * block[1], (j + 1) * block[1]):
                     for c in range(k * block[2], (k + 1) * block[2]):
                         counts[points[a, b, c], j, k] += 1
+
+
+@njit(cache=True)
+def _count_lines(points: Any, samples: int, axis: int, plane: int, counts: Any) -> None:
+    """Count the points of every label on both halves of the lines through the voxels of a plane."""
+    _, ny, nz = points.shape
+    if axis == 1:
+        ny //= 2 * samples
+    elif axis == 2:
+        nz //= 2 * samples
+    for j in range(ny):
+        for k in range(nz):
+            for point in range(2 * samples):
+                after = point // samples  # of the centre of the voxel: on the next line
+                if axis == 0:
+                    counts[points[point, j, k], plane + after, j, k] += 1
+                elif axis == 1:
+                    counts[points[0, 2 * samples * j + point, k], plane, j + after, k] += 1
+                else:
+                    counts[points[0, j, 2 * samples * k + point], plane, j, k + after] += 1
 
 
 def measure_apertures(
@@ -83,14 +107,14 @@ def measure_apertures(
     samples: int = 4,
     background: str = "void",
 ) -> Apertures:
-    """Count how much of every voxel and every face of a packing lies in each phase.
+    """Count what every face and every line between centres of a grid lies in.
 
     Args:
         packing: Spheres of named phases; those across a periodic side come back on the other.
         spacing: As for `voxelise`: edge of a voxel, or its three edges [m].
         priority: Phases from the one that wins where they overlap down; None: in the order of
             ``packing.phase_names``.
-        samples: Points along an edge of a voxel, 2 to 6.
+        samples: Points along the edge of a face, and along half a line, 2 to 6.
         background: Name of what no sphere covers.
 
     Raises:
@@ -101,20 +125,20 @@ def measure_apertures(
     names = (background, *packing.phase_names)
     if len(set(names)) < len(names):
         raise InputError(f"measure_apertures.background = {background!r} is a phase of the packing")
-    check_memory("measure_apertures", shape, bytes_per_voxel=4 * len(names))
+    check_memory("measure_apertures", shape, bytes_per_voxel=6 * len(names))
     spheres = paint_order(packing, priority)
-    faces = []
+    faces: list[Counts] = []
+    lines: list[Counts] = []
     for axis in range(3):
-        counted = np.zeros((len(names), *_one_more(shape, axis)), dtype=np.uint8)
-        _count_planes(spheres, counted, step, samples, axis)
-        faces.append(counted)
-    volumes = np.zeros((len(names), *shape), dtype=np.uint8)
-    _count_planes(spheres, volumes, step, samples, None)
-    for counted in (volumes, *faces):
-        counted.flags.writeable = False
+        longer = [n + (a == axis) for a, n in enumerate(shape)]
+        for counts, count in ((faces, _faces_across), (lines, _lines_along)):
+            counted = np.zeros((len(names), *longer), dtype=np.uint8)
+            count(spheres, counted, step, samples, axis)
+            counted.flags.writeable = False
+            counts.append(counted)
     return Apertures(
-        volumes=volumes,
         faces=(faces[0], faces[1], faces[2]),
+        lines=(lines[0], lines[1], lines[2]),
         samples=samples,
         phase_names=names,
         spacing=step,
@@ -122,14 +146,10 @@ def measure_apertures(
     )
 
 
-def _one_more(shape: Sequence[int], axis: int) -> tuple[int, ...]:
-    return tuple(n + (a == axis) for a, n in enumerate(shape))
-
-
-def _count_planes(
-    spheres: Spheres, counts: Counts, step: Sequence[float], samples: int, across: int | None
+def _faces_across(
+    spheres: Spheres, counts: Counts, step: Sequence[float], samples: int, across: int
 ) -> None:
-    """Count points plane by plane in x: in voxels, or on the faces across one axis."""
+    """Count points on the faces across an axis, plane by plane in x."""
     block = [1 if axis == across else samples for axis in range(3)]
     fine = [edge / n for edge, n in zip(step, block, strict=True)]
     start = [0.0 if axis == across else edge / 2 for axis, edge in enumerate(fine)]
@@ -137,7 +157,20 @@ def _count_planes(
     for i in range(nx):
         first = [start[0] + i * step[0], start[1], start[2]]
         points = paint(spheres, (block[0], ny * block[1], nz * block[2]), first, fine)
-        _count(points, np.array(block), counts[:, i])
+        _count_faces(points, np.array(block), counts[:, i])
+
+
+def _lines_along(
+    spheres: Spheres, counts: Counts, step: Sequence[float], samples: int, along: int
+) -> None:
+    """Count points on the lines through the centres along an axis, plane by plane in x."""
+    block = [2 * samples if axis == along else 1 for axis in range(3)]
+    fine = [edge / n for edge, n in zip(step, block, strict=True)]
+    _, nx, ny, nz = (n - (axis == along + 1) for axis, n in enumerate(counts.shape))
+    for i in range(nx):
+        first = [fine[0] / 2 + i * step[0], fine[1] / 2, fine[2] / 2]
+        points = paint(spheres, (block[0], ny * block[1], nz * block[2]), first, fine)
+        _count_lines(points, samples, along, i, counts)
 
 
 def face_conductances(
@@ -145,12 +178,11 @@ def face_conductances(
 ) -> tuple[Single, Single, Single]:
     """Return the conductance of every face of a grid of apertures.
 
-    Two voxels whose conducting parts have the mean conductivities s1 and s2 are linked through the
-    conducting part a of their face of area A, over the distance d, by
+    Two voxels at the distance d are linked, through the conducting share a of their face A, by
 
-        T = a A / d * 2 / (1 / s1 + 1 / s2),        1 / s = mean of 1 / sigma over what conducts
+        T = a A / d / r,        r = mean of 1 / sigma over the conducting points of their line
 
-    so that insulators close faces, and conductors of different strength stand in series.
+    or, if none of these points conducts, over those of the face.
 
     Args:
         apertures: From `measure_apertures`.
@@ -176,31 +208,38 @@ def face_conductances(
         sigma[apertures.phase_names.index(name)] = value
     if not isinstance(axis, int) or axis not in (0, 1, 2):
         raise InputError(f"face_conductances.axis = {axis!r} must be 0, 1 or 2")
-    conducts = np.nonzero(sigma)[0]
-    if not len(conducts):
+    if not sigma.any():
         raise InputError("face_conductances.conductivities: no phase conducts")
-    parts = np.zeros(apertures.shape, dtype=np.float32)
-    resist = np.zeros(apertures.shape, dtype=np.float32)
-    for phase in conducts:
-        parts += apertures.volumes[phase]
-        resist += apertures.volumes[phase] / np.float32(sigma[phase])
-    # A face can be open although no point of a voxel behind it is: then any conductor may be there.
-    half = np.full(apertures.shape, 0.5 / sigma[conducts].mean(), dtype=np.float32)
-    np.divide(resist, 2 * parts, out=half, where=parts > 0)
-
     links = []
-    for across, counted in enumerate(apertures.faces):
+    for across in range(3):
+        on_face, face_resistance = _conducting(apertures.faces[across], sigma, across)
+        on_line, line_resistance = _conducting(apertures.lines[across], sigma, across)
+        if across != axis:  # entry j is the face between j and j + 1, and the last one leads round
+            on_line[-1] += on_line[0]
+            line_resistance[-1] += line_resistance[0]
+        known = on_line > 0
+        points = np.where(known, on_line, on_face)
+        resistance = np.where(known, line_resistance, face_resistance)
         area = float(np.prod(apertures.spacing)) / apertures.spacing[across]
-        scale = area / apertures.spacing[across] / apertures.samples**2
-        opening = counted[conducts].sum(axis=0, dtype=np.float32) * np.float32(scale)
-        lead = np.moveaxis(half, across, 0)
-        link = np.moveaxis(opening, across, 0)
-        link[1:-1] /= lead[1:] + lead[:-1]
+        unit = area / apertures.spacing[across] / apertures.samples**2
+        link = np.zeros_like(on_face)
+        np.divide(on_face * points * np.float32(unit), resistance, out=link, where=on_face > 0)
         if across == axis:
-            link[0] /= lead[0]
-            link[-1] /= lead[-1]
-            links.append(opening)
+            link[[0, -1]] *= 2  # the plates are half a voxel away
         else:
-            link[-1] = link[-1] / (lead[-1] + lead[0]) if apertures.periodic[across] else 0
-            links.append(np.ascontiguousarray(np.moveaxis(link[1:], 0, across)))
+            link = link[1:]
+            if not apertures.periodic[across]:
+                link[-1] = 0
+        links.append(np.ascontiguousarray(np.moveaxis(link, 0, across)))
     return links[0], links[1], links[2]
+
+
+def _conducting(counts: Counts, sigma: NDArray[np.float64], across: int) -> tuple[Single, Single]:
+    """Return the number of conducting points and the sum of their 1 / sigma, `across` first."""
+    shape = np.moveaxis(counts[0], across, 0).shape
+    points, resistance = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for phase in np.nonzero(sigma)[0]:
+        counted = np.moveaxis(counts[phase], across, 0)
+        points += counted
+        resistance += counted / np.float32(sigma[phase])
+    return points, resistance
