@@ -35,7 +35,8 @@ class Composite:
     void: float = 0.15  # share of the box that stays empty [-]
     binder_ratio: float = 0.0  # volume of binder over that of active material [-]
     electrolyte: Polyhedra = SULFIDE
-    active_overlap: float = 0.0  # largest share of a platelet that lies in others [-]
+    # largest overlap: of spheres its depth over their distance, of a platelet its share in others
+    active_overlap: float = 0.0
     periodic: tuple[bool, bool, bool] = (True, True, True)
     seed: int = 1  # of everything that is random
 
@@ -82,6 +83,7 @@ class Composite:
                 fraction=self.active_fraction,
                 lengths=self.lengths,
                 periodic=self.periodic,
+                overlap=self.active_overlap,
                 seed=self.seed,
             )
             image = voxelise(packing, spacing=self.spacing)
