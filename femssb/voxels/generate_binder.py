@@ -15,7 +15,6 @@ Both minima are taken axis by axis as lower envelopes of parabolas (Felzenszwalb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,7 @@ from femssb.voxels.image import VoxelImage, check_memory
 Single = NDArray[np.float32]
 
 FAR = np.float32(3e38)  # no ball here
-CLOSE = 0.005  # of the wanted volume: then single voxels make up the rest
-MOST_STEPS = 60  # of the search for the radius
+CLOSE = 0.005  # of the wanted volume: then the deepest voxels are taken
 
 
 def add_binder(
@@ -70,10 +68,8 @@ def add_binder(
             f"add_binder.ratio = {ratio:g}: that much binder takes a share of "
             f"{wanted / room.size:.4f} of the image, but only {room.mean():.4f} of it is {into!r}"
         )
-    edges = [edge / min(image.spacing) for edge in image.spacing]
-    square = np.where(particles, np.float32(0), FAR)
-    _envelopes(square, edges, image.periodic)  # squared distance to the particles
-    chosen, radius = _menisci(square, room, edges, image.periodic, wanted)
+    grid = _Grid(image)
+    chosen, radius = _menisci(particles, room, grid, wanted)
     labels = np.array(image.labels)
     labels[chosen] = len(image.phase_names)
     labels.flags.writeable = False
@@ -87,43 +83,68 @@ def add_binder(
     )
 
 
+class _Grid:
+    """Distances between voxels, in units of the smallest spacing."""
+
+    def __init__(self, image: VoxelImage) -> None:
+        self.edges = [edge / min(image.spacing) for edge in image.spacing]
+        self.periodic = image.periodic
+        self.reach = 8.0  # farthest distance that matters
+
+    def squared_distance(self, particles: NDArray[np.bool_]) -> Single:
+        """Return the squared distance to particles, at most about the reach."""
+        square = np.where(particles, np.float32(0), FAR)
+        self._envelopes(square)
+        return np.minimum(square, np.float32(self.reach**2))
+
+    def depth(self, square: Single, radius: float) -> Single:
+        """Return how deep each voxel lies outside all balls of that radius or more; < 0 inside."""
+        balls = np.where(square >= np.float32(radius**2), -square, FAR)
+        self._envelopes(balls)
+        return balls
+
+    def _envelopes(self, values: Single) -> None:
+        """Replace f(x) by the minimum over y within reach of f(y) + |x - y|^2, in place."""
+        for axis, edge in enumerate(self.edges):
+            pad = int(np.ceil(self.reach / edge))
+            # The axis treated goes last, the others keep their order: neighbours in memory follow
+            # each other and share what was fetched.
+            _envelopes_of_lines(np.moveaxis(values, axis, -1), edge, self.periodic[axis], pad)
+
+
 def _menisci(
-    square: Single,
-    room: NDArray[np.bool_],
-    edges: Sequence[float],
-    periodic: Sequence[bool],
-    wanted: int,
+    particles: NDArray[np.bool_], room: NDArray[np.bool_], grid: _Grid, wanted: int
 ) -> tuple[NDArray[np.bool_], float]:
     """Return which voxels become binder, and the radius of the balls that do not reach them."""
-
-    def unreached(radius: float) -> NDArray[np.bool_]:
-        balls = np.where(square >= radius**2, -square, FAR)
-        _envelopes(balls, edges, periodic)
-        return (balls >= 0) & room
-
+    square = grid.squared_distance(particles)
     low, few = 0.0, np.zeros_like(room)
-    high, many = float(np.sqrt(square.max())) + 1, room
-    few_count, many_count = 0, int(room.sum())
-    for step in range(MOST_STEPS):
-        if many_count - wanted <= CLOSE * wanted or wanted - few_count <= CLOSE * wanted:
+    radius = 1.0
+    while True:  # radii that grow until more is left unreached than is wanted
+        if 2 * radius > grid.reach:
+            grid.reach *= 2
+            square = grid.squared_distance(particles)
+        depth = grid.depth(square, radius)
+        unreached = (depth >= 0) & room
+        if np.count_nonzero(unreached) >= wanted:
             break
-        if step % 3 and few_count:  # between two powers of the radius, volume over radius is one
-            share = np.log(wanted / few_count) / np.log(many_count / few_count)
-            radius = low * (high / low) ** float(np.clip(share, 0.05, 0.95))
+        low, few = radius, unreached
+        radius *= 1.5
+    # Distances between voxels are discrete: only so many radii make a difference.
+    levels = np.unique(square[(square >= np.float32(low**2)) & (square < np.float32(radius**2))])
+    while len(levels) > 1 and np.count_nonzero(unreached) > (1 + CLOSE) * wanted:
+        middle = len(levels) // 2
+        tried = grid.depth(square, float(np.sqrt(levels[middle])))
+        found = (tried >= 0) & room
+        if np.count_nonzero(found) >= wanted:
+            radius, depth, unreached = float(np.sqrt(levels[middle])), tried, found
+            levels = levels[:middle]
         else:
-            radius = (low + high) / 2
-        found = unreached(radius)
-        count = int(found.sum())
-        if count <= wanted:
-            low, few, few_count = radius, found, count
-        else:
-            high, many, many_count = radius, found, count
-        if high - low < 1e-3:
-            break
-    rest = np.nonzero((many & ~few).ravel())[0]
-    nearest = np.argsort(square.ravel()[rest], kind="stable")[: wanted - few_count]
-    few.ravel()[rest[nearest]] = True
-    return few, high
+            few = found
+            levels = levels[middle:]
+    rest = np.nonzero((unreached & ~few).ravel())[0]
+    deepest = np.argsort(-depth.ravel()[rest], kind="stable")
+    few.ravel()[rest[deepest[: wanted - np.count_nonzero(few)]]] = True
+    return few, radius
 
 
 @njit(cache=True)
@@ -170,10 +191,9 @@ def _extended(line: Any, periodic: bool, pad: int, row: Any) -> None:
 
 
 @njit(cache=True)
-def _envelopes_of_lines(lines: Any, edge: float, periodic: bool) -> None:
+def _envelopes_of_lines(lines: Any, edge: float, periodic: bool, pad: int) -> None:
     """Take the lower envelopes along the last axis, in place."""
     n = lines.shape[2]
-    pad = n // 2 + 1
     row = np.empty(n + 2 * pad)
     where = np.empty(len(row), dtype=np.int64)
     until = np.empty(len(row))
@@ -183,11 +203,3 @@ def _envelopes_of_lines(lines: Any, edge: float, periodic: bool) -> None:
             _lower_envelope(row, edge, where, until)
             for i in range(n):
                 lines[a, b, i] = row[i + pad]
-
-
-def _envelopes(values: Single, edges: Sequence[float], periodic: Sequence[bool]) -> None:
-    """Replace f(x) by the minimum over y of f(y) + |x - y|^2, in place."""
-    for axis in range(3):
-        # The axis treated goes last, the others keep their order: neighbours in memory follow
-        # each other and share what was fetched.
-        _envelopes_of_lines(np.moveaxis(values, axis, -1), edges[axis], periodic[axis])
