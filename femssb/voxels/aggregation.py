@@ -1,10 +1,13 @@
 """Coarser networks: nodes of one conductor that lie in one block of 2 x 2 x 2 become one node.
 
 An aggregate never joins two conductors: its nodes hang together over links that are strong for both
-ends. With that rule the iterations depend neither on the contrast nor on the size of the image;
-without it they do on both. The coarse network is the fine one with each aggregate short-circuited:
-too stiff by a factor of 2 for smooth potentials, as distances double but the links crossed do not,
-and exact for potentials that are constant on a conductor. `OVERCORRECTION` lies between.
+ends. Only a node that has no such link, such as a poor conductor that has shrunk to one node amid a
+good one, joins a neighbour: its potential follows from theirs. With these rules the iterations
+depend neither on the contrast nor on the size of the image; without them they do on both.
+
+The coarse network is the fine one with each aggregate short-circuited: too stiff by a factor of 2
+for smooth potentials, as distances double but the links crossed do not, and exact for potentials
+that are constant on a conductor. `OVERCORRECTION` lies between.
 
 Source: Braess, Computing 55 (1995) 379, for the factor; Notay, ETNA 37 (2010) 123, for aggregation.
 """
@@ -82,6 +85,12 @@ def strongest_links(starts: Longs, conductances: Single) -> Single:
 
 
 @njit(cache=True)
+def _unite(aggregates: Integers, one: int, other: int) -> None:
+    one, other = root(aggregates, one), root(aggregates, other)
+    aggregates[max(one, other)] = min(one, other)
+
+
+@njit(cache=True)
 def _aggregate(
     starts: Longs,
     neighbours: Integers,
@@ -100,12 +109,21 @@ def _aggregate(
         block[i] = ((plane >> shift) * rows + (row >> shift)) * columns + (column >> shift)
     aggregates = np.arange(n).astype(np.int32)
     for i in range(n):
+        alone, nearest, most = True, -1, STRONG * strongest[i]
         for e in range(starts[i], starts[i + 1]):
             j = neighbours[e]
-            if j < i and block[j] == block[i]:
-                if conductances[e] >= STRONG * max(strongest[i], strongest[j]):
-                    one, other = root(aggregates, i), root(aggregates, j)
-                    aggregates[max(one, other)] = min(one, other)
+            if j >= n:
+                alone = False  # nothing is known of the other end here
+                continue
+            inside = block[j] == block[i]
+            if conductances[e] >= STRONG * max(strongest[i], strongest[j]):
+                alone = False
+                if inside and j < i:
+                    _unite(aggregates, i, j)
+            elif inside and conductances[e] >= most:
+                nearest, most = j, conductances[e]
+        if alone and nearest >= 0:
+            _unite(aggregates, i, nearest)
     for i in range(n):
         aggregates[i] = aggregates[aggregates[i]]  # its lowest node: lower ones are done
     count = 0

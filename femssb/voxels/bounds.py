@@ -176,7 +176,7 @@ def _share_out(
             for e in range(starts[i], starts[i + 1]):
                 j = neighbours[e]
                 if j < n and aggregates[j] == row and not seen[j]:
-                    if conductances[e] >= STRONG * max(strongest[i], strongest[j]):
+                    if conductances[e] >= STRONG * min(strongest[i], strongest[j]):
                         seen[j] = True
                         before[j] = i
                         queue[filled] = j

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -76,12 +77,9 @@ def solve(
     """
     hierarchy = solver.hierarchy
     residual, upper = bounds.residual(hierarchy, potential, lower)
-    found = _bounded(hierarchy, potential, residual, upper, 0)
     currents, direction = np.zeros_like(potential), np.zeros_like(potential)
-    step, slope = 0.0, 1.0
+    step, slope, distance = 0.0, 1.0, math.inf
     for iteration in range(1, maximum_iterations + 1):
-        if found.error <= tolerance * found.conductance:
-            return found
         correction = solver.precondition(residual)
         # Polak and Ribiere: the preconditioner may differ a little from step to step.
         along, mixed = hierarchy.sum(_products(correction, residual, currents))
@@ -90,28 +88,23 @@ def solve(
         slope = along
         solver.multiply(direction, currents)
         curvature = hierarchy.sum(float(np.dot(direction, currents)))
-        if not (slope > 0 and curvature > 0):
-            break  # nothing left above roundoff
-        step = slope / curvature
+        exhausted = not (slope > 0 and curvature > 0)  # only roundoff is left
+        step = 0.0 if exhausted else slope / curvature
         blas.daxpy(direction, potential, a=step)
         blas.daxpy(currents, residual, a=-step)
         upper -= step * slope
         if HOPE * step * slope <= tolerance * upper:
             residual, upper = bounds.residual(hierarchy, potential, lower)
-            found = _bounded(hierarchy, potential, residual, upper, iteration)
-    if found.error <= tolerance * found.conductance:
-        return found
+            bound = max(upper - bounds.gap(hierarchy, residual), 0.0)
+            distance = (upper - bound) / (upper + bound)
+            if distance <= tolerance:
+                return Solved(potential=potential, upper=upper, lower=bound, iterations=iteration)
+        if exhausted:
+            break
     raise NotConverged(
         f"the conductance is not within {tolerance:g} of its value after {iteration} iterations",
-        residuals={"conductance": found.error / found.conductance / tolerance},
+        residuals={"conductance": distance / tolerance},
     )
-
-
-def _bounded(
-    hierarchy: Hierarchy, potential: Array, residual: Array, upper: float, iterations: int
-) -> Solved:
-    lower = upper - bounds.gap(hierarchy, residual)
-    return Solved(potential=potential, upper=upper, lower=max(lower, 0.0), iterations=iterations)
 
 
 @njit(cache=True)

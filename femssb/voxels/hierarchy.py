@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import linalg
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
 from femssb.voxels.aggregation import aggregate, coarsen
 from femssb.voxels.network import Array, Integers, Network
@@ -89,7 +90,12 @@ class Hierarchy:
                 coarsen(level, aggregates, count, ghosts=ghosts, first=first, total=sum(counts))
             )
             self.halos.append(Halo(comm, self.levels[-1]))
-        self._factor = linalg.cho_factor(self._coarsest_matrix(), overwrite_a=True)
+        self._factor = splu(
+            self._coarsest_matrix(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
 
     def sum(self, value: Any) -> Any:
         """Return the sum over all ranks."""
@@ -100,15 +106,20 @@ class Hierarchy:
         level = self.levels[-1]
         if self.comm is not None:
             right = np.concatenate(self.comm.allgather(right))
-        potential: Array = linalg.cho_solve(self._factor, right, check_finite=False)
+        potential: Array = self._factor.solve(right)
         return potential[level.first : level.first + level.nodes]
 
-    def _coarsest_matrix(self) -> Array:
+    def _coarsest_matrix(self) -> sparse.csc_array:
         level = self.levels[-1]
         number = np.concatenate([level.first + np.arange(level.nodes), level.ghosts])
-        rows = np.repeat(np.arange(level.nodes), np.diff(level.starts))
-        own = np.zeros((level.nodes, level.total))
-        own[rows, number[level.neighbours]] = -level.conductances
-        diagonal = level.ground - own.sum(axis=1)
-        own[np.arange(level.nodes), number[: level.nodes]] = diagonal
-        return own if self.comm is None else np.concatenate(self.comm.allgather(own))
+        rows = np.repeat(number[: level.nodes], np.diff(level.starts))
+        columns = number[level.neighbours]
+        diagonal = level.ground + np.bincount(rows - level.first, level.conductances, level.nodes)
+        parts = [(rows, columns, -level.conductances.astype(np.float64), diagonal)]
+        if self.comm is not None:
+            parts = self.comm.allgather(parts[0])
+        rows, columns, values, diagonal = (
+            np.concatenate(part) for part in zip(*parts, strict=True)
+        )
+        links = sparse.coo_array((values, (rows, columns)), shape=(level.total, level.total))
+        return (links + sparse.diags_array(diagonal)).tocsc()
