@@ -19,8 +19,8 @@ from numba import njit
 
 from femssb.voxels.network import Integers, Longs, Network, Single, root
 
-STRONG = 0.3  # share of the strongest link of either end from which two nodes belong together
-OVERCORRECTION = 0.6  # by which the conductances of a coarser network are multiplied
+STRONG = 0.1  # share of the strongest link of either end from which two nodes belong together
+OVERCORRECTION = 0.7  # by which the conductances of a coarser network are multiplied
 
 
 def aggregate(level: Network, shift: int, rows: int, columns: int) -> tuple[Integers, int]:

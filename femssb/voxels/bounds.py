@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from femssb.voxels.aggregation import OVERCORRECTION, STRONG, members, strongest_links
 from femssb.voxels.hierarchy import Hierarchy
@@ -121,7 +122,7 @@ def _dissipation(conductances: Single, currents: Single) -> float:
     total = 0.0
     for e in range(len(currents)):
         if conductances[e] > 0:
-            current = float(currents[e])
+            current = np.float64(currents[e])
             total += current * current / conductances[e]
     return total
 
@@ -169,14 +170,24 @@ def _share_out(
         # The tree, breadth first from any node; from its leaves the surplus runs to that node.
         queue[0] = order[begins[row]]
         seen[queue[0]] = True
-        filled, at = 1, 0
-        while at < filled:
+        filled, at, nodes = 1, 0, begins[row + 1] - begins[row]
+        while filled < nodes:
+            if at == filled:  # only what had no strong link is left, and joins by its best
+                for m in range(begins[row], begins[row + 1]):
+                    j = order[m]
+                    if not seen[j]:
+                        i = _best(starts, neighbours, conductances, aggregates, seen, j)
+                        if i >= 0:
+                            seen[j] = True
+                            before[j] = i
+                            queue[filled] = j
+                            filled += 1
             i = queue[at]
             at += 1
             for e in range(starts[i], starts[i + 1]):
                 j = neighbours[e]
                 if j < n and aggregates[j] == row and not seen[j]:
-                    if conductances[e] >= STRONG * min(strongest[i], strongest[j]):
+                    if conductances[e] >= STRONG * max(strongest[i], strongest[j]):
                         seen[j] = True
                         before[j] = i
                         queue[filled] = j
@@ -187,6 +198,25 @@ def _share_out(
             _run(starts, neighbours, currents, j, i, surplus[j])
             _run(starts, neighbours, currents, i, j, -surplus[j])
             surplus[i] += surplus[j]
+
+
+@njit(cache=True)
+def _best(
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
+    aggregates: Integers,
+    seen: NDArray[np.bool_],
+    node: int,
+) -> int:
+    """Return the node of the same aggregate, of those seen, that a node is linked to best."""
+    best, most = -1, np.float32(0)
+    for e in range(starts[node], starts[node + 1]):
+        j = neighbours[e]
+        if j < len(seen) and aggregates[j] == aggregates[node] and seen[j]:
+            if conductances[e] > most:
+                best, most = j, conductances[e]
+    return best
 
 
 @njit(cache=True)

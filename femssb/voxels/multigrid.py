@@ -32,6 +32,7 @@ class Multigrid:
                 level.starts,
                 level.neighbours,
                 level.conductances,
+                level.ground,
                 _inverse_diagonal(level.starts, level.conductances, level.ground),
             )
             for level in hierarchy.levels
@@ -117,7 +118,7 @@ def _currents(
 def _inverse_diagonal(starts: Longs, conductances: Single, ground: Single) -> Single:
     inverse = np.empty(len(ground), np.float32)
     for i in range(len(ground)):
-        diagonal = float(ground[i])
+        diagonal = np.float64(ground[i])
         for e in range(starts[i], starts[i + 1]):
             diagonal += conductances[e]
         inverse[i] = 1 / diagonal
@@ -129,6 +130,7 @@ def _sweep(
     starts: Longs,
     neighbours: Integers,
     conductances: Single,
+    ground: Single,
     inverse: Single,
     right: Single,
     potential: Single,
@@ -137,10 +139,11 @@ def _sweep(
     n = len(inverse)
     for m in range(n):
         i = n - 1 - m if backward else m
-        current = right[i]
+        here = potential[i]
+        current = right[i] - ground[i] * here
         for e in range(starts[i], starts[i + 1]):
-            current += conductances[e] * potential[neighbours[e]]
-        potential[i] = current * inverse[i]
+            current += conductances[e] * (potential[neighbours[e]] - here)
+        potential[i] = here + current * inverse[i]
 
 
 @njit(cache=True)
@@ -148,6 +151,7 @@ def _restrict(
     starts: Longs,
     neighbours: Integers,
     conductances: Single,
+    ground: Single,
     inverse: Single,
     right: Single,
     potential: Single,
@@ -156,9 +160,10 @@ def _restrict(
 ) -> None:
     """Add up the residual over each aggregate."""
     for i in range(len(inverse)):
-        current = right[i] - potential[i] / inverse[i]
+        here = potential[i]
+        current = right[i] - ground[i] * here
         for e in range(starts[i], starts[i + 1]):
-            current += conductances[e] * potential[neighbours[e]]
+            current += conductances[e] * (potential[neighbours[e]] - here)
         coarse_right[aggregates[i]] += current
 
 

@@ -109,7 +109,7 @@ class PetscSolver:
         else:
             coarse.setType(PETSc.KSP.Type.FCG)
             coarse.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
-            coarse.setTolerances(rtol=ENOUGH, atol=0.0, max_it=2)
+            coarse.setTolerances(rtol=ENOUGH, atol=0.0, divtol=1e300, max_it=2)
         self._configure(coarse.getPC(), depth + 1)
         preconditioner.setUp()
 
@@ -138,7 +138,7 @@ def _add_diagonal(
     for i in range(len(ground)):
         begin, filled = starts[i] + i, 1
         columns[begin] = number[i]
-        diagonal = float(ground[i])
+        diagonal = np.float64(ground[i])
         for e in range(starts[i], starts[i + 1]):
             diagonal += conductances[e]
             end = number[neighbours[e]]
