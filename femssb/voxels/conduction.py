@@ -191,6 +191,7 @@ def conductivity(
     sigma = _check_conductivities(image, conductivities)
     contacts = _check_contacts(image, contact_resistance or {})
     check_number("conductivity", "tolerance", tolerance, lower=1e-10, upper=0.1)
+    check_number("conductivity", "maximum_iterations", maximum_iterations, lower=1)
     periodic = _check_sides(image, sides, flux)
     chosen = _check_engine(engine, comm)
     _check_arrays(image, flux, normals, faces, contacts)
@@ -418,6 +419,8 @@ def _check_arrays(
         raise InputError(
             "conductivity: give contact_resistance or faces, which hold it already, not both"
         )
+    if len(faces) != 3:
+        raise InputError(f"conductivity.faces must hold three arrays, got {len(faces)}")
     for a, face in enumerate(faces):
         expected = tuple(n + (b == a == flux) for b, n in enumerate(image.shape))
         if face.shape != expected:
