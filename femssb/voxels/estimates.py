@@ -108,7 +108,7 @@ class CompositeCathode:
         """Return the current density at which the ions lose this voltage, equations 14 and 15.
 
         All of the current is taken through the whole thickness, which is the safe side: in an
-        electrode that reacts evenly the drop is a third of that.
+        electrode that reacts evenly the ions lose half of that.
 
         Args:
             voltage_drop: Across the electrode [V].
