@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from scipy.spatial import SphericalVoronoi
 
 from femssb.errors import InputError
-from femssb.voxels.clusters import Mask, Networks
+from femssb.voxels.clusters import Mask, Networks, axis_number
 from femssb.voxels.image import VoxelImage
 from femssb.voxels.slabs import slabs
 
@@ -177,7 +177,7 @@ def active_interface(
     if ionic.phases != (electrolyte,):
         second &= image.mask(electrolyte)
     x, y, z = (
-        side and axis != electronic.axis for axis, side in enumerate(image.periodic)
+        side and axis != axis_number(electronic.axis) for axis, side in enumerate(image.periodic)
     )  # the plates are no interface
     return _between(image, first, second, (x, y, z))
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from femssb.errors import EngineError, InputError, check_number
-from femssb.voxels.image import VoxelImage
+from femssb.voxels.image import VoxelImage, check_memory
 
 Array = NDArray[np.float64]
 
@@ -84,6 +85,7 @@ def pore_network(
     edge = image.spacing[0]
     if not np.allclose(image.spacing, edge, rtol=1e-6, atol=0):
         raise InputError(f"VoxelImage.spacing = {image.spacing} m: a network needs cubic voxels")
+    check_memory("pore_network", image.shape, bytes_per_voxel=40)
     mask = image.labels == label
     if not mask.any():
         raise InputError(f"VoxelImage has no voxel of {phase!r}: there is no network")
@@ -100,7 +102,7 @@ def pore_network(
     )
 
 
-def _load_porespy() -> Any:
+def _load_porespy() -> ModuleType:
     """Load PoreSpy, which changes NumPy's error handling and the logs of whoever loads it.
 
     Raises:
@@ -110,7 +112,7 @@ def _load_porespy() -> Any:
     handlers, level = root.handlers[:], root.level
     try:
         with np.errstate():
-            import porespy
+            porespy = import_module("porespy")
     except ImportError as error:
         raise EngineError(f"pore_network needs PoreSpy (pip install porespy): {error}") from error
     finally:

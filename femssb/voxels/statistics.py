@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.errors import InputError
-from femssb.voxels.clusters import Mask, check_axis
+from femssb.voxels.clusters import Axis, Mask, axis_number
 from femssb.voxels.image import VoxelImage
 from femssb.voxels.slabs import slabs
 
@@ -77,33 +77,33 @@ class ChordLengths:
         return float(self.counts @ self.lengths**power / total) if total else float("nan")
 
 
-def phase_profile(image: VoxelImage, *, axis: int = 2) -> PhaseProfile:
+def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
     """Measure the share of every phase in each layer of voxels across an axis.
 
     Args:
         image: What to measure.
-        axis: Direction along which to look, 0 to 2.
+        axis: Direction along which to look.
 
     Raises:
         InputError: If there is no such axis.
     """
-    check_axis(axis)
-    layers, phases = image.shape[axis], len(image.phase_names)
+    along = axis_number(axis)
+    across = tuple(other for other in range(3) if other != along)
+    layers, phases = image.shape[along], len(image.phase_names)
     counts = np.zeros((layers, phases), dtype=np.int64)
     for part in slabs(image.shape):
         block = image.labels[part]
         for label in range(phases):
-            across = tuple(other for other in range(3) if other != axis)
             found = np.count_nonzero(block == label, axis=across)
-            counts[part if axis == 0 else slice(None), label] += found
+            counts[part if along == 0 else slice(None), label] += found
     return PhaseProfile(
         phase_names=image.phase_names,
-        positions=(np.arange(layers, dtype=np.float64) + 0.5) * image.spacing[axis],
+        positions=(np.arange(layers, dtype=np.float64) + 0.5) * image.spacing[along],
         fractions=counts / (image.labels.size / layers),
     )
 
 
-def chord_lengths(image: VoxelImage, phase: str, *, axis: int = 2) -> ChordLengths:
+def chord_lengths(image: VoxelImage, phase: str, *, axis: Axis = "z") -> ChordLengths:
     """Measure the chords of a phase on all lines of voxels along an axis.
 
     In an isotropic microstructure their mean is 4 times the share of the phase over its surface per
@@ -112,20 +112,20 @@ def chord_lengths(image: VoxelImage, phase: str, *, axis: int = 2) -> ChordLengt
     Args:
         image: What to measure.
         phase: The phase.
-        axis: Direction of the lines, 0 to 2.
+        axis: Direction of the lines.
 
     Raises:
         InputError: If there is no such phase or axis.
     """
     label = image.label(phase)
-    check_axis(axis)
-    lines = np.moveaxis(image.labels, axis, 2)
+    along = axis_number(axis)
+    lines = np.moveaxis(image.labels, along, 2)
     n = lines.shape[2]
     counts = np.zeros(n + 1, dtype=np.int64)
     cut = through = 0
     for part in slabs(lines.shape):
         inside = (lines[part] == label).reshape(-1, n)
-        if image.periodic[axis]:
+        if image.periodic[along]:
             full = inside.all(axis=1)
             through += int(full.sum())
             lengths = _around(inside[~full])
@@ -134,7 +134,7 @@ def chord_lengths(image: VoxelImage, phase: str, *, axis: int = 2) -> ChordLengt
             cut += int(np.count_nonzero(~whole))
             lengths = lengths[whole]
         counts += np.bincount(lengths, minlength=n + 1)
-    return ChordLengths(counts=counts, spacing=image.spacing[axis], cut=cut, through=through)
+    return ChordLengths(counts=counts, spacing=image.spacing[along], cut=cut, through=through)
 
 
 def _along(inside: Mask) -> tuple[NDArray[np.int64], Mask]:
