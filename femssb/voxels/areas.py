@@ -5,8 +5,10 @@ sphere however fine the voxels, and 1 to 1.73 for a plane. The areas given here 
 Cauchy-Crofton formula: an interface of area S in a volume V is crossed S / (2 V) times per length
 of line, averaged over all directions. The lines are those from the centre of every voxel to its 26
 neighbours, each direction weighted by the part of the unit sphere that is nearest to it.
-It works as well for the part of a surface that faces one of several neighbours, which marching
-cubes does not, and for periodic sides; at other sides the image is mirrored.
+A step to a diagonal neighbour crosses the interface between the phases at its ends if a staircase
+over faces within these two phases leads there; if not, the interfaces that such staircases cross,
+in the mean. So a film one voxel thick is not seen through, and the parts of a surface that face
+several neighbours add up. Across periodic sides the image goes on, at others it is mirrored.
 
 Error of the area of a sphere, mean and standard deviation over places of its centre [%]. Marching
 cubes are those of scikit-image 0.26, on the image as it is and after a Gaussian blur of one voxel:
@@ -21,10 +23,11 @@ cubes are those of scikit-image 0.26, on the image as it is and after a Gaussian
 
 Planes, the worst shape since they have one direction: -7.3 (along the voxels) to +2.3 %, where
 faces / 1.5 gives -33 to +15 %. For voxels twice as high as wide planes are within -13 and +9 %.
-Where three phases meet, lines see a pair across the third one, an error of a voxel width times the
-length of the triple line: a film around a sphere lets 10 % of the area through if it is one voxel
-thick and nothing from two voxels on; the contact of two spheres of 16 voxels that overlap by two is
-17 % too large (faces / 1.5: 12 %, since the voxels close the gap around it).
+Where surfaces meet, steps cut the corner: for spheres of 8 to 12 voxels that overlap at random the
+areas are 2 to 4 % too small (faces / 1.5: 1 to 3 %), half of that with voxels half as large.
+Contacts of a few voxels are too large instead, for voxels close the gap around them: by 15 % for
+two spheres of 16 voxels that overlap by two (12 %). For packings, `femssb.voxels.sphere_areas` has
+neither error.
 
 Source: Ohser and Muecklich, Statistical Analysis of Microstructures in Materials Science (2000);
 weights as in Legland, Kieu and Devaux, doi:10.5566/ias.v26.p83-92.
@@ -34,9 +37,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +49,10 @@ from femssb.voxels.clusters import Mask, Networks, axis_number
 from femssb.voxels.image import VoxelImage
 from femssb.voxels.slabs import slabs
 
+Counts = NDArray[np.int64]
+
+PARTS = 6  # of a crossing: as many as there are staircases through a voxel
 NEIGHBOURS = tuple(step for step in itertools.product((1, 0, -1), repeat=3) if any(step))
-MOST_PHASES = 64  # bits of the largest code of a voxel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,26 +115,20 @@ def interface_areas(image: VoxelImage) -> InterfaceAreas:
     """Measure the interfaces of all pairs of phases at once.
 
     Args:
-        image: What to measure; up to 64 phases.
+        image: What to measure.
 
     Raises:
-        InputError: If there are fewer than two phases, or more than 64.
+        InputError: If there are fewer than two phases.
     """
-    count = len(image.phase_names)
-    if not 2 <= count <= MOST_PHASES:
-        raise InputError(f"VoxelImage has {count} phases, expected 2 to {MOST_PHASES}")
-    kind = next(
-        kind for kind in (np.uint8, np.uint16, np.uint32, np.uint64) if count <= kind(0).nbytes * 8
+    names = image.phase_names
+    if len(names) < 2:
+        raise InputError(f"VoxelImage has the phases {names!r}, expected two at least")
+    pairs = _interfaces(
+        lambda planes: image.labels[planes], image, image.periodic, phases=len(names)
     )
-    bits = np.left_shift(kind(1), np.arange(count, dtype=kind), dtype=kind)
-    pairs = list(itertools.combinations(range(count), 2))
-    codes = [bits[first] | bits[second] for first, second in pairs]
-    crossings = _crossings(
-        lambda planes: bits[image.labels[planes]], image.shape, image.periodic, codes
+    return InterfaceAreas(
+        pairs={(names[first], names[second]): found for (first, second), found in pairs.items()}
     )
-    names = [(image.phase_names[first], image.phase_names[second]) for first, second in pairs]
-    areas = (_area(row, image) for row in crossings)
-    return InterfaceAreas(pairs=dict(zip(names, areas, strict=True)))
 
 
 def interface_area(image: VoxelImage, first: Mask, second: Mask) -> InterfaceArea:
@@ -195,57 +193,120 @@ def _between(
     if any(np.any(first[part] & second[part]) for part in slabs(image.shape)):
         raise InputError("first and second share voxels: there is no interface between them")
 
-    def encode(planes: NDArray[np.intp]) -> NDArray[Any]:
-        return first[planes].view(np.uint8) | np.left_shift(second[planes].view(np.uint8), 1)
+    def label(planes: NDArray[np.intp]) -> NDArray[np.uint8]:
+        labels: NDArray[np.uint8] = second[planes].view(np.uint8) * np.uint8(2)
+        labels |= first[planes].view(np.uint8)
+        return labels
 
-    return _area(_crossings(encode, image.shape, periodic, [np.uint8(3)])[0], image)
+    return _interfaces(label, image, periodic, phases=3)[1, 2]
 
 
-def _crossings(
-    encode: Callable[[NDArray[np.intp]], NDArray[Any]],
-    shape: tuple[int, int, int],
+def _interfaces(
+    label: Callable[[NDArray[np.intp]], NDArray[np.uint8]],
+    image: VoxelImage,
     periodic: tuple[bool, bool, bool],
-    codes: Sequence[np.unsignedinteger[Any]],
-) -> NDArray[np.int64]:
-    """Count the neighbours that are on either side of an interface.
+    phases: int,
+) -> dict[tuple[int, int], InterfaceArea]:
+    """Return the area of every pair of labels.
 
     Args:
-        encode: Gives the codes, one bit per set of voxels, of some planes across x.
-        shape: Number of voxels along x, y and z.
+        label: Gives the labels of some planes of voxels across x.
+        image: Gives shape and spacing.
         periodic: Whether the sides are periodic; others are mirrors.
-        codes: For each interface the bits of the two sets it lies between.
-
-    Returns:
-        Number of crossings of each interface and direction, shape (len(codes), 26).
+        phases: Number of labels.
     """
-    nx = shape[0]
-    counts = np.zeros((len(codes), len(NEIGHBOURS)), dtype=np.int64)
-    for part in slabs(shape):
-        planes = np.arange(part.start - 1, part.stop + 1)
-        planes = planes % nx if periodic[0] else planes.clip(0, nx - 1)
-        block = encode(planes)
-        block = np.pad(block, ((0, 0), (1, 1), (0, 0)), mode="wrap" if periodic[1] else "edge")
-        block = np.pad(block, ((0, 0), (0, 0), (1, 1)), mode="wrap" if periodic[2] else "edge")
-        here = block[1:-1, 1:-1, 1:-1]
-        for column, step in enumerate(NEIGHBOURS):
-            there = tuple(
-                slice(1 + shift, 1 + shift + size)
-                for shift, size in zip(step, here.shape, strict=True)
-            )
-            both = here | block[there]
-            for row, code in enumerate(codes):
-                counts[row, column] += np.count_nonzero(both == code)
-    return counts
-
-
-def _area(crossings: NDArray[np.int64], image: VoxelImage) -> InterfaceArea:
-    """Return the area that follows from the crossings in every direction, shape (26,)."""
     spacing = np.asarray(image.spacing)
     lines = np.array(NEIGHBOURS) * spacing
     reach = np.linalg.norm(lines, axis=1)
     weights = SphericalVoronoi(lines / reach[:, None]).calculate_areas() / (4 * np.pi)
     voxel = math.prod(image.spacing)
-    area = 2 * voxel * float(np.sum(weights * crossings / reach))
+    crossings = _count_crossings(label, image.shape, periodic, phases) / PARTS
+    crossings += np.swapaxes(crossings, 1, 2).copy()
+    areas = 2 * voxel * np.tensordot(weights / reach, crossings, axes=1)
     faces = np.abs(NEIGHBOURS).sum(axis=1) == 1
-    counted = voxel / 2 * float(np.sum(crossings[faces] / reach[faces]))  # seen from both sides
-    return InterfaceArea(area=area, per_volume=area / (voxel * image.labels.size), counted=counted)
+    counted = voxel / 2 * np.tensordot(1 / reach[faces], crossings[faces], axes=1)  # from both ends
+    return {
+        (first, second): InterfaceArea(
+            area=float(areas[first, second]),
+            per_volume=float(areas[first, second] / (voxel * image.labels.size)),
+            counted=float(counted[first, second]),
+        )
+        for first, second in itertools.combinations(range(phases), 2)
+    }
+
+
+def _count_crossings(
+    label: Callable[[NDArray[np.intp]], NDArray[np.uint8]],
+    shape: tuple[int, int, int],
+    periodic: tuple[bool, bool, bool],
+    phases: int,
+) -> Counts:
+    """Count how often the steps to each of the neighbours lead from label to label.
+
+    Returns:
+        In sixths, so that the numbers are whole, shape (26, phases, phases).
+    """
+    nx, ny, nz = shape
+    strides = ((ny + 2) * (nz + 2), nz + 2, 1)  # of a slab with one voxel more on every side
+    counts = np.zeros((len(NEIGHBOURS), phases, phases), dtype=np.int64)
+    for part in slabs(shape):
+        planes = np.arange(part.start - 1, part.stop + 1)
+        planes = planes % nx if periodic[0] else planes.clip(0, nx - 1)
+        block = label(planes)
+        block = np.pad(block, ((0, 0), (1, 1), (0, 0)), mode="wrap" if periodic[1] else "edge")
+        block = np.pad(block, ((0, 0), (0, 0), (1, 1)), mode="wrap" if periodic[2] else "edge")
+        flat = block.ravel()
+        inside = block[1:-1, 1:-1, 1:-1]
+        for row, step in enumerate(NEIGHBOURS):
+            beyond = tuple(
+                slice(1 + shift, 1 + shift + size)
+                for shift, size in zip(step, inside.shape, strict=True)
+            )
+            place = np.flatnonzero(inside != block[beyond])
+            line = place // nz
+            place += 2 * line + (line // ny) * (2 * (nz + 2)) + sum(strides)
+            moves = [shift * stride for shift, stride in zip(step, strides, strict=True) if shift]
+            counts[row] += _count_steps(flat, place, moves, phases)
+    return counts
+
+
+def _count_steps(
+    flat: NDArray[np.uint8], place: NDArray[np.intp], moves: list[int], phases: int
+) -> Counts:
+    """Count the interfaces between voxels and those that some moves together lead to.
+
+    Args:
+        flat: Labels.
+        place: Where the steps begin, shape (n,); their ends have another label.
+        moves: One to three moves to a neighbour across a face.
+        phases: Number of labels.
+
+    Returns:
+        Sixths of crossings from label to label, shape (phases, phases).
+    """
+    here, there = flat[place], flat[place + sum(moves)]
+    if phases == 2 or len(moves) == 1:
+        return PARTS * _tally(here, there, phases)
+    between = {
+        ahead: flat[place + ahead]
+        for size in range(1, len(moves))
+        for ahead in map(sum, itertools.combinations(moves, size))
+    }
+    stays = {ahead: (labels == here) | (labels == there) for ahead, labels in between.items()}
+    stairs = [list(itertools.accumulate(order))[:-1] for order in itertools.permutations(moves)]
+    joined = np.zeros(len(place), dtype=np.bool_)
+    for stair in stairs:
+        joined |= np.logical_and.reduce([stays[ahead] for ahead in stair])
+    counts = PARTS * _tally(here[joined], there[joined], phases)
+    apart = np.flatnonzero(~joined)
+    for stair in stairs:
+        chain = [here[apart], *(between[ahead][apart] for ahead in stair), there[apart]]
+        for first, second in itertools.pairwise(chain):
+            counts += PARTS // len(stairs) * _tally(first, second, phases)
+    return counts
+
+
+def _tally(first: NDArray[np.uint8], second: NDArray[np.uint8], phases: int) -> Counts:
+    """Count the pairs of labels, shape (phases, phases)."""
+    pairs = np.bincount(first.astype(np.intp) * phases + second, minlength=phases**2)
+    return pairs.reshape(phases, phases)
