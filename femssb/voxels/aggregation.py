@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from femssb.voxels.network import Integers, Longs, Network, Single, root
+from femssb.voxels.network import Integers, Longs, Network, Single, unite
 
 STRONG = 0.1  # share of the strongest link of either end from which two nodes belong together
 OVERCORRECTION = 0.7  # by which the conductances of a coarser network are multiplied
@@ -85,12 +85,6 @@ def strongest_links(starts: Longs, conductances: Single) -> Single:
 
 
 @njit(cache=True)
-def _unite(aggregates: Integers, one: int, other: int) -> None:
-    one, other = root(aggregates, one), root(aggregates, other)
-    aggregates[max(one, other)] = min(one, other)
-
-
-@njit(cache=True)
 def _aggregate(
     starts: Longs,
     neighbours: Integers,
@@ -119,11 +113,11 @@ def _aggregate(
             if conductances[e] >= STRONG * max(strongest[i], strongest[j]):
                 alone = False
                 if inside and j < i:
-                    _unite(aggregates, i, j)
+                    unite(aggregates, i, j)
             elif inside and conductances[e] >= most:
                 nearest, most = j, conductances[e]
         if alone and nearest >= 0:
-            _unite(aggregates, i, nearest)
+            unite(aggregates, i, nearest)
     for i in range(n):
         aggregates[i] = aggregates[aggregates[i]]  # its lowest node: lower ones are done
     count = 0

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from femssb.errors import InputError, check_number
 from femssb.packing import Packing
-from femssb.voxels.image import check_memory
+from femssb.voxels.image import Axis, axis_number, check_memory
 from femssb.voxels.voxelisation import Spheres, check_samples, grid_of, paint, paint_order
 
 Counts = NDArray[np.uint8]
@@ -174,7 +174,7 @@ def _lines_along(
 
 
 def face_conductances(
-    apertures: Apertures, conductivities: Mapping[str, float], *, axis: int
+    apertures: Apertures, conductivities: Mapping[str, float], *, axis: Axis = "z"
 ) -> tuple[Single, Single, Single]:
     """Return the conductance of every face of a grid of apertures.
 
@@ -206,15 +206,14 @@ def face_conductances(
             )
         check_number("face_conductances", f"conductivities[{name!r}]", value, lower=0, unit="S/m")
         sigma[apertures.phase_names.index(name)] = value
-    if not isinstance(axis, int) or axis not in (0, 1, 2):
-        raise InputError(f"face_conductances.axis = {axis!r} must be 0, 1 or 2")
+    flux = axis_number("face_conductances", axis)
     if not sigma.any():
         raise InputError("face_conductances.conductivities: no phase conducts")
     links = []
     for across in range(3):
         on_face, face_resistance = _conducting(apertures.faces[across], sigma, across)
         on_line, line_resistance = _conducting(apertures.lines[across], sigma, across)
-        if across != axis:  # entry j is the face between j and j + 1, and the last one leads round
+        if across != flux:  # entry j is the face between j and j + 1, and the last one leads round
             on_line[-1] += on_line[0]
             line_resistance[-1] += line_resistance[0]
         known = on_line > 0
@@ -224,7 +223,7 @@ def face_conductances(
         unit = area / apertures.spacing[across] / apertures.samples**2
         link = np.zeros_like(on_face)
         np.divide(on_face * points * np.float32(unit), resistance, out=link, where=on_face > 0)
-        if across == axis:
+        if across == flux:
             link[[0, -1]] *= 2  # the plates are half a voxel away
         else:
             link = link[1:]

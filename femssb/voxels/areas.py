@@ -45,9 +45,9 @@ from numpy.typing import NDArray
 from scipy.spatial import SphericalVoronoi
 
 from femssb.errors import InputError
-from femssb.voxels.clusters import Mask, Networks, axis_number
-from femssb.voxels.image import VoxelImage
-from femssb.voxels.slabs import slabs
+from femssb.voxels.clusters import Mask, Networks
+from femssb.voxels.image import AXES, VoxelImage
+from femssb.voxels.pieces import pieces
 
 Counts = NDArray[np.int64]
 
@@ -175,7 +175,7 @@ def active_interface(
     if ionic.phases != (electrolyte,):
         second &= image.mask(electrolyte)
     x, y, z = (
-        side and axis != axis_number(electronic.axis) for axis, side in enumerate(image.periodic)
+        side and axis != electronic.axis for axis, side in zip(AXES, image.periodic, strict=True)
     )  # the plates are no interface
     return _between(image, first, second, (x, y, z))
 
@@ -190,7 +190,7 @@ def _between(
                 f"{name} has shape {mask.shape} and type {mask.dtype}, expected a mask of shape "
                 f"{image.shape}"
             )
-    if any(np.any(first[part] & second[part]) for part in slabs(image.shape)):
+    if any(np.any(first[part] & second[part]) for part in pieces(image.shape)):
         raise InputError("first and second share voxels: there is no interface between them")
 
     def label(planes: NDArray[np.intp]) -> NDArray[np.uint8]:
@@ -249,7 +249,7 @@ def _count_crossings(
     nx, ny, nz = shape
     strides = ((ny + 2) * (nz + 2), nz + 2, 1)  # of a slab with one voxel more on every side
     counts = np.zeros((len(NEIGHBOURS), phases, phases), dtype=np.int64)
-    for part in slabs(shape):
+    for part in pieces(shape):
         planes = np.arange(part.start - 1, part.stop + 1)
         planes = planes % nx if periodic[0] else planes.clip(0, nx - 1)
         block = label(planes)

@@ -17,12 +17,11 @@ from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
 from femssb.errors import InputError
-from femssb.voxels.image import VoxelImage, check_memory
-from femssb.voxels.slabs import slabs
+from femssb.voxels.image import Axis, VoxelImage, axis_number, check_memory
+from femssb.voxels.pieces import pieces
 
 Reach = Literal["lower", "upper", "percolating", "isolated"]
 Plate = Literal["lower", "upper"]
-Axis = Literal["x", "y", "z"]
 Mask = NDArray[np.bool_]
 
 
@@ -84,7 +83,7 @@ class Clusters:
         """
         wanted = np.concatenate([[False], self.select(reach)])
         mask = np.empty(self.labels.shape, dtype=np.bool_)
-        for part in slabs(mask.shape):
+        for part in pieces(mask.shape):
             mask[part] = wanted[self.labels[part]]
         return mask
 
@@ -152,7 +151,7 @@ def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis 
     chosen = [image.label(name) for name in names]
     if not names or len(set(names)) < len(names):
         raise InputError(f"phases = {phases!r} must name at least one phase, and each only once")
-    across = axis_number(axis)
+    across = axis_number("find_clusters", axis)
     check_memory("find_clusters", image.shape, bytes_per_voxel=8)
     mask = image.labels == chosen[0]
     for label in chosen[1:]:
@@ -164,7 +163,7 @@ def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis 
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     number = np.concatenate([[0], 1 + rank[cluster]]).astype(labels.dtype)
-    for part in slabs(labels.shape):
+    for part in pieces(labels.shape):
         labels[part] = number[labels[part]]
     touches = np.zeros((len(order), 2), dtype=np.bool_)
     for side, place in enumerate((0, -1)):
@@ -209,17 +208,6 @@ def find_networks(
     return networks
 
 
-def axis_number(axis: Axis) -> int:
-    """Return the number of an axis, 0 for x.
-
-    Raises:
-        InputError: If there is no such axis.
-    """
-    if axis not in get_args(Axis):
-        raise InputError(f"axis = {axis!r} is not one of {get_args(Axis)!r}")
-    return get_args(Axis).index(axis)
-
-
 def _across_sides(
     labels: NDArray[np.int32], found: int, periodic: tuple[bool, bool, bool], plates: int
 ) -> NDArray[np.int32]:
@@ -243,7 +231,7 @@ def _count(
     column[chosen] = np.arange(phases)
     found = len(cluster)
     counts = np.zeros((found + 1) * phases, dtype=np.int64)  # row 0: outside
-    for part in slabs(labels.shape):
+    for part in pieces(labels.shape):
         index = labels[part] * np.int64(phases) + column[image.labels[part]]
         counts += np.bincount(index.ravel(), minlength=len(counts))
     table = np.zeros((int(cluster.max(initial=-1)) + 1, phases), dtype=np.int64)

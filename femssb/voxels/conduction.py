@@ -23,14 +23,12 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from femssb.errors import EngineError, InputError, check_number
-from femssb.voxels.image import VoxelImage
+from femssb.voxels.image import AXES, Axis, VoxelImage, axis_number
 
 Array = NDArray[np.float64]
-Axis = Literal["x", "y", "z"]
 Sides = Literal["periodic", "insulating"]
 Engine = Literal["numba", "petsc"]
 
-AXES = ("x", "y", "z")
 PLATES = "on the outer faces of the first and last voxels"
 
 
@@ -337,9 +335,7 @@ def _observed_order(values: Sequence[float], sizes: Sequence[float]) -> float:
 def _check_axis(image: VoxelImage, axis: object) -> int:
     if not isinstance(image, VoxelImage):
         raise InputError(f"conductivity.image must be a VoxelImage, got {type(image).__name__}")
-    if axis not in AXES:
-        raise InputError(f"conductivity.axis = {axis!r} must be one of {AXES}")
-    flux = AXES.index(str(axis))
+    flux = axis_number("conductivity", axis)
     if image.shape[flux] < 2:
         raise InputError(
             f"conductivity.image is one voxel thick along {axis} (its shape is {image.shape}): "

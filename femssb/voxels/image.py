@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from femssb.errors import InputError, check_number
 
 Labels = NDArray[np.uint8]
 Names = Sequence[str] | Mapping[int, str]
+Axis = Literal["x", "y", "z"]
+
+AXES: tuple[Axis, Axis, Axis] = ("x", "y", "z")
 
 MOST_PHASES = 256  # a label is one byte
 
@@ -48,6 +51,21 @@ def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
     labels = np.array(given, dtype=np.uint8, order="C")
     labels.flags.writeable = False
     return labels
+
+
+def axis_number(owner: str, axis: object) -> int:
+    """Return the number of an axis, 0 for x.
+
+    Args:
+        owner: Whose argument it is, for the message.
+        axis: What the user gave.
+
+    Raises:
+        InputError: If there is no such axis.
+    """
+    if not isinstance(axis, str) or axis not in AXES:
+        raise InputError(f"{owner}.axis = {axis!r} is not one of {AXES!r}")
+    return AXES.index(axis)
 
 
 def counts_of(labels: Labels, phases: int) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ where R_face is the contact resistance of their phases [ohm m2] times |nx| + |ny
 the true unit normal of the interface. Voxel faces have that much more area than the interface they
 stand for; without the factor a sphere's contact resistance is a third too small at any resolution.
 
-Arrays here have the flux direction first: see `flux_first`.
+Arrays here have the flux direction first.
 """
 
 from __future__ import annotations
@@ -71,16 +71,6 @@ class Links:
     second: Single
     third: Single
     unit: float
-
-
-def flux_first(array: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Return an array of (x, y, z, ...) with the flux direction first, in cyclic order."""
-    return np.moveaxis(array, [axis, (axis + 1) % 3, (axis + 2) % 3], [0, 1, 2])
-
-
-def flux_back(array: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Undo `flux_first`."""
-    return np.moveaxis(array, [0, 1, 2], [axis, (axis + 1) % 3, (axis + 2) % 3])
 
 
 def from_labels(

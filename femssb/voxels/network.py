@@ -197,7 +197,8 @@ def root(parent: Integers, node: int) -> int:
 
 
 @njit(cache=True)
-def _unite(parent: Integers, one: int, other: int) -> None:
+def unite(parent: Integers, one: int, other: int) -> None:
+    """Make one tree of the trees of two nodes; the lower of their roots stands for it."""
     a, b = root(parent, one), root(parent, other)
     if a < b:
         parent[b] = a
@@ -214,11 +215,11 @@ def _join(along: Single, second: Single, third: Single, cluster: Integers) -> No
             for k in range(columns):
                 n = (i * rows + j) * columns + k
                 if i > 0 and along[i, j, k] > 0:
-                    _unite(cluster, n, n - rows * columns)
+                    unite(cluster, n, n - rows * columns)
                 if second[i, j, k] > 0:
-                    _unite(cluster, n, (i * rows + (j + 1) % rows) * columns + k)
+                    unite(cluster, n, (i * rows + (j + 1) % rows) * columns + k)
                 if third[i, j, k] > 0:
-                    _unite(cluster, n, (i * rows + j) * columns + (k + 1) % columns)
+                    unite(cluster, n, (i * rows + j) * columns + (k + 1) % columns)
     for n in range(len(cluster)):
         cluster[n] = cluster[cluster[n]]  # lower numbers are done: one step is enough
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.errors import InputError
-from femssb.voxels.clusters import Axis, Mask, axis_number
-from femssb.voxels.image import VoxelImage
-from femssb.voxels.slabs import slabs
+from femssb.voxels.clusters import Mask
+from femssb.voxels.image import Axis, VoxelImage, axis_number
+from femssb.voxels.pieces import pieces
 
 Array = NDArray[np.float64]
 
@@ -87,11 +87,11 @@ def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
     Raises:
         InputError: If there is no such axis.
     """
-    along = axis_number(axis)
+    along = axis_number("phase_profile", axis)
     across = tuple(other for other in range(3) if other != along)
     layers, phases = image.shape[along], len(image.phase_names)
     counts = np.zeros((layers, phases), dtype=np.int64)
-    for part in slabs(image.shape):
+    for part in pieces(image.shape):
         block = image.labels[part]
         for label in range(phases):
             found = np.count_nonzero(block == label, axis=across)
@@ -118,12 +118,12 @@ def chord_lengths(image: VoxelImage, phase: str, *, axis: Axis = "z") -> ChordLe
         InputError: If there is no such phase or axis.
     """
     label = image.label(phase)
-    along = axis_number(axis)
+    along = axis_number("chord_lengths", axis)
     lines = np.moveaxis(image.labels, along, 2)
     n = lines.shape[2]
     counts = np.zeros(n + 1, dtype=np.int64)
     cut = through = 0
-    for part in slabs(lines.shape):
+    for part in pieces(lines.shape):
         inside = (lines[part] == label).reshape(-1, n)
         if image.periodic[along]:
             full = inside.all(axis=1)

@@ -3,7 +3,8 @@
 Two rules. ``"centre"``: a voxel belongs to the phase its centre lies in, the surface included;
 exact, and without bias in the volumes. ``"majority"``: it belongs to the phase that holds most of
 `samples`^3 points spread over it, which smooths surfaces but rounds them off: spheres of 4 voxels
-radius lose 1 % of their volume. Where spheres of several phases overlap, the phase that comes first in `priority` wins.
+radius lose 1 % of their volume. Where spheres of several phases overlap, the phase that comes first
+in `priority` wins.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from scipy.sparse.linalg import spsolve
 from femssb.errors import InputError
 from femssb.packing import Packing
 from femssb.voxels import face_conductances, measure_apertures, voxelise
+from femssb.voxels.image import AXES
 
 
 def sphere(radius, number=1, side=1.0, periodic=(True, True, True)):
@@ -73,7 +74,7 @@ def test_simple_cubic_spheres(conductivity, exact, error):
     """
     spheres = sphere((3 * 0.4 / 4 / np.pi) ** (1 / 3))
     apertures = measure_apertures(spheres, spacing=1 / 12)
-    links = face_conductances(apertures, {"void": 1.0, "AM": conductivity}, axis=2)
+    links = face_conductances(apertures, {"void": 1.0, "AM": conductivity}, axis="z")
     assert conductance(links, 2) == pytest.approx(exact, rel=error)
 
 
@@ -81,8 +82,8 @@ def test_one_conductor_is_exact():
     """Catches wrong areas, distances, plates or sides: a uniform box has sigma A / L."""
     spheres = sphere(0.1, periodic=(True, False, True))
     apertures = measure_apertures(spheres, spacing=(1 / 4, 1 / 5, 1 / 3))
-    for axis in range(3):
-        links = face_conductances(apertures, {"void": 2.0, "AM": 2.0, "SE": 2.0}, axis=axis)
+    for axis, name in enumerate(AXES):
+        links = face_conductances(apertures, {"void": 2.0, "AM": 2.0, "SE": 2.0}, axis=name)
         assert [link.shape for link in links] == [
             tuple(n + (a == axis == b) for b, n in enumerate((4, 5, 3))) for a in range(3)
         ]
@@ -147,26 +148,26 @@ def test_conductors_stand_in_series():
     """Catches contrast averaged the wrong way, or over what does not conduct."""
     spheres = sphere(0.25)  # its surface is on the centres' line at x = 0.25 and 0.75
     apertures = measure_apertures(spheres, spacing=0.5, samples=4)
-    links = face_conductances(apertures, {"void": 1.0, "AM": 100.0}, axis=0)
+    links = face_conductances(apertures, {"void": 1.0, "AM": 100.0}, axis="x")
     assert np.all(apertures.lines[0][1] == 0)  # no line through the centres meets the sphere
     assert np.all(links[0][1] == pytest.approx(0.5))
     line = measure_apertures(sphere(0.25), spacing=(0.5, 1.0, 1.0), samples=4)
-    links = face_conductances(line, {"void": 1.0, "AM": 100.0}, axis=0)
+    links = face_conductances(line, {"void": 1.0, "AM": 100.0}, axis="x")
     assert line.lines[0][1].ravel().tolist() == [0, 8, 0]
     assert links[0].ravel()[1] == pytest.approx(200.0)
-    links = face_conductances(line, {"void": 1.0}, axis=0)
+    links = face_conductances(line, {"void": 1.0}, axis="x")
     assert links[0].ravel()[1] == pytest.approx(2 * line.faces[0][0, 1, 0, 0] / 16)
 
 
 @pytest.mark.parametrize(
     ("conductivities", "axis", "message"),
     [
-        ({"binder": 1.0}, 0, "names 'binder'"),
-        ({"AM": -1.0}, 0, r"\['AM'\] = -1 S/m"),
-        ({"AM": np.nan}, 0, r"\['AM'\] = nan S/m"),
-        ({"AM": 0.0}, 0, "no phase conducts"),
-        ({"AM": 1.0}, 3, "axis = 3 must be"),
-        ({"AM": 1.0}, 1.0, "axis = 1.0 must be"),
+        ({"binder": 1.0}, "z", "names 'binder'"),
+        ({"AM": -1.0}, "z", r"\['AM'\] = -1 S/m"),
+        ({"AM": np.nan}, "z", r"\['AM'\] = nan S/m"),
+        ({"AM": 0.0}, "z", "no phase conducts"),
+        ({"AM": 1.0}, 2, "axis = 2 is not one of"),
+        ({"AM": 1.0}, "w", "axis = 'w' is not one of"),
     ],
 )
 def test_bad_input_is_named(conductivities, axis, message):

@@ -116,12 +116,12 @@ def test_areas_do_not_depend_on_the_axes():
         assert mirrored.pairs[pair].area == pytest.approx(found.area, rel=1e-12)
 
 
-def test_slabs_do_not_show(monkeypatch):
+def test_pieces_do_not_show(monkeypatch):
     """Catches interfaces lost between the pieces in which large images are counted."""
     labels = np.random.default_rng(2).integers(0, 4, (9, 11, 7))
     some = image(labels, periodic=(True, False, True))
     whole = interface_areas(some)
-    monkeypatch.setattr("femssb.voxels.slabs.SLAB", 200)
+    monkeypatch.setattr("femssb.voxels.pieces.PIECE", 200)
     assert interface_areas(some) == whole
 
 

@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mpi4py import MPI
+
 import numpy as np
 import pytest
-from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -234,9 +235,7 @@ def test_faces_that_say_what_the_labels_say(three_phases: VoxelImage) -> None:
             if across == flux:
                 plates = np.moveaxis(area / half, across, 0)
                 inner = np.moveaxis(face, across, 0)[:-1]
-                face = np.moveaxis(
-                    np.concatenate([plates[:1], inner, plates[-1:]]), 0, across
-                )
+                face = np.moveaxis(np.concatenate([plates[:1], inner, plates[-1:]]), 0, across)
             faces.append(face)
         conductivities = {"SE": 2.0, "AM": 0.5}
         labelled = conductivity(three_phases, conductivities, axis=axis, tolerance=1e-7)
@@ -268,7 +267,7 @@ def made_up(value: float, size: float, error: float = 0.0) -> Conduction:
 
 
 def test_extrapolation_of_a_first_order_error() -> None:
-    """Would catch the wrong sign or ratio: the extrapolated value would be worse than the finest."""
+    """Would catch the wrong sign or ratio: the result would be worse than the finest value."""
     results = [made_up(1.0 + 0.2 * h, h * um, error=1e-3) for h in (1.0, 0.5, 0.25)]
     two, three = extrapolate(results[1:]), extrapolate(results)
     assert two.value == pytest.approx(1.0, rel=1e-12)

@@ -98,8 +98,8 @@ def test_chords_agree_with_the_surface():
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_profile_is_the_share_in_every_layer(axis, monkeypatch):
-    """Catches layers of another axis, and slabs that are not added up."""
-    monkeypatch.setattr("femssb.voxels.slabs.SLAB", 50)
+    """Catches layers of another axis, and pieces that are not added up."""
+    monkeypatch.setattr("femssb.voxels.pieces.PIECE", 50)
     labels = np.random.default_rng(1).integers(0, 2, (6, 7, 8))
     profile = phase_profile(image(labels, (1.0, 2.0, 3.0)), axis="xyz"[axis])
     other = tuple({0, 1, 2} - {axis})
