@@ -47,7 +47,8 @@ class Conduction:
         axis: Direction of the mean field.
         value: Effective conductivity along `axis`, the middle between its two bounds [S/m].
         error: Half the distance between the bounds: the conductivity of these voxels lies within
-            `value` plus or minus this [S/m].
+            `value` plus or minus this [S/m], but for 6e-8 of it: conductances are held in single
+            precision.
         row: Mean current density along x, y and z over the mean field along `axis`, shape (3,):
             sigma_13, sigma_23, sigma_33 for z [S/m].
         percolates: Whether a conducting path leads from plate to plate; if none does, nothing was

@@ -113,13 +113,13 @@ def test_slanted_strip(planes):
 def test_checkerboard():
     """Catches faces that average conductivities: by Keller's reciprocity it is sqrt(s1 s2).
 
-    At the corners the current is singular, so the error falls slowly; its sign is that of faces in
-    series.
+    The plates lie across the middle of squares, where mirrors have them. At the corners the current
+    is singular, so the error falls slowly.
     """
     errors = []
     for size in (8, 16, 32, 64):
         x, y = np.indices((2 * size, 2 * size))
-        squares = ((x // size + y // size) % 2)[:, :, None]
+        squares = (((x + size // 2) // size + y // size) % 2)[:, :, None]
         board = image(squares, periodic=(True, True, True))
         found = conductivity(board, {"void": 1.0, "SE": 0.2}, axis="x", tolerance=1e-6)
         errors.append(found.value / math.sqrt(0.2) - 1)
@@ -251,7 +251,7 @@ def test_contact_of_spheres(ratio, resistance, exact):
     matrix. Exact: multipole series of spheres with a resistive surface.
     """
     results = []
-    for cells in (24, 48):  # radii of 22 and 44 voxels
+    for cells, error in ((24, 0.023), (48, 0.013)):  # radii of 22 and 44 voxels
         sphere, edge = octant(0.4, cells)
         results.append(
             conductivity(
@@ -260,7 +260,6 @@ def test_contact_of_spheres(ratio, resistance, exact):
                 contact_resistance={("AM", "void"): resistance * float(sphere.radii[0])},
             )
         )
-    for result in results:
-        assert result.value == pytest.approx(exact, rel=0.016)
+        assert results[-1].value == pytest.approx(exact, rel=error)
     assert extrapolate(results).value == pytest.approx(exact, rel=0.003)
     assert all(result.iterations <= 25 for result in results)

@@ -199,7 +199,9 @@ def test_ranks_do_not_matter(comm: MPI.Intracomm, conductivities):
     shared = conductivity(image, conductivities, comm=comm, engine="petsc", **options)
     assert shared.value == pytest.approx(alone.value, rel=1e-8)
     assert shared.nodes == alone.nodes
-    quick = conductivity(image, conductivities, comm=comm, engine="petsc")
+    quick = conductivity(
+        image, conductivities, contact_resistance=contacts, comm=comm, engine="petsc"
+    )
     assert quick.iterations <= 25
     assert abs(quick.value - alone.value) <= quick.error + alone.error
 
