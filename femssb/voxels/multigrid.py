@@ -1,8 +1,9 @@
-"""The solver on plain packages: one process, NumPy and Numba, no PETSc.
+"""The solver on plain packages: NumPy and Numba, on several ranks mpi4py, no PETSc.
 
 A cycle is a forward Gauss-Seidel sweep, a correction from the next coarser network, and a backward
 sweep, in single precision. The coarse corrections are two steps of conjugate gradients, each with a
-cycle of its own (K-cycle), which is what makes plain aggregation independent of the size.
+cycle of its own (K-cycle), which is what makes plain aggregation independent of the size. On
+several ranks each sweeps over its own nodes, with the values that the others had before.
 
 Source: Notay and Vassilevski, Numer. Linear Algebra Appl. 15 (2008) 473, for the K-cycle.
 """
@@ -13,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from femssb.voxels.hierarchy import Hierarchy
-from femssb.voxels.network import Array, Integers, Longs, Network, Single
+from femssb.voxels.network import Array, Integers, Longs, Single
 
 ENOUGH = 0.25  # share of the residual left below which the second step on a level is spared
 
@@ -22,7 +23,7 @@ class Multigrid:
     """A solver of networks; see `femssb.voxels.conjugate_gradients.Solver`.
 
     Args:
-        hierarchy: Networks from fine to coarse, on one rank.
+        hierarchy: Networks from fine to coarse.
     """
 
     def __init__(self, hierarchy: Hierarchy) -> None:
@@ -41,7 +42,7 @@ class Multigrid:
 
     def multiply(self, potential: Array, currents: Array) -> None:
         """Write the current out of each node, for plates at zero, into `currents`."""
-        _multiply(self.hierarchy.levels[0], potential, currents)
+        self._multiply(0, potential, currents)
 
     def precondition(self, residual: Array) -> Single:
         """Return about the potential whose currents are `residual`; valid until the next call."""
@@ -53,48 +54,62 @@ class Multigrid:
             potential[:] = self.hierarchy.solve_coarsest(right.astype(np.float64))
             return
         arrays, aggregates = self._sweepable[depth], self.hierarchy.aggregates[depth]
+        halo, level = self.hierarchy.halos[depth], self.hierarchy.levels[depth]
         coarse_right = np.zeros(self.hierarchy.levels[depth + 1].nodes, np.float32)
         potential[:] = 0
-        _sweep(*arrays, right, potential, False)
-        _restrict(*arrays, right, potential, aggregates, coarse_right)
+        _sweep(*arrays, right, potential, np.zeros(len(level.ghosts), np.float32), False)
+        _restrict(*arrays, right, potential, halo.ghosts(potential), aggregates, coarse_right)
         _add(self._correction(depth + 1, coarse_right), aggregates, potential)
-        _sweep(*arrays, right, potential, True)
+        _sweep(*arrays, right, potential, halo.ghosts(potential), True)
 
     def _correction(self, depth: int, right: Single) -> Single:
         """Return one or two steps of conjugate gradients, each preconditioned by a cycle."""
-        level = self.hierarchy.levels[depth]
         first = np.empty_like(right)
         self._cycle(depth, right, first)
         if depth == len(self._sweepable) - 1:
             return first
         first_currents = np.empty_like(right)
-        _multiply(level, first, first_currents)
-        curvature, slope = _dot(first, first_currents), _dot(first, right)
+        self._multiply(depth, first, first_currents)
+        curvature, slope = self._dots((first, first_currents), (first, right))
         if not curvature > 0:
             return first  # nothing to correct
         step = slope / curvature
         left = right - np.float32(step) * first_currents
-        if _dot(left, left) <= ENOUGH**2 * _dot(right, right):
+        remaining, whole = self._dots((left, left), (right, right))
+        if remaining <= ENOUGH**2 * whole:
             return np.float32(step) * first
         second, second_currents = np.empty_like(right), np.empty_like(right)
         self._cycle(depth, left, second)
-        _multiply(level, second, second_currents)
-        mixed = _dot(second, first_currents)
-        second_curvature = _dot(second, second_currents) - mixed**2 / curvature
+        self._multiply(depth, second, second_currents)
+        mixed, own, second_slope = self._dots(
+            (second, first_currents), (second, second_currents), (second, left)
+        )
+        second_curvature = own - mixed**2 / curvature
         if not second_curvature > 0:
             return np.float32(step) * first
-        second_step = _dot(second, left) / second_curvature
+        second_step = second_slope / second_curvature
         second *= np.float32(second_step)
         second += np.float32(step - second_step * mixed / curvature) * first
         return second
 
+    def _dots(self, *pairs: tuple[Single, Single]) -> list[float]:
+        """Return the products of pairs of vectors over all ranks."""
+        products: Array = self.hierarchy.sum(
+            np.array([float(np.dot(one, other)) for one, other in pairs])
+        )
+        return products.tolist()
 
-def _dot(one: Single, other: Single) -> float:
-    return float(np.dot(one, other))
-
-
-def _multiply(level: Network, potential: Array | Single, currents: Array | Single) -> None:
-    _currents(level.starts, level.neighbours, level.conductances, level.ground, potential, currents)
+    def _multiply(self, depth: int, potential: Array | Single, currents: Array | Single) -> None:
+        level = self.hierarchy.levels[depth]
+        _currents(
+            level.starts,
+            level.neighbours,
+            level.conductances,
+            level.ground,
+            potential,
+            self.hierarchy.halos[depth].ghosts(potential),
+            currents,
+        )
 
 
 @njit(cache=True)
@@ -104,13 +119,16 @@ def _currents(
     conductances: Single,
     ground: Single,
     potential: Array,
+    ghosts: Array,
     currents: Array,
 ) -> None:
-    for i in range(len(ground)):
+    n = len(ground)
+    for i in range(n):
         here = potential[i]
         current = ground[i] * here
         for e in range(starts[i], starts[i + 1]):
-            current += conductances[e] * (here - potential[neighbours[e]])
+            j = neighbours[e]
+            current += conductances[e] * (here - (potential[j] if j < n else ghosts[j - n]))
         currents[i] = current
 
 
@@ -134,6 +152,7 @@ def _sweep(
     inverse: Single,
     right: Single,
     potential: Single,
+    ghosts: Single,
     backward: bool,
 ) -> None:
     n = len(inverse)
@@ -142,7 +161,8 @@ def _sweep(
         here = potential[i]
         current = right[i] - ground[i] * here
         for e in range(starts[i], starts[i + 1]):
-            current += conductances[e] * (potential[neighbours[e]] - here)
+            j = neighbours[e]
+            current += conductances[e] * ((potential[j] if j < n else ghosts[j - n]) - here)
         potential[i] = here + current * inverse[i]
 
 
@@ -155,15 +175,18 @@ def _restrict(
     inverse: Single,
     right: Single,
     potential: Single,
+    ghosts: Single,
     aggregates: Integers,
     coarse_right: Single,
 ) -> None:
     """Add up the residual over each aggregate."""
-    for i in range(len(inverse)):
+    n = len(inverse)
+    for i in range(n):
         here = potential[i]
         current = right[i] - ground[i] * here
         for e in range(starts[i], starts[i + 1]):
-            current += conductances[e] * (potential[neighbours[e]] - here)
+            j = neighbours[e]
+            current += conductances[e] * ((potential[j] if j < n else ghosts[j - n]) - here)
         coarse_right[aggregates[i]] += current
 
 
