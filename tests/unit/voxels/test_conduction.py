@@ -7,9 +7,6 @@ A conductivity goes straight into the half-cell, and nobody sees the image again
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 from mpi4py import MPI
@@ -19,7 +16,6 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-import femssb
 from femssb.errors import NotConverged
 from femssb.units import um
 from femssb.voxels.conduction import (
@@ -277,19 +273,3 @@ def test_extrapolation_of_a_first_order_error() -> None:
     assert three.uncertainty == pytest.approx(2e-3)
     third = extrapolate([made_up(1 + h**2, h * um) for h in (0.9, 0.6, 0.5)])
     assert third.order == pytest.approx(2.0, rel=1e-6)
-
-
-def test_conduction_loads_without_dolfinx_and_petsc() -> None:
-    """Would catch an import that users of images alone do not have."""
-    code = (
-        "import sys\n"
-        "for name in ('dolfinx', 'petsc4py', 'mpi4py', 'gmsh'): sys.modules[name] = None\n"
-        "import numpy as np\n"
-        "from femssb.voxels.image import VoxelImage\n"
-        "from femssb.voxels.conduction import conductivity\n"
-        "cube = VoxelImage(labels=np.ones((3, 3, 3), np.uint8), phase_names=('v', 'SE'),\n"
-        "                  spacing=(1e-6, 1e-6, 1e-6))\n"
-        "assert abs(conductivity(cube, {'SE': 0.5}).value - 0.5) < 1e-7\n"
-    )
-    package = str(Path(femssb.__file__).resolve().parents[1])
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=package)
