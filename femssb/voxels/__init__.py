@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         fit_impedance,
         transmission_line,
     )
+    from femssb.voxels.packing_conduction import PackingConduction, packing_conductivity
     from femssb.voxels.pores import PoreNetwork, pore_network
     from femssb.voxels.statistics import ChordLengths, PhaseProfile, chord_lengths, phase_profile
     from femssb.voxels.voxelisation import voxelise
@@ -57,6 +58,7 @@ __all__ = [
     "InterfaceArea",
     "InterfaceAreas",
     "Networks",
+    "PackingConduction",
     "PhaseProfile",
     "Polyhedra",
     "PoreNetwork",
@@ -83,6 +85,7 @@ __all__ = [
     "interface_areas",
     "measure_apertures",
     "pack_spheres",
+    "packing_conductivity",
     "phase_profile",
     "pore_network",
     "read_image",
@@ -119,6 +122,7 @@ _HOMES = {
     "image": ("VoxelImage", "empty_image", "from_array"),
     "image_files": ("read_image", "write_image"),
     "impedance": ("ImpedanceFit", "SymmetricCell", "fit_impedance", "transmission_line"),
+    "packing_conduction": ("PackingConduction", "packing_conductivity"),
     "pores": ("PoreNetwork", "pore_network"),
     "statistics": ("ChordLengths", "PhaseProfile", "chord_lengths", "phase_profile"),
     "voxelisation": ("voxelise",),

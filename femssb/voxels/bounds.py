@@ -54,8 +54,8 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
     """
     surpluses = [surplus.copy()]
     for aggregates, level in zip(hierarchy.aggregates, hierarchy.levels[1:], strict=True):
-        own = aggregates[: len(surpluses[-1])]
-        surpluses.append(np.bincount(own, surpluses[-1], level.nodes))
+        joined = aggregates[: len(surpluses[-1])]
+        surpluses.append(np.bincount(joined, surpluses[-1], level.nodes))
     level = hierarchy.levels[-1]
     own = hierarchy.solve_coarsest(surpluses.pop())
     potential = hierarchy.halos[-1].extend(own)
@@ -66,7 +66,10 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
     for depth in reversed(range(len(hierarchy.aggregates))):
         coarse, level = level, hierarchy.levels[depth]
         aggregates = hierarchy.aggregates[depth]
-        coarse_currents, coarse_ground = currents, ground
+        coarse_currents = currents
+        coarse_potential = np.zeros_like(ground)
+        np.divide(ground, coarse.ground, out=coarse_potential, where=coarse.ground > 0)
+        coarse_potential *= np.float32(OVERCORRECTION)
         currents = np.empty(len(level.conductances), np.float32)
         ground = np.empty(level.nodes, np.float32)
         _share_out(
@@ -80,9 +83,7 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
             coarse.starts,
             coarse.neighbours,
             coarse_currents / coarse.conductances * np.float32(OVERCORRECTION),
-            coarse_ground
-            / np.where(coarse.ground > 0, coarse.ground, 1)
-            * np.float32(OVERCORRECTION),
+            coarse_potential,
             coarse.nodes + len(coarse.ghosts),
             currents,
             ground,

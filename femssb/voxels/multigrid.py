@@ -118,9 +118,9 @@ def _currents(
     neighbours: Integers,
     conductances: Single,
     ground: Single,
-    potential: Array,
-    ghosts: Array,
-    currents: Array,
+    potential: Array | Single,
+    ghosts: Array | Single,
+    currents: Array | Single,
 ) -> None:
     n = len(ground)
     for i in range(n):

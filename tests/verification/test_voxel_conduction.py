@@ -17,8 +17,7 @@ from femssb.voxels import (
     VoxelImage,
     conductivity,
     extrapolate,
-    face_conductances,
-    measure_apertures,
+    packing_conductivity,
     voxelise,
 )
 
@@ -221,15 +220,11 @@ def test_spheres_by_labels(ratio, fraction, exact):
 @pytest.mark.parametrize(("ratio", "fraction", "exact"), SPHERES)
 def test_spheres_by_apertures(ratio, fraction, exact):
     """Catches apertures that are no better than labels: 5 voxels of radius beat 20 by labels."""
-    results, edges = [], (6, 12, 24)
-    for cells in edges:
-        sphere, edge = octant(fraction, cells)
-        conductivities = {"void": 1.0, "AM": ratio}
-        faces = face_conductances(measure_apertures(sphere, spacing=edge), conductivities)
-        labels = voxelise(sphere, spacing=edge)
-        results.append(conductivity(labels, conductivities, faces=faces))
-    assert results[-1].value == pytest.approx(exact, rel=0.01)
-    assert extrapolate(results).value == pytest.approx(exact, rel=0.004)
+    sphere, edge = octant(fraction, 24)
+    found = packing_conductivity(sphere, {"void": 1.0, "AM": ratio}, spacing=edge, grids=3)
+    assert [result.value for result in found.results][1:] == pytest.approx([exact] * 2, rel=0.02)
+    assert found.limit.value == pytest.approx(exact, rel=0.004)
+    assert abs(found.limit.value - exact) < 3 * found.limit.uncertainty
 
 
 @pytest.mark.parametrize(

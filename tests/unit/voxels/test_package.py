@@ -9,6 +9,7 @@ import pytest
 
 import femssb.voxels
 from femssb.errors import InputError
+from femssb.packing import Packing
 from femssb.voxels import image as image_module
 
 ROOT = Path(__file__).parents[3]
@@ -53,3 +54,24 @@ def test_a_solve_larger_than_the_memory_is_refused_first(monkeypatch):
     monkeypatch.setattr(image_module, "available_memory", lambda: 250_000)
     with pytest.raises(InputError, match=r"10 x 10 x 10 voxels takes .* 0.00025 GB"):
         femssb.voxels.conductivity(cube, {"SE": 1.0})
+
+
+def test_a_packing_is_not_given_what_its_spheres_tell():
+    """Catches contacts that apertures would silently leave out, and an extrapolation from one."""
+    packing = Packing(
+        positions=np.full((1, 3), 0.5),
+        radii=np.full(1, 0.3),
+        phases=np.zeros(1),
+        phase_names=("AM",),
+        lower=np.zeros(3),
+        upper=np.ones(3),
+    )
+    for options, message in (
+        ({"contact_resistance": {("AM", "void"): 1.0}}, "takes neither"),
+        ({"grids": 1}, "grids = 1"),
+        ({"spacing": -1.0}, "spacing = -1 m"),
+    ):
+        with pytest.raises(InputError, match=message):
+            femssb.voxels.packing_conductivity(
+                packing, {"void": 1.0}, **{"spacing": 0.1, **options}
+            )
