@@ -21,6 +21,7 @@ from femssb.voxels import (
     VoxelImage,
     conductivity,
     extrapolate,
+    find_clusters,
     packing_conductivity,
     voxelise,
 )
@@ -179,6 +180,19 @@ def test_overlapping_insulators():
     assert other.limit.value == pytest.approx(limit.value, rel=0.02)
     coarse = other.results[0]  # 2.6 voxels to the radius: as good as 10 by labels
     assert abs(coarse.value - limit.value) < 1.2 * abs(labels[-1].value - limit.value)
+
+
+@pytest.mark.parametrize(("share", "percolates"), [(0.24, False), (0.35, True)])
+def test_overlapping_spheres_percolate_beyond_their_threshold(share, percolates):
+    """Catches spheres drawn too large or small: they percolate from a share of 0.2896 on.
+
+    Lorenz and Ziff 2001, doi:10.1063/1.1338506; the box is 25 radii wide.
+    """
+    radius = 0.04
+    number = round(-math.log(1 - share) / (4 / 3 * math.pi * radius**3))
+    image = voxelise(spheres(number, radius), spacing=1 / 150)
+    assert image.fractions()["AM"] == pytest.approx(share, abs=0.02)
+    assert find_clusters(image, "AM").percolates == percolates
 
 
 @pytest.mark.mpi
