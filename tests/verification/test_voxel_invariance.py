@@ -52,7 +52,7 @@ def present(image, values):
     return {name: v for name, v in zip(NAMES, values, strict=True) if shares[name] > 0}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(image=images(), values=CONDUCTIVITIES, axis=st.sampled_from("xyz"), more=st.floats(1, 100))
 def test_bounds_are_never_violated(image, values, axis, more):
     """Catches a value outside Wiener's bounds, or that falls when a phase conducts better."""
@@ -72,7 +72,7 @@ def test_bounds_are_never_violated(image, values, axis, more):
     assert better.value + better.error >= (found.value - found.error) / slack
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(image=images(), values=CONDUCTIVITIES, shift=st.integers(0, 2), flip=st.integers(0, 2))
 def test_axes_and_mirrors_do_not_matter(image, values, shift, flip):
     """Catches an axis, a spacing or a side taken for another."""
@@ -95,7 +95,7 @@ def test_axes_and_mirrors_do_not_matter(image, values, shift, flip):
         assert other.nodes == one.nodes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(image=images(), values=CONDUCTIVITIES, axis=st.sampled_from("xyz"))
 def test_against_a_matrix_of_every_voxel(image, values, axis):
     """Catches a link in the wrong place or strength: the same by a direct solve of all voxels."""
@@ -190,7 +190,7 @@ def test_overlapping_spheres_percolate_beyond_their_threshold(share, percolates)
     """
     radius = 0.04
     number = round(-math.log(1 - share) / (4 / 3 * math.pi * radius**3))
-    image = voxelise(spheres(number, radius), spacing=1 / 150)
+    image = voxelise(spheres(number, radius), spacing=1 / 100)
     assert image.fractions()["AM"] == pytest.approx(share, abs=0.02)
     assert find_clusters(image, "AM").percolates == percolates
 
@@ -203,7 +203,7 @@ def test_overlapping_spheres_percolate_beyond_their_threshold(share, percolates)
 )
 def test_ranks_do_not_matter(comm: MPI.Intracomm, conductivities, engine):
     """Catches what differs where slabs meet: the same to 1e-8 on 1, 2 and 3 ranks, in few steps."""
-    image = voxelise(spheres(150, 0.1, phases=2), spacing=1 / 36, priority=("CBD", "AM"))
+    image = voxelise(spheres(150, 0.1, phases=2), spacing=1 / 24, priority=("CBD", "AM"))
     contacts = {("AM", "CBD"): 0.1}
     options = {"tolerance": 1e-9, "contact_resistance": contacts}
     alone = conductivity(image, conductivities, **options)
@@ -217,15 +217,15 @@ def test_ranks_do_not_matter(comm: MPI.Intracomm, conductivities, engine):
     assert abs(quick.value - alone.value) <= quick.error + alone.error
 
 
-@pytest.mark.parametrize("resistance", [0.0, 1.0, 1e3, 1e5])
-@pytest.mark.parametrize("contrast", [1.0, 1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("resistance", [0.0, 10.0, 1e5])
+@pytest.mark.parametrize("contrast", [1.0, 1e-3, 1e-6])
 def test_steps_depend_neither_on_contrast_nor_on_contacts(contrast, resistance):
     """Catches aggregates that mix conductors: hundreds of steps at a contrast of 1e4."""
-    image = voxelise(spheres(300, 0.08, phases=2), spacing=1 / 40)
+    image = voxelise(spheres(300, 0.08, phases=2), spacing=1 / 32)
     found = conductivity(
         image,
         {"AM": contrast, "CBD": 1.0, "void": 0.0},
-        contact_resistance={("AM", "CBD"): resistance / 40},
+        contact_resistance={("AM", "CBD"): resistance / 32},
     )
     assert found.percolates
     assert found.iterations <= 25
