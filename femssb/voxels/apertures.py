@@ -112,8 +112,7 @@ def measure_apertures(
     Args:
         packing: Spheres of named phases; those across a periodic side come back on the other.
         spacing: As for `voxelise`: edge of a voxel, or its three edges [m].
-        priority: Phases from the one that wins where they overlap down; None: in the order of
-            ``packing.phase_names``.
+        priority: Phases from the one that wins where they overlap down; None: as for `voxelise`.
         samples: Points along the edge of a face, and along half a line, 2 to 6.
         background: Name of what no sphere covers.
 

@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 from femssb.errors import InputError, check_number
 from femssb.packing import Packing
 from femssb.voxels.areas import InterfaceArea, InterfaceAreas
+from femssb.voxels.voxelisation import priority_of
 
 Array = NDArray[np.float64]
 
@@ -38,8 +39,7 @@ def sphere_areas(
     Args:
         packing: Spheres; what of them is outside the box, across sides that are not periodic, does
             not count.
-        priority: Phases from the one that wins where they overlap down; None: in the order of
-            ``packing.phase_names``. As for the voxel image of a packing.
+        priority: Phases from the one that wins where they overlap down; None: as for `voxelise`.
         background: Name of what no sphere covers.
         points: Number of points on each sphere.
 
@@ -50,12 +50,9 @@ def sphere_areas(
         InputError: If `priority` does not name every phase once, the background is one of them, or
             the box is periodic and so small that two spheres meet twice.
     """
-    names = tuple(packing.phase_names if priority is None else priority)
-    if sorted(names) != sorted(packing.phase_names) or background in names:
-        raise InputError(
-            f"priority = {names!r} and background = {background!r} must name every phase of the "
-            f"packing once, {packing.phase_names!r}, and something else"
-        )
+    names = priority_of(packing, priority)
+    if background in names:
+        raise InputError(f"sphere_areas.background = {background!r} is a phase of the packing")
     check_number("sphere_areas", "points", points, lower=10)
     sides, periodic = packing.lengths, np.array(packing.periodic)
     widest = 4 * float(packing.radii.max(initial=0.0))

@@ -104,8 +104,8 @@ def from_labels(
             half = distance / (2 * conductivities * area) * unit
         tables.append((1 / (half[:, None] + half[None, :])).astype(np.float32))
     low, high = max(slab.start - 1, 0), min(slab.stop + 1, slab.planes)
-    near = labels[low:high]  # with a plane of each neighbour, where there is one
-    own = labels[slab.start : slab.stop]
+    near = np.ascontiguousarray(labels[low:high])  # with a plane of each neighbour, if there is one
+    own = near[slab.start - low : slab.stop - low]
 
     along = np.empty((len(own) + 1, *own.shape[1:]), np.float32)
     plate = (2 * np.diagonal(tables[0])).astype(np.float32)  # half the way of two equal voxels

@@ -4,7 +4,7 @@ Two rules. ``"centre"``: a voxel belongs to the phase its centre lies in, the su
 exact, and without bias in the volumes. ``"majority"``: it belongs to the phase that holds most of
 `samples`^3 points spread over it, which smooths surfaces but rounds them off: spheres of 4 voxels
 radius lose 1 % of their volume. Where spheres of several phases overlap, the phase that comes first
-in `priority` wins.
+in `priority` wins: the active material, "AM", if nothing else is said.
 """
 
 from __future__ import annotations
@@ -46,6 +46,27 @@ class Spheres:
     labels: Labels
 
 
+def priority_of(packing: Packing, priority: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the phases of a packing from the one that wins where they overlap down.
+
+    Args:
+        packing: Spheres of named phases.
+        priority: The phases in that order; None: "AM" first, if there is such a phase, and then in
+            the order of ``packing.phase_names``.
+
+    Raises:
+        InputError: If a phase is left out, given twice, or not in the packing.
+    """
+    if priority is None:
+        return tuple(sorted(packing.phase_names, key=lambda name: name != "AM"))
+    if sorted(priority) != sorted(packing.phase_names):
+        raise InputError(
+            f"priority = {tuple(priority)!r} must name every phase of the packing once: "
+            f"{packing.phase_names!r}"
+        )
+    return tuple(priority)
+
+
 def paint_order(
     packing: Packing, priority: Sequence[str] | None, radii: Array | None = None
 ) -> Spheres:
@@ -53,15 +74,10 @@ def paint_order(
 
     Args:
         packing: Spheres; phase i of it gets label i + 1, for 0 is the background.
-        priority: Phases from the one that wins down; None: in the order of ``phase_names``.
+        priority: As for `priority_of`.
         radii: Other radii than those of the packing, shape (n,) [m].
     """
-    names = tuple(packing.phase_names if priority is None else priority)
-    if sorted(names) != sorted(packing.phase_names):
-        raise InputError(
-            f"voxelise.priority = {names!r} must name every phase of the packing once: "
-            f"{packing.phase_names!r}"
-        )
+    names = priority_of(packing, priority)
     radii = packing.radii if radii is None else radii
     sides = packing.lengths
     centres = packing.positions - packing.lower
@@ -191,8 +207,7 @@ def voxelise(
     Args:
         packing: Spheres of named phases; those across a periodic side come back on the other.
         spacing: Edge of a voxel, or its three edges [m]; changed so that the box is cut evenly.
-        priority: Phases from the one that wins where they overlap down; None: in the order of
-            ``packing.phase_names``.
+        priority: As for `priority_of`: "AM" wins unless told.
         rule: See the head of this module.
         samples: Points along each edge of a voxel for the majority, 2 to 6.
         background: Name of what no sphere covers, label 0.
@@ -225,13 +240,13 @@ def voxelise(
     if rule == "centre":
         labels = paint(spheres, shape, [0.5 * edge for edge in step], step)
     else:
-        labels = _by_majority(spheres, shape, step, samples, names, priority)
+        labels = _by_majority(spheres, shape, step, samples, names, priority_of(packing, priority))
     labels.flags.writeable = False
     box = float(np.prod(packing.lengths))
     nominal = np.bincount(packing.phases, packing.volumes, len(packing.phase_names)) / box
     made: dict[str, Any] = {
         "rule": rule,
-        "priority": list(packing.phase_names if priority is None else priority),
+        "priority": list(priority_of(packing, priority)),
         "nominal fractions": dict(zip(packing.phase_names, nominal.tolist(), strict=True)),
     }
     if rule == "majority":
@@ -261,10 +276,9 @@ def _by_majority(
     step: Vector,
     samples: int,
     names: tuple[str, ...],
-    priority: Sequence[str] | None,
+    wins: tuple[str, ...],
 ) -> Labels:
     nx, ny, nz = shape
-    wins = names[1:] if priority is None else tuple(priority)
     order = np.array([names.index(name) for name in (*wins, names[0])])
     fine = [edge / samples for edge in step]
     labels = np.empty(shape, dtype=np.uint8)

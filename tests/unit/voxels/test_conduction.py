@@ -98,7 +98,7 @@ def test_conventions_of_tortuosity() -> None:
     labels[5:7] = 2  # void
     picture = image(labels, names=("AM", "SE", "void"))
     found = conductivity(picture, {"SE": 3.0, "AM": 1.0})
-    assert found.value == pytest.approx(0.5 * 3.0 + 0.3 * 1.0, rel=1e-12)
+    assert found.value == pytest.approx(0.5 * 3.0 + 0.3 * 1.0, rel=1e-7)  # single precision
     assert (found.phase, found.bulk, found.fraction) == ("SE", 3.0, 0.5)
     assert found.fraction_of_solid == pytest.approx(0.5 / 0.8)
     assert found.formation_factor == pytest.approx(3.0 / 1.8)
@@ -289,7 +289,7 @@ def test_conduction_loads_without_dolfinx_and_petsc() -> None:
         "from femssb.voxels.conduction import conductivity\n"
         "cube = VoxelImage(labels=np.ones((3, 3, 3), np.uint8), phase_names=('v', 'SE'),\n"
         "                  spacing=(1e-6, 1e-6, 1e-6))\n"
-        "assert conductivity(cube, {'SE': 0.5}).value == 0.5\n"
+        "assert abs(conductivity(cube, {'SE': 0.5}).value - 0.5) < 1e-7\n"
     )
     package = str(Path(femssb.__file__).resolve().parents[1])
     subprocess.run([sys.executable, "-c", code], check=True, cwd=package)

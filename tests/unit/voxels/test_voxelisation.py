@@ -78,6 +78,8 @@ def test_priority_decides_overlaps():
         spheres, radii=np.where(spheres.of_phase("AM"), spheres.radii, 1e-9)
     )
     assert voxelise(alone, spacing=0.5 * um).fractions()["AM"] == default.fractions()["AM"]
+    renamed = dataclasses.replace(spheres, phase_names=("SE", "AM"))  # the second wins by its name
+    assert voxelise(renamed, spacing=0.5 * um).fractions()["AM"] == turned.fractions()["SE"]
 
 
 def test_volumes_have_no_bias():
