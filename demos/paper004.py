@@ -248,7 +248,7 @@ COARSE = Level(
     shares=(0.5, 0.6, 0.65, 0.7, 0.75, 0.8),
     diameters=in_um(3, 5, 15),
     largest=in_um(5.5, 9.5, 13.5),
-    boxes={5.5 * um: 20 * um, 9.5 * um: 20 * um, 15 * um: 32 * um},
+    boxes={5.5 * um: 20 * um, 9.5 * um: 30 * um, 13.5 * um: 36 * um, 15 * um: 40 * um},
     sizes=in_um(0.5, 0.4, 0.25, 0.2),
     fine_box=20 * um,
 )
@@ -258,7 +258,7 @@ FULL = Level(
     shares=SHARES,
     diameters=in_um(3, 5, 8, 12, 15),
     largest=in_um(5.5, 7.5, 9.5, 11.5, 13.5),
-    boxes={5.5 * um: 24 * um, 9.5 * um: 30 * um, 15 * um: 36 * um},
+    boxes={5.5 * um: 24 * um, 9.5 * um: 30 * um, 13.5 * um: 40 * um, 15 * um: 45 * um},
     sizes=in_um(0.5, 0.4, 0.25, 0.2, 0.125),
     fine_box=20 * um,
 )
