@@ -48,6 +48,7 @@ Law = Callable[[Array], Array]
 
 MS_CM = 0.1  # mS/cm in S/m
 GREY = "0.45"
+BARS = {"marker": "o", "markersize": 3.5, "capsize": 2}
 
 
 def _power_law(prefactor: float, exponent: float) -> Law:
@@ -59,6 +60,7 @@ def _power_law(prefactor: float, exponent: float) -> Law:
 BRUGGEMAN = {"3 um": _power_law(0.325, 2.018), "15 um": _power_law(0.668, 1.213)}
 BY_SIZE = {"monomodal": _power_law(6.40, 0.246), "trimodal": _power_law(5.55, 0.190)}
 BINDER_TAU = {"without": 4.2, "0.05": 6.4, "0.1": 10.0}  # at 70:30, section 3.3
+BINDER_AREA = ((0.83, 0.57), (0.71, 0.18))  # by binder, at low and high AM share; section 3.2.1
 
 
 def _colours(number: int) -> list[Any]:
@@ -75,7 +77,7 @@ def _curve(axes: Any, x: Sequence[float], mean: Sequence[float], spread: Sequenc
     """Draw points with bars, leaving out what is infinite."""
     rows = np.array([x, mean, spread], dtype=float)
     rows = rows[:, np.isfinite(rows[1])]
-    axes.errorbar(rows[0], rows[1], yerr=rows[2], fmt="o-", markersize=3.5, capsize=2, **how)
+    axes.errorbar(rows[0], rows[1], yerr=rows[2], **{**BARS, **how})
 
 
 def conduction_panels(
@@ -207,8 +209,9 @@ def figure_3(
                 shown.T, origin="lower", cmap=colours, vmin=0, vmax=3, extent=extent,
                 interpolation="nearest",
             )  # fmt: skip
-            axes.set_title(label, fontsize=8)
+            axes.set_title(label, fontsize=8, loc="right")
             axes.set_xlabel("y [um]")
+        _letters(above.axes[0])
         marks = [
             pyplot.Line2D([], [], marker="s", linestyle="", color=colours(n), label=name)
             for n, name in enumerate(("void", "AM, isolated", "AM, through-going cluster", "SE"))
@@ -240,7 +243,7 @@ def figure_3(
             axis.set_minor_locator(mpl.ticker.NullLocator())
             axis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
         right.set_ylim(2, 8)
-        right.set_xlabel("diameter of the (largest) AM [um]")
+        right.set_xlabel("(Largest) AM diameter [um]")
         right.set_ylabel(r"$\tau^2$ at 70:30 [-]")
         right.legend(fontsize=7)
         _letters(left, middle, right, first="b")
@@ -267,7 +270,8 @@ def figure_5(
     with mpl.rc_context(STYLE):
         figure, panels = pyplot.subplots(3, 2, figsize=(7.4, 8.4), layout="constrained")
         (weight, use), (active, relative), (left, right) = panels
-        colours = dict(zip(series, (BLUE, GREEN, VERMILION), strict=True))
+        star = {"markersize": 10, "alpha": 0.6}
+        colours = dict(zip(series, _colours(len(series)), strict=True))
         for binder, style in (("NBR", "-"), ("PVDF", "--")):
             for label, share in weights[binder].items():
                 weight.plot(
@@ -275,8 +279,8 @@ def figure_5(
                     label=f"{binder}, {label}",
                 )  # fmt: skip
         weight.set_ylabel("Binder [wt%]")
-        weight.set_ylim(bottom=0)
-        weight.legend(fontsize=7)
+        weight.set_ylim(0, 4.5)
+        weight.legend(fontsize=7, ncols=2, loc="upper left")
         bare = dict(_known(points, next(iter(series.values()))))
         for label, line in series.items():
             known = _known(points, line)
@@ -314,17 +318,16 @@ def figure_5(
         use.legend(fontsize=7)
         active.set_ylabel("Active interface [1/um]")
         active.set_ylim(bottom=0)
-        relative.set_ylabel("Active interface over that without binder [-]")
+        relative.set_ylabel("Active interface, relative [-]")
         relative.set_ylim(0, 1.1)
         low, high = (min(s for line in series.values() for s in line), 0.8)
-        stars = [(low, 0.83, GREEN), (low, 0.71, VERMILION), (high, 0.57, GREEN)]
-        for share, ratio, colour in [*stars, (high, 0.18, VERMILION)]:
-            relative.plot(100 * share, ratio, "*", color=colour, markersize=10, alpha=0.6)
+        for ratios, colour in zip(BINDER_AREA, list(colours.values())[1:], strict=True):
+            relative.plot([100 * low, 100 * high], ratios, "*", color=colour, **star)
         conduction_panels(left, right, points, series, legend="V(B):V(AM)", highest=16)
         for axes in (weight, use, active, relative):
             axes.set_xlabel("AM share of the solids [%]")
         for colour, value in zip(colours.values(), printed.values(), strict=True):
-            right.plot(70, value, "*", color=colour, markersize=10, alpha=0.6)
+            right.plot(70, value, "*", color=colour, **star)
         for axes, shown in ((relative, (52, 0.1)), (right, (52, 14.5))):
             axes.text(*shown, "stars: paper", color=GREY, fontsize=8)
         _letters(weight, use, active, relative, left, right)
@@ -411,6 +414,7 @@ def figure_voxels(path: Path, points: Points, series: Mapping[str, Case], boxes:
             values = [point.tau_squared(spacing) for _, point in known]
             spreads = [point.tau_squared_spread(spacing) for _, point in known]
             _curve(right, [box / um for box, _ in known], values, spreads, color=BLUE)
+            right.set_ylim(0, 1.4 * max(x for x in values if np.isfinite(x)))
             right.set_ylabel(rf"$\tau^2$ in voxels of {spacing / um:g} um [-]")
         right.set_xlabel("Edge of the box [um]")
         right.set_xlim(left=0)
