@@ -245,7 +245,7 @@ def in_um(*values: float) -> tuple[float, ...]:
 COARSE = Level(
     name="coarse",
     spacings=in_um(0.5, 0.25),
-    shares=(0.5, 0.6, 0.65, 0.7, 0.75, 0.8),
+    shares=(0.5, 0.6, 0.65, 0.7, 0.8),
     diameters=in_um(3, 5, 15),
     largest=in_um(5.5, 9.5, 13.5),
     boxes={5.5 * um: 20 * um, 9.5 * um: 30 * um, 13.5 * um: 36 * um, 15 * um: 40 * um},
@@ -291,7 +291,7 @@ class Electrodes:
             label: line((5 * um,), binder=binder) for label, binder in BINDERS.items()
         }
         self.kato = {
-            f"{width / um:g} um": self._case(platelets(width, box=level.box(9 * um)))
+            f"{width / um:g} um": self._case(platelets(width, box=30 * um))
             for width in in_um(5, 8)
         }
         fine = level.fine_box

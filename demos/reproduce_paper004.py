@@ -235,8 +235,8 @@ def trends(electrodes, points, ours):
     judge(
         "figure 1",
         "above 65:35 tau^2 rises faster than below, and most for the smallest AM",
-        all(slope(x, 0.65, 0.75) > 1.5 * slope(x, 0.5, 0.65) for x in (small, large))
-        and slope(small, 0.65, 0.75) > slope(large, 0.65, 0.75),
+        all(slope(x, 0.65, 0.8) > 1.5 * slope(x, 0.5, 0.65) for x in (small, large))
+        and slope(small, 0.65, 0.8) > slope(large, 0.65, 0.8),
     )
     mixtures = {label: known(line) for label, line in electrodes.mixtures.items()}
     first, last = next(iter(mixtures.values())), list(mixtures.values())[-1]
