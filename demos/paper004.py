@@ -291,8 +291,7 @@ class Electrodes:
             label: line((5 * um,), binder=binder) for label, binder in BINDERS.items()
         }
         self.kato = {
-            f"{width / um:g} um": self._case(platelets(width, box=30 * um))
-            for width in in_um(5, 8)
+            f"{width / um:g} um": self._case(platelets(width, box=30 * um)) for width in in_um(5, 8)
         }
         fine = level.fine_box
         self.by_voxel = {
