@@ -100,35 +100,26 @@ def test_a_half_finished_realisation_is_left_out(demo, electrodes, tmp_path):
     assert demo.gather([case], tmp_path, 5)[case].realisations == 1
 
 
-def test_a_finished_image_is_not_made_again(demo, electrodes, tmp_path, capfd):
-    """Catches work repeated after an interruption, or an image taken for another recipe."""
+def test_what_is_finished_or_failed(demo, electrodes, tmp_path, capfd):
+    """Catches work repeated after an interruption, and one bad electrode that stops the others."""
     case = electrodes.by_size["3 um"][0.5]
-    recipe = replace(case.recipe, lengths=(8 * um,) * 3)
-    small = replace(case, recipe=recipe, spacings=(1 * um,))
-    images = demo.images_of([small, small], 1)
-    assert len(images) == 1
-    assert demo.run(images, tmp_path, jobs=1) == []
-    found = images[0].load(tmp_path)
+    good, bad = (replace(case.recipe, lengths=(edge * um,) * 3) for edge in (8, 4))
+    cases = [replace(case, recipe=recipe, spacings=(1 * um,)) for recipe in (bad, good, good)]
+    images = demo.images_of(cases, 1)
+    assert len(images) == 2
+    failed = demo.run(images, tmp_path, jobs=1)
+    assert len(failed) == 1
+    assert "too short for spheres" in failed[0]
+    found = images[1].load(tmp_path)
     assert found["AM"] == pytest.approx(0.425, abs=0.03)
     assert 1 < found["SE"] / found["conductivity"] < 4
-    before = images[0].file(tmp_path).stat().st_mtime_ns
-    assert demo.run(images, tmp_path, jobs=1) == []
+    assert list(demo.gather(cases, tmp_path, 1)) == [cases[1]]
+    before = images[1].file(tmp_path).stat().st_mtime_ns
+    assert demo.run(images[1:], tmp_path, jobs=1) == []
     assert "1 images, 0 of them to be made" in capfd.readouterr().out
-    assert images[0].file(tmp_path).stat().st_mtime_ns == before
-    other = replace(small, recipe=replace(recipe, binder_ratio=0.05))
+    assert images[1].file(tmp_path).stat().st_mtime_ns == before
+    other = replace(cases[1], recipe=replace(good, binder_ratio=0.05))
     assert other.image(1, 1 * um).load(tmp_path) is None
-
-
-def test_what_fails_is_said_and_does_not_stop_the_others(demo, electrodes, tmp_path):
-    """Catches one electrode that cannot be made taking all results with it."""
-    case = electrodes.by_size["3 um"][0.5]
-    recipe = replace(case.recipe, lengths=(8 * um,) * 3)
-    tight = replace(recipe, active_share=0.8, active_overlap=0.0, void=0.0)
-    cases = [replace(case, recipe=r, spacings=(1 * um,)) for r in (tight, recipe)]
-    failed = demo.run(demo.images_of(cases, 1), tmp_path, jobs=1)
-    assert len(failed) == 1
-    assert "jam" in failed[0]
-    assert len(demo.gather(cases, tmp_path, 1)) == 1
 
 
 @pytest.mark.slow
