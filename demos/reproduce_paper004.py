@@ -344,6 +344,9 @@ CONTRADICTIONS = (
     "Section 2 has spheres that do not overlap, and 80:20 with 15 % of void, or 73:27 with 5 %: "
     "0.68 and 0.69 of the box. Equal spheres at random jam at 0.64. Above 0.62 (mixtures: 0.65) "
     "ours may therefore overlap by a few per cent of their distance.",
+    "Electrolyte particles overlap each other; whether the centre of one may lie in active "
+    "material is not said. Here it may, what lies in active material is lost. If it may not, voids "
+    "gather in narrow gaps and tau^2 comes out higher.",
     "Section 3.3: 'thinner than 70 um' for 5 mA/cm2 is 64 um by eq. 15; 'below 17 mS/cm' for 2 C "
     "is 17.4 by eq. 17.",
 )
