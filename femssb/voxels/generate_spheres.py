@@ -28,7 +28,8 @@ Array = NDArray[np.float64]
 MARGIN = 3e-4  # by which spheres are larger while pushed apart, so that they end up clear
 SKIN = 0.2  # reach of a neighbour list beyond touching, in units of the smallest diameter
 MOST_SPHERES = 2_000_000
-SHAKE = 0.05  # displacements that get jammed spheres going, in units of the smallest radius
+SHAKE = 0.05  # displacements that get jammed spheres going, in units of the smallest radius,
+MOST_SHAKE = 1.6  # and what they grow to, twice as large each time it fails
 CLOSE = 1e-4  # of the volume fraction, where spheres overlap
 MOST_ROUNDS = 20  # of scaling them until it is met
 CLASSES = 40  # diameters that stand for a continuous distribution
@@ -294,7 +295,7 @@ def _separate(
     x = np.where(
         joined, points / unit, np.clip(points / unit, swollen[:, None], edges - swollen[:, None])
     )
-    steps = 0
+    steps, shake = 0, SHAKE
     while steps < most_steps:
 
         def free(_: Array) -> None:
@@ -323,7 +324,9 @@ def _separate(
                 max(0.0, neighbours.worst - MARGIN),
                 lost,
             )
-        x = x + SHAKE * swollen.min() * random.standard_normal(x.shape)  # jammed: shake and go on
+        # Jammed: shake and go on. A few spheres jam the same way until they are thrown anew.
+        x = x + shake * swollen.min() * random.standard_normal(x.shape)
+        shake = min(2 * shake, MOST_SHAKE)
     raise NotConverged(
         f"pack_spheres: the spheres jam; after {steps} steps the deepest overlap is still "
         f"{neighbours.worst:.2g} of their distance, {allowed:g} is allowed: lower the fraction, "

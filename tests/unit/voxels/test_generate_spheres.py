@@ -105,6 +105,14 @@ def test_jammed_spheres_are_an_error():
         pack_spheres(FIVE, fraction=0.7, lengths=(30 * um,) * 3, most_steps=300)
 
 
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_a_few_spheres_that_jam_are_thrown_anew(seed):
+    """Catches 16 spheres shaken in the same cage until the steps run out."""
+    sizes = Sizes(diameters=(15 * um,))
+    packing = pack_spheres(sizes, fraction=0.595, lengths=(36 * um,) * 3, seed=seed)
+    assert packing.origin["steps"] < 3000
+
+
 def test_push_is_the_gradient_of_the_overlaps():
     """Catches a wrong sign or factor: the minimisation would still end, but where?"""
     rng = np.random.default_rng(0)
