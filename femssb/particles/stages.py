@@ -40,7 +40,7 @@ SERVO = 50  # steps between corrections of the planes
 CHECK = 10  # corrections between looks at the balance
 RESPONSE = 150  # steps in which the planes take back an error of pressure
 GROWTH = 6e-4  # relative change of diameter between two corrections of the planes
-LIMIT = 400_000  # steps after which a stage gives up
+LIMIT = 40_000  # steps after which a stage gives up
 
 logger = logging.getLogger(__name__)
 

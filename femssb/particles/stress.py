@@ -4,11 +4,12 @@ A sphere at rest under contact forces f at points x has the mean Cauchy stress
 
     sigma = 1/V  sum over contacts of  (x - centre) f^T,
 
-K. Bagi, Mech. Mater. 22, 165 (1996), doi 10.1016/0167-6636(95)00044-5. The arm x - centre ends where the contact is: half the overlap inside
-the surface. LAMMPS and LIGGGHTS know no contact points and give each of two touching spheres one
-half of the whole branch instead (``partition="halves"``): in a mixture of sizes the small sphere
-then gets stress that belongs to the large one. The sum over all spheres is the same, but only with
-the contacts with the planes, which those programs leave out, does it equal the applied pressure.
+K. Bagi, Mech. Mater. 22, 165 (1996), doi 10.1016/0167-6636(95)00044-5. The arm x - centre ends
+where the contact is: half the overlap inside the surface. LAMMPS and LIGGGHTS know no contact
+points and give each of two touching spheres one half of the whole branch instead
+(``partition="halves"``): in a mixture of sizes the small sphere then gets stress that belongs to
+the large one. The sum over all spheres is the same, but only with the contacts with the planes,
+which those programs leave out, does it equal the applied pressure.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ def porosity(packing: Packing) -> Porosity:
     """
     box = float(np.prod(packing.lengths))
     solid = float(packing.volumes.sum())
-    covered = float(_covered_depth(packing).mean() / packing.lengths[2])
+    start, end, area = _covered(packing)
+    covered = float(np.sum(end - start) * area / box)
     return Porosity(nominal=1 - solid / box, union=1 - covered, swallowed=1 - covered * box / solid)
 
 
@@ -49,8 +50,10 @@ def solid_profile(packing: Packing, *, bins: int = 50) -> tuple[Array, Array]:
     """
     check_number("solid_profile", "bins", bins, lower=1, upper=10_000)
     edges = np.linspace(packing.lower[2], packing.upper[2], bins + 1)
-    below = np.array([_covered_depth(packing, top=edge).mean() for edge in edges])
-    return (edges[1:] + edges[:-1]) / 2, np.diff(below) / np.diff(edges)
+    start, end, area = _covered(packing)
+    below = np.array([np.sum(np.clip(edge, start, end) - start) * area for edge in edges])
+    slices = np.diff(edges) * packing.lengths[0] * packing.lengths[1]
+    return (edges[1:] + edges[:-1]) / 2, np.diff(below) / slices
 
 
 def thickness(packing: Packing) -> float:
@@ -183,18 +186,21 @@ def heat_map(packing: Packing, values: Array, *, bins: int = 20) -> Array:
     return np.divide(summed, total, out=np.full((bins, bins), np.nan), where=total > 0)
 
 
-def _covered_depth(packing: Packing, *, top: float | None = None) -> Array:
-    """Return the length inside spheres along lines parallel to z, shape (lines,) [m].
+def _covered(packing: Packing) -> tuple[Array, Array, float]:
+    """Return the intervals inside spheres along lines parallel to z.
 
     The lines start on a regular grid over the xy plane. A sphere covers one interval of each line
-    that meets it; intervals are cut at the ends of the box and joined where they overlap.
+    that meets it; intervals are cut at the ends of the box and where they overlap.
+
+    Returns:
+        Where each interval starts and ends, shapes (m,) [m], and the area for which a line
+        stands [m2].
     """
     across = np.sqrt(LINES * packing.lengths[:2] / packing.lengths[:2][::-1])
     counts = np.maximum(np.rint(across).astype(int), 1)
     spacing = packing.lengths[:2] / counts
     starts, ends, lines = [], [], []
-    bottom = packing.lower[2]
-    ceiling = packing.upper[2] if top is None else top
+    bottom, ceiling = packing.lower[2], packing.upper[2]
     for shift in _images(packing):
         centres = packing.positions + shift
         # All grid points in the square around every disc, then those in the disc.
@@ -225,8 +231,7 @@ def _covered_depth(packing: Packing, *, top: float | None = None) -> Array:
     before = np.full(len(line), bottom)
     same = np.flatnonzero(line[1:] == line[:-1]) + 1
     before[same] = reached[same - 1]
-    new = np.maximum(end - np.maximum(start, before), 0.0)
-    return np.bincount(line, new, minlength=int(np.prod(counts)))
+    return np.minimum(np.maximum(start, before), end), end, float(np.prod(spacing))
 
 
 def _images(packing: Packing) -> Array:
