@@ -43,7 +43,7 @@ NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 MARGIN = 0.5  # free space around the planes, over the length of the box
 DAMPING = 0.3  # share of the net force that acts against the motion (Cundall)
-STEP = 0.35  # time step over sqrt(mass / sum of contact stiffnesses); see the convergence tests
+STEP = 0.22  # time step over sqrt(mass / sum of contact stiffnesses); 0.35 is too long
 
 logger = logging.getLogger(__name__)
 

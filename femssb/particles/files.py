@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,9 @@ def _write_vtk(packing: Packing, path: Path) -> None:
 def _read_vtk(path: Path) -> Packing:
     pyvista = _pyvista()
     try:
-        cloud = pyvista.read(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # so pyvista tells of a file that VTK cannot read
+            cloud = pyvista.read(path)
         stress = cloud["stress"].reshape(-1, 3, 3) if "stress" in cloud.array_names else None
         return Packing(
             positions=cloud.points,
@@ -197,7 +200,7 @@ def _read_vtk(path: Path) -> Packing:
             phase_names=tuple(json.loads(str(cloud.field_data["phase_names"][0]))),
             origin=json.loads(str(cloud.field_data["origin"][0])),
         )
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, UserWarning) as error:
         raise InputError(f"read: {path.name} is cut short or no packing: {error}") from error
 
 

@@ -22,6 +22,10 @@ Sides = tuple[bool, bool, bool] | None
 
 LENGTH = {"si": 1.0, "micro": 1e-6}  # unit of length [m]
 DENSITY = {"si": 1.0, "micro": 1e3}  # unit of density [kg/m3]; pg/um3 is 1000 kg/m3
+_COLUMNS = {  # of a dump, by the names that LAMMPS and LIGGGHTS give them
+    *("id", "type", "radius", "diameter", "x", "y", "z"),
+    *("xu", "yu", "zu", "xs", "ys", "zs", "xsu", "ysu", "zsu"),
+}
 
 
 def length_unit(units: str) -> float:
@@ -110,9 +114,10 @@ def read_dump(
             f"read: the last frame of {path.name} announces {count} spheres but has {len(rows)} "
             "lines: it is cut short"
         )
-    table = _numbers(path, rows, len(columns))
+    used = [i for i, name in enumerate(columns) if name in _COLUMNS]
+    table = _numbers(path, rows, used)
     corners = np.array([line.split() for line in bounds], dtype=float)[:, :2].T
-    found = {name: table[:, i] for i, name in enumerate(columns)}
+    found = {columns[i]: table[:, k] for k, i in enumerate(used)}
     for wanted in ("id", "type"):
         if wanted not in found:
             raise InputError(f"read: {path.name} lacks the column {wanted!r}")
@@ -165,7 +170,7 @@ def read_data(
     rows = [lines[i] for i in range(start + 1, len(lines)) if words[i]][:count]
     if len(rows) < count:
         raise InputError(f"read: {path.name} announces {count} spheres but has {len(rows)}")
-    table = _numbers(path, rows, 7)
+    table = _numbers(path, rows, range(7))
     corners = np.array([bounds["xlo"], bounds["ylo"], bounds["zlo"]]).T
     return _packing(
         path,
@@ -209,10 +214,10 @@ def _packing(
     )
 
 
-def _numbers(path: Path, rows: Sequence[str], columns: int) -> Array:
-    """Return the leading numbers of every row; words in later columns are let be."""
+def _numbers(path: Path, rows: Sequence[str], columns: Sequence[int]) -> Array:
+    """Return some columns of every row; the others may hold words."""
     try:
-        table = np.loadtxt(rows, usecols=range(columns), ndmin=2)
+        table = np.loadtxt(rows, usecols=columns, ndmin=2)
     except (ValueError, IndexError) as error:
         raise InputError(f"read: {path.name} has a line that is no sphere: {error}") from error
     if len(table) != len(rows):
