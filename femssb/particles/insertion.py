@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 DENSEST = 0.6  # share of solids above which random spheres jam before they are apart
 MARGIN = 1e-3  # spheres are moved until they would not touch if they were larger by this share
-SWEEPS = 20_000  # after which insertion gives up
+SWEEPS = 5_000  # after which insertion gives up
 
 
 def insert(recipe: Recipe, *, height: float, seed: int) -> Packing:

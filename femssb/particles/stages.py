@@ -36,9 +36,11 @@ Array = NDArray[np.float64]
 BALANCE = 1e-3  # mean net force over mean contact force at the end of a stage
 PRESSURE_ERROR = 1e-3  # of the pressure on every plane at the end of a stage, relative
 INERTIA = 1e-3  # inertial number: strain rate x diameter x sqrt(density / pressure)
+SOFTEST = 0.1  # modulus that a packing may show, over that of its contact springs
 SERVO = 50  # steps between corrections of the planes
 CHECK = 10  # corrections between looks at the balance
-RESPONSE = 150  # steps in which the planes take back an error of pressure
+SHOCK = 0.1  # pressure that stopping a plane at once would make, over the pressure on it
+PATIENCE = 0.1  # error of the pressure on a plane above which spheres wait with their growth
 GROWTH = 6e-4  # relative change of diameter between two corrections of the planes
 LIMIT = 40_000  # steps after which a stage gives up
 
@@ -238,10 +240,12 @@ def _until_rest(engine: Engine, stage: Stage) -> tuple[Balance, bool]:
     last = engine.steps + LIMIT
     left = math.log(stage.factor()) if isinstance(stage, Swell) else 0.0
     phase = engine.phase_names.index(stage.phase) if isinstance(stage, Swell) else 0
-    rests = 0
+    rests, error = 0, 0.0
+    servo = _Servo(engine)
     while True:
         contacts = engine.contacts()
         state = engine.balance(contacts)
+        servo.look(state)
         quiet = (
             state.unbalanced < BALANCE and _pressure_error(engine, stage, state) < PRESSURE_ERROR
         )
@@ -251,32 +255,60 @@ def _until_rest(engine: Engine, stage: Stage) -> tuple[Balance, bool]:
         engine.rescale_masses(contacts)
         fresh = True
         for _ in range(CHECK):
-            if left != 0:
+            if left != 0 and error < PATIENCE:
                 part = math.copysign(min(GROWTH, abs(left)), left)
                 left -= part
                 factors = np.ones(len(engine.phase_names))
                 factors[phase] = math.exp(part)
                 engine.scale_radii(factors)
                 fresh = True
-            engine.move_planes(_velocities(engine, stage.pressure, axes, state.modulus))
+            pressures = engine.pressures()
+            error = float(np.max(np.abs(pressures[axes] / stage.pressure - 1)))
+            engine.move_planes(servo.velocities(pressures, stage.pressure) * axes[:, None])
             engine.run(SERVO, fresh=fresh)
             fresh = False
 
 
-def _velocities(engine: Engine, wanted: float, axes: NDArray[np.bool_], modulus: Array) -> Array:
-    """Return the velocities of the planes that take back their error of pressure.
+class _Servo:
+    """Moves the planes such that the pressure on them becomes the one applied.
 
-    A plane goes as fast as gives the wanted change of pressure within `RESPONSE` steps, were the
-    packing as stiff as its contact springs, but no faster than a slow deformation allows.
+    A plane that moves with pressure over impedance swallows a wave that meets it. Ours moves with
+    half of that for the error of pressure: so the response suits packings of any size, stiffness
+    and pressure. It keeps below a speed that would shake the packing when it stops, and below one
+    at which the deformation is not slow; the second counts while the packing is still loose.
     """
-    pressures = engine.pressures()
-    lengths = engine.planes[:, 1] - engine.planes[:, 0]
-    density = engine.masses.sum() / np.prod(lengths)
-    reference = np.maximum(pressures, wanted)
-    limit = INERTIA * np.sqrt(reference / density) * lengths[:, None] / (4 * engine.radii.mean())
-    inwards = (wanted - pressures) * lengths[:, None] / (2 * RESPONSE * modulus[:, None] + 1e-300)
-    velocities = np.clip(inwards, -limit, limit) * [1.0, -1.0]
-    return np.where(axes[:, None], velocities, 0.0)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._modulus = np.zeros(3)
+        self._seen: tuple[Array, Array] | None = None
+
+    def look(self, state: Balance) -> None:
+        """Learn how stiff the packing is, from its contacts and from how it answered so far."""
+        pressures = state.pressures.reshape(3, 2).mean(axis=1)
+        lengths = self._engine.planes[:, 1] - self._engine.planes[:, 0]
+        modulus = state.modulus
+        if self._seen is not None:
+            shortened = np.log(self._seen[1] / lengths)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                answered = np.where(
+                    shortened == 0, modulus, (pressures - self._seen[0]) / shortened
+                )
+            modulus = np.clip(answered, SOFTEST * modulus, modulus)
+        self._modulus = modulus
+        self._seen = pressures, lengths
+
+    def velocities(self, pressures: Array, wanted: float) -> Array:
+        """Return the velocities of the planes, shape (3, 2) [m per step]."""
+        lengths = self._engine.planes[:, 1] - self._engine.planes[:, 0]
+        density = self._engine.masses.sum() / np.prod(lengths)
+        impedance = np.sqrt(density * self._modulus)[:, None]
+        reference = np.maximum(pressures, wanted)
+        error = np.clip((wanted - pressures) / 2, -SHOCK * reference, SHOCK * reference)
+        across = lengths[:, None] / (4 * self._engine.radii.mean())
+        slow = INERTIA * np.sqrt(reference / density) * across
+        inwards = np.clip(error / np.maximum(impedance, 1e-300), -slow, slow)
+        return inwards * [1.0, -1.0]
 
 
 def _driven(engine: Engine, stage: Stage) -> NDArray[np.bool_]:
