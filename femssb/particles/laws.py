@@ -177,13 +177,10 @@ def plastic_force(
     """
     start = (np.pi * limit / (2 * modulus)) ** 2 * radius  # overlap at which it yields
     yielded = largest > start
-    at_start = hertz_force(modulus, radius, start)
-    peak = np.where(
-        yielded,
-        at_start + np.pi * limit * radius * (largest - start),
-        hertz_force(modulus, radius, largest),
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):  # where nothing yields
+        at_start = hertz_force(modulus, radius, start)
+        loaded = at_start + np.pi * limit * radius * (largest - start)
+        peak = np.where(yielded, loaded, hertz_force(modulus, radius, largest))
         dent = 4 * modulus / (3 * peak) * ((2 * peak + at_start) / (2 * np.pi * limit)) ** 1.5
         dent = np.where(yielded, dent, radius)
         left = largest - (3 * peak / (4 * modulus * np.sqrt(dent))) ** (2 / 3)

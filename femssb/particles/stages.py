@@ -36,11 +36,11 @@ Array = NDArray[np.float64]
 BALANCE = 1e-3  # mean net force over mean contact force at the end of a stage
 PRESSURE_ERROR = 1e-3  # of the pressure on every plane at the end of a stage, relative
 INERTIA = 1e-3  # inertial number: strain rate x diameter x sqrt(density / pressure)
-SOFTEST = 0.1  # modulus that a packing may show, over that of its contact springs
 SERVO = 50  # steps between corrections of the planes
 CHECK = 10  # corrections between looks at the balance
 SHOCK = 0.1  # pressure that stopping a plane at once would make, over the pressure on it
-PATIENCE = 0.1  # error of the pressure on a plane above which spheres wait with their growth
+PATIENCE = 5.0  # transits of a wave after which the planes double their speed if the error stays
+WAIT = 0.1  # error of the pressure on a plane above which spheres wait with their growth
 GROWTH = 6e-4  # relative change of diameter between two corrections of the planes
 LIMIT = 40_000  # steps after which a stage gives up
 
@@ -255,7 +255,7 @@ def _until_rest(engine: Engine, stage: Stage) -> tuple[Balance, bool]:
         engine.rescale_masses(contacts)
         fresh = True
         for _ in range(CHECK):
-            if left != 0 and error < PATIENCE:
+            if left != 0 and error < WAIT:
                 part = math.copysign(min(GROWTH, abs(left)), left)
                 left -= part
                 factors = np.ones(len(engine.phase_names))
@@ -273,42 +273,38 @@ class _Servo:
     """Moves the planes such that the pressure on them becomes the one applied.
 
     A plane that moves with pressure over impedance swallows a wave that meets it. Ours moves with
-    half of that for the error of pressure: so the response suits packings of any size, stiffness
-    and pressure. It keeps below a speed that would shake the packing when it stops, and below one
-    at which the deformation is not slow; the second counts while the packing is still loose.
+    half of that for the error of pressure, so the response suits packings of any size, stiffness
+    and pressure; and it gains speed while the error stays, for a loose packing yields at almost no
+    pressure. It keeps below a speed that would shake the packing when it stops, and below one at
+    which the deformation is not slow; the second counts while the packing is still loose.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._modulus = np.zeros(3)
-        self._seen: tuple[Array, Array] | None = None
+        self._stayed = np.zeros(3)  # error of pressure, over the time in which it is made good [Pa]
 
     def look(self, state: Balance) -> None:
-        """Learn how stiff the packing is, from its contacts and from how it answered so far."""
-        pressures = state.pressures.reshape(3, 2).mean(axis=1)
-        lengths = self._engine.planes[:, 1] - self._engine.planes[:, 0]
-        modulus = state.modulus
-        if self._seen is not None:
-            shortened = np.log(self._seen[1] / lengths)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                answered = np.where(
-                    shortened == 0, modulus, (pressures - self._seen[0]) / shortened
-                )
-            modulus = np.clip(answered, SOFTEST * modulus, modulus)
-        self._modulus = modulus
-        self._seen = pressures, lengths
+        """Learn how stiff the contacts of the packing are."""
+        self._modulus = state.modulus
 
     def velocities(self, pressures: Array, wanted: float) -> Array:
-        """Return the velocities of the planes, shape (3, 2) [m per step]."""
+        """Return the velocities of the planes for the next `SERVO` steps, shape (3, 2) [m/step]."""
         lengths = self._engine.planes[:, 1] - self._engine.planes[:, 0]
         density = self._engine.masses.sum() / np.prod(lengths)
-        impedance = np.sqrt(density * self._modulus)[:, None]
-        reference = np.maximum(pressures, wanted)
-        error = np.clip((wanted - pressures) / 2, -SHOCK * reference, SHOCK * reference)
-        across = lengths[:, None] / (4 * self._engine.radii.mean())
-        slow = INERTIA * np.sqrt(reference / density) * across
-        inwards = np.clip(error / np.maximum(impedance, 1e-300), -slow, slow)
-        return inwards * [1.0, -1.0]
+        impedance = np.maximum(np.sqrt(density * self._modulus), 1e-300)
+        mean = pressures.mean(axis=1)  # both planes alike: a packing cannot be shaken between them
+        error = (wanted - mean) / 2
+        transits = SERVO * self._modulus / impedance / lengths  # of a wave from plane to plane
+        gained = self._stayed + error * transits / PATIENCE
+        self._stayed = np.where(self._stayed * error < 0, 0.0, gained)
+        highest = SHOCK * np.maximum(mean, wanted)
+        self._stayed = np.clip(self._stayed, -highest, highest)
+        across = lengths / (4 * self._engine.radii.mean())
+        slow = INERTIA * np.sqrt(np.maximum(mean, wanted) / density) * across
+        push = np.clip(error + self._stayed, -highest, highest)
+        inwards = np.clip(push / impedance, -slow, slow)
+        return inwards[:, None] * [1.0, -1.0]
 
 
 def _driven(engine: Engine, stage: Stage) -> NDArray[np.bool_]:
