@@ -109,7 +109,7 @@ class Packing:
             )
         if np.any(self.upper <= self.lower):
             raise InputError(f"Packing.upper = {self.upper} m is not above lower = {self.lower} m")
-        if len(np.unique(self.ids)) != n:  # type: ignore[arg-type] # set above
+        if len(np.unique(np.asarray(self.ids))) != n:
             raise InputError("Packing.ids: every sphere needs a number of its own")
         if self.contacts is not None:
             if not isinstance(self.contacts, Contacts):

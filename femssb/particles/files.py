@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from femssb.errors import EngineError, InputError
 from femssb.packing import Contacts, Packing
@@ -213,7 +213,7 @@ def _write_csv(packing: Packing, path: Path) -> None:
         "origin": dict(packing.origin),
     }
     names = np.array(packing.phase_names)[packing.phases]
-    columns: list[ArrayLike] = [packing.ids, names, *packing.positions.T, packing.radii]  # type: ignore[list-item]
+    columns = [np.asarray(packing.ids), names, *packing.positions.T, packing.radii]
     header = list(_CSV)
     if packing.stress is not None:
         header += _CSV_STRESS
@@ -281,7 +281,7 @@ def _read_csv(
 
 
 def _indices() -> list[tuple[int, int]]:
-    return [("xyz".index(a), "xyz".index(b)) for a, b in _COMPONENTS]
+    return [("xyz".index(name[0]), "xyz".index(name[1])) for name in _COMPONENTS]
 
 
 def _h5py() -> Any:

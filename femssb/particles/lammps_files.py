@@ -43,7 +43,12 @@ def dump_text(packing: Packing, units: str) -> str:
     """Return a dump of one frame; types count from 1 in the order of the phase names."""
     unit = length_unit(units)
     table = np.column_stack(
-        [packing.ids, packing.phases + 1, packing.radii / unit, packing.positions / unit]
+        [
+            np.asarray(packing.ids),
+            packing.phases + 1,
+            packing.radii / unit,
+            packing.positions / unit,
+        ]
     )
     edges = " ".join("pp" if side else "ff" for side in packing.periodic)
     bounds = "".join(f"{a:.17g} {b:.17g}\n" for a, b in zip(*_corners(packing, unit), strict=True))
@@ -63,9 +68,10 @@ def data_text(packing: Packing, units: str, densities: Mapping[str, float]) -> s
         check_number("write", f"densities[{name!r}]", densities[name], lower=1, upper=1e5)
     density = np.array([densities[name] for name in packing.phase_names]) / DENSITY[units]
     lower, upper = _corners(packing, unit)
+    ids = np.asarray(packing.ids, dtype=np.int64)
     table = np.column_stack(
         [
-            packing.ids + 1 - min(packing.ids.min(initial=0), 0),  # type: ignore[union-attr]
+            ids + 1 - min(int(ids.min(initial=0)), 0),
             packing.phases + 1,
             2 * packing.radii / unit,
             density[packing.phases],
