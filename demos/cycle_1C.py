@@ -6,7 +6,6 @@ charge, its interface with the stiff electrolyte opens, and does not close compl
 
 import sys
 from argparse import ArgumentDefaultsHelpFormatter
-from dataclasses import asdict
 
 from femssb import (
     Charge,
@@ -44,8 +43,7 @@ def main(
         Discharge(c_rate=c_rate, until_voltage=3.0),
     ]
     model = Model(mesh(cell, size=size), library.yuan2023())
-    inputs = {"cell": asdict(cell), "size": size}
-    solution = Simulation(model, protocol).run(out, inputs=inputs, resume=resume)
+    solution = Simulation(model, protocol).run(out, resume=resume)
     solution.report()
     if pictures:
         plotting.cycle(solution, out)

@@ -89,7 +89,7 @@ def _run(options: argparse.Namespace) -> None:
     model = femssb.Model(
         femssb.mesh(_half_cell(options), size=options.size * um), library.yuan2023()
     )
-    solution = femssb.Simulation(model, protocol).run(options.out)
+    solution = femssb.Simulation(model, protocol).run(options.out, resume=options.resume)
     solution.report()
     plotting.cycle(solution, options.out)
 
@@ -137,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--upper", type=float, default=4.3, help="end of the charge [V]")
     run.add_argument("--lower", type=float, default=3.0, help="end of the discharge [V]")
     run.add_argument("--out", type=Path, default=Path("results/cycle"), help="folder to write")
+    run.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
 
     plot = add("plot", _plot, "draw the figures of a finished run into its folder")
     plot.add_argument("folder", type=Path, help="folder of the results")

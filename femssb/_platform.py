@@ -40,6 +40,10 @@ PATIENCE = 10.0  # time a failing rank waits for the others to fail too [s]
 
 logger = logging.getLogger(__name__)
 
+if int(os.environ.get("MPI_LOCALNRANKS", "1")) > (os.cpu_count() or 1):
+    # More ranks than cores: MPICH's waiting ranks would keep the working ones off the cores.
+    os.environ.setdefault("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")
+
 if util.find_spec("dolfinx_solver"):
     import_module("dolfinx_solver")  # the wheel: loads MPI before the libraries that link to it
 

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from femssb.constraints import Unknowns
+from femssb.electrochemical_problem import VOLTAGE
 from femssb.errors import InputError
 from femssb.mesh_data import on_first_rank
-from femssb.model import VOLTAGE, Model, State
+from femssb.model import Model, State
 from femssb.snapshot import replacing
 
 Array = NDArray[np.float64]
@@ -157,20 +158,24 @@ _AT = {
 
 
 def _essentials(model: Model) -> dict[str, Any]:
-    """Return what must be the same for a run to go on: all inputs but how they are solved."""
-    return {name: value for name, value in model.inputs().items() if name != "linear_solver"}
+    """Return what must be the same for a run to go on: all inputs but how they are solved.
+
+    The mesh is known by its nodes, wherever it came from.
+    """
+    inputs = model.inputs()
+    return {name: inputs[name] for name in inputs if name not in ("linear_solver", "mesh")}
 
 
 def _places(model: Model) -> dict[str, Array]:
     """Return where the values that this rank owns are given."""
     spaces = {
-        "lithium": model.lithium_space,
-        "ionic": model.ionic_space,
-        "electronic": model.electronic_space,
-        "particle": model.particle_space,
-        "matrix": model.matrix_space,
+        "lithium": model.bodies.scalars,
+        "ionic": model.electrochemistry.ionic_space,
+        "electronic": model.electrochemistry.electronic_space,
+        "particle": model.mechanics.particle_space,
+        "matrix": model.mechanics.matrix_space,
     }
-    points = model.points
+    points = model.bodies.interface
     middles = np.repeat(points.vertices.mean(axis=1), points.per_facet, axis=0)
     return {
         **{
@@ -188,20 +193,20 @@ def _owned(space: fem.FunctionSpace) -> int:
 def _split(model: Model, item: Past) -> tuple[dict[str, Array], list[float]]:
     """Return the owned values of each field, and the numbers that belong to no place."""
     state = item.state
-    lithium, ionic, electronic = model.electrical.expand(
-        model.electrical.filled(state.electrochemical)
+    lithium, ionic, electronic = model.electrochemistry.unknowns.expand(
+        model.electrochemical(state)
     )
-    particle, matrix = model.moving.expand(model.moving.filled(state.mechanical))
-    nodes = _owned(model.lithium_space)
+    particle, matrix = model.mechanics.unknowns.expand(model.mechanical(state))
+    nodes = _owned(model.bodies.scalars)
     values = {
         "lithium": lithium[:nodes],
         "hydrostatic": state.hydrostatic[:nodes],
-        "ionic": ionic[: _owned(model.ionic_space)],
-        "electronic": electronic[: _owned(model.electronic_space)],
-        "particle": particle.reshape(-1, 3)[: _owned(model.particle_space)],
-        "matrix": matrix.reshape(-1, 3)[: _owned(model.matrix_space)],
+        "ionic": ionic[: _owned(model.electrochemistry.ionic_space)],
+        "electronic": electronic[: _owned(model.electrochemistry.electronic_space)],
+        "particle": particle.reshape(-1, 3)[: _owned(model.mechanics.particle_space)],
+        "matrix": matrix.reshape(-1, 3)[: _owned(model.mechanics.matrix_space)],
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
-        "jump": np.einsum("nji,nj->ni", model.points.frame, state.jump),
+        "jump": np.einsum("nji,nj->ni", model.bodies.interface.frame, state.jump),
         "damage": state.damage,
         "gap": state.gap,
     }
@@ -218,21 +223,21 @@ def _split(model: Model, item: Past) -> tuple[dict[str, Array], list[float]]:
 def _join(model: Model, values: Mapping[str, Array], single: Array) -> Past:
     """Undo `_split`; collective."""
     time, voltage, current, cohesive, viscous, charge = (float(number) for number in single)
-    x = model.electrical.vector()
+    x = model.electrochemistry.unknowns.vector()
     for index, name in enumerate(("lithium", "ionic", "electronic")):
-        _put(model.electrical, x, index, values[name])
-    model.electrical.write_single(x, VOLTAGE, voltage)
-    moved = model.moving.vector()
+        _put(model.electrochemistry.unknowns, x, index, values[name])
+    model.electrochemistry.unknowns.write_single(x, VOLTAGE, voltage)
+    moved = model.mechanics.unknowns.vector()
     for index, name in enumerate(("particle", "matrix")):
-        _put(model.moving, moved, index, values[name].ravel())
+        _put(model.mechanics.unknowns, moved, index, values[name].ravel())
     state = State(
         time=time,
         electrochemical=x.array_r.copy(),
         mechanical=moved.array_r.copy(),
-        jump=np.einsum("nij,nj->ni", model.points.frame, values["jump"]),
+        jump=np.einsum("nij,nj->ni", model.bodies.interface.frame, values["jump"]),
         damage=values["damage"],
         gap=values["gap"],
-        hydrostatic=model.spread(values["hydrostatic"]),
+        hydrostatic=model.bodies.spread(values["hydrostatic"]),
         voltage=voltage,
         current=current,
         cohesive_dissipation=cohesive,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.errors import NotConverged, check_number
-from femssb.model import VOLTAGE, Model, State
+from femssb.model import Model, State
 from femssb.units import GAS_CONSTANT
 
 Array = NDArray[np.float64]
@@ -50,11 +50,11 @@ class Tolerances:
 class Work:
     """What a time step took."""
 
-    passes: int  # of the two problems
-    newton_electrochemistry: int
-    newton_mechanics: int
-    linear_electrochemistry: int
-    linear_mechanics: int
+    passes: int = 0  # of the two problems
+    newton_electrochemistry: int = 0
+    newton_mechanics: int = 0
+    linear_electrochemistry: int = 0
+    linear_mechanics: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +95,9 @@ def advance(
     Raises:
         NotConverged: If either problem or their exchange does not converge.
     """
-    electrochemical = model.electrical.filled(guess.electrochemical)
-    mechanical = model.moving.filled(guess.mechanical)
+    electrochemistry, mechanics, bodies = model.electrochemistry, model.mechanics, model.bodies
+    electrochemical = electrochemistry.unknowns.filled(guess.electrochemical)
+    mechanical = mechanics.unknowns.filled(guess.mechanical)
     exchange = _Exchange(model)
     incoming = outgoing = exchange.pack(guess.gap, guess.hydrostatic)
     anderson = _Anderson(model.comm)
@@ -112,7 +113,7 @@ def advance(
         passes += 1
         gap, hydrostatic = exchange.unpack(incoming)
         incoming = exchange.pack(gap, hydrostatic)  # an extrapolated gap is cut at zero
-        taken = model.solve_electrochemistry(
+        taken = electrochemistry.solve(
             electrochemical,
             rate=rate,
             history=history,
@@ -125,19 +126,20 @@ def advance(
         newton[0] += taken.newton
         linear[0] += taken.linear
         expansion = model.expansion(electrochemical)
-        taken, cohesion, jump = model.solve_mechanics(
+        taken, cohesion, jump = mechanics.solve(
             mechanical,
             expansion=expansion,
-            previous=previous,
+            damage=previous.damage,
+            previous_jump=previous.jump,
             time_step=time_step,
             tolerance=tolerances.force,
         )
         newton[1] += taken.newton
         linear[1] += taken.linear
-        stress = model.hydrostatic_stress(mechanical, expansion)
+        stress = mechanics.hydrostatic_stress(mechanical, expansion)
         outgoing = exchange.pack(model.gap(jump), stress)
         change = anderson.norm(outgoing - incoming)
-    weights = model.points.weights
+    weights = bodies.interface.weights
     state = State(
         time=float(previous.time + time_step),
         electrochemical=electrochemical.array_r.copy(),
@@ -146,11 +148,11 @@ def advance(
         damage=cohesion.damage,
         gap=gap,
         hydrostatic=stress,
-        voltage=model.electrical.read_single(electrochemical, VOLTAGE),
-        current=model.cell_current(electrochemical, gap),
+        voltage=electrochemistry.voltage(electrochemical),
+        current=electrochemistry.cell_current(electrochemical, gap),
         cohesive_dissipation=previous.cohesive_dissipation
-        + model.sum(weights * cohesion.dissipated),
-        viscous_dissipation=previous.viscous_dissipation + model.sum(weights * cohesion.viscous),
+        + bodies.sum(weights * cohesion.dissipated),
+        viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),
     )
     work = Work(
         passes=passes,
@@ -170,10 +172,11 @@ class _Exchange:
         materials = model.materials
         couplings = model.couplings
         energy = GAS_CONSTANT * materials.temperature
-        self._spread = model.spread
-        self._gap = np.sqrt(model.points.weights / model.interface_area)
+        bodies, node_volume = model.bodies, model.mechanics.node_volume
+        self._spread = bodies.spread
+        self._gap = np.sqrt(bodies.interface.weights / bodies.interface_area)
         self._gap *= couplings.gap_resistance / materials.resistance.decay_length
-        self._stress = np.sqrt(model.node_volume / model.sum(model.node_volume))
+        self._stress = np.sqrt(node_volume / bodies.sum(node_volume))
         self._stress *= couplings.stress_drift * materials.active.drift_volume / energy
 
     def pack(self, gap: Array, hydrostatic: Array) -> Array:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import femssb._platform
 
@@ -60,6 +60,7 @@ class MeshData:
     grain_particle: Tags  # (n_grains,) particle each grain belongs to, from 0
     orientations: Array  # (n_grains, 3, 3) active rotations: columns are the crystal axes
     tessellations: tuple[Statistics, ...] = ()  # of each particle; empty for meshes from elsewhere
+    origin: Mapping[str, Any] = field(default_factory=dict)  # what it was made from, and how
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

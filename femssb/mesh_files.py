@@ -14,6 +14,7 @@ import csv
 import io
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def read(
     """
     check_number("read", "unit", unit, lower=0, strict=True, unit="m")
     path = Path(path)
-    return distribute(on_first_rank(comm, lambda: _read(path, unit, orientations)), comm)
+    data = distribute(on_first_rank(comm, lambda: _read(path, unit, orientations)), comm)
+    return replace(data, origin={"file": str(path), "unit": unit})
 
 
 def from_gmsh(

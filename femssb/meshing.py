@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import femssb._platform
@@ -98,7 +98,8 @@ def mesh(
         far_size = COARSENING * size
     widest = max(cell.width, cell.cathode, cell.separator)
     check_number("mesh", "far_size", far_size, lower=size, upper=max(widest, size), unit="m")
-    return distribute(on_first_rank(comm, lambda: _best(cell, size, far_size)), comm)
+    data = distribute(on_first_rank(comm, lambda: _best(cell, size, far_size)), comm)
+    return replace(data, origin={"cell": cell, "size": size, "far_size": far_size})
 
 
 def _best(cell: HalfCell, size: float, far_size: float) -> Parts:

@@ -48,20 +48,26 @@ class Readout:
     def __init__(self, model: Model) -> None:
         """Prepare the strain operators; collective."""
         self.model = model
-        particle, matrix = model.particle, model.matrix
+        particle, matrix = model.bodies.particle, model.bodies.matrix
+        mechanics, scalars = model.mechanics, model.bodies.scalars
         self._particle = _body(
-            particle, model.particle_space, model.particle_stiffness, model.lithium_space
+            particle, mechanics.particle_space, mechanics.particle_stiffness, scalars
         )
-        self._matrix = _body(matrix, model.matrix_space, model.matrix_stiffness, model.ionic_space)
+        self._matrix = _body(
+            matrix,
+            mechanics.matrix_space,
+            mechanics.matrix_stiffness,
+            model.electrochemistry.ionic_space,
+        )
         owned = _owned_cells(particle)
         self._volume = _cell_volumes(particle)[:owned]
-        self._total_volume = model.sum(self._volume)
+        self._total_volume = model.bodies.sum(self._volume)
         grain = np.searchsorted(model.data.grain_tags, particle.cell_tags)
         self._grain_of_cell = grain
         self._particle_of_cell = model.data.grain_particle[grain]
         self.particles = int(model.data.grain_particle.max()) + 1
-        node = np.zeros(model.lithium_space.dofmap.index_map.size_local, np.int64)
-        dofs = model.lithium_space.dofmap.list
+        node = np.zeros(scalars.dofmap.index_map.size_local, np.int64)
+        dofs = scalars.dofmap.list
         in_owned = dofs < node.size
         spread = np.broadcast_to(self._particle_of_cell[:, None], dofs.shape)
         node[dofs[in_owned]] = spread[in_owned]
@@ -70,20 +76,18 @@ class Readout:
     def numbers(self, state: State) -> dict[str, float]:
         """Return the columns of a time series that a state decides; collective."""
         model = self.model
-        comm, weights = model.comm, model.points.weights
-        area = model.interface_area
+        bodies, weights = model.bodies, model.bodies.interface.weights
+        area = bodies.interface_area
         stoichiometry = model.stoichiometry(state)
         c_max = model.materials.active.maximum_concentration
         lithium = np.bincount(
             self._particle_of_node,
-            weights=model.node_charge * stoichiometry / FARADAY,
+            weights=model.electrochemistry.node_charge * stoichiometry / FARADAY,
             minlength=self.particles,
         )
-        lithium = np.asarray(comm.allreduce(lithium))
+        lithium = np.asarray(model.comm.allreduce(lithium))
         gap = np.maximum(state.jump[:, 0], 0.0)
-        kinetics = model.interface_current(
-            model.electrical.filled(state.electrochemical), state.gap
-        )
+        kinetics = model.interface_current(state)
         strain, stress = self._strain_and_stress(self._particle, state)
         owned = self._volume.size
         von_mises = mechanics.von_mises(stress[:owned])
@@ -96,21 +100,22 @@ class Readout:
             "Voltage [V]": state.voltage,
             "Current [A]": -state.current,
             "Lithium [mol]": float(lithium.sum()),
-            "Mean gap [m]": model.sum(weights * gap) / area,
-            "Maximum gap [m]": model.largest(gap),
-            "Debonded area fraction": model.sum(weights * (state.damage > DEBONDED)) / area,
-            "Mean interface voltage drop [V]": model.sum(weights * kinetics.drop) / area,
-            "Maximum interface voltage drop [V]": model.largest(np.abs(kinetics.drop)),
-            "Maximum von Mises stress [Pa]": model.largest(von_mises),
+            "Mean gap [m]": bodies.sum(weights * gap) / area,
+            "Maximum gap [m]": bodies.largest(gap),
+            "Debonded area fraction": bodies.sum(weights * (state.damage > DEBONDED)) / area,
+            "Mean interface voltage drop [V]": bodies.sum(weights * kinetics.drop) / area,
+            "Maximum interface voltage drop [V]": bodies.largest(np.abs(kinetics.drop)),
+            "Maximum von Mises stress [Pa]": bodies.largest(von_mises),
             "99.9 % von Mises stress [Pa]": stress_quantiles[1],
             "99 % von Mises stress [Pa]": stress_quantiles[0],
-            "Mean von Mises stress [Pa]": model.sum(self._volume * von_mises) / self._total_volume,
-            "Minimum volumetric strain [-]": -model.largest(-volumetric),
+            "Mean von Mises stress [Pa]": bodies.sum(self._volume * von_mises) / self._total_volume,
+            "Minimum volumetric strain [-]": -bodies.largest(-volumetric),
             "0.1 % volumetric strain [-]": strain_quantiles[1],
             "1 % volumetric strain [-]": strain_quantiles[0],
-            "Mean volumetric strain [-]": model.sum(self._volume * volumetric) / self._total_volume,
-            "Minimum concentration [mol/m3]": -model.largest(-stoichiometry) * c_max,
-            "Maximum concentration [mol/m3]": model.largest(stoichiometry) * c_max,
+            "Mean volumetric strain [-]": bodies.sum(self._volume * volumetric)
+            / self._total_volume,
+            "Minimum concentration [mol/m3]": -bodies.largest(-stoichiometry) * c_max,
+            "Maximum concentration [mol/m3]": bodies.largest(stoichiometry) * c_max,
             "Cohesive energy dissipated [J]": state.cohesive_dissipation,
             "Viscous energy dissipated [J]": state.viscous_dissipation,
         }
@@ -124,8 +129,10 @@ class Readout:
         """Return all fields on rank 0, None on the other ranks; collective."""
         model = self.model
         c_max = model.materials.active.maximum_concentration
-        unknowns = model.electrical.filled(state.electrochemical)
-        stoichiometry, ionic, electronic = model.electrical.expand(unknowns)
+        electrochemistry = model.electrochemistry
+        stoichiometry, ionic, electronic = electrochemistry.unknowns.expand(
+            model.electrochemical(state)
+        )
         strain, stress = self._strain_and_stress(self._particle, state)
         particle = self._gather(
             self._particle,
@@ -142,9 +149,9 @@ class Readout:
         )
         strain, stress = self._strain_and_stress(self._matrix, state)
         potential = np.full(ionic.size, np.nan)
-        own = model.matrix_cells_of_ecbd
-        potential[model.ionic_space.dofmap.list[own]] = (
-            electronic[model.electronic_space.dofmap.list] + state.voltage
+        own = model.bodies.matrix_cells_of_ecbd
+        potential[electrochemistry.ionic_space.dofmap.list[own]] = (
+            electronic[electrochemistry.electronic_space.dofmap.list] + state.voltage
         )
         matrix = self._gather(
             self._matrix,
@@ -153,7 +160,10 @@ class Readout:
                 "Electronic potential [V]": potential,
                 "Displacement [m]": self._matrix.at_corners.x.array.reshape(-1, 3),
             },
-            {**_tensors(strain, stress), "Region [-]": model.matrix.cell_tags.astype(np.int64)},
+            {
+                **_tensors(strain, stress),
+                "Region [-]": model.bodies.matrix.cell_tags.astype(np.int64),
+            },
         )
         interface = self._gather_interface(state)
         if particle is None or matrix is None or interface is None:
@@ -166,8 +176,8 @@ class Readout:
         """Return Voigt strain and stress (cells with ghosts, 6), means over each cell."""
         model = self.model
         index = 0 if body is self._particle else 1
-        unknowns = model.moving.filled(state.mechanical)
-        body.displacement.x.array[:] = model.moving.expand(unknowns)[index]
+        moved = model.mechanics.unknowns.expand(model.mechanical(state))
+        body.displacement.x.array[:] = moved[index]
         body.strain.interpolate(body.expression)
         body.strain.x.scatter_forward()
         body.at_corners.interpolate(body.displacement)
@@ -175,9 +185,9 @@ class Readout:
         strain = _by_cell(body.strain)
         elastic = strain
         if body is self._particle:
-            amplitude = model.expansion(model.electrical.filled(state.electrochemical))
-            mean = amplitude[model.lithium_space.dofmap.list].mean(axis=1)
-            elastic = strain - mean[:, None] * _by_cell(model.expansion_direction)
+            amplitude = model.expansion(model.electrochemical(state))
+            mean = amplitude[model.bodies.scalars.dofmap.list].mean(axis=1)
+            elastic = strain - mean[:, None] * _by_cell(model.mechanics.expansion_direction)
         return strain, np.einsum("cij,cj->ci", body.stiffness, elastic)
 
     def _quantiles(self, values: Array, shares: Sequence[float]) -> Array:
@@ -207,9 +217,8 @@ class Readout:
         return FieldData(points=points, cells=all_cells, point_data=point_data, cell_data=cell_data)
 
     def _gather_interface(self, state: State) -> FieldData | None:
-        model, points = self.model, self.model.points
-        x = model.electrical.filled(state.electrochemical)
-        kinetics = model.interface_current(x, state.gap)
+        model, points = self.model, self.model.bodies.interface
+        kinetics = model.interface_current(state)
         traction = model.traction(state)
         fields = {
             "Gap [m]": np.maximum(state.jump[:, 0], 0.0),

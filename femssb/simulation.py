@@ -8,38 +8,31 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from femssb import _platform, checkpoint
 from femssb.case import describe
 from femssb.checkpoint import Past, Position
 from femssb.control import Control, check_protocol
 from femssb.coupling import Guess, Tolerances, Work, advance
 from femssb.errors import InputError, NotConverged
-from femssb.mesh_data import on_first_rank
 from femssb.model import Model, State
 from femssb.protocol import Step
-from femssb.readout import Readout
-from femssb.solution import End, Snapshot, Snapshots, Solution, StepRecord
+from femssb.record import Record
+from femssb.solution import End, Solution, StepRecord
 from femssb.stepping import Stepping, bdf, error_share, extrapolate
 from femssb.units import FARADAY
 
 Array = NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
-
-
-CHECKPOINT_EVERY = 60.0  # of wall time, and after each protocol step [s]
 
 
 class Simulation:
@@ -90,7 +83,6 @@ class Simulation:
         self,
         folder: str | os.PathLike[str] | None = None,
         *,
-        inputs: dict[str, Any] | None = None,
         progress: bool = True,
         resume: bool = False,
     ) -> Solution:
@@ -98,7 +90,6 @@ class Simulation:
 
         Args:
             folder: Where results are written as they come; None keeps them in memory only.
-            inputs: What made the mesh and the materials, plain data for ``case.json``.
             progress: Whether rank 0 shows progress on standard error.
             resume: Whether to go on from the checkpoint in the folder; the ranks, `tolerances`,
                 `stepping` and linear solver may differ from those that wrote it.
@@ -108,17 +99,15 @@ class Simulation:
 
         Raises:
             NotConverged: If a step cannot be solved however small; what was reached is on disk.
-            InputError: If the folder cannot be written to, `inputs` is not plain data, or the
-                checkpoint is missing, damaged or of another case; before anything is solved.
+            InputError: If the folder cannot be written to, or the checkpoint is missing, damaged or
+                of another case; before anything is solved.
         """
         if folder is not None and not isinstance(folder, str | os.PathLike):
             raise InputError(f"Simulation.run: folder must be a path, got {folder!r}")
-        if inputs is not None and not isinstance(inputs, Mapping):
-            raise InputError(f"Simulation.run: inputs must be a dictionary, got {inputs!r}")
         if resume and folder is None:
             raise InputError("Simulation.run: resume needs the folder of the run that was stopped")
-        run = _Run(self, Path(folder) if folder is not None else None, inputs, progress)
-        return run.go(run.stopped() if resume else run.begin())
+        run = _Run(self, Path(folder) if folder is not None else None, progress)
+        return run.go(run.record.resume() if resume else run.begin())
 
 
 class _Run:
@@ -128,64 +117,40 @@ class _Run:
         self,
         simulation: Simulation,
         folder: Path | None,
-        inputs: dict[str, Any] | None,
         progress: bool,
     ) -> None:
         self.model = simulation.model
         self.protocol = simulation.protocol
         self.tolerances = simulation.tolerances
         self.stepping = simulation.stepping
-        self.folder = folder
-        self.root = self.model.comm.rank == 0
-        self.readout = Readout(self.model)
-        self.case = {
-            **(inputs or {}),
+        case = {
             "model": self.model.inputs(),
             "protocol": describe(self.protocol),
             "tolerances": describe(self.tolerances),
             "stepping": describe(self.stepping),
         }
-        self.rows: list[dict[str, float]] = []
-        self.records: list[StepRecord] = []
-        self.snapshots: list[Snapshot] = []
-        self.rejected = 0
+        self.record = Record(self.model, folder, case)
         self.ceiling = np.inf  # of the time step, lowered where Newton failed [s]
-        self.factorisations = -self._factorisations()
-        self.started = time.perf_counter()
-        self.show = progress and self.root
+        self.show = progress and self.model.comm.rank == 0
         self.shown = 0.0
-        self.kept = self.started
 
     def begin(self) -> Position:
         """Return the rest state as the start of the protocol."""
         rest = Past(state=self.model.initial_state(), charge=0.0)
-        self._record(rest, 0, 0.0, None, 0.0)
-        self._picture(rest.state, "start")
+        self.record.add(rest, 0, 0.0, None, 0.0)
+        self.record.picture(rest.state, "start")
         return self._start_of(0, rest)
-
-    def stopped(self) -> Position:
-        """Return where the run in the folder was when it was last kept."""
-        assert self.folder is not None
-        file = self.folder / checkpoint.FILE
-        position, log = checkpoint.read(file, self.model)
-        if log["protocol"] != self._log()["protocol"]:
-            raise InputError(f"{file} is of another case: protocol differs")
-        self.rows, self.rejected = log["rows"], log["rejected"]
-        self.records = [StepRecord(**record) for record in log["records"]]
-        self.started -= log["wall_time"]
-        self._write(lambda folder: _drop_later_snapshots(folder, self.rows[-1]["Time [s]"]))
-        return position
 
     def go(self, position: Position) -> Solution:
         # Kept at once, so that what cannot be written is known before the work.
-        solution = self._keep(position)
+        solution = self.record.keep(position)
         while position.index < len(self.protocol):
             try:
                 position = self._protocol_step(position)
             except NotConverged:
-                self._save()  # what was reached stays on disk
+                self.record.save()  # what was reached stays on disk
                 raise
-            solution = self._keep(position)
+            solution = self.record.keep(position)
         return solution
 
     def _start_of(self, index: int, start: Past) -> Position:
@@ -196,7 +161,7 @@ class _Run:
             past=(start,),
             time_step=self.stepping.first,
             ceiling=np.inf,
-            first_row=len(self.rows) - 1,
+            first_row=self.record.last_row,
             halfway=False,
         )
 
@@ -221,7 +186,7 @@ class _Run:
             new, work, error = self._attempt(control, past, time_step)
             reached = control.beyond(new.state) >= 0
             time_step = new.state.time - past[0].state.time
-            self._record(new, index, control.current, work, time_step)
+            self.record.add(new, index, control.current, work, time_step)
             done = self._share(control, start.state, new.state)
             self._report_progress(index, control, done, new.state, time_step)
             past = (new, *past[:2])
@@ -230,10 +195,10 @@ class _Run:
                 break
             if done >= 0.5 and not halfway:
                 halfway = True
-                self._picture(new.state, f"{control.kind} middle")
+                self.record.picture(new.state, f"{control.kind} middle")
             time_step *= min(2.0, max(0.3, 0.9 * error ** (-1 / 3))) if error > 0 else 2.0
-            if self._due():
-                self._keep(
+            if self.record.checkpoint_due:
+                self.record.keep(
                     replace(
                         position,
                         past=past,
@@ -246,43 +211,21 @@ class _Run:
             raise NotConverged(
                 f"{control.description} did not reach its end in {control.longest:g} s",
                 time=past[0].state.time,
-                step=len(self.rows),
+                step=self.record.last_row + 1,
             )
-        self._picture(past[0].state, f"{control.kind} end")
-        self.records.append(
+        self.record.picture(past[0].state, f"{control.kind} end")
+        self.record.steps.append(
             StepRecord(
                 description=control.description,
                 kind=control.kind,
                 start_row=position.first_row,
-                end_row=len(self.rows) - 1,
+                end_row=self.record.last_row,
                 start_time=start.state.time,
                 end_time=past[0].state.time,
                 ended_by=ended_by,
             )
         )
         return self._start_of(index + 1, past[0])
-
-    def _due(self) -> bool:
-        """Return whether it is time for a checkpoint, the same on every rank."""
-        late = time.perf_counter() - self.kept >= CHECKPOINT_EVERY
-        return self.folder is not None and bool(self.model.comm.bcast(late, root=0))
-
-    def _keep(self, position: Position) -> Solution:
-        """Return what was reached, and keep on disk all that is needed to go on from there."""
-        solution = self._save()
-        if self.folder is not None:
-            checkpoint.write(self.folder / checkpoint.FILE, self.model, position, self._log())
-        self.kept = time.perf_counter()
-        return solution
-
-    def _log(self) -> dict[str, Any]:
-        return {
-            "protocol": self.case["protocol"],
-            "rows": self.rows,
-            "records": [asdict(record) for record in self.records],
-            "rejected": self.rejected,
-            "wall_time": time.perf_counter() - self.started,
-        }
 
     def _attempt(
         self, control: Control, past: Sequence[Past], time_step: float
@@ -300,13 +243,13 @@ class _Run:
                     self.ceiling *= 1.2
                     return new, work, error
             except NotConverged as failure:
-                self.rejected += 1
+                self.record.rejected += 1
                 logger.info("time step of %.3g s failed: %s", time_step, failure.reason)
                 if time_step <= smallest:
                     raise NotConverged(
                         failure.reason,
                         time=past[0].state.time,
-                        step=len(self.rows),
+                        step=self.record.last_row + 1,
                         residuals=failure.residuals,
                     ) from failure
                 time_step = max(0.6 * time_step, smallest)
@@ -314,7 +257,7 @@ class _Run:
                 self.ceiling = time_step
                 plain = True
                 continue
-            self.rejected += 1
+            self.record.rejected += 1
             time_step = max(time_step * max(0.2, 0.8 * error ** (-1 / 3)), smallest)
 
     def _advance(
@@ -366,7 +309,10 @@ class _Run:
         share = error_share([at - times[0], *-np.diff(times)])
         expected = extrapolate(times, [model.stoichiometry(item.state) for item in past], at)
         difference = model.stoichiometry(new.state) - expected
-        rms = np.sqrt(model.charge(difference**2) / model.charge(np.ones_like(difference)))
+        rms = np.sqrt(
+            model.electrochemistry.charge(difference**2)
+            / model.electrochemistry.charge(np.ones_like(difference))
+        )
         voltages = [np.array([item.state.voltage]) for item in past]
         jump = abs(new.state.voltage - float(extrapolate(times, voltages, at)[0]))
         stepping = self.stepping
@@ -392,65 +338,14 @@ class _Run:
         brentq(beyond, 0.0, longest, xtol=self.stepping.event / control.c_rate)
         return tried[min(time_step for time_step in tried if beyond(time_step) >= 0)]
 
-    def _record(
-        self, now: Past, index: int, imposed: float | None, work: Work | None, time_step: float
-    ) -> None:
-        model = self.model
-        row = self.readout.numbers(now.state)
-        lost = model.lithium_initial - row["Lithium [mol]"]
-        ledger = (lost - now.charge / FARADAY) / model.lithium_initial
-        applied = model.anode_current(now.state) if imposed is None else imposed
-        row |= {
-            "Step": index,
-            "Step size [s]": time_step,
-            "Lithium ledger error [-]": ledger,
-            "Interface current error [-]": (now.state.current - applied) / model.one_c,
-            "Newton iterations": work.newton_electrochemistry + work.newton_mechanics
-            if work
-            else 0,
-            "Linear iterations": work.linear_electrochemistry + work.linear_mechanics
-            if work
-            else 0,
-            "Coupling iterations": work.passes if work else 0,
-        }
-        self.rows.append(row)
-        logger.info(
-            "t %.6g s  V %.6g V  dt %.3g s  gap %.3g nm  passes %d",
-            row["Time [s]"],
-            row["Voltage [V]"],
-            time_step,
-            row["Mean gap [m]"] * 1e9,
-            row["Coupling iterations"],
-        )
-
-    def _picture(self, state: State, label: str) -> None:
-        """Keep all fields of a state: on disk if there is a folder, else in memory."""
-        snapshot = self.readout.snapshot(state, label)
-        if snapshot is not None and self.folder is None:
-            self.snapshots.append(snapshot)
-        self._write(lambda folder: snapshot.write(folder) if snapshot else None)
-
-    def _write(self, what: Callable[[Path], None]) -> None:
-        """Write into the folder, if there is one, on rank 0; a failure is raised on every rank."""
-        folder = self.folder
-        if folder is None:
-            return
-
-        def write() -> None:
-            try:
-                what(folder)
-            except OSError as error:
-                reason = error.strerror or error
-                raise InputError(f"cannot write results to {folder}: {reason}") from error
-
-        on_first_rank(self.model.comm, write)
-
     def _share(self, control: Control, start: State, state: State) -> float:
         """Return about which part of a protocol step is done."""
         share = (state.time - start.time) / control.longest
         if control.sign:
             model = self.model
-            left, full = (model.charge(model.stoichiometry(s)) for s in (state, start))
+            left, full = (
+                model.electrochemistry.charge(model.stoichiometry(s)) for s in (state, start)
+            )
             room = full if control.sign > 0 else FARADAY * model.lithium_initial - full
             share = max(share, control.sign * (full - left) / max(room, 1e-3 * full))
         elif control.cut_off is not None and control.beyond(start) < 0:
@@ -465,50 +360,13 @@ class _Run:
             return
         self.shown = now
         done = max((index + share) / len(self.protocol), 1e-3)
-        left = (now - self.started) / done * (1 - done)
+        left = self.record.wall_time / done * (1 - done)
         sys.stderr.write(
-            f"{control.description}  t {state.time:8.1f} s  step {len(self.rows) - 1:4d}  "
+            f"{control.description}  t {state.time:8.1f} s  step {self.record.last_row:4d}  "
             f"{state.voltage:.4f} V  dt {time_step:6.2f} s  {100 * done:3.0f} %  "
             f"about {left:4.0f} s left\n"
         )
         sys.stderr.flush()
-
-    def _factorisations(self) -> int:
-        return self.model.chemistry.factorisations + self.model.mechanics.factorisations
-
-    def _save(self) -> Solution:
-        """Return what was reached so far, and keep it on disk if there is a folder."""
-        comm = self.model.comm
-        # Linux counts in KiB, macOS in bytes.
-        unit = 1 if sys.platform == "darwin" else 1024
-        memory = comm.allreduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-        performance = {
-            "wall_time": time.perf_counter() - self.started,
-            "ranks": comm.size,
-            "rejected_steps": self.rejected,
-            "factorisations": self.factorisations + self._factorisations(),
-            "peak_memory": memory,
-            "versions": _platform.versions(),
-        }
-        on_disk = self.folder if self.root else None
-        solution = Solution(
-            series={name: np.array([row[name] for row in self.rows]) for name in self.rows[0]},
-            steps=tuple(self.records),
-            snapshots=Snapshots(on_disk) if on_disk else tuple(self.snapshots),
-            case=self.case,
-            performance=performance,
-            first_rank=self.root,
-        )
-        self._write(solution.save)
-        return solution
-
-
-def _drop_later_snapshots(folder: Path, time: float) -> None:
-    """Remove what was written after a checkpoint; the run will write it again."""
-    present = Snapshots(folder)
-    last = sum(at <= time for at in present.times) - 1
-    if 0 <= last < len(present) - 1:
-        present[last].write(folder)
 
 
 _ARTICLES = {

@@ -41,7 +41,7 @@ class LinearSolver:
     """
 
     method: str = "automatic"  # "direct" (MUMPS), "iterative" (GAMG), or direct for what fits
-    direct_up_to: int = 20_000  # unknowns of a problem that fit, by measured time [-]
+    direct_up_to: int = 5_000  # unknowns of a problem: beyond, multigrid is faster by far [-]
     reduction: float = 1e-2  # of the linear residual, in each Newton step
     refactor_after: int = 50  # iterations an old preconditioner may cost in all: about a new one
     stale_iterations: int = 60  # iterations it may cost in one solve

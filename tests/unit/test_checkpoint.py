@@ -44,7 +44,7 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
         return advance(*arguments, **named)
 
     monkeypatch.setattr(loop, "advance", stopping)
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("femssb.record.CHECKPOINT_EVERY", 0.0)
 
 
 @pytest.mark.mpi

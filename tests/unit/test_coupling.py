@@ -46,7 +46,7 @@ def test_a_step_moves_the_lithium_that_its_current_carries(model: Model) -> None
     """Catches a step that is accepted although its current is not the imposed one."""
     start = model.initial_state()
     state, work = step(model, start)
-    moved = model.charge(model.stoichiometry(start) - model.stoichiometry(state))
+    moved = model.electrochemistry.charge(model.stoichiometry(start) - model.stoichiometry(state))
     assert moved == pytest.approx(model.one_c * STEP, rel=1e-9)
     assert state.current == pytest.approx(model.one_c, rel=1e-9)
     assert state.time == start.time + STEP
@@ -64,10 +64,10 @@ def test_the_exchange_is_a_fixed_point(model: Model) -> None:
         rtol=0,
         atol=1e-7 * model.materials.resistance.decay_length,
     )
-    x = model.electrical.filled(state.electrochemical)
-    stress = model.hydrostatic_stress(model.moving.filled(state.mechanical), model.expansion(x))
+    x = model.electrochemical(state)
+    stress = model.mechanics.hydrostatic_stress(model.mechanical(state), model.expansion(x))
     np.testing.assert_array_equal(stress, state.hydrostatic)
-    assert model.cell_current(x, state.gap) == state.current
+    assert model.electrochemistry.cell_current(x, state.gap) == state.current
 
 
 def test_the_guess_does_not_change_the_step(model: Model) -> None:

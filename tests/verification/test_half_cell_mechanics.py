@@ -68,19 +68,24 @@ def stack(comm, *, ratio=(1.0, 1.0, 1.0), turn=None, cohesive=BRITTLE, **argumen
 def solved(model, amplitude, state=None, *, time_step=1.0):
     """Return the unknowns and the next state of a model with a uniform chemical strain."""
     state = state or model.initial_state()
-    x = model.moving.filled(state.mechanical)
-    expansion = np.full(n_dofs(model.lithium_space), amplitude)
-    _, cohesion, jump = model.solve_mechanics(
-        x, expansion=expansion, previous=state, time_step=time_step, tolerance=1e-11
+    x = model.mechanical(state)
+    expansion = np.full(n_dofs(model.bodies.scalars), amplitude)
+    _, cohesion, jump = model.mechanics.solve(
+        x,
+        expansion=expansion,
+        damage=state.damage,
+        previous_jump=state.jump,
+        time_step=time_step,
+        tolerance=1e-11,
     )
     state = replace(
         state,
         mechanical=x.array_r.copy(),
         jump=jump,
         damage=cohesion.damage,
-        hydrostatic=model.hydrostatic_stress(x, expansion),
+        hydrostatic=model.mechanics.hydrostatic_stress(x, expansion),
         cohesive_dissipation=state.cohesive_dissipation
-        + model.sum(model.points.weights * cohesion.dissipated),
+        + model.bodies.sum(model.bodies.interface.weights * cohesion.dissipated),
     )
     return x, state
 
@@ -172,11 +177,13 @@ def test_closed_slabs_do_not_interpenetrate(comm, damage):
 
 def reaction(model, x, at):
     """Return the force [N] that the support of a face of the matrix takes; collective."""
-    bulk = Operator(mechanics.elasticity(model.matrix_space, model.matrix_stiffness)).matrix
-    force = (bulk @ model.moving.expand(x)[1]).reshape(-1, 3)
-    height = model.matrix_space.tabulate_dof_coordinates()[:, 2]
+    bulk = Operator(
+        mechanics.elasticity(model.mechanics.matrix_space, model.mechanics.matrix_stiffness)
+    ).matrix
+    force = (bulk @ model.mechanics.unknowns.expand(x)[1]).reshape(-1, 3)
+    height = model.mechanics.matrix_space.tabulate_dof_coordinates()[:, 2]
     chosen = np.abs(height - at) < 1e-6 * um
-    return np.array([model.sum(force[chosen, axis]) for axis in range(3)])
+    return np.array([model.bodies.sum(force[chosen, axis]) for axis in range(3)])
 
 
 TOP = 2 * THIN + THICK
@@ -194,8 +201,8 @@ def test_pressure_is_carried_through(comm, pressed, order):
     force = reaction(model, x, held_at)
     np.testing.assert_allclose(force, [0, 0, sign * 50 * MPa * AREA], atol=1e-8 * 50 * MPa * AREA)
     compliance, _ = chain("compression")
-    moved = model.moving.expand(x)[1].reshape(-1, 3)[:, 2]
-    height = model.matrix_space.tabulate_dof_coordinates()[:, 2]
+    moved = model.mechanics.unknowns.expand(x)[1].reshape(-1, 3)[:, 2]
+    height = model.mechanics.matrix_space.tabulate_dof_coordinates()[:, 2]
     face = np.abs(height - (TOP - held_at)) < 1e-6 * um
     squeezed = 50 * MPa * (compliance + 2 / BRITTLE.stiffness)
     np.testing.assert_allclose(moved[face], -sign * squeezed, rtol=1e-8)
@@ -240,14 +247,15 @@ def test_without_expansion_nothing_is_stressed(comm):
     stressed = {}
     for on in (False, True):
         model = stack(comm, couplings=Couplings(expansion=on), **BOTH_FIXED)
-        electrochemical = model.electrical.filled(model.initial_state().electrochemical)
-        lithium = model.electrical.owned(0)
+        electrochemical = model.electrochemical(model.initial_state())
+        lithium = model.electrochemistry.unknowns.owned(0)
         electrochemical.array[lithium] *= 0.5
-        x = model.moving.vector()
-        model.solve_mechanics(
+        x = model.mechanics.unknowns.vector()
+        model.mechanics.solve(
             x,
             expansion=model.expansion(electrochemical),
-            previous=model.initial_state(),
+            damage=np.zeros(len(model.bodies.interface.points)),
+            previous_jump=np.zeros((len(model.bodies.interface.points), 3)),
             time_step=1.0,
             tolerance=1e-10,
         )
@@ -317,7 +325,9 @@ def test_half_cell_with_a_stiff_interface_is_one_body(coarse):
         x, _ = solved(model, -0.01)
         worst = 0.0
         for space, values in zip(
-            (model.particle_space, model.matrix_space), model.moving.expand(x), strict=True
+            (model.mechanics.particle_space, model.mechanics.matrix_space),
+            model.mechanics.unknowns.expand(x),
+            strict=True,
         ):
             expected = [named[tuple(np.round(x / nm))] for x in space.tabulate_dof_coordinates()]
             worst = max(worst, float(np.abs(values.reshape(-1, 3) - expected).max()))
@@ -330,15 +340,15 @@ def test_shrinking_particle_in_the_cell_opens_outwards(coarse):
     """The normal must point out of the particle on every facet, however it is numbered."""
     model = Model(coarse, yuan2023())
     centre = np.array([0, 0, 7.5 * um])
-    outward = model.points.points - centre
+    outward = model.bodies.interface.points - centre
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
-    assert np.einsum("ni,ni->n", model.points.frame[:, 0], outward).min() > 0.8
+    assert np.einsum("ni,ni->n", model.bodies.interface.frame[:, 0], outward).min() > 0.8
     state = None
     for amplitude in np.linspace(0, -0.01, 11)[1:]:
         _, state = solved(model, amplitude, state)
     gap = model.gap(state.jump)
     free = 0.01 * 5 * um  # of an isotropic ball; the grains differ
-    mean = model.sum(model.points.weights * gap) / model.interface_area
+    mean = model.bodies.sum(model.bodies.interface.weights * gap) / model.bodies.interface_area
     assert 0.1 * free < mean < free
     numbers = Readout(model).numbers(state)
     assert numbers["Mean gap [m]"] / mean == pytest.approx(1)
@@ -357,12 +367,12 @@ def test_iterative_and_direct_solver_agree(comm):
         results.append(
             [
                 x.norm(),
-                model.sum(model.points.weights * state.damage),
+                model.bodies.sum(model.bodies.interface.weights * state.damage),
                 state.cohesive_dissipation,
-                model.largest(model.gap(state.jump)),
+                model.bodies.largest(model.gap(state.jump)),
             ]
         )
-    assert results[0][1] > 0.1 * model.interface_area  # some of it is failing
+    assert results[0][1] > 0.1 * model.bodies.interface_area  # some of it is failing
     np.testing.assert_allclose(results[1], results[0], rtol=1e-6)
 
 
@@ -375,12 +385,12 @@ def test_debonding_of_a_particle_does_not_depend_on_the_ranks(comm):
         state = None
         for amplitude in (-0.001, -0.003, -0.006):
             _, state = solved(model, amplitude, state)
-        weights = model.points.weights
+        weights = model.bodies.interface.weights
         results.append(
             [
-                model.sum(weights * state.damage) / model.interface_area,
-                model.sum(weights * model.gap(state.jump)) / model.interface_area,
-                model.largest(model.gap(state.jump)),
+                model.bodies.sum(weights * state.damage) / model.bodies.interface_area,
+                model.bodies.sum(weights * model.gap(state.jump)) / model.bodies.interface_area,
+                model.bodies.largest(model.gap(state.jump)),
                 state.cohesive_dissipation,
             ]
         )

@@ -82,7 +82,7 @@ def test_same_step(comm):
     assert iterative.voltage == pytest.approx(direct.voltage, rel=1e-10)
     assert difference(comm, direct.electrochemical, iterative.electrochemical) < 1e-9
     assert difference(comm, direct.mechanical, iterative.mechanical) < 1e-8
-    assert model.largest(np.abs(direct.mechanical)) > 0
+    assert model.bodies.largest(np.abs(direct.mechanical)) > 0
 
 
 def test_iterations_do_not_grow():
@@ -114,16 +114,16 @@ def test_same_charge():
 def test_refactor_at_each_newton_step():
     """Would catch a plain variant that keeps factors, and so a benchmark against the wrong case."""
     model, _, work = step(COARSE, LinearSolver(refactor_after=0))
-    assert model.chemistry.factorisations == work.newton_electrochemistry > 1
-    assert model.mechanics.factorisations == work.newton_mechanics > 1
+    assert model.electrochemistry.problem.factorisations == work.newton_electrochemistry > 1
+    assert model.mechanics.problem.factorisations == work.newton_mechanics > 1
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_factors_are_kept(method):
     """Would catch a preconditioner that is built again although the old one still serves."""
     model, _, work = step(COARSE, LinearSolver(method=method))
-    assert model.chemistry.factorisations < work.newton_electrochemistry
-    assert model.mechanics.factorisations < work.newton_mechanics
+    assert model.electrochemistry.problem.factorisations < work.newton_electrochemistry
+    assert model.mechanics.problem.factorisations < work.newton_mechanics
 
 
 def test_unknown_method():

@@ -59,8 +59,11 @@ def resistances_of(materials, data):
 
 def at_interface(model, state):
     """Return the concentration [mol/m3] at the interface, the same all over it."""
-    values = model.chemistry.at_points(model.electrical.filled(state.electrochemical))[0]
-    total = model.sum(model.points.weights * values[:, 0]) / model.interface_area
+    values = model.electrochemistry.problem.at_points(model.electrochemical(state))[0]
+    total = (
+        model.bodies.sum(model.bodies.interface.weights * values[:, 0])
+        / model.bodies.interface_area
+    )
     return total * model.materials.active.maximum_concentration
 
 

@@ -145,10 +145,15 @@ def decay(count):
     model = laminate(data, materials, couplings=Couplings(expansion=False, stress_drift=False))
     state = model.initial_state()
     wave_number = 2 * np.pi / WIDTH * np.sqrt(5)
-    points = model.lithium_space.tabulate_dof_coordinates()[: model.node_charge.size]
+    points = model.bodies.scalars.tabulate_dof_coordinates()[
+        : model.electrochemistry.node_charge.size
+    ]
     waves = np.cos(wave_number * np.stack([points @ slow_axis, points @ across]))
     filled = model.stoichiometry(state) + 0.1 * waves.sum(axis=0)
-    unknown = model.electrical.reduced[0][: filled.size] - model.electrical.offset
+    unknown = (
+        model.electrochemistry.unknowns.reduced[0][: filled.size]
+        - model.electrochemistry.unknowns.offset
+    )
     start = state.electrochemical.copy()
     start[unknown] = filled
     before, state = None, replace(state, electrochemical=start)
@@ -158,8 +163,10 @@ def decay(count):
     for _ in range(steps):
         after, _ = step(model, state, time_step, before=before, current=0.0)
         before, state = state, after
-    amplitudes = [model.charge(wave * model.stoichiometry(state)) for wave in waves]
-    original = [model.charge(wave * filled) for wave in waves]
+    amplitudes = [
+        model.electrochemistry.charge(wave * model.stoichiometry(state)) for wave in waves
+    ]
+    original = [model.electrochemistry.charge(wave * filled) for wave in waves]
     return -np.log(np.divide(amplitudes, original))
 
 

@@ -29,8 +29,8 @@ class Linearised:
 
     def __init__(self, data, materials, *, gap=5 * nm, rate=0.1, **control):
         self.model = model = laminate(data, materials)
-        self.problem = model.chemistry
-        self.x = x = model.electrical.filled(model.initial_state().electrochemical)
+        self.problem = model.electrochemistry.problem
+        self.x = x = model.electrochemical(model.initial_state())
         x.axpy(1.0, self.direction(seed=1))
         caught = []
 
@@ -39,12 +39,12 @@ class Linearised:
             return Convergence(newton=0, linear=0, residual=0.0)
 
         self.problem.solve = catch
-        height = model.lithium_space.tabulate_dof_coordinates()[:, 2]
-        model.solve_electrochemistry(
+        height = model.bodies.scalars.tabulate_dof_coordinates()[:, 2]
+        model.electrochemistry.solve(
             x,
             rate=rate,
-            history=np.full(model.node_charge.size, -0.05),
-            gap=np.full(len(model.points.points), gap),
+            history=np.full(model.electrochemistry.node_charge.size, -0.05),
+            gap=np.full(len(model.bodies.interface.points), gap),
             hydrostatic=300 * MPa * np.sin(3e6 * height),
             tolerance=1e-9,
             **({"current": 1e-11, "voltage": None} | control),
@@ -54,9 +54,9 @@ class Linearised:
     def direction(self, seed):
         """Return random changes: 0.05 of the stoichiometry, 20 mV of the potentials."""
         random = np.random.default_rng(seed)
-        vector = self.model.electrical.vector()
+        vector = self.model.electrochemistry.unknowns.vector()
         vector.array[:] = random.uniform(-0.02, 0.02, vector.local_size)
-        vector.array[self.model.electrical.owned(0)] *= 2.5
+        vector.array[self.model.electrochemistry.unknowns.owned(0)] *= 2.5
         return vector
 
     def residual(self, x):
@@ -140,7 +140,7 @@ def unchanged(data):
 def changes(system, unchanged):
     """Return whether the lithium, ionic or electronic part of the Jacobian differs."""
     product = system.jacobian_times(system.direction(2))
-    parts = [system.model.electrical.owned(k) for k in range(3)]
+    parts = [system.model.electrochemistry.unknowns.owned(k) for k in range(3)]
     return any(
         np.linalg.norm((product - unchanged).array_r[part])
         > 1e-6 * np.linalg.norm(unchanged.array_r[part])

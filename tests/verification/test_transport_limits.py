@@ -58,14 +58,15 @@ def test_closed_resistance_without_gap_coupling(data):
     """Would catch a gap that still raises the resistance after its coupling is switched off."""
     materials = lopsided()
     model = laminate(data, materials, couplings=Couplings(gap_resistance=False))
-    gap = np.full(len(model.points.points), 20 * nm)
+    gap = np.full(len(model.bodies.interface.points), 20 * nm)
     closed = np.full(gap.size, materials.resistance.closed)
-    assert np.array_equal(model.resistance(gap), closed)
+    assert np.array_equal(model.electrochemistry.resistance(gap), closed)
 
     endless = replace(materials, resistance=replace(materials.resistance, decay_length=np.inf))
-    assert np.array_equal(laminate(data, endless).resistance(gap), closed)
+    assert np.array_equal(laminate(data, endless).electrochemistry.resistance(gap), closed)
     raised = materials.resistance.closed * np.exp(20 * nm / materials.resistance.decay_length)
-    assert laminate(data, materials).resistance(gap) == pytest.approx(raised, rel=1e-14)
+    found = laminate(data, materials).electrochemistry.resistance(gap)
+    assert found == pytest.approx(raised, rel=1e-14)
 
 
 def test_no_expansion_is_electrochemistry(data):
@@ -84,7 +85,7 @@ def test_no_expansion_is_electrochemistry(data):
     )
     _, zero = charged(data, rigid, Couplings())
     assert zero.electrochemical == pytest.approx(off.electrochemical, rel=1e-12, abs=1e-12)
-    assert model.sum(model.points.weights) == pytest.approx(WIDTH**2, rel=1e-12)
+    assert model.bodies.sum(model.bodies.interface.weights) == pytest.approx(WIDTH**2, rel=1e-12)
 
 
 def test_isotropic_grain_has_no_axes(data):

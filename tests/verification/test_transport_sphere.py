@@ -80,8 +80,10 @@ class Sphere:
             ),
             linear_solver=EXACT,
         )
-        nodes = self.model.lithium_space.tabulate_dof_coordinates()
-        self.radii = np.linalg.norm(nodes - [0, 0, middle], axis=1)[: self.model.node_charge.size]
+        nodes = self.model.bodies.scalars.tabulate_dof_coordinates()
+        self.radii = np.linalg.norm(nodes - [0, 0, middle], axis=1)[
+            : self.model.electrochemistry.node_charge.size
+        ]
 
     def discharge(self, times, steps):
         """Yield the states at given multiples of the last time over the number of steps."""
@@ -106,8 +108,10 @@ class Sphere:
 
     def at_surface(self, values):
         """Return the mean over the surface of values at the nodes."""
-        on = self.model._lithium(values)
-        return float(self.model.points.weights @ on) / self.model.interface_area
+        bodies = self.model.bodies
+        surface = bodies.interface
+        on = bodies.trace(bodies.scalars, bodies.particle, surface, surface.minus)(values)
+        return float(surface.weights @ on) / bodies.interface_area
 
     def at_centre(self, values):
         """Return the value at the node nearest to the centre."""
@@ -134,7 +138,10 @@ def test_sphere_at_constant_current():
         for time, state in zip(times, sphere.discharge(times, 20), strict=True):
             fall = (start - sphere.concentration(state)) / SCALE
             error = fall - profile(sphere.radii, time)
-            rms = np.sqrt(model.charge(error**2) / model.charge(np.ones_like(error)))
+            rms = np.sqrt(
+                model.electrochemistry.charge(error**2)
+                / model.electrochemistry.charge(np.ones_like(error))
+            )
             if size == sizes[-1]:  # second order: 0.012 and 0.002 from 1.6 to 0.8 um
                 k = times.index(time)
                 assert sphere.at_surface(fall) == pytest.approx([0.486762, 0.798253][k], abs=5e-3)
@@ -171,7 +178,7 @@ def drift_errors(size):
         surface, centre = start - SCALE * profile(np.array([RADIUS, 0.0]), time)
         gold = DRIFTED[time]
         errors.append(np.divide(found, [gold[0] - surface, gold[1] - centre, gold[2]]) - 1)
-        mean = with_drift.model.charge(with_drift.model.stoichiometry(drifted))
+        mean = with_drift.model.electrochemistry.charge(with_drift.model.stoichiometry(drifted))
         lost = 1 - mean / (FARADAY * with_drift.model.lithium_initial)
         assert lost * with_drift.model.one_c * hour == pytest.approx(CURRENT * time, rel=1e-8)
     return np.array(errors)
