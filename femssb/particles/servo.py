@@ -26,8 +26,9 @@ SERVO = 50  # steps between corrections of the planes
 CHECK = 10  # corrections between looks at the balance
 SHOCK = 0.3  # pressure that stopping a plane at once would make, over the pressure on it
 
-GAIN = 0.5  # speed of a plane over that which swallows a wave
-PATIENCE = 5.0  # transits of a wave after which the planes double their speed if the error stays
+GAIN = 0.25  # least speed of a plane over that which swallows a wave
+TOP = 100.0
+BOLDER = 1.1
 WAIT = 0.1  # error of the pressure on a plane above which spheres wait with their growth
 GROWTH = 6e-4  # relative change of diameter between two corrections of the planes
 LIMIT = 80_000  # steps after which a stage gives up
@@ -102,7 +103,8 @@ class _Servo:
     def __init__(self, engine: Engine, axes: NDArray[np.bool_]) -> None:
         self._engine, self._axes = engine, axes
         self._modulus = np.zeros(3)
-        self._stayed = np.zeros(3)  # error of pressure, over the time in which it is made good [Pa]
+        self._gain = np.full(3, GAIN)  # speed of a plane over that which swallows a wave
+        self._error = np.zeros(3)  # of pressure, before [Pa]
         self.highest_speed = self.highest_inertia = 0.0
 
     def look(self, state: Balance) -> None:
@@ -115,15 +117,13 @@ class _Servo:
         density = self._engine.masses.sum() / np.prod(lengths)
         impedance = np.maximum(np.sqrt(density * self._modulus), 1e-300)
         mean = pressures.mean(axis=1)  # both planes alike: a packing cannot be shaken between them
-        error = GAIN * (wanted - mean)
-        transits = SERVO * self._modulus / impedance / lengths  # of a wave from plane to plane
-        gained = self._stayed + error * transits / PATIENCE
-        self._stayed = np.where(self._stayed * error < 0, 0.0, gained)
-        highest = SHOCK * np.maximum(mean, wanted)
-        self._stayed = np.clip(self._stayed, -highest, highest)
+        error = wanted - mean
+        same = error * self._error > 0
+        self._gain = np.clip(np.where(same, BOLDER, 0.5) * self._gain, GAIN, TOP)
+        self._error = error
         across = lengths / (4 * self._engine.radii.mean())
         unit = np.sqrt(np.maximum(mean, wanted) / density) * across  # speed of inertial number 1
-        push = np.clip(error, -highest, highest) + self._stayed
+        push = np.maximum(self._gain * error, -SHOCK * mean)
         inwards = self._axes * np.clip(push / impedance, -INERTIA * unit, INERTIA * unit)
         self.highest_speed = max(self.highest_speed, float(np.max(np.abs(inwards))))
         self.highest_inertia = max(self.highest_inertia, float(np.max(np.abs(inwards) / unit)))
