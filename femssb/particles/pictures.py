@@ -41,6 +41,7 @@ CUTS = 2  # how often the triangles of an icosahedron are cut in four to make a 
 TOWARDS, UP = (-1.0, -1.7, 0.75), (0.0, 0.0, 1.0)
 LIGHT = {"smooth_shading": True, "ambient": 0.25, "diffuse": 0.8, "specular": 0.1}
 EDGES = {"color": "black", "line_width": 2.0, "lighting": False}
+TIMES = "\N{MULTIPLICATION SIGN}"
 THICKEST = 0.3  # radius of the strongest force chain over the mean radius of the spheres
 
 
@@ -60,7 +61,7 @@ def by_phase(packings: Mapping[str, Packing]) -> Figure:
         for axes, (name, packing) in zip(panels, packings.items(), strict=True):
             _show(axes, draw, _centred(view, packing), _coloured_by_phase(packing))
             x, y, z = packing.lengths / um
-            axes.set_title(f"{name}\n{x:.0f} × {y:.0f} × {z:.0f} µm³", fontsize=9)
+            axes.set_title(f"{name}\n{x:.0f} {TIMES} {y:.0f} {TIMES} {z:.0f} µm³", fontsize=9)
     for axes in panels[1:]:
         arrow = {"arrowstyle": "-|>", "color": "0.3", "linewidth": 1.5}
         axes.annotate("", (0.05, 0.5), (-0.07, 0.5), xycoords="axes fraction", arrowprops=arrow)
