@@ -38,7 +38,7 @@ def draw_all(electrodes, numbers, pressures, cycles, folder):
             figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
         drawn[caption] = path
 
-    first, *others = electrodes
+    first = next(iter(electrodes))
     highest = f"{max(pressures) / MPa:g} MPa"
     at_highest = [f"{highest} {state}" for state in ("isostatic", f"D{cycles}", f"C{cycles}")]
     one = electrodes[first]

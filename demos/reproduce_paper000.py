@@ -22,8 +22,6 @@ from mpi4py import MPI
 import numpy as np
 from comparison_page import Heading, Picture, Table, Text, html, markdown, passes
 from paper000 import (
-    AMBIENT,
-    GROWTH,
     HEIGHT,
     ISOSTATIC,
     LAWS,
@@ -55,8 +53,8 @@ SHOWN = {
     "halves SE z": "SE, z, halves [MPa]",
     "arms AM z": "AM, z, arms [MPa]",
     "arms SE z": "SE, z, arms [MPa]",
-    "sigma_el": "σ_el/σ_AM [-]",
-    "tau": "τ [-]",
+    "sigma_el": "sigma_el/sigma_AM [-]",
+    "tau": "tau [-]",
     "D_eff": "D_eff/D_SE [-]",
 }
 
@@ -89,7 +87,11 @@ def main(study, out="results/paper000", pictures=True, comm=MPI.COMM_WORLD):
             electrodes[name], trouble = run(study, law, seed, place, comm)
             troubles += [f"{law}, {name}: {text}" for text in trouble]
             numbers[name] = measure_all(
-                electrodes[name], study.spacing, place / "numbers.json", comm, conserve=("uniaxial",)
+                electrodes[name],
+                study.spacing,
+                place / "numbers.json",
+                comm,
+                conserve=("uniaxial",),
             )
             say(comm, f"{law}, {name}: {len(numbers[name])} states measured")
         found[law] = numbers
@@ -307,8 +309,10 @@ def shown(values):
 
 def write_page(folder, study, found, figures, troubles):
     """Write ``comparison.md`` and ``comparison.html``."""
-    laws = [(law, f"{law}, by arms", f"{law} in band") for law in found]
-    head = ["Where", "Quantity", "Unit", "Paper", "Band", *sum(map(list, laws), []), "Why"]
+    head = ["Where", "Quantity", "Unit", "Paper", "Band"]
+    for law in found:
+        head += [law, f"{law}, by arms", f"{law} in band"]
+    head.append("Why")
     rows = compare(found)
     blocks = [
         Text(
