@@ -19,6 +19,7 @@ class Contacts:
     """Where the spheres of a packing touch each other and the planes, and with which force.
 
     A sphere touches planes only on sides that are not periodic. Rows are in no particular order.
+    Spheres that overlap may feel no force: those that yielded and parted from their dent.
 
     Attributes:
         first: Row in the packing of one sphere, shape (m,).
@@ -51,6 +52,11 @@ class Contacts:
     def between_spheres(self) -> NDArray[np.bool_]:
         """Which contacts have a sphere on both sides, shape (m,)."""
         return self.second >= 0
+
+    @property
+    def loaded(self) -> NDArray[np.bool_]:
+        """Which contacts hand on a force, shape (m,)."""
+        return np.asarray(np.any(self.forces != 0, axis=1))
 
 
 @dataclass(frozen=True, kw_only=True)

