@@ -71,15 +71,15 @@ def test_phases_have_the_colours_of_the_legend():
     figure = pictures.by_phase({"pressed": two_layers()})
     (axes,) = figure.axes
     pixels = np.asarray(axes.images[0].get_array()) / 255
-    height = len(pixels)
-    seen = {}
-    for name, part in (("AM", pixels[height // 2 :]), ("SE", pixels[: height // 2])):
-        coloured = part[part.max(axis=2) - part.min(axis=2) > 0.2]
-        mean = coloured.mean(axis=0)
-        seen[name] = mean / mean.max()
+    row, column = np.nonzero(pixels.max(axis=2) - pixels.min(axis=2) > 0.2)
+    hue = pixels[row, column] / pixels[row, column].max(axis=1, keepdims=True)
+    height = {}
     for patch in figure.legends[0].get_patches():
         wanted = np.array(to_rgb(patch.get_facecolor()))
-        np.testing.assert_allclose(seen[patch.get_label()], wanted / wanted.max(), atol=0.2)
+        own = np.abs(hue - wanted / wanted.max()).max(axis=1) < 0.2
+        assert own.sum() > 0.2 * len(row)
+        height[patch.get_label()] = -row[own].mean()
+    assert height["AM"] < height["SE"]
     assert "8 \N{MULTIPLICATION SIGN} 8 \N{MULTIPLICATION SIGN} 4" in axes.get_title()
 
 
@@ -123,12 +123,13 @@ def test_frames_of_a_movie_fit_together(by, tmp_path):
     """Catches frames of different size or view: the same packing must give the same pixels."""
     packing = two_layers()
     larger = replace(packing, upper=packing.upper * 1.2)
-    written = pictures.frames({"a": packing, "b": larger, "a ": packing}, tmp_path / "new", by=by)
+    written = pictures.frames({"a": packing, "b": larger, "c": packing}, tmp_path / "new", by=by)
     assert [path.name for path in written] == [f"frame_{n:04d}.png" for n in range(3)]
     first, second, third = (np.array(Image.open(path)) for path in written)
     assert first.shape == second.shape
     assert not np.array_equal(first, second)
-    np.testing.assert_array_equal(first, third)
+    title = len(first) // 6
+    np.testing.assert_array_equal(first[title:], third[title:])
 
 
 def test_profiles_show_the_mean_of_each_phase():
