@@ -69,7 +69,7 @@ def powder(particles=11_002):
                 solid=AM,
                 share=0.733,
                 sizes=LognormalSizes(
-                    median=4.9656 * um, spread=1.3, smallest=3 * um, largest=10 * um
+                    median=4.9658 * um, spread=1.3, smallest=3 * um, largest=10 * um
                 ),
             ),
             Component(

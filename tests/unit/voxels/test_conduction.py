@@ -234,9 +234,7 @@ def test_faces_that_say_what_the_labels_say(three_phases: VoxelImage) -> None:
             if across == flux:
                 plates = np.moveaxis(area / half, across, 0)
                 inner = np.moveaxis(face, across, 0)[:-1]
-                face = np.moveaxis(
-                    np.concatenate([plates[:1], inner, plates[-1:]]), 0, across
-                )
+                face = np.moveaxis(np.concatenate([plates[:1], inner, plates[-1:]]), 0, across)
             faces.append(face)
         conductivities = {"SE": 2.0, "AM": 0.5}
         labelled = conductivity(three_phases, conductivities, axis=axis, tolerance=1e-7)

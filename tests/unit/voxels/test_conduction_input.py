@@ -16,9 +16,7 @@ def cube(shape: tuple[int, int, int] = (4, 4, 4)) -> VoxelImage:
     """Return an image whose lower half is SE and upper half AM, without any binder."""
     labels = np.zeros(shape, np.uint8)
     labels[shape[0] // 2 :] = 1
-    return VoxelImage(
-        labels=labels, phase_names=("SE", "AM", "binder"), spacing=(1e-6, 1e-6, 1e-6)
-    )
+    return VoxelImage(labels=labels, phase_names=("SE", "AM", "binder"), spacing=(1e-6, 1e-6, 1e-6))
 
 
 FACES = [np.ones((4, 4, 4)), np.ones((4, 4, 4)), np.ones((4, 4, 5))]
