@@ -147,11 +147,11 @@ def _stresses(packing, stress, partition):
         "all": np.full(len(active), True),
         "small AM": active & (packing.radii <= quarters[0]),
         "large AM": active & (packing.radii >= quarters[1]),
-        "near planes": (height < 0.08) | (height > 0.92),
-        "far from planes": (height > 0.3) & (height < 0.7),
+        "near planes": np.abs(height - 0.5) > 0.42,
+        "far from planes": np.abs(height - 0.5) < 0.2,
     }
     numbers = {
-        f"{partition} {name} {letter}": pressed[members, axis].mean()
+        f"{partition} {name} {letter}": pressed[members, axis].mean() if members.any() else np.nan
         for name, members in groups.items()
         for axis, letter in enumerate("xyz")
     }
