@@ -10,16 +10,12 @@ import sys
 from argparse import ArgumentDefaultsHelpFormatter
 from pathlib import Path
 
-import femssb._platform
-
-from mpi4py import MPI
-
 from paper000 import GROWTH, HEIGHT, LAWS, PRESSURE, cycling, measure_all, powder, pressing
 
 from femssb.__main__ import Parser, exit_code
 from femssb.errors import check_number
 from femssb.particles import insert, press
-from femssb.particles.ranks import on_first_rank
+from femssb.particles.ranks import communicator, on_first_rank
 from femssb.plotting import DOTS_PER_INCH, STYLE
 from femssb.snapshot import make_folder, replacing
 from femssb.units import MPa, um
@@ -47,11 +43,12 @@ def main(
     out="results/dry_press_and_cycle",
     pictures=True,
     movie=None,
-    comm=MPI.COMM_WORLD,
+    comm=None,
 ):
     """Press and cycle, and write packings, numbers and pictures to a folder."""
     check_number("main", "particles", particles, lower=350)
     check_number("main", "cycles", cycles, lower=1, upper=1000)
+    comm = communicator(comm)
     folder = on_first_rank(comm, lambda: make_folder(Path(out)))
     start = insert(powder(particles), height=HEIGHT, seed=seed)
     stages = pressing(pressure) | cycling(isostatic, cycles, growth)

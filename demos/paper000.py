@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from femssb.errors import FemssbError
 from femssb.materials import Elasticity, Solid
 from femssb.particles.laws import ElasticPlastic, HertzMindlin, yield_pressure
 from femssb.particles.recipe import Component, LognormalSizes, Recipe
@@ -195,8 +196,13 @@ def measure_all(packings, spacing, path, comm, conserve=()):
         if comm.rank < len(names):
             name = names[comm.rank]
             kept = "SE" if name in conserve else None
-            own = {"made": made[name], **measure(packings[name], spacing, kept)}
+            try:
+                own = {"made": made[name], **measure(packings[name], spacing, kept)}
+            except FemssbError as error:
+                own = error  # raised where all ranks meet, or the others would wait for ever
         for name, numbers in zip(names, comm.allgather(own), strict=False):
+            if isinstance(numbers, FemssbError):
+                raise numbers
             known[name] = numbers
         if comm.rank == 0:
             with replacing(path) as temporary:

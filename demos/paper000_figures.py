@@ -43,7 +43,7 @@ def draw_all(electrodes, numbers, pressures, cycles, folder):
     at_highest = [f"{highest} {state}" for state in ("isostatic", f"D{cycles}", f"C{cycles}")]
     one = electrodes[first]
     if rendering.can_render():
-        steps = [state for state in ("initial", "uniaxial", "relaxed") if state in one]
+        steps = ["uniaxial", "relaxed"]
         save("fig2", "Figure 2: pressed and relaxed", pictures.by_phase, _chosen(one, steps))
         if at_highest[0] in one:
             steps = ["relaxed", at_highest[0]]
@@ -59,7 +59,7 @@ def draw_all(electrodes, numbers, pressures, cycles, folder):
             for pressure in sorted(pressures, reverse=True):
                 label = f"{pressure / MPa:g} MPa"
                 asked = [f"{label} {state}" for state in ("isostatic", f"D{cycles}", f"C{cycles}")]
-                cycled = _halved(_chosen(states, [state for state in asked if state in states]))
+                cycled = _halved(_chosen(states, asked))
                 if not cycled:
                     continue
                 paper = "Figures S4, S7" if number else "Figure S6"

@@ -13,17 +13,13 @@ import sys
 from argparse import ArgumentDefaultsHelpFormatter
 from pathlib import Path
 
-import femssb._platform
-
-from mpi4py import MPI
-
 import numpy as np
 from paper000 import AM, LAWS, SE, measure_all
 
 from femssb.__main__ import Parser, exit_code
 from femssb.errors import check_number
 from femssb.particles import Component, LognormalSizes, Recipe, Uniaxial, insert, press
-from femssb.particles.ranks import on_first_rank
+from femssb.particles.ranks import communicator, on_first_rank
 from femssb.plotting import DOTS_PER_INCH, STYLE
 from femssb.snapshot import make_folder, replacing
 from femssb.units import MPa, um
@@ -47,11 +43,12 @@ def main(
     seed=1,
     out="results/pressing_map",
     picture=True,
-    comm=MPI.COMM_WORLD,
+    comm=None,
 ):
     """Press all powders, and write a table and the maps to a folder."""
     check_number("main", "particles", particles, lower=100)
     pressures = sorted(pressures)
+    comm = communicator(comm)
     folder = on_first_rank(comm, lambda: make_folder(Path(out)))
     maps = {name: np.empty((len(ratios), len(pressures))) for name in QUANTITIES}
     for row, ratio in enumerate(ratios):

@@ -13,11 +13,8 @@ import sys
 from argparse import ArgumentDefaultsHelpFormatter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-
-import femssb._platform
-
-from mpi4py import MPI
 
 import numpy as np
 from comparison_page import Heading, Picture, Table, Text, html, markdown, passes
@@ -36,7 +33,7 @@ from paper000_figures import draw_all
 from femssb.__main__ import Parser, exit_code
 from femssb.errors import NotConverged, check_number
 from femssb.particles import Isostatic, insert, press
-from femssb.particles.ranks import on_first_rank
+from femssb.particles.ranks import communicator, on_first_rank
 from femssb.snapshot import make_folder, replacing
 from femssb.units import MPa, um
 
@@ -74,9 +71,10 @@ class Study:
 COARSE = {"particles": 1500, "spacing": 1.0 * um, "cycles": 2}
 
 
-def main(study, out="results/paper000", pictures=True, comm=MPI.COMM_WORLD):
+def main(study, out="results/paper000", pictures=True, comm=None):
     """Do what is left of a study, and write the page that sets it beside the paper."""
     check_number("reproduce", "cycles", study.cycles, lower=1, upper=100)
+    comm = communicator(comm)
     folder = on_first_rank(comm, lambda: make_folder(Path(out)))
     found, figures, troubles = {}, {}, []
     for law in study.laws:
@@ -95,7 +93,8 @@ def main(study, out="results/paper000", pictures=True, comm=MPI.COMM_WORLD):
             )
             say(comm, f"{law}, {name}: {len(numbers[name])} states measured")
         found[law] = numbers
-        if comm.rank == 0 and pictures:
+        whole = all("uniaxial" in states for states in electrodes.values())
+        if comm.rank == 0 and pictures and whole:
             figures[law] = draw_all(
                 electrodes, numbers, study.pressures, study.cycles, folder / "figures" / law
             )
@@ -108,8 +107,8 @@ def main(study, out="results/paper000", pictures=True, comm=MPI.COMM_WORLD):
 
 def run(study, law, seed, place, comm):
     """Take an electrode through everything; return its packings by state, and what went wrong."""
-    initial = insert(powder(study.particles), height=HEIGHT, seed=seed)
-    states, trouble = stage_by_stage(initial, pressing(), law, place / "pressed", comm)
+    start = poured(study.particles, seed)
+    states, trouble = stage_by_stage(start, pressing(), law, place / "pressed", comm)
     if "relaxed" not in states:
         return states, trouble
     branches = {
@@ -124,6 +123,12 @@ def run(study, law, seed, place, comm):
         trouble += more
         say(comm, f"{law}, {place.name}: {label}, {len(made)} of {len(stages)} stages")
     return states, trouble
+
+
+@cache
+def poured(particles, seed):
+    """Return the powder before it is pressed, the same for every law."""
+    return insert(powder(particles), height=HEIGHT, seed=seed)
 
 
 def stage_by_stage(start, stages, law, folder, comm):
