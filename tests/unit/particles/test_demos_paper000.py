@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import os
 import subprocess
 import sys
 from itertools import product
@@ -37,10 +38,19 @@ def demo(monkeypatch):
     return importlib.import_module
 
 
-def run(name, *arguments):
+def run(name, *arguments, ranks=1):
     """Run a demo and return what it said."""
+    beside = Path(sys.executable).parent / "mpirun"
+    launcher = [str(beside) if beside.exists() else "mpirun", "-n", str(ranks)]
     command = [sys.executable, f"demos/{name}.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1000)
+    return subprocess.run(
+        [*launcher, *command] if ranks > 1 else command,
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith(("PMI", "MPI", "OMPI"))},
+        capture_output=True,
+        text=True,
+        timeout=3000,
+    )
 
 
 def made_up_states():
@@ -172,3 +182,39 @@ def test_bad_arguments_are_told_in_a_line():
         assert done.returncode == 2, done.stderr
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_small_electrode_goes_through_everything(ranks, tmp_path):
+    """Catches a workflow that no longer runs, on one rank or two, or forgets what it has done."""
+    arguments = ["--particles", "350", "--spacing", "2", "--movie", "phase", "--out", str(tmp_path)]
+    first = run("dry_press_and_cycle", *arguments, ranks=ranks)
+    assert first.returncode == 0, first.stderr
+    with open(tmp_path / "states.csv", newline="", encoding="utf-8") as file:
+        states = {row["state"]: row for row in csv.DictReader(file)}
+    assert list(states) == ["uniaxial", "relaxed", "isostatic", "D1", "C1"]
+    thickness = {name: float(row["thickness [um]"]) for name, row in states.items()}
+    assert thickness["uniaxial"] < thickness["relaxed"]
+    assert len(list(tmp_path.glob("frame_*.png"))) == 6
+    for name in ("phases", "stress_pressed", "stress_cycled", "chains", "maps"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 20_000
+    pressed = (tmp_path / "01_uniaxial.h5").stat().st_mtime_ns
+    again = run("dry_press_and_cycle", *arguments, "--no-pictures", ranks=ranks)
+    assert again.stdout == first.stdout
+    assert (tmp_path / "01_uniaxial.h5").stat().st_mtime_ns == pressed
+
+
+@pytest.mark.slow
+def test_harder_pressing_closes_pores(tmp_path):
+    """Catches a map with its axes exchanged: porosity falls with pressure for every size ratio."""
+    arguments = ["--particles", "150", "--pressures", "300", "100", "--ratios", "0.7", "1.4"]
+    done = run("pressing_map", *arguments, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "map.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for ratio in ("0.7", "1.4"):
+        soft, hard = (row for row in rows if row["AM over SE diameter [-]"] == ratio)
+        assert float(soft["Pressure [MPa]"]) == 100
+        assert float(hard["Porosity [-]"]) < float(soft["Porosity [-]"])
+    assert (tmp_path / "map.png").stat().st_size > 10_000
