@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyvista as pv
@@ -95,7 +95,7 @@ def stress_distribution(packings: Mapping[str, Packing], *, bins: int = 12) -> F
     """
     above, below = 0.3 + _row_height(packings), 4.6
     figure = Figure(figsize=(8.0, above + below), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(above, below))
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(above, below)).ravel()
     _draw_by_stress(upper, packings)
     draw_profiles(lower, packings, bins=bins, titled=False)
     return figure
@@ -267,9 +267,8 @@ def _spheres(packing: Packing, chosen: NDArray[np.bool_]) -> pv.PolyData:
     centres, radii = _inside(packing)[chosen] / um, packing.radii[chosen] / um
     points = centres[:, None, :] + radii[:, None, None] * unit
     shifts = len(unit) * np.arange(len(radii))[:, None, None]
-    result: pv.PolyData = pv.PolyData.from_regular_faces(
-        points.reshape(-1, 3), (faces + shifts).reshape(-1, 3)
-    )
+    triangles: NDArray[Any] = (faces + shifts).reshape(-1, 3)
+    result: pv.PolyData = pv.PolyData.from_regular_faces(points.reshape(-1, 3), triangles)
     result.point_data.active_normals = np.tile(unit, (len(radii), 1))
     return result
 
