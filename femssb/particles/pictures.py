@@ -263,12 +263,14 @@ def _box(packing: Packing) -> pv.PolyData:
 def _spheres(packing: Packing, chosen: NDArray[np.bool_]) -> pv.PolyData:
     """Return the surfaces of the chosen spheres as triangles with normals [um]."""
     ball = pv.Icosphere(radius=1.0, nsub=CUTS)
-    unit, faces = np.array(ball.points), ball.regular_faces
+    unit = np.array(ball.points)
+    faces: NDArray[Any] = ball.regular_faces
     centres, radii = _inside(packing)[chosen] / um, packing.radii[chosen] / um
     points = centres[:, None, :] + radii[:, None, None] * unit
     shifts = len(unit) * np.arange(len(radii))[:, None, None]
-    triangles: NDArray[Any] = (faces + shifts).reshape(-1, 3)
-    result: pv.PolyData = pv.PolyData.from_regular_faces(points.reshape(-1, 3), triangles)
+    result: pv.PolyData = pv.PolyData.from_regular_faces(
+        points.reshape(-1, 3), (faces + shifts).reshape(-1, 3)
+    )
     result.point_data.active_normals = np.tile(unit, (len(radii), 1))
     return result
 
