@@ -268,9 +268,8 @@ def _spheres(packing: Packing, chosen: NDArray[np.bool_]) -> pv.PolyData:
     centres, radii = _inside(packing)[chosen] / um, packing.radii[chosen] / um
     points = centres[:, None, :] + radii[:, None, None] * unit
     shifts = len(unit) * np.arange(len(radii))[:, None, None]
-    result: pv.PolyData = pv.PolyData.from_regular_faces(
-        points.reshape(-1, 3), (faces + shifts).reshape(-1, 3)
-    )
+    triangles: NDArray[Any] = (faces + shifts).reshape(-1, 3)
+    result: pv.PolyData = pv.PolyData.from_regular_faces(points.reshape(-1, 3), triangles)
     result.point_data.active_normals = np.tile(unit, (len(radii), 1))
     return result
 
