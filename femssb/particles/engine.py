@@ -297,6 +297,19 @@ class Engine:
         )
         return hertz_stiffness(modulus, radius, own + other - distance)
 
+    def calm(self, contacts: Contacts) -> None:
+        """Stop the spheres that nothing holds: between collisions, nothing would slow them down.
+
+        Args:
+            contacts: The present ones.
+        """
+        n, loaded = len(self.radii), contacts.loaded
+        touched = np.bincount(contacts.first[loaded], minlength=n)
+        touched += np.bincount(contacts.second[loaded & contacts.between_spheres], minlength=n)
+        free = touched[self._owned()] < 2
+        self._local("v")[free] = 0.0
+        self._local("omega")[free] = 0.0
+
     def rescale_masses(self, contacts: Contacts) -> None:
         """Set the masses such that the time step suits the contacts as they are.
 

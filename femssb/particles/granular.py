@@ -28,6 +28,7 @@ class GranularForces:
         """Remember what to command; see `start`."""
         self._lammps, self._law, self._phases = lammps, law, phases
         self._faces: dict[int, str] = {}
+        self._born = 0  # step at which the planes were made: part of their names
 
     def start(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
         """Define pair style and planes, and what is read from them.
@@ -40,6 +41,8 @@ class GranularForces:
         """
         run = self._lammps.command
         self._faces = faces
+        # A restart file knows how far planes of the same name had moved, which counts anew here.
+        self._born = self._lammps.extract_global("ntimestep")
         run("pair_style granular")
         for kind, phase in enumerate(self._phases, start=1):
             run(f"group phase{kind} type {kind}")
@@ -58,8 +61,8 @@ class GranularForces:
                 # LAMMPS takes a wall of the same material: twice the modulus makes it rigid.
                 law = self._coefficients(phase, 2.0, "linear_nohistory 0 0")
                 run(
-                    f"fix {name}_{kind} phase{kind} wall/gran/region granular {law} region {name} "
-                    "contacts"
+                    f"fix {self._plane(face, kind)} phase{kind} wall/gran/region granular {law} "
+                    f"region {name} contacts"
                 )
         run("compute touching all pair/local dx dy dz force p1 p2 p3 cutoff radius")
         run("compute who all property/local patom1 patom2 cutoff radius")
@@ -71,6 +74,9 @@ class GranularForces:
             f"{self._law.restitution:.17g} {known.poisson_ratio:.17g} "
             f"tangential {sliding} damping coeff_restitution"
         )
+
+    def _plane(self, face: int, kind: int) -> str:
+        return f"{self._faces[face]}_{kind}_{self._born}"
 
     def on_planes(self) -> Array:
         """Return the force that this rank's spheres press each plane outwards with, shape (6,)."""
@@ -110,7 +116,7 @@ class GranularForces:
         if count == 0:
             return np.empty((0, 8))
         table = self._lammps.numpy.extract_fix(
-            f"{self._faces[face]}_{kind}", LMP_STYLE_ATOM, LMP_TYPE_ARRAY
+            self._plane(face, kind), LMP_STYLE_ATOM, LMP_TYPE_ARRAY
         )
         return np.asarray(table)[:count]
 

@@ -155,6 +155,8 @@ class _Press:
                 self.engine = Engine(_between_planes(packing), self.law, self.comm)
             else:
                 self.engine = Engine(packing, self.law, self.comm, state=state)
+        else:
+            self.engine.run(0, fresh=True)  # as an engine that is read from a file does
         return self.engine
 
 

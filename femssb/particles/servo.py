@@ -20,14 +20,16 @@ Array = NDArray[np.float64]
 
 BALANCE = 1e-3  # mean net force over mean contact force at the end of a stage
 PRESSURE_ERROR = 1e-3  # of the pressure on every plane at the end of a stage, relative
-INERTIA = 1e-3  # inertial number: strain rate x diameter x sqrt(density / pressure)
+INERTIA = 2e-3  # inertial number: strain rate x diameter x sqrt(density / pressure)
 SERVO = 50  # steps between corrections of the planes
 CHECK = 10  # corrections between looks at the balance
-SHOCK = 0.1  # pressure that stopping a plane at once would make, over the pressure on it
+SHOCK = 0.3  # pressure that stopping a plane at once would make, over the pressure on it
+
+GAIN = 0.5  # speed of a plane over that which swallows a wave
 PATIENCE = 5.0  # transits of a wave after which the planes double their speed if the error stays
 WAIT = 0.1  # error of the pressure on a plane above which spheres wait with their growth
 GROWTH = 6e-4  # relative change of diameter between two corrections of the planes
-LIMIT = 40_000  # steps after which a stage gives up
+LIMIT = 80_000  # steps after which a stage gives up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +68,7 @@ def until_rest(engine: Engine, stage: Stage) -> Rest:
                 highest_speed=servo.highest_speed,
                 highest_inertia=servo.highest_inertia,
             )
+        engine.calm(contacts)
         engine.rescale_masses(contacts)
         fresh = True
         for _ in range(CHECK):
@@ -109,7 +112,7 @@ class _Servo:
         density = self._engine.masses.sum() / np.prod(lengths)
         impedance = np.maximum(np.sqrt(density * self._modulus), 1e-300)
         mean = pressures.mean(axis=1)  # both planes alike: a packing cannot be shaken between them
-        error = (wanted - mean) / 2
+        error = GAIN * (wanted - mean)
         transits = SERVO * self._modulus / impedance / lengths  # of a wave from plane to plane
         gained = self._stayed + error * transits / PATIENCE
         self._stayed = np.where(self._stayed * error < 0, 0.0, gained)
@@ -117,7 +120,7 @@ class _Servo:
         self._stayed = np.clip(self._stayed, -highest, highest)
         across = lengths / (4 * self._engine.radii.mean())
         unit = np.sqrt(np.maximum(mean, wanted) / density) * across  # speed of inertial number 1
-        push = np.clip(error + self._stayed, -highest, highest)
+        push = np.clip(error, -highest, highest) + self._stayed
         inwards = self._axes * np.clip(push / impedance, -INERTIA * unit, INERTIA * unit)
         self.highest_speed = max(self.highest_speed, float(np.max(np.abs(inwards))))
         self.highest_inertia = max(self.highest_inertia, float(np.max(np.abs(inwards) / unit)))

@@ -128,7 +128,7 @@ def test_a_second_call_goes_on(law, shared_path, comm, monkeypatch):
     resumed = press(start, stages, law, out=shared_path / "twice", comm=comm)
     # The order of sums changes when spheres are read back, and so the last digits.
     np.testing.assert_allclose(resumed[-1].lengths, at_once[-1].lengths, rtol=1e-6)
-    np.testing.assert_allclose(resumed[-1].positions, at_once[-1].positions, atol=1e-4 * um)
+    np.testing.assert_allclose(resumed[-1].positions, at_once[-1].positions, atol=1e-3 * um)
     assert resumed[-1].origin["stages"][-1]["steps"] == at_once[-1].origin["stages"][-1]["steps"]
 
     def nothing(*_, **__):
