@@ -46,7 +46,7 @@ def main(
     comm=None,
 ):
     """Press and cycle, and write packings, numbers and pictures to a folder."""
-    check_number("main", "particles", particles, lower=350)
+    check_number("main", "particles", particles, lower=400)
     check_number("main", "cycles", cycles, lower=1, upper=1000)
     comm = communicator(comm)
     folder = on_first_rank(comm, lambda: make_folder(Path(out)))
@@ -103,7 +103,7 @@ def draw(states, folder):
 def command():
     """Press and cycle as the arguments say."""
     parser = Parser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--particles", type=int, default=500, help="about how many, 350 or more")
+    parser.add_argument("--particles", type=int, default=500, help="about how many, 400 or more")
     parser.add_argument("--law", choices=LAWS, default="plastic", help="contact law")
     parser.add_argument("--pressure", type=float, default=375.0, help="of the press [MPa]")
     parser.add_argument("--isostatic", type=float, default=5.0, help="pressure in cycles [MPa]")

@@ -188,7 +188,7 @@ def test_bad_arguments_are_told_in_a_line():
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_small_electrode_goes_through_everything(ranks, tmp_path):
     """Catches a workflow that no longer runs, on one rank or two, or forgets what it has done."""
-    arguments = ["--particles", "350", "--spacing", "2", "--movie", "phase", "--out", str(tmp_path)]
+    arguments = ["--particles", "400", "--spacing", "2", "--movie", "phase", "--out", str(tmp_path)]
     first = run("dry_press_and_cycle", *arguments, ranks=ranks)
     assert first.returncode == 0, first.stderr
     with open(tmp_path / "states.csv", newline="", encoding="utf-8") as file:
