@@ -44,6 +44,8 @@ NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 MARGIN = 0.5  # free space around the planes, over the length of the box
 DAMPING = 0.7  # share of the net force that acts against the motion (Cundall)
+LOOSE = 1e-3  # overlap over radius for which a sphere without contacts is heavy enough, or
+IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
 STEP = 0.22  # time step over sqrt(mass / sum of contact stiffnesses); 0.35 is too long
 
 logger = logging.getLogger(__name__)
@@ -123,6 +125,8 @@ class Engine:
 
     def save(self, path: Path) -> int:
         """Write what a packing does not hold, velocities and tangential springs, for `Engine`.
+
+        This sorts the spheres anew: contacts can be read again after the next `run`.
 
         Returns:
             The length of the file [bytes].
@@ -310,25 +314,28 @@ class Engine:
         self._local("v")[free] = 0.0
         self._local("omega")[free] = 0.0
 
-    def rescale_masses(self, contacts: Contacts) -> None:
+    def rescale_masses(self, contacts: Contacts, pressure: float = 0.0) -> None:
         """Set the masses such that the time step suits the contacts as they are.
 
         The mass of a sphere goes with the sum of the stiffnesses of its contacts, but not below a
-        third of what it has at the mean stiffness over its cross-section.
+        third of what it has at the mean stiffness over its cross-section, nor below what it needs
+        when it is hit.
 
         Args:
             contacts: The present ones.
+            pressure: That spheres without contacts may meet [Pa].
         """
         n = len(self.radii)
         stiffness = self.stiffnesses(contacts)
         ball = contacts.between_spheres
         total = np.bincount(contacts.first, stiffness, n)
         total += np.bincount(contacts.second[ball], stiffness[ball], n)
-        # A sphere without contacts may meet one: as stiff as an overlap of 1/1000 makes it.
         section = self.radii**2
         mean = total.sum() / section.sum() * section
-        loose = hertz_stiffness(self._plane_moduli[self._phases], self.radii, 1e-3 * self.radii)
-        masses = np.maximum(np.maximum(total, mean / 3), loose) / STEP**2  # [N/m step2]
+        modulus = self._plane_moduli[self._phases]
+        overlap = np.maximum(IMPACT * (pressure / modulus) ** (2 / 3), LOOSE) * self.radii
+        hit = hertz_stiffness(modulus, self.radii, overlap)
+        masses = np.maximum(np.maximum(total, mean / 3), hit) / STEP**2  # [N/m step2]
         # A force of 1 nN moves a mass of one pg by 1 um/us2: in steps, N/m over FORCE/LENGTH.
         self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
         self.masses = masses
@@ -364,10 +371,11 @@ class Engine:
             modulus=modulus / np.prod(lengths),
         )
 
-    def packing(self, origin: dict[str, Any]) -> Packing:
+    def packing(self, contacts: Contacts, origin: dict[str, Any]) -> Packing:
         """Return the present state; its box ends at the planes.
 
         Args:
+            contacts: The present ones.
             origin: What made it.
         """
         return Packing(
@@ -380,7 +388,7 @@ class Engine:
             periodic=self.periodic,
             ids=self._ids,
             origin=origin,
-            contacts=self.contacts(),
+            contacts=contacts,
         )
 
 

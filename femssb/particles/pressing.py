@@ -122,11 +122,11 @@ class _Press:
             "settled": rest.settled,
             "key": key,
         }
-        if record is not None and rest.settled:
-            report["state"] = engine.save(record.state)
         made = [*packing.origin.get("stages", []), report]
         origin = {**packing.origin, "femssb": femssb.__version__, "stages": made}
-        reached = engine.packing(origin)
+        reached = engine.packing(rest.contacts, origin)
+        if record is not None and rest.settled:
+            report["state"] = engine.save(record.state)
         reached = replace(reached, stress=particle_stress(reached))
         if record is not None:
             on_first_rank(self.comm, lambda: record.write(reached, rest.settled))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.packing import Contacts
 from femssb.particles.engine import Balance, Engine
 from femssb.particles.stages import Stage, Swell, Uniaxial
 
@@ -20,7 +21,7 @@ Array = NDArray[np.float64]
 
 BALANCE = 1e-3  # mean net force over mean contact force at the end of a stage
 PRESSURE_ERROR = 1e-3  # of the pressure on every plane at the end of a stage, relative
-INERTIA = 2e-3  # inertial number: strain rate x diameter x sqrt(density / pressure)
+INERTIA = 4e-3  # inertial number: strain rate x diameter x sqrt(density / pressure)
 SERVO = 50  # steps between corrections of the planes
 CHECK = 10  # corrections between looks at the balance
 SHOCK = 0.3  # pressure that stopping a plane at once would make, over the pressure on it
@@ -37,6 +38,7 @@ class Rest:
     """How a stage ended."""
 
     settled: bool  # whether it is at rest, by both criteria
+    contacts: Contacts
     balance: Balance
     pressure_error: float  # largest, of the planes that move, relative
     steps: int
@@ -62,6 +64,7 @@ def until_rest(engine: Engine, stage: Stage) -> Rest:
         if rests == 2 or engine.steps - began >= LIMIT:
             return Rest(
                 settled=rests == 2,
+                contacts=contacts,
                 balance=state,
                 pressure_error=off,
                 steps=engine.steps - began,
@@ -69,7 +72,7 @@ def until_rest(engine: Engine, stage: Stage) -> Rest:
                 highest_inertia=servo.highest_inertia,
             )
         engine.calm(contacts)
-        engine.rescale_masses(contacts)
+        engine.rescale_masses(contacts, stage.pressure)
         fresh = True
         for _ in range(CHECK):
             if left != 0 and error < WAIT:
