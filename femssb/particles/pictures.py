@@ -198,7 +198,7 @@ def _draw_by_stress(figure: Figure | SubFigure, packings: Mapping[str, Packing])
 
 def _row_height(packings: Mapping[str, Packing]) -> float:
     """Return the height of all rows of pictures by stress [inch]."""
-    return 2.3 / _view(packings).aspect * len(packings)
+    return min(2.3 / _view(packings).aspect, 2.7) * len(packings)
 
 
 def _panels(figure: Figure | SubFigure, rows: int, columns: int) -> list[list[Axes]]:
@@ -326,5 +326,7 @@ def _colour_bar(
 ) -> None:
     low, high = limits
     scale = ScalarMappable(Normalize(low / unit, high / unit), colours)
-    bar = figure.colorbar(scale, ax=panels, extend="max", shrink=0.8)
+    bar = figure.colorbar(
+        scale, ax=panels, extend="max", shrink=0.8, aspect=20 * max(1, len(panels) // 3)
+    )  # as thick beside many rows of three as beside one
     bar.set_label(label)
