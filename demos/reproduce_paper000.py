@@ -213,11 +213,17 @@ def grown(states, partition):
     return over(across(after, "AM"), across(before, "AM"))(states, partition)
 
 
+def width(states, _partition):
+    """Return the isostatic width that a box of the paper's 150 um would have [um]."""
+    held, before = states[HELD], states[PRESSED]
+    return 150 * (held["length x"] + held["length y"]) / (before["length x"] + before["length y"])
+
+
 PRESSED, RELAXED, HELD = "uniaxial", "relaxed", "5 MPa isostatic"
 QUANTITIES: dict[str, Quantity] = {
     "thickness pressed": at(PRESSED, "length z"),
     "thickness relaxed": at(RELAXED, "length z"),
-    "width isostatic": mean(at(HELD, "length x"), at(HELD, "length y")),
+    "width isostatic": width,
     "thickness isostatic": at(HELD, "length z"),
     "porosity pressed": at(PRESSED, "porosity"),
     "porosity relaxed": at(RELAXED, "porosity"),
@@ -292,7 +298,8 @@ def compare(found):
     rows = []
     for target in targets:
         quantity = QUANTITIES[target["key"]]
-        row = [target["study"], target["quantity"], target["unit"], target["paper"], target["band"]]
+        where = f"{target['study']}, {target['case']}"
+        row = [where, target["quantity"], target["unit"], target["paper"], target["band"]]
         for electrodes in found.values():
             halves = values_of(quantity, electrodes, "halves")
             arms = values_of(quantity, electrodes, "arms")
@@ -305,11 +312,13 @@ def compare(found):
 
 
 def shown(values):
-    """Return the mean of both electrodes and how far they are apart, as text."""
+    """Return the mean of both electrodes and how far they are from it, as text."""
     if not values:
         return "not reached"
-    spread = (max(values) - min(values)) / 2
-    return f"{np.mean(values):.3g}" + (f" ± {spread:.1g}" if spread else "")
+    middle, spread = np.mean(values), (max(values) - min(values)) / 2
+    if not spread > 1e-6 * abs(middle):  # also where a tortuosity is infinite
+        return f"{middle:.3g}"
+    return f"{middle:.3g} ± {spread:.0f}" if spread >= 10 else f"{middle:.3g} ± {spread:.1g}"
 
 
 def write_page(folder, study, found, figures, troubles):

@@ -101,7 +101,9 @@ def test_what_a_row_compares_is_what_it_says(demo):
     for partition in ("halves", "arms"):
         for key, wanted in {
             "thickness relaxed": states["relaxed"]["length z"],
-            "width isostatic": (held["length x"] + held["length y"]) / 2,
+            "width isostatic": 150
+            * (held["length x"] + held["length y"])
+            / (pressed["length x"] + pressed["length y"]),
             "AM z": pressed[f"{partition} AM z"],
             "near over far from planes": pressed[f"{partition} near planes z"]
             / pressed[f"{partition} far from planes z"],
@@ -131,9 +133,9 @@ def test_states_that_were_not_reached_are_told(demo, tmp_path):
     module.write_page(tmp_path, module.Study(), found, {}, ["plastic, M1: stuck"])
     text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
     assert "plastic, M1: stuck" in text
-    (row,) = [line for line in text.splitlines() if "| width, mean of x and y |" in line]
+    (row,) = [line for line in text.splitlines() if "| width, of 150 um before |" in line]
     cells = [cell.strip() for cell in row.split("|")]
-    assert cells[8] == "**no**"  # Hertz: 1 um is not 130 um
+    assert cells[8] == "**no**"  # Hertz: some 150 um are not 130 um
     assert cells[9] == "not reached"
     assert cells[11] == "**no**"
     assert "<table>" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
