@@ -93,7 +93,8 @@ def passes(found: float | None, paper: float, band: str) -> bool | None:
     Args:
         found: Ours, None if the run did not finish.
         paper: The paper's.
-        band: ``5 %`` (relative), ``x1.3`` (factor), ``<`` (below the paper's number) or ``none``.
+        band: ``5 %`` (relative), ``x1.3`` (factor), ``<`` or ``>`` (below or above the
+            paper's number) or ``none``.
     """
     if band == "none":
         return None
@@ -101,6 +102,8 @@ def passes(found: float | None, paper: float, band: str) -> bool | None:
         return False
     if band == "<":
         return found < paper
+    if band == ">":
+        return found > paper
     if band.startswith("x"):
         return 1 / float(band[1:]) <= found / paper <= float(band[1:])
     return abs(found - paper) <= float(band.removesuffix("%")) / 100 * abs(paper)

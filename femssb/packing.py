@@ -15,6 +15,51 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contacts:
+    """Where the spheres of a packing touch each other and the planes, and with which force.
+
+    A sphere touches planes only on sides that are not periodic. Rows are in no particular order.
+    Spheres that overlap may feel no force: those that yielded and parted from their dent.
+
+    Attributes:
+        first: Row in the packing of one sphere, shape (m,).
+        second: Row of the other sphere, or -1 for a plane, shape (m,).
+        branches: From the centre of `first` to the centre of `second`, in the image that it
+            touches, or to the nearest point of the plane, shape (m, 3) [m].
+        forces: Force on `first`; `second` feels the opposite, shape (m, 3) [N].
+        memory: What a law with history must know to go on, shape (m, k); None where the law has no
+            history, or it was not kept.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    branches: Array
+    forces: Array
+    memory: Array | None = None
+
+    def __post_init__(self) -> None:
+        m = len(self.first)
+        _keep(self, "first", (m,), np.int64)
+        _keep(self, "second", (m,), np.int64)
+        _keep(self, "branches", (m, 3), np.float64)
+        _keep(self, "forces", (m, 3), np.float64)
+        if self.memory is not None:
+            _keep(self, "memory", (m, np.shape(self.memory)[-1]), np.float64)
+        if m and (self.first.min() < 0 or self.second.min() < -1):
+            raise InputError("Contacts.first must be rows from 0 on, Contacts.second from -1 on")
+
+    @property
+    def between_spheres(self) -> NDArray[np.bool_]:
+        """Which contacts have a sphere on both sides, shape (m,)."""
+        return self.second >= 0
+
+    @property
+    def loaded(self) -> NDArray[np.bool_]:
+        """Which contacts hand on a force, shape (m,)."""
+        return np.asarray(np.any(self.forces != 0, axis=1))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Packing:
     """Spheres of named phases in a box, some of whose sides may be periodic.
 
@@ -28,6 +73,9 @@ class Packing:
         periodic: Whether the sides across x, y and z are periodic.
         ids: Lasting number of each sphere, shape (n,); 0 to n - 1 if left out.
         origin: What made the packing, as plain data: recipe, seed, stages, engine.
+        stress: Mean Cauchy stress in every sphere, tension positive, shape (n, 3, 3) [Pa]; None if
+            not known.
+        contacts: Where the spheres touch; None if not known.
     """
 
     positions: Array
@@ -39,25 +87,21 @@ class Packing:
     periodic: tuple[bool, bool, bool] = (False, False, False)
     ids: NDArray[np.int64] | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
+    stress: Array | None = None
+    contacts: Contacts | None = None
 
     def __post_init__(self) -> None:
         n = len(self.radii)
-        ids = np.arange(n) if self.ids is None else self.ids
-        for name, value, shape, kind in (
-            ("positions", self.positions, (n, 3), np.float64),
-            ("radii", self.radii, (n,), np.float64),
-            ("phases", self.phases, (n,), np.int32),
-            ("ids", ids, (n,), np.int64),
-            ("lower", self.lower, (3,), np.float64),
-            ("upper", self.upper, (3,), np.float64),
-        ):
-            array = np.array(value, dtype=kind)  # a copy: it becomes read-only
-            if array.shape != shape:
-                raise InputError(f"Packing.{name} has shape {array.shape}, expected {shape}")
-            if not np.all(np.isfinite(array)):
-                raise InputError(f"Packing.{name} holds values that are not finite")
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
+        if self.ids is None:
+            object.__setattr__(self, "ids", np.arange(n))
+        _keep(self, "positions", (n, 3), np.float64)
+        _keep(self, "radii", (n,), np.float64)
+        _keep(self, "phases", (n,), np.int32)
+        _keep(self, "ids", (n,), np.int64)
+        _keep(self, "lower", (3,), np.float64)
+        _keep(self, "upper", (3,), np.float64)
+        if self.stress is not None:
+            _keep(self, "stress", (n, 3, 3), np.float64)
         object.__setattr__(self, "phase_names", tuple(self.phase_names))
         object.__setattr__(self, "periodic", tuple(bool(side) for side in self.periodic))
         if len(self.periodic) != 3:
@@ -71,8 +115,14 @@ class Packing:
             )
         if np.any(self.upper <= self.lower):
             raise InputError(f"Packing.upper = {self.upper} m is not above lower = {self.lower} m")
-        if len(np.unique(ids)) != n:
+        if len(np.unique(np.asarray(self.ids))) != n:
             raise InputError("Packing.ids: every sphere needs a number of its own")
+        if self.contacts is not None:
+            if not isinstance(self.contacts, Contacts):
+                raise InputError(f"Packing.contacts must be Contacts, got {type(self.contacts)}")
+            last = max(self.contacts.first.max(initial=-1), self.contacts.second.max(initial=-1))
+            if last >= n:
+                raise InputError(f"Packing.contacts names sphere {last}, but there are only {n}")
 
     @property
     def lengths(self) -> Array:
@@ -93,3 +143,19 @@ class Packing:
         if name not in self.phase_names:
             raise InputError(f"Packing has no phase {name!r}; it has {self.phase_names!r}")
         return self.phases == self.phase_names.index(name)
+
+
+def _keep(
+    owner: Contacts | Packing, name: str, shape: tuple[int, ...], kind: type[np.generic]
+) -> None:
+    """Replace a field by a read-only copy of the given type, checked for its shape and values."""
+    try:
+        array = np.array(getattr(owner, name), dtype=kind)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{type(owner).__name__}.{name} must be numbers: {error}") from error
+    if array.shape != shape:
+        raise InputError(f"{type(owner).__name__}.{name} has shape {array.shape}, expected {shape}")
+    if not np.all(np.isfinite(array)):
+        raise InputError(f"{type(owner).__name__}.{name} holds values that are not finite")
+    array.flags.writeable = False
+    object.__setattr__(owner, name, array)

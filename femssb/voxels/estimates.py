@@ -1,0 +1,213 @@
+"""What a microstructure is good for: fits of its tortuosity, and the current it can carry.
+
+The share of the void is `void`; the shares of active material and electrolyte are those of the
+solids. The tortuosity factor is tau^2 = (share of electrolyte in the electrode, void included) x
+(bulk conductivity) / (effective conductivity).
+
+Source: Bielefeld, Weber and Janek, doi:10.1021/acsami.9b22788, equations 3 and 12 to 19.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from femssb.errors import InputError, check_number
+from femssb.units import hour
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PowerLaw:
+    """A fit y = prefactor x^-exponent.
+
+    Attributes:
+        prefactor: Fitted, or as given [unit of y].
+        exponent: Fitted [-].
+        prefactor_interval: Confidence interval; no width if the prefactor was given.
+        exponent_interval: Confidence interval.
+        confidence: Probability of the intervals [-].
+        deviation: Standard deviation of ln y from the fit [-].
+    """
+
+    prefactor: float
+    exponent: float
+    prefactor_interval: tuple[float, float]
+    exponent_interval: tuple[float, float]
+    confidence: float
+    deviation: float
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """Return y at x, of the shape of x."""
+        return self.prefactor * np.asarray(x, dtype=np.float64) ** -self.exponent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompositeCathode:
+    """A cathode that is limited by the ohmic drop of its ions; numbers, or arrays that broadcast.
+
+    Attributes:
+        thickness: From the current collector to the separator [m].
+        active_share: Volume share of the active material in the solids [-].
+        electrolyte_share: Volume share of the electrolyte in the solids [-].
+        void: Volume share of the void [-].
+        tortuosity_factor: tau^2 of the electrolyte, void included, see above [-].
+        conductivity: Of the bulk of the electrolyte [S/m].
+        specific_capacity: Of the active material [C/kg].
+        density: Of the active material [kg/m3].
+
+    Raises:
+        InputError: If a field is out of its bounds, or the solids hold more than they can.
+    """
+
+    thickness: float | Array
+    active_share: float | Array
+    electrolyte_share: float | Array
+    void: float | Array
+    tortuosity_factor: float | Array
+    conductivity: float | Array
+    specific_capacity: float | Array
+    density: float | Array
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        _check("thickness", self.thickness, unit="m")
+        for name in ("active_share", "electrolyte_share"):
+            _check(name, getattr(self, name), upper=1)
+        _check("void", self.void, upper=1, strict=False)
+        tortuosity_factor = np.asarray(self.tortuosity_factor)
+        if not np.all(np.isposinf(tortuosity_factor)):  # inf: not a path, hence no current
+            finite = tortuosity_factor[~np.isposinf(tortuosity_factor)]
+            _check("tortuosity_factor", finite, lower=1, strict=False)
+        _check("conductivity", self.conductivity, unit="S/m")
+        _check("specific_capacity", self.specific_capacity, unit="C/kg")
+        _check("density", self.density, unit="kg/m3")
+        solids = np.max(np.add(self.active_share, self.electrolyte_share))
+        if solids > 1 + 1e-9:
+            raise InputError(
+                f"CompositeCathode: active_share + electrolyte_share = {solids:g} is above 1"
+            )
+
+    @property
+    def effective_conductivity(self) -> Array:
+        """Ionic conductivity of the electrode, equation 3 [S/m]."""
+        share = np.multiply(self.electrolyte_share, np.subtract(1.0, self.void))
+        return np.asarray(self.conductivity * share / self.tortuosity_factor)
+
+    @property
+    def areal_capacity(self) -> Array:
+        """Charge that the active material holds, per area of the electrode [C/m2]."""
+        share = np.multiply(self.active_share, np.subtract(1.0, self.void))
+        return np.asarray(self.specific_capacity * self.density * share * self.thickness)
+
+    def current_density(self, voltage_drop: ArrayLike) -> Array:
+        """Return the current density at which the ions lose this voltage, equations 14 and 15.
+
+        All of the current is taken through the whole thickness, which is the safe side: in an
+        electrode that reacts evenly the ions lose half of that.
+
+        Args:
+            voltage_drop: Across the electrode [V].
+
+        Returns:
+            Current density [A/m2].
+
+        Raises:
+            InputError: If the voltage is not above 0.
+        """
+        _check("voltage_drop", voltage_drop, unit="V")
+        return self.effective_conductivity * np.asarray(voltage_drop) / self.thickness
+
+    def c_rate(self, voltage_drop: ArrayLike) -> Array:
+        """Return the C-rate [1/h] at which the ions lose this voltage [V], equations 16 and 17.
+
+        Raises:
+            InputError: If the voltage is not above 0.
+        """
+        return self.current_density(voltage_drop) / (self.areal_capacity / hour)
+
+
+def fit_power_law(
+    x: ArrayLike, y: ArrayLike, *, prefactor: float | None = None, confidence: float = 0.95
+) -> PowerLaw:
+    """Fit y = prefactor x^-exponent by least squares of ln y, each point of equal weight.
+
+    With x the share of the electrolyte and y its tortuosity factor this is the modified Bruggeman
+    relation, equation 19; with the prefactor 1 only the exponent is fitted, and equation 18, the
+    Bruggeman relation, has the exponent 0.5. The intervals are those of Student's t for scatter of
+    unknown, equal size in ln y.
+
+    Args:
+        x: Shape (n,), above 0.
+        y: Shape (n,), above 0.
+        prefactor: Value to hold, None to fit it.
+        confidence: Probability of the intervals.
+
+    Raises:
+        InputError: If the points are fewer than the fitted numbers and one more, are not above 0,
+            or do not differ in x.
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    fitted = 2 if prefactor is None else 1
+    if x.ndim != 1 or x.shape != y.shape or len(x) <= fitted:
+        raise InputError(
+            f"x and y have shapes {x.shape} and {y.shape}, expected (n,) with n above {fitted}"
+        )
+    for name, value in (("x", x), ("y", y)):
+        _check(name, value, owner="fit_power_law")
+    check_number("fit_power_law", "confidence", confidence, lower=0, upper=1, strict=True)
+    log_x, log_y = np.log(x), np.log(y)
+    if np.ptp(log_x) == 0 if prefactor is None else not np.any(log_x):
+        raise InputError(f"x = {x} does not vary: no exponent can be fitted")
+    if prefactor is None:
+        columns = np.column_stack([np.ones_like(x), -log_x])
+        target = log_y
+    else:
+        check_number("fit_power_law", "prefactor", prefactor, lower=0, strict=True)
+        columns = -log_x[:, None]
+        target = log_y - np.log(prefactor)
+    best, *_ = np.linalg.lstsq(columns, target)
+    deviation = np.sqrt(np.sum((target - columns @ best) ** 2) / (len(x) - fitted))
+    spread = deviation * np.sqrt(np.diag(np.linalg.inv(columns.T @ columns)))
+    width = stats.t.ppf((1 + confidence) / 2, len(x) - fitted) * spread
+    low, high = best - width, best + width
+    return PowerLaw(
+        prefactor=float(np.exp(best[0])) if prefactor is None else prefactor,
+        exponent=float(best[-1]),
+        prefactor_interval=(
+            (float(np.exp(low[0])), float(np.exp(high[0])))
+            if prefactor is None
+            else (prefactor, prefactor)
+        ),
+        exponent_interval=(float(low[-1]), float(high[-1])),
+        confidence=confidence,
+        deviation=float(deviation),
+    )
+
+
+def _check(
+    name: str,
+    value: object,
+    *,
+    owner: str = "CompositeCathode",
+    lower: float = 0,
+    upper: float | None = None,
+    strict: bool = True,
+    unit: str = "",
+) -> None:
+    """Check that a field holds a number, or only numbers, within its bounds.
+
+    Raises:
+        InputError: If it does not.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu" or array.size == 0:
+        raise InputError(f"{owner}.{name} = {value!r} must be a number or numbers [{unit or '-'}]")
+    for extreme in (array.min(), array.max()):  # nan is both
+        check_number(
+            owner, name, float(extreme), lower=lower, upper=upper, strict=strict, unit=unit
+        )

@@ -1,0 +1,182 @@
+"""A packing must survive its way through files: what is misread here is a wrong electrode later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from femssb.errors import InputError
+from femssb.packing import Contacts, Packing
+from femssb.particles import files
+from femssb.units import um
+
+NAMED = {1: "AM", 2: "SE"}
+
+
+@pytest.fixture
+def packing() -> Packing:
+    """Forty spheres with everything that a packing can have."""
+    generator = np.random.default_rng(7)
+    n, m = 40, 25
+    return Packing(
+        positions=generator.uniform(-5, 5, (n, 3)) * um,
+        radii=generator.uniform(0.5, 2, n) * um,
+        phases=generator.integers(0, 2, n),
+        phase_names=("AM", "SE"),
+        lower=np.array([-5, -6, -7]) * um,
+        upper=np.array([5, 6, 7]) * um,
+        periodic=(True, True, False),
+        ids=generator.permutation(100)[:n],
+        origin={"seed": 7, "stages": [{"pressure": 375e6}]},
+        stress=generator.normal(size=(n, 3, 3)) * 1e6,
+        contacts=Contacts(
+            first=generator.integers(0, n, m),
+            second=generator.integers(-1, n, m),
+            branches=generator.normal(size=(m, 3)) * um,
+            forces=generator.normal(size=(m, 3)) * 1e-3,
+            memory=generator.normal(size=(m, 6)),
+        ),
+    )
+
+
+def same(one: Packing, other: Packing, *fields: str, tolerance: float = 0.0) -> None:
+    for name in ("positions", "radii", "phases", "ids", "lower", "upper", *fields):
+        scale = np.abs(getattr(one, name)).max()
+        np.testing.assert_allclose(
+            getattr(other, name), getattr(one, name), rtol=0, atol=tolerance * scale, err_msg=name
+        )
+    assert other.periodic == one.periodic
+    assert other.phase_names == one.phase_names
+
+
+def test_hdf5_keeps_everything(packing, tmp_path):
+    """Would catch a field that is forgotten: the next stage would start from another state."""
+    files.write(packing, tmp_path / "made" / "packing.h5")
+    found = files.read(tmp_path / "made" / "packing.h5")
+    same(packing, found, "stress")
+    assert found.origin == packing.origin
+    for name in ("first", "second", "branches", "forces", "memory"):
+        np.testing.assert_array_equal(
+            getattr(found.contacts, name), getattr(packing.contacts, name), err_msg=name
+        )
+
+
+@pytest.mark.parametrize("suffix", [".vtp", ".csv"])
+def test_vtk_and_csv_keep_all_but_contacts(packing, tmp_path, suffix):
+    """Would catch single precision, or a stress whose components change places."""
+    symmetric = packing.stress + packing.stress.transpose(0, 2, 1)
+    packing = replace(packing, stress=symmetric)
+    files.write(packing, tmp_path / f"packing{suffix}")
+    found = files.read(tmp_path / f"packing{suffix}")
+    same(packing, found, "stress")
+    assert found.origin == packing.origin
+
+
+@pytest.mark.parametrize("units", ["si", "micro"])
+def test_lammps_dump(packing, tmp_path, units):
+    """Would catch a forgotten unit, diameters for radii, and ranks that write out of order."""
+    files.write(packing, tmp_path / "packing.dump", units=units)
+    lines = (tmp_path / "packing.dump").read_text().splitlines(keepends=True)
+    (tmp_path / "packing.dump").write_text("".join(lines[:9] + lines[:8:-1]))
+    found = files.read(tmp_path / "packing.dump", units=units, phases=NAMED)
+    order = np.argsort(packing.ids)
+    for name in ("positions", "radii", "phases", "ids"):
+        np.testing.assert_allclose(getattr(found, name), getattr(packing, name)[order], rtol=1e-14)
+    np.testing.assert_allclose(found.upper, packing.upper, rtol=1e-14)
+    assert found.periodic == packing.periodic
+
+
+def test_dump_of_another_program(tmp_path):
+    """Would catch the columns of a user's own dump taken for others, and its first frame read."""
+    frame = """ITEM: TIMESTEP
+{step}
+ITEM: NUMBER OF ATOMS
+2
+ITEM: BOX BOUNDS pp ff ss
+-10 10
+0 40
+0 5
+ITEM: ATOMS element id xs ys zs vx type diameter
+Ni 7 0.5 {where} 0.2 9 2 6
+S 3 0.25 0.5 0.4 9 1 4
+"""
+    path = tmp_path / "other.dump"
+    path.write_text(frame.format(step=0, where=0.1) + frame.format(step=9, where=0.75))
+    found = files.read(path, units="micro", phases={1: "SE", 2: "AM"})
+    assert found.phase_names == ("SE", "AM")
+    np.testing.assert_array_equal(found.ids, [3, 7])
+    np.testing.assert_allclose(found.radii, [2 * um, 3 * um])
+    np.testing.assert_allclose(
+        found.positions, np.array([[-5, 20, 2], [0, 30, 1]]) * um, atol=1e-20
+    )
+    assert found.periodic == (True, False, False)
+
+
+def test_liggghts_dump_is_in_si(packing, tmp_path):
+    """Would catch a LIGGGHTS packing a million times too small."""
+    files.write(packing, tmp_path / "packing.liggghts")
+    found = files.read(tmp_path / "packing.liggghts", phases=NAMED)
+    np.testing.assert_allclose(found.radii, packing.radii[np.argsort(packing.ids)], rtol=1e-14)
+
+
+@pytest.mark.parametrize("units", ["si", "micro"])
+def test_lammps_data(packing, tmp_path, units):
+    """Would catch a density in the wrong unit, or identifiers that LAMMPS refuses."""
+    densities = {"AM": 4700.0, "SE": 1640.0}
+    path = tmp_path / "packing.data"
+    files.write(packing, path, units=units, densities=densities)
+    found = files.read(path, units=units, phases=NAMED, periodic=packing.periodic)
+    order = np.argsort(packing.ids)
+    assert found.ids.min() >= 1
+    np.testing.assert_allclose(found.positions, packing.positions[order], rtol=1e-14)
+    np.testing.assert_allclose(found.radii, packing.radii[order], rtol=1e-14)
+    row = next(line for line in path.read_text().splitlines() if len(line.split()) == 7)
+    kind, density = int(row.split()[1]), float(row.split()[3])
+    expected = [4700.0, 1640.0][kind - 1] * (1 if units == "si" else 1e-3)
+    assert density == pytest.approx(expected)
+
+
+def test_foreign_csv_needs_a_box(tmp_path):
+    """Would catch a box guessed from the spheres, which makes every porosity wrong."""
+    path = tmp_path / "mine.csv"
+    path.write_text("id,phase,x [m],y [m],z [m],radius [m]\n1,AM,1e-6,1e-6,1e-6,1e-6\n")
+    with pytest.raises(InputError, match="box"):
+        files.read(path)
+    found = files.read(path, box=([0, 0, 0], [2e-6, 2e-6, 2e-6]))
+    assert found.phase_names == ("AM",)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".vtp", ".csv", ".dump", ".data"])
+def test_cut_short(packing, tmp_path, suffix):
+    """Would catch a file of a killed run that is read as a smaller packing."""
+    path = tmp_path / f"packing{suffix}"
+    files.write(packing, path, densities={"AM": 4700.0, "SE": 1640.0})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(0.8 * len(whole)) - 3])
+    with pytest.raises(InputError, match="packing"):
+        files.read(path, units="micro", phases=NAMED)
+
+
+def test_bad_input(packing, tmp_path):
+    """Would catch a message that leaves the user to guess."""
+    with pytest.raises(InputError, match="no file"):
+        files.read(tmp_path / "none.h5")
+    with pytest.raises(InputError, match="suffixes"):
+        files.write(packing, tmp_path / "packing.xyz")
+    assert not list(tmp_path.iterdir())
+    files.write(packing, tmp_path / "packing.dump")
+    with pytest.raises(InputError, match="units"):
+        files.read(tmp_path / "packing.dump", phases=NAMED)
+    with pytest.raises(InputError, match="types"):
+        files.read(tmp_path / "packing.dump", units="si")
+    with pytest.raises(InputError, match=r"types \[2\]"):
+        files.read(tmp_path / "packing.dump", units="si", phases={1: "AM"})
+    with pytest.raises(InputError, match="metric"):
+        files.write(packing, tmp_path / "packing.dump", units="metric")
+    with pytest.raises(InputError, match="densities lacks 'SE'"):
+        files.write(packing, tmp_path / "packing.data", densities={"AM": 4700.0})
+    (tmp_path / "other.h5").write_bytes(b"no")
+    with pytest.raises(InputError, match=r"other\.h5"):
+        files.read(tmp_path / "other.h5")

@@ -1,0 +1,85 @@
+"""A packing refuses what no packing can be, so that what takes one need not ask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from femssb.errors import InputError
+from femssb.packing import Contacts, Packing
+
+
+@pytest.fixture
+def packing() -> Packing:
+    """Two spheres that touch each other, one of them also the floor."""
+    return Packing(
+        positions=[[0.5, 0.5, 0.09], [0.5, 0.5, 0.28]],
+        radii=[0.1, 0.1],
+        phases=[0, 1],
+        phase_names=("AM", "SE"),
+        lower=[0, 0, 0],
+        upper=[1, 1, 1],
+        stress=np.zeros((2, 3, 3)),
+        contacts=Contacts(
+            first=[0, 0],
+            second=[1, -1],
+            branches=[[0, 0, 0.19], [0, 0, -0.09]],
+            forces=[[0, 0, -1.0], [0, 0, 1.0]],
+        ),
+    )
+
+
+def test_contacts_with_planes_and_spheres(packing):
+    """Would catch a plane counted as the last sphere, which row -1 also is."""
+    np.testing.assert_array_equal(packing.contacts.between_spheres, [True, False])
+
+
+def test_arrays_cannot_be_written(packing):
+    """Would catch a result that a user's script changes behind the back of what was written."""
+    for array in (packing.positions, packing.stress, packing.contacts.forces):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"stress": np.zeros((2, 6))}, r"Packing.stress has shape \(2, 6\)"),
+        ({"stress": np.full((2, 3, 3), np.nan)}, "Packing.stress holds values"),
+        ({"stress": "high"}, "Packing.stress must be numbers"),
+        ({"contacts": [(0, 1)]}, "Packing.contacts must be Contacts"),
+        ({"radii": [0.1, -0.1]}, "smallest, -0.1"),
+        ({"phases": [0, 2]}, "goes from 0 to 2"),
+        ({"ids": [4, 4]}, "number of its own"),
+        ({"upper": [1, 0, 1]}, "not above lower"),
+        ({"periodic": (True, False)}, "three values"),
+    ],
+)
+def test_bad_packing(packing, change, told):
+    """Would catch a field that is taken unchecked."""
+    with pytest.raises(InputError, match=told):
+        replace(packing, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"second": [1]}, "Contacts.second has shape"),
+        ({"second": [1, -2]}, "from -1 on"),
+        ({"forces": [[0, 0, np.inf]] * 2}, "Contacts.forces holds values"),
+        ({"memory": np.zeros((3, 4))}, "Contacts.memory has shape"),
+    ],
+)
+def test_bad_contacts(packing, change, told):
+    """Would catch contacts whose columns do not belong together."""
+    with pytest.raises(InputError, match=told):
+        replace(packing.contacts, **change)
+
+
+def test_contact_of_a_sphere_that_is_not_there(packing):
+    """Would catch contacts that were made for another packing."""
+    contacts = replace(packing.contacts, second=[2, -1])
+    with pytest.raises(InputError, match="names sphere 2, but there are only 2"):
+        replace(packing, contacts=contacts)

@@ -1,0 +1,248 @@
+"""Images in files: transposed axes or a lost spacing turn one microstructure into another."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import meshio
+import numpy as np
+import pytest
+import pyvista
+import tifffile
+
+from femssb.errors import EngineError, InputError
+from femssb.units import nm, um
+from femssb.voxels import VoxelImage, image_files, read_image, write_image
+from femssb.voxels import image as image_module
+
+NAMES = ("void", "NMC µ", "SE")
+SPACING = (200 * nm, 300 * nm, 0.5 * um)
+
+
+@pytest.fixture
+def image():
+    labels = np.random.default_rng(3).integers(0, 3, (5, 7, 11))
+    return VoxelImage(
+        labels=labels,
+        phase_names=NAMES,
+        spacing=SPACING,
+        periodic=(True, False, True),
+        origin={"seed": 3},
+    )
+
+
+@pytest.mark.parametrize("ending", ["tif", "tiff", "vti", "h5", "hdf5"])
+def test_everything_comes_back(image, tmp_path, ending):
+    """Catches transposed axes and what is lost on the way: names, spacing, sides, origin."""
+    back = read_image(write_image(image, tmp_path / f"image.{ending}"))
+    assert np.array_equal(back.labels, image.labels)
+    assert back.phase_names == NAMES
+    assert back.spacing == SPACING
+    assert back.periodic == (True, False, True)
+    assert back.origin == {"seed": 3, "file": f"image.{ending}"}
+
+
+def test_numpy_needs_names_and_spacing(image, tmp_path):
+    """Catches a spacing made up for a file that holds none."""
+    path = write_image(image, tmp_path / "image.npy")
+    back = read_image(path, phase_names=NAMES, spacing=SPACING)
+    assert np.array_equal(back.labels, image.labels)
+    assert back.spacing == SPACING
+    with pytest.raises(InputError, match=r"read_image.phase_names must be given"):
+        read_image(path, spacing=SPACING)
+    with pytest.raises(InputError, match=r"read_image.spacing must be given"):
+        read_image(path, phase_names=NAMES)
+
+
+def test_what_is_given_goes_first(image, tmp_path):
+    """Catches arguments that a file silently overrules."""
+    path = write_image(image, tmp_path / "image.h5")
+    back = read_image(
+        path, phase_names=("a", "b", "c"), spacing=1 * um, periodic=(False, False, False)
+    )
+    assert back.phase_names == ("a", "b", "c")
+    assert back.spacing == (1 * um,) * 3
+    assert back.periodic == (False, False, False)
+
+
+def test_other_programs_see_the_same_voxels(image, tmp_path):
+    """Catches a layout that only femssb reads back right: x fastest in VTK, pages across z."""
+    stack = tifffile.imread(write_image(image, tmp_path / "image.tif"))
+    assert stack.shape == (11, 7, 5)
+    assert np.array_equal(stack[4, 3], image.labels[:, 3, 4])
+    with tifffile.TiffFile(tmp_path / "image.tif") as tiff:
+        assert tiff.imagej_metadata["spacing"] == pytest.approx(0.5)  # [um]
+        assert tiff.pages[0].tags["XResolution"].value[0] == pytest.approx(
+            tiff.pages[0].tags["XResolution"].value[1] / 0.2  # pixels per um
+        )
+    grid = pyvista.read(write_image(image, tmp_path / "image.vti"))
+    centre = [(i + 0.5) * edge for i, edge in zip((1, 2, 3), SPACING, strict=True)]
+    assert grid.cell_data["phase"][grid.find_containing_cell(centre)] == image.labels[1, 2, 3]
+    with h5py.File(write_image(image, tmp_path / "image.h5")) as file:
+        assert file["labels"][1, 2, 3] == image.labels[1, 2, 3]
+
+
+def test_spacing_of_an_imagej_stack(tmp_path):
+    """Catches a wrong unit or resolution in the commonest files of tomography."""
+    tifffile.imwrite(
+        tmp_path / "fiji.tif",
+        np.zeros((4, 3, 2), np.uint8),
+        imagej=True,
+        resolution=(1 / 250, 1 / 500),
+        metadata={"axes": "ZYX", "spacing": 750.0, "unit": "nm"},
+    )
+    image = read_image(tmp_path / "fiji.tif", phase_names=("void",))
+    assert image.shape == (2, 3, 4)
+    assert image.spacing == pytest.approx((250 * nm, 500 * nm, 750 * nm))
+
+
+def test_folder_of_planes_in_the_order_of_their_numbers(tmp_path):
+    """Catches plane 10 sorted before plane 2."""
+    for plane in range(12):
+        tifffile.imwrite(tmp_path / f"slice{plane}.tif", np.full((3, 2), plane, np.uint8))
+    image = read_image(tmp_path, phase_names=[f"p{i}" for i in range(12)], spacing=1 * um)
+    assert image.shape == (2, 3, 12)
+    assert image.labels[0, 0].tolist() == list(range(12))
+    tifffile.imwrite(tmp_path / "slice12.tif", np.zeros((3, 3), np.uint8))
+    with pytest.raises(InputError, match="the planes differ in size"):
+        read_image(tmp_path, phase_names=["a"] * 12, spacing=1 * um)
+
+
+@pytest.mark.parametrize("ending", ["tif", "vti", "h5", "npy"])
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_cut_off_file_is_reported(image, tmp_path, ending, kept):
+    """Catches a copy that stopped half way being read as voxels of phase 0."""
+    whole = write_image(image, tmp_path / f"whole.{ending}").read_bytes()
+    path = tmp_path / f"cut.{ending}"
+    path.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(InputError, match=r"cut\.\w+ is (damaged, )?cut off"):
+        read_image(path, phase_names=NAMES, spacing=SPACING)
+
+
+def test_tiff_without_its_last_bytes_is_reported(tmp_path):
+    """Catches a TIFF whose directory is whole and whose pixels are not: readers fill in zeros."""
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, np.ones((4, 32, 32), np.uint8), imagej=True)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"stack\.tif is (damaged, )?cut off"):
+        read_image(path, phase_names=("a", "b"), spacing=1 * um)
+
+
+def test_float_images_are_refused_unread(tmp_path):
+    """Catches grey values cut to whole numbers."""
+    grey = np.random.default_rng(0).random((4, 3, 2)).astype(np.float32)
+    np.save(tmp_path / "grey.npy", grey)
+    tifffile.imwrite(tmp_path / "grey.tif", grey, photometric="minisblack")
+    with h5py.File(tmp_path / "grey.h5", "w") as file:
+        file["grey"] = grey
+    for ending in ("npy", "tif", "h5"):
+        with pytest.raises(InputError, match=r"float32, expected whole numbers.*segment"):
+            read_image(tmp_path / f"grey.{ending}", phase_names=NAMES, spacing=SPACING)
+
+
+@pytest.mark.parametrize("ending", ["tif", "h5", "npy"])
+def test_size_is_estimated_before_reading(image, tmp_path, monkeypatch, ending):
+    """Catches a file that fills the memory before anybody is told."""
+    path = write_image(image, tmp_path / f"image.{ending}")
+    monkeypatch.setattr(image_module, "available_memory", lambda: 300)
+    with pytest.raises(InputError, match=r"(5 x 7 x 11|11 x 7 x 5) voxels takes .* GB"):
+        read_image(path, phase_names=NAMES, spacing=SPACING)
+
+
+def test_values_without_a_name_are_reported(image, tmp_path):
+    """Catches a phase that is dropped because it was forgotten."""
+    path = write_image(image, tmp_path / "image.tif")
+    with pytest.raises(InputError, match="goes from 0 to 2, but phase_names"):
+        read_image(path, phase_names=("void", "AM"))
+
+
+def test_arrays_are_chosen_by_name(tmp_path):
+    """Catches the wrong one of several data sets being read."""
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["a/first"] = np.zeros((2, 2, 2), np.uint8)
+        file["second"] = np.ones((2, 2, 2), np.uint8)
+        file["curve"] = np.zeros(9)
+    named = {"phase_names": ("void", "AM"), "spacing": 1 * um}
+    assert read_image(tmp_path / "two.h5", array="second", **named).fractions()["AM"] == 1
+    with pytest.raises(InputError, match=r"which array .*'a/first', 'second'"):
+        read_image(tmp_path / "two.h5", **named)
+    with pytest.raises(InputError, match="array = 'third'"):
+        read_image(tmp_path / "two.h5", array="third", **named)
+    np.save(tmp_path / "one.npy", np.zeros((2, 2, 2), int))
+    with pytest.raises(InputError, match="holds only one array"):
+        read_image(tmp_path / "one.npy", array="first", **named)
+
+
+def test_point_data_of_others_are_voxels_too(tmp_path):
+    """Catches VTK images of segmentation programs, one value per point, being refused."""
+    grid = pyvista.ImageData(dimensions=(2, 3, 4), spacing=(1e-6, 1e-6, 1e-6))
+    grid.point_data["materials"] = np.arange(24, dtype=np.uint8)
+    grid.save(tmp_path / "points.vti")
+    image = read_image(tmp_path / "points.vti", phase_names=[str(i) for i in range(24)])
+    assert image.shape == (2, 3, 4)
+    assert image.labels[1, 2, 3] == 23
+    assert image.labels[1, 0, 0] == 1
+
+
+def test_not_an_image(tmp_path):
+    """Catches an error of a library instead of one line that helps."""
+    with pytest.raises(InputError, match="no such file"):
+        read_image(tmp_path / "none.tif")
+    (tmp_path / "image.png").write_text("x")
+    with pytest.raises(InputError, match=r"ending '\.png' is none of"):
+        read_image(tmp_path / "image.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no \.tif file"):
+        read_image(tmp_path / "empty")
+    np.save(tmp_path / "flat.npy", np.zeros((4, 4), int))
+    with pytest.raises(InputError, match=r"shape \(4, 4\), expected three axes"):
+        read_image(tmp_path / "flat.npy", phase_names=("a",), spacing=1 * um)
+    meshio.write_points_cells(tmp_path / "mesh.vtu", [[0.0, 0, 0], [1, 0, 0]], {"line": [[0, 1]]})
+    (tmp_path / "mesh.vti").write_bytes((tmp_path / "mesh.vtu").read_bytes())
+    with pytest.raises(InputError, match="damaged"):
+        read_image(tmp_path / "mesh.vti", phase_names=("a",), spacing=1 * um)
+
+
+def test_writing_to_nowhere(image, tmp_path):
+    """Catches half a run lost to a slip in a folder's name."""
+    with pytest.raises(InputError, match="there is no folder"):
+        write_image(image, tmp_path / "none" / "image.tif")
+    with pytest.raises(InputError, match=r"ending '\.gif'"):
+        write_image(image, tmp_path / "image.gif")
+
+
+def test_missing_library_is_named(image, tmp_path, monkeypatch):
+    """Catches a bare ImportError that does not say what to install."""
+
+    def fails(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(image_files, "import_module", fails)
+    with pytest.raises(EngineError, match=r"need the package 'tifffile'.*'voxels'"):
+        write_image(image, tmp_path / "image.tif")
+
+
+def test_foreign_metadata_is_ignored(tmp_path):
+    """Catches a crash on attributes of the same name with something else in them."""
+    for text in ("no JSON", json.dumps({"femssb image": {"spacing": 1}}), json.dumps([1])):
+        with h5py.File(tmp_path / "other.h5", "w") as file:
+            file["labels"] = np.zeros((2, 2, 2), np.uint8)
+            file["labels"].attrs["femssb"] = text
+        with pytest.raises(InputError, match="phase_names must be given"):
+            read_image(tmp_path / "other.h5")
+
+
+def test_tiff_that_lost_its_last_planes_is_reported(tmp_path):
+    """Catches an electrode that is thinner than it was because planes at its end are gone."""
+    path = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for plane in range(20):
+            writer.write(np.full((16, 16), plane, np.uint8), contiguous=False)
+    whole = path.read_bytes()
+    named = {"phase_names": [str(i) for i in range(20)], "spacing": 1 * um}
+    assert read_image(path, **named).shape == (16, 16, 20)
+    for kept in range(len(whole) // 4, len(whole), 331):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(InputError, match=r"stack\.tif is (damaged, )?cut off"):
+            read_image(path, **named)

@@ -1,0 +1,230 @@
+"""Packings taken through the stages of a press: at rest, in balance, resumable, on any ranks.
+
+If these fail, stresses and porosities belong to no pressure at all. The tests worth reading are
+`test_workflow_comes_to_rest` and `test_a_second_call_goes_on`.
+"""
+
+from __future__ import annotations
+
+from mpi4py import MPI
+
+import numpy as np
+import pytest
+
+from femssb.errors import InputError, NotConverged
+from femssb.library.cathodes import NCM523
+from femssb.library.electrolytes import LI6PS5CL
+from femssb.particles import (
+    Component,
+    ElasticPlastic,
+    HertzMindlin,
+    Isostatic,
+    ListedSizes,
+    LognormalSizes,
+    Recipe,
+    Swell,
+    Uniaxial,
+    coordination,
+    cycles,
+    insert,
+    mean_stress,
+    particle_stress,
+    porosity,
+    press,
+    pressing,
+    rattlers,
+    read,
+    servo,
+    solid_profile,
+    yield_pressure,
+)
+from femssb.units import MPa, kPa, um
+
+SOLIDS = {"AM": NCM523, "SE": LI6PS5CL}
+HERTZ = HertzMindlin(solids=SOLIDS)
+PLASTIC = ElasticPlastic(solids=SOLIDS, yield_pressures={"SE": yield_pressure(LI6PS5CL)})
+STAGES = [
+    Uniaxial(pressure=375 * MPa),
+    Uniaxial(pressure=101.325 * kPa),
+    Isostatic(pressure=5 * MPa),
+    *cycles("AM", 0.06, pressure=5 * MPa, count=1),
+    Isostatic(pressure=101.325 * kPa),
+]
+QUICK = [Uniaxial(pressure=50 * MPa), Swell(phase="AM", growth=0.01, pressure=50 * MPa)]
+
+
+def powder(width: float = 14 * um, seed: int = 1):
+    """Return about a hundred spheres of two phases."""
+    sizes = {
+        "AM": LognormalSizes(median=4 * um, spread=1.2, smallest=3 * um, largest=5 * um),
+        "SE": LognormalSizes(median=6 * um, spread=1.2, smallest=5 * um, largest=7 * um),
+    }
+    recipe = Recipe(
+        components=tuple(
+            Component(name=name, solid=SOLIDS[name], share=share, sizes=sizes[name])
+            for name, share in (("AM", 0.73), ("SE", 0.27))
+        ),
+        loading=0.1,
+        width=width,
+    )
+    return insert(recipe, height=75 * um, seed=seed)
+
+
+def at_rest(packing, axes) -> None:
+    """Check from the packing alone that it is at rest under the pressure of its last stage."""
+    report = packing.origin["stages"][-1]
+    contacts = packing.contacts
+    net = np.zeros_like(packing.positions)
+    np.add.at(net, contacts.first, contacts.forces)
+    ball = contacts.between_spheres
+    np.add.at(net, contacts.second[ball], -contacts.forces[ball])
+    size = np.linalg.norm(contacts.forces[contacts.loaded], axis=1)
+    assert np.linalg.norm(net, axis=1).mean() < 1e-3 * size.mean()
+    pressure = -np.diag(mean_stress(packing))[axes]
+    np.testing.assert_allclose(pressure, report["pressure"], rtol=5e-3)
+    for axis in axes:
+        for side in (0, 1):
+            wall = ~ball & (np.argmax(np.abs(contacts.branches), axis=1) == axis)
+            wall &= (contacts.branches[:, axis] > 0) == bool(side)
+            area = np.prod(packing.lengths) / packing.lengths[axis]
+            push = np.abs(contacts.forces[wall, axis].sum()) / area
+            assert push == pytest.approx(report["pressure"], rel=1e-3)
+
+
+@pytest.mark.parametrize("law", [HERTZ, PLASTIC], ids=["hertz", "plastic"])
+def test_workflow_comes_to_rest(law, tmp_path):
+    """Would catch a stage that ends in motion, or a press whose pressure is not in the spheres."""
+    pressed, relaxed, squeezed, grown, shrunk, free = press(powder(), STAGES, law, out=tmp_path)
+    for packing in (pressed, relaxed):
+        at_rest(packing, [2])
+    for packing in (squeezed, grown, shrunk, free):
+        at_rest(packing, [0, 1, 2])
+    # The volume average over all spheres is the applied pressure, with planes, for both partitions.
+    for partition in ("arms", "halves"):
+        stress = particle_stress(squeezed, partition=partition)
+        mean = np.einsum("n,nij->ij", squeezed.volumes, stress) / np.prod(squeezed.lengths)
+        np.testing.assert_allclose(-np.diag(mean), 5 * MPa, rtol=5e-3)
+    assert np.ptp(particle_stress(squeezed) - particle_stress(squeezed, partition="halves")) > MPa
+    # Pressed is denser than relaxed; the spheres grow and come back to their size.
+    assert pressed.lengths[2] < relaxed.lengths[2]
+    assert grown.radii[grown.of_phase("AM")] == pytest.approx(
+        1.06 * shrunk.radii[shrunk.of_phase("AM")]
+    )
+    np.testing.assert_allclose(shrunk.radii, pressed.radii, rtol=1e-12)
+    assert coordination(pressed).sum() > coordination(free).sum()
+    found = porosity(pressed)
+    assert found.nominal < found.union
+    assert 0.1 < found.union < 0.4
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("law", [HERTZ, PLASTIC], ids=["hertz", "plastic"])
+def test_a_second_call_goes_on(law, shared_path, comm, monkeypatch):
+    """Would catch springs, dents or velocities that are lost when a press is stopped."""
+    start = powder()
+    stages = [*QUICK, Uniaxial(pressure=20 * MPa)]
+    at_once = press(start, stages, law, out=shared_path / "once", comm=comm)
+    press(start, stages[:2], law, out=shared_path / "twice", comm=comm)
+    resumed = press(start, stages, law, out=shared_path / "twice", comm=comm)
+    # The order of sums changes when spheres are read back, and so the last digits.
+    np.testing.assert_allclose(resumed[-1].lengths, at_once[-1].lengths, rtol=1e-6)
+    np.testing.assert_allclose(resumed[-1].positions, at_once[-1].positions, atol=1e-3 * um)
+    assert resumed[-1].origin["stages"][-1]["steps"] == at_once[-1].origin["stages"][-1]["steps"]
+
+    def nothing(*_, **__):
+        raise AssertionError("LAMMPS was started for what is in the folder")
+
+    monkeypatch.setattr(pressing, "Engine", nothing)
+    found = press(start, stages, law, out=shared_path / "twice", comm=comm)
+    for one, other in zip(found, resumed, strict=True):
+        np.testing.assert_array_equal(one.positions, other.positions)
+        np.testing.assert_array_equal(one.contacts.forces, other.contacts.forces)
+    with pytest.raises(AssertionError, match="was started"):  # other stages are other results
+        press(start, [Uniaxial(pressure=51 * MPa)], law, out=shared_path / "twice", comm=comm)
+
+
+@pytest.mark.mpi
+def test_gives_up(shared_path, comm, monkeypatch):
+    """Would catch a stage that is called done when it is not, or that takes others with it."""
+    start = powder()
+    press(start, QUICK[:1], HERTZ, out=shared_path, comm=comm)
+    with monkeypatch.context() as patch:
+        patch.setattr(servo, "LIMIT", 1000)
+        with pytest.raises(NotConverged, match="Swell did not come to rest") as raised:
+            press(start, QUICK, HERTZ, out=shared_path, comm=comm)
+    assert max(raised.value.residuals.values()) > 1
+    names = {path.name for path in shared_path.glob("*.h5")}
+    comm.Barrier()
+    assert names == {"01_uniaxial.h5", "02_swell_unfinished.h5"}
+    assert not read(shared_path / "02_swell_unfinished.h5").origin["stages"][-1]["settled"]
+    comm.Barrier()
+    press(start, QUICK, HERTZ, out=shared_path, comm=comm)
+    comm.Barrier()
+    assert not (shared_path / "02_swell_unfinished.h5").exists()
+
+
+def test_cut_short(tmp_path):
+    """Would catch a press that goes on from half a file."""
+    start = powder()
+    press(start, QUICK[:1], HERTZ, out=tmp_path)
+    (state,) = tmp_path.glob("01_uniaxial_*.restart")
+    whole = state.read_bytes()
+    state.write_bytes(whole[:-100])
+    with pytest.raises(InputError, match=rf"{len(whole) - 100} bytes instead of {len(whole)}"):
+        press(start, QUICK, HERTZ, out=tmp_path)
+    state.write_bytes(whole)
+    packing = tmp_path / "01_uniaxial.h5"
+    packing.write_bytes(packing.read_bytes()[:-5000])
+    with pytest.raises(InputError, match=r"01_uniaxial\.h5 is cut short"):
+        press(start, QUICK, HERTZ, out=tmp_path)
+
+
+def test_same_seed_same_packing():
+    """Would catch random numbers, times or memory addresses that find their way into a result."""
+    one, other = (press(powder(), QUICK[:1], PLASTIC, comm=MPI.COMM_SELF)[0] for _ in range(2))
+    np.testing.assert_array_equal(one.positions, other.positions)
+    np.testing.assert_array_equal(one.contacts.forces, other.contacts.forces)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("law", [HERTZ, PLASTIC], ids=["hertz", "plastic"])
+def test_ranks_agree(law, comm):
+    """Would catch contacts across ranks that are counted twice, lose their dent, or are missed.
+
+    The order of sums differs, and rearrangement makes much of the last digits: the same packing in
+    the statistical sense only.
+    """
+    start = powder(width=20 * um)
+    alone = press(start, QUICK[:1], law, comm=MPI.COMM_SELF)[0]
+    together = press(start, QUICK[:1], law, comm=comm)[0]
+    at_rest(together, [2])
+    assert together.lengths[2] == pytest.approx(alone.lengths[2], rel=0.02)
+    assert coordination(together).sum() == pytest.approx(coordination(alone).sum(), rel=0.1)
+    for phase in ("AM", "SE"):
+        means = [
+            particle_stress(packing)[packing.of_phase(phase), 2, 2].mean()
+            for packing in (alone, together)
+        ]
+        assert means[1] == pytest.approx(means[0], rel=0.1)
+
+
+@pytest.mark.slow
+def test_random_close_packing():
+    """Would catch friction where there is none, or planes that press before spheres are at rest.
+
+    Equal frictionless spheres jam at 0.64, away from the planes where they lie in layers.
+    """
+    recipe = Recipe(
+        components=(
+            Component(name="AM", solid=NCM523, share=1.0, sizes=ListedSizes(diameters=(5 * um,))),
+        ),
+        loading=0.35,
+        width=45 * um,
+    )
+    law = HertzMindlin(solids=SOLIDS, friction=0.0)
+    packing = press(insert(recipe, height=150 * um, seed=4), Uniaxial(pressure=50 * kPa), law)[0]
+    heights, shares = solid_profile(packing, bins=400)
+    inside = np.abs(heights - heights.mean()) < packing.lengths[2] / 2 - 5 * 5 * um
+    assert 0.635 < shares[inside].mean() < 0.645
+    loaded = ~rattlers(packing)
+    assert coordination(packing).sum() / loaded.mean() == pytest.approx(6.0, abs=0.3)  # isostatic
