@@ -246,7 +246,8 @@ def _between_planes(packing: Packing) -> Packing:
         away = np.linalg.norm(straight - contacts.branches, axis=1)
         kept = ~contacts.between_spheres | (away < packing.radii[contacts.first])
         rows = {name: getattr(contacts, name) for name in Contacts.__dataclass_fields__}
-        contacts = Contacts(**{k: None if v is None else v[kept] for k, v in rows.items()})
+        inside: dict[str, Any] = {k: None if v is None else v[kept] for k, v in rows.items()}
+        contacts = Contacts(**inside)
     return replace(
         packing,
         positions=positions,
