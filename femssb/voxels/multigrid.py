@@ -112,6 +112,25 @@ class Multigrid:
         )
 
 
+@njit(inline="always")
+def _outflow(
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
+    ground: Single,
+    potential: Array | Single,
+    ghosts: Array | Single,
+    i: int,
+) -> float:
+    """Return the current out of a node, for plates at zero."""
+    n, here = len(ground), potential[i]
+    current = ground[i] * here
+    for e in range(starts[i], starts[i + 1]):
+        j = neighbours[e]
+        current += conductances[e] * (here - (potential[j] if j < n else ghosts[j - n]))
+    return current
+
+
 @njit(cache=True)
 def _currents(
     starts: Longs,
@@ -122,14 +141,8 @@ def _currents(
     ghosts: Array | Single,
     currents: Array | Single,
 ) -> None:
-    n = len(ground)
-    for i in range(n):
-        here = potential[i]
-        current = ground[i] * here
-        for e in range(starts[i], starts[i + 1]):
-            j = neighbours[e]
-            current += conductances[e] * (here - (potential[j] if j < n else ghosts[j - n]))
-        currents[i] = current
+    for i in range(len(ground)):
+        currents[i] = _outflow(starts, neighbours, conductances, ground, potential, ghosts, i)
 
 
 @njit(cache=True)
@@ -158,12 +171,8 @@ def _sweep(
     n = len(inverse)
     for m in range(n):
         i = n - 1 - m if backward else m
-        here = potential[i]
-        current = right[i] - ground[i] * here
-        for e in range(starts[i], starts[i + 1]):
-            j = neighbours[e]
-            current += conductances[e] * ((potential[j] if j < n else ghosts[j - n]) - here)
-        potential[i] = here + current * inverse[i]
+        out = _outflow(starts, neighbours, conductances, ground, potential, ghosts, i)
+        potential[i] += (right[i] - out) * inverse[i]
 
 
 @njit(cache=True)
@@ -180,14 +189,9 @@ def _restrict(
     coarse_right: Single,
 ) -> None:
     """Add up the residual over each aggregate."""
-    n = len(inverse)
-    for i in range(n):
-        here = potential[i]
-        current = right[i] - ground[i] * here
-        for e in range(starts[i], starts[i + 1]):
-            j = neighbours[e]
-            current += conductances[e] * ((potential[j] if j < n else ghosts[j - n]) - here)
-        coarse_right[aggregates[i]] += current
+    for i in range(len(inverse)):
+        out = _outflow(starts, neighbours, conductances, ground, potential, ghosts, i)
+        coarse_right[aggregates[i]] += right[i] - out
 
 
 @njit(cache=True)

@@ -84,6 +84,7 @@ def test_no_path_gives_zero_without_a_solve() -> None:
     assert math.isinf(found.tau_of_solid)
     assert found.potential is not None
     assert np.isnan(found.potential).all()
+    assert "nothing conducts from plate to plate" in str(found)
     assert "iterations" not in found.times
 
 
@@ -107,6 +108,10 @@ def test_conventions_of_tortuosity() -> None:
     pores = conductivity(picture, {"void": 1.0})
     assert pores.tau_squared == pytest.approx(1.0)
     assert math.isnan(pores.tau_squared_of_solid)
+    assert "1.8 S/m" in str(found)
+    assert "tau^2  0.8333   tau  0.9129   (SE, void included)" in str(found)
+    assert "1.042   tau  1.021   (SE, without void)" in str(found)
+    assert "without void" not in str(pores)
 
 
 def test_what_was_assumed_is_in_the_result(three_phases: VoxelImage) -> None:
