@@ -152,8 +152,10 @@ class Point:
 
     def tau_squared_spread(self, spacing: float = PAPER_VOXEL) -> float:
         """Return the standard deviation of the tortuosity factor over the realisations."""
-        share = self.spread("conductivity", spacing) / self.mean("conductivity", spacing)
-        return self.tau_squared(spacing) * share
+        conducts = self.mean("conductivity", spacing)
+        if conducts <= 0:
+            return float("nan")
+        return self.tau_squared(spacing) * self.spread("conductivity", spacing) / conducts
 
 
 Points = Mapping[Case, Point]

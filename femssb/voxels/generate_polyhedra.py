@@ -223,7 +223,8 @@ def add_polyhedra(
 
     Raises:
         InputError: If an input is out of bounds, or less than `left` is empty.
-        NotConverged: If no more particles fit in without overlapping too much.
+        NotConverged: If no more particles fit in without overlapping too much, and more than half
+            a particle is missing.
     """
     check_number("add_polyhedra", "left", left, lower=0, upper=1)
     check_number("add_polyhedra", "overlap", overlap, lower=0, upper=1)
@@ -242,7 +243,7 @@ def add_polyhedra(
             f"{into!r}"
         )
     random = np.random.default_rng(seed)
-    placed = missed = 0
+    wanted, placed, missed = to_fill, 0, 0
     while to_fill > 0:
         batch = shapes.draw(random, BATCH)
         centres = random.random((BATCH, 3)) * image.lengths
@@ -264,6 +265,8 @@ def add_polyhedra(
         if done:
             break
         if missed > MOST_MISSES:
+            if 0 < 2 * to_fill * placed <= wanted - to_fill:  # half a mean particle is missing
+                break
             raise NotConverged(
                 f"add_polyhedra: no room for one more particle of {phase!r} with an overlap of at "
                 f"most {overlap:g}; a share of {to_fill / voxels:.4f} is still to be filled, after "

@@ -6,6 +6,7 @@ Worth reading: `test_binder_is_what_no_ball_reaches` and `test_composition_is_me
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 from femssb.errors import InputError, NotConverged
 from femssb.packing import Packing
 from femssb.units import um
-from femssb.voxels import VoxelImage, voxelise
+from femssb.voxels import VoxelImage, generate_polyhedra, voxelise
 from femssb.voxels.generate import SULFIDE, Composite
 from femssb.voxels.generate_binder import add_binder
 from femssb.voxels.generate_polyhedra import Polyhedra, Prisms, add_polyhedra
@@ -163,6 +164,17 @@ def test_no_room_left_is_an_error():
     image = empty_image((8 * um,) * 3, 0.4 * um, (True, True, True))
     with pytest.raises(NotConverged, match="no room for one more particle"):
         add_polyhedra(image, PLATELETS, phase="AM", left=0.1, overlap=0.0)
+
+
+@pytest.mark.parametrize(("missing", "enough"), [(100, True), (101, False)])
+def test_half_a_particle_may_be_missing(monkeypatch, missing, enough):
+    """Catches an error over the last sliver, which no particle is small enough to fill."""
+    image = empty_image((8 * um,) * 3, 0.4 * um, (True, True, True))
+    wanted = 10 * 200 + missing
+    full = (10, generate_polyhedra.MOST_MISSES + 1, missing, False)
+    monkeypatch.setattr(generate_polyhedra, "_throw", lambda *_: full)
+    with nullcontext() if enough else pytest.raises(NotConverged, match="after 10 particles"):
+        add_polyhedra(image, PLATELETS, phase="AM", left=1 - wanted / 20**3, overlap=0.0)
 
 
 @pytest.mark.parametrize(
