@@ -98,10 +98,10 @@ def main(study, out="results/paper000", pictures=True, comm=None):
             figures[law] = draw_all(
                 electrodes, numbers, study.pressures, study.cycles, folder / "figures" / law
             )
+        if comm.rank == 0:  # after every law: a long run can be looked at before it ends
+            write_page(folder, study, found, figures, troubles)
+            say(comm, f"{folder / 'comparison.md'} and {folder / 'comparison.html'} are written")
         comm.Barrier()
-    if comm.rank == 0:
-        write_page(folder, study, found, figures, troubles)
-        say(comm, f"{folder / 'comparison.md'} and {folder / 'comparison.html'} are written")
     return found
 
 
