@@ -132,6 +132,7 @@ def figure_1(path: Path, points: Points, series: Series, void: float, laws: Mapp
             right.plot(100 * share, law(electrolyte), style, color=GREY, label=f"paper, {label}")
             conducts = LPSCL / MS_CM * electrolyte / law(electrolyte)
             left.plot(100 * share, conducts, style, color=GREY)
+        left.set_ylim(0, 0.7)
         right.legend(*_only(right, "paper"))
         _letters(left, right)
         _save(figure, path)
