@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from femssb.__main__ import Parser, exit_code
+from femssb.curves import BLUE, VERMILION
 from femssb.errors import check_number
-from femssb.plotting import BLUE, STYLE, VERMILION
+from femssb.plotting import STYLE
 from femssb.snapshot import make_folder
 from femssb.units import cm2, hour, mA, um
 from femssb.voxels.areas import active_interface

@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from paper000 import SOLIDS, halved
 
 from femssb import rendering
+from femssb.curves import BLUE, GREEN, ORANGE, VERMILION
 from femssb.particles import pictures, profiles
-from femssb.plotting import BLUE, DOTS_PER_INCH, GREEN, ORANGE, STYLE, VERMILION
+from femssb.plotting import DOTS_PER_INCH, STYLE
 from femssb.snapshot import make_folder, replacing
 from femssb.units import MPa, um
 

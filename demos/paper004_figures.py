@@ -33,7 +33,8 @@ from paper004 import (
     weight_share,
 )
 
-from femssb.plotting import BLUE, GREEN, ORANGE, STYLE, VERMILION
+from femssb.curves import BLUE, GREEN, ORANGE, VERMILION
+from femssb.plotting import STYLE
 from femssb.units import cm2, mA, um
 from femssb.voxels import (
     CompositeCathode,
@@ -132,6 +133,7 @@ def figure_1(path: Path, points: Points, series: Series, void: float, laws: Mapp
             right.plot(100 * share, law(electrolyte), style, color=GREY, label=f"paper, {label}")
             conducts = LPSCL / MS_CM * electrolyte / law(electrolyte)
             left.plot(100 * share, conducts, style, color=GREY)
+        left.set_ylim(0, 0.7)
         right.legend(*_only(right, "paper"))
         _letters(left, right)
         _save(figure, path)

@@ -295,8 +295,8 @@ def trends(electrodes, points):
     )
     judge(
         "figure 5",
-        "SE utilisation is above 95 % up to 70:30, and below at 80:20 with the most binder (ours "
-        f"at 70:30 and 80:20, without and with the most: {used})",
+        "SE utilisation is above 95 % up to 70:30, and below at 80:20 with the most binder "
+        f"(ours at 70:30 and 80:20, without and with the most: {used})",
         lambda: (
             all(
                 x[s].mean("SE utilisation") > 0.95 for x in (bare, little, much) for s in (0.5, 0.7)
