@@ -44,7 +44,7 @@ NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 MARGIN = 0.5  # free space around the planes, over the length of the box
 DAMPING = 0.7  # share of the net force that acts against the motion (Cundall)
-LOOSE = 1e-3  # overlap over radius for which a sphere without contacts is heavy enough, or
+LOOSE = 1e-4  # overlap over radius for which a sphere without contacts is heavy enough, or
 IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
 STEP = 0.22  # time step over sqrt(mass / sum of contact stiffnesses); 0.35 is too long
 
@@ -58,6 +58,7 @@ class Balance:
     unbalanced: float  # mean net force on a sphere over mean contact force [-]
     pressures: Array  # on the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa]
     coordination: float  # mean number of contacts of a sphere, planes not counted [-]
+    plane_stiffness: Array  # of the contacts of one plane across x, y, z, shape (3,) [N/m]
     modulus: Array  # of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa]
 
 
@@ -340,6 +341,13 @@ class Engine:
         self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
         self.masses = masses
 
+    def stiffness_of_planes(self, pressure: float) -> Array:
+        """Return about how stiff the contacts of a plane are under a pressure, shape (3,) [N/m]."""
+        lengths = self.planes[:, 1] - self.planes[:, 0]
+        modulus = self._plane_moduli.min()
+        stiffness = np.cbrt(pressure * modulus**2)
+        return stiffness * np.prod(lengths) / lengths / (2 * self.radii.mean())
+
     def time_steps(self) -> Array:
         """Return the time step that every sphere takes at its true density, shape (n,) [s]."""
         densities = np.array([self.law.solids[name].density for name in self.phase_names])
@@ -364,7 +372,9 @@ class Engine:
         distance = np.linalg.norm(contacts.branches, axis=1)
         along = contacts.branches / distance[:, None]
         modulus = np.sum((stiffness * distance**2)[ball, None] * along[ball] ** 4, axis=0)
+        across = np.argmax(np.abs(contacts.branches[~ball]), axis=1)
         return Balance(
+            plane_stiffness=np.bincount(across, stiffness[~ball], 3) / 2,
             unbalanced=float(np.linalg.norm(net, axis=1).mean() / mean) if mean > 0 else np.inf,
             pressures=self.pressures().ravel(),
             coordination=2 * np.count_nonzero(ball & contacts.loaded) / n,

@@ -21,16 +21,17 @@ Array = NDArray[np.float64]
 
 BALANCE = 1e-3  # mean net force over mean contact force at the end of a stage
 PRESSURE_ERROR = 1e-3  # of the pressure on every plane at the end of a stage, relative
-INERTIA = 4e-3  # inertial number: strain rate x diameter x sqrt(density / pressure)
-SERVO = 50  # steps between corrections of the planes
-CHECK = 10  # corrections between looks at the balance
-SHOCK = 0.3  # pressure that stopping a plane at once would make, over the pressure on it
-
-GAIN = 0.5  # speed of a plane over that which swallows a wave
-PATIENCE = 5.0  # transits of a wave after which the planes double their speed if the error stays
-WAIT = 0.1  # error of the pressure on a plane above which spheres wait with their growth
-GROWTH = 6e-4  # relative change of diameter between two corrections of the planes
 LIMIT = 80_000  # steps after which a stage gives up
+SERVO = 10  # steps between corrections of the planes
+CHECK = 50  # corrections between looks at the balance
+GROW = 5  # corrections between changes of size
+GROWTH = 6e-4  # relative change of diameter at once
+WAIT = 0.1  # error of the pressure on a plane above which spheres wait with their growth
+INERTIA = 4e-3  # inertial number: strain rate x diameter x sqrt(density / pressure)
+PLANE = 60.0  # mass of a plane over stiffness of its contacts x SERVO^2
+SHOCK = 0.3  # pressure that a receding plane may take off the spheres, over that on it
+QUIET = 5e-3  # mean net force over mean contact force above which it recedes more slowly,
+SLOWEST = 0.05  # at least with this share of the speed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,8 +75,8 @@ def until_rest(engine: Engine, stage: Stage) -> Rest:
         engine.calm(contacts)
         engine.rescale_masses(contacts, stage.pressure)
         fresh = True
-        for _ in range(CHECK):
-            if left != 0 and error < WAIT:
+        for k in range(CHECK):
+            if left != 0 and error < WAIT and k % GROW == 0:
                 part = math.copysign(min(GROWTH, abs(left)), left)
                 left -= part
                 factors = np.ones(len(engine.phase_names))
@@ -90,44 +91,46 @@ def until_rest(engine: Engine, stage: Stage) -> Rest:
 
 
 class _Servo:
-    """Moves the planes such that the pressure on them becomes the one applied.
+    """Moves the planes as if they had a mass and stopped whenever the pressure is right.
 
-    A plane that moves with pressure over impedance swallows a wave that meets it. Ours moves with
-    half of that for the error of pressure, so the response suits packings of any size, stiffness
-    and pressure; and it gains speed while the error stays, for a loose packing yields at almost no
-    pressure. It keeps below a speed that would shake the packing when it stops, and below one at
-    which the deformation is not slow; the second counts while the packing is still loose.
+    A mass follows a packing that gives way at almost no pressure. It is so large that spheres come
+    to rest faster than the plane moves: under a plane that follows every slip, a packing at the
+    edge of yield creeps on and on. Both planes of an axis move alike, for a packing cannot be
+    shaken between them; they keep below a speed at which the deformation is not slow, and recede
+    no faster than spheres can follow.
     """
 
     def __init__(self, engine: Engine, axes: NDArray[np.bool_]) -> None:
         self._engine, self._axes = engine, axes
-        self._modulus = np.zeros(3)
-        self._stayed = np.zeros(3)  # error of pressure, over the time in which it is made good [Pa]
+        self._state: Balance | None = None
+        self._inwards = np.zeros(3)  # speed of the planes [m per step]
         self.highest_speed = self.highest_inertia = 0.0
 
     def look(self, state: Balance) -> None:
         """Learn how stiff the contacts of the packing are."""
-        self._modulus = state.modulus
+        self._state = state
 
     def velocities(self, pressures: Array, wanted: float) -> Array:
         """Return the velocities of the planes for the next `SERVO` steps, shape (3, 2) [m/step]."""
-        lengths = self._engine.planes[:, 1] - self._engine.planes[:, 0]
-        density = self._engine.masses.sum() / np.prod(lengths)
-        impedance = np.maximum(np.sqrt(density * self._modulus), 1e-300)
-        mean = pressures.mean(axis=1)  # both planes alike: a packing cannot be shaken between them
-        error = GAIN * (wanted - mean)
-        transits = SERVO * self._modulus / impedance / lengths  # of a wave from plane to plane
-        gained = self._stayed + error * transits / PATIENCE
-        self._stayed = np.where(self._stayed * error < 0, 0.0, gained)
-        highest = SHOCK * np.maximum(mean, wanted)
-        self._stayed = np.clip(self._stayed, -highest, highest)
-        across = lengths / (4 * self._engine.radii.mean())
+        assert self._state is not None
+        engine, state = self._engine, self._state
+        lengths = engine.planes[:, 1] - engine.planes[:, 0]
+        density = engine.masses.sum() / np.prod(lengths)
+        mean = pressures.mean(axis=1)
+        stiffness = np.maximum(state.plane_stiffness, engine.stiffness_of_planes(wanted))
+        force = (wanted - mean) * np.prod(lengths) / lengths
+        kept = np.where(force * self._inwards < 0, 0.0, self._inwards)
+        speed = kept + force / (PLANE * SERVO * stiffness)
+        across = lengths / (4 * engine.radii.mean())
         unit = np.sqrt(np.maximum(mean, wanted) / density) * across  # speed of inertial number 1
-        push = np.clip(error, -highest, highest) + self._stayed
-        inwards = self._axes * np.clip(push / impedance, -INERTIA * unit, INERTIA * unit)
-        self.highest_speed = max(self.highest_speed, float(np.max(np.abs(inwards))))
-        self.highest_inertia = max(self.highest_inertia, float(np.max(np.abs(inwards) / unit)))
-        return inwards[:, None] * [1.0, -1.0]
+        impedance = np.sqrt(density * np.maximum(state.modulus, wanted))
+        followed = SHOCK * np.clip(QUIET / state.unbalanced, SLOWEST, 1.0) * mean / impedance
+        slow = INERTIA * unit
+        self._inwards = self._axes * np.clip(speed, -np.minimum(slow, followed), slow)
+        speeds = np.abs(self._inwards)
+        self.highest_speed = max(self.highest_speed, float(speeds.max()))
+        self.highest_inertia = max(self.highest_inertia, float(np.max(speeds / unit)))
+        return self._inwards[:, None] * [1.0, -1.0]
 
 
 def _driven(engine: Engine, stage: Stage) -> NDArray[np.bool_]:
