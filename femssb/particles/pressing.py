@@ -245,8 +245,13 @@ def _between_planes(packing: Packing) -> Packing:
         straight = positions[contacts.second] - positions[contacts.first]
         away = np.linalg.norm(straight - contacts.branches, axis=1)
         kept = ~contacts.between_spheres | (away < packing.radii[contacts.first])
-        rows = {name: getattr(contacts, name) for name in Contacts.__dataclass_fields__}
-        contacts = Contacts(**{k: None if v is None else v[kept] for k, v in rows.items()})
+        contacts = Contacts(
+            first=contacts.first[kept],
+            second=contacts.second[kept],
+            branches=contacts.branches[kept],
+            forces=contacts.forces[kept],
+            memory=None if contacts.memory is None else contacts.memory[kept],
+        )
     return replace(
         packing,
         positions=positions,

