@@ -33,7 +33,7 @@ COLUMNS = {
 
 def main(
     particles=500,
-    law="plastic",
+    law="Hertz",
     pressure=PRESSURE,
     isostatic=5 * MPa,
     growth=GROWTH,
@@ -104,7 +104,7 @@ def command():
     """Press and cycle as the arguments say."""
     parser = Parser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
     parser.add_argument("--particles", type=int, default=500, help="about how many, 400 or more")
-    parser.add_argument("--law", choices=LAWS, default="plastic", help="contact law")
+    parser.add_argument("--law", choices=LAWS, default="Hertz", help="contact law")
     parser.add_argument("--pressure", type=float, default=375.0, help="of the press [MPa]")
     parser.add_argument("--isostatic", type=float, default=5.0, help="pressure in cycles [MPa]")
     parser.add_argument("--growth", type=float, default=0.06, help="of the AM diameter [-]")
