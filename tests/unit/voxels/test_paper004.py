@@ -36,7 +36,7 @@ def made_up(recipe):
     electrolyte = 0.85 * (1 - recipe.active_share * (1 + recipe.binder_ratio))
     size = max(getattr(recipe.active, "diameters", (5 * um,)))
     scatter = 1 + 0.01 * np.sin(recipe.seed)
-    loss = (1 - 0.2 * recipe.spacing / um) * (1 - recipe.void)
+    loss = (1 - 0.1 * recipe.spacing / um) * (1 - recipe.void)
     area = 4e5 * electrolyte * (1 - 4 * recipe.binder_ratio)
     return {
         "void": recipe.void, "AM": 0.85 - electrolyte, "SE": electrolyte,
