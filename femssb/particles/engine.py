@@ -167,6 +167,7 @@ class Engine:
         self._forces.start(faces, self.planes.ravel() / LENGTH, packing.contacts)
         run("fix motion all nve/sphere")
         run(f"fix damping all damping/cundall {DAMPING} {DAMPING}")  # after all that push: planes
+        run("thermo_style custom step")  # the usual one needs energy and pressure at each end
         run("thermo 1000000000")
         run("thermo_modify lost error norm no")
         run("timestep 1.0")

@@ -222,9 +222,10 @@ def test_random_close_packing():
         width=45 * um,
     )
     law = HertzMindlin(solids=SOLIDS, friction=0.0)
-    packing = press(insert(recipe, height=150 * um, seed=4), Uniaxial(pressure=50 * kPa), law)[0]
+    packing = press(insert(recipe, height=150 * um, seed=4), Uniaxial(pressure=1 * MPa), law)[0]
     heights, shares = solid_profile(packing, bins=400)
     inside = np.abs(heights - heights.mean()) < packing.lengths[2] / 2 - 5 * 5 * um
     assert 0.635 < shares[inside].mean() < 0.645
     loaded = ~rattlers(packing)
-    assert coordination(packing).sum() / loaded.mean() == pytest.approx(6.0, abs=0.3)  # isostatic
+    # Isostatic: 6 contacts each, a few less at the planes, a few more as they are pressed.
+    assert coordination(packing).sum() / loaded.mean() == pytest.approx(6.0, abs=0.4)
