@@ -3,6 +3,7 @@
 Section 3.1 and Figure 3 of paper 002; with the hold, what its text says of Figure S6.
 """
 
+import numpy as np
 from paper002 import Case, Study, main, references, rising
 
 from femssb import Charge, Discharge, Hold, plotting
@@ -55,6 +56,10 @@ def trends(runs):
             "peak stress nearly equal from 0.1C to 1C (10 %, 99 % quantile) and lower at 2C",
             level(runs, "von_mises_p99_charge_end", 0.10),
         ),
+        (
+            "gap stays at its peak from charge end to 200 s later, 1C (2 %)",
+            "1C" in runs and plateau(runs["1C"], 200.0) > 0.98,
+        ),
         *(
             rising(
                 runs,
@@ -74,6 +79,13 @@ def level(runs, key, share):
         return False
     values = [runs[name].summary[key] for name in RATES]
     return max(values[:3]) < (1 + share) * min(values[:3]) and values[3] < min(values[:3])
+
+
+def plateau(run, duration):
+    """Return the smallest mean gap in a time [s] after the charge, over its peak."""
+    time, gap = run.series["Time [s]"], run.series["Mean gap [m]"]
+    end = run.steps[0].end_time
+    return np.interp(np.linspace(end, end + duration, 50), time, gap).min() / gap.max()
 
 
 def draw(runs, path):

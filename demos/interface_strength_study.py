@@ -5,6 +5,7 @@ Section 3.3 and Figure 5 of paper 002; the opening at failure is 20 nm in every 
 
 from dataclasses import replace
 
+import numpy as np
 from paper002 import Case, Study, main, references, rising
 
 from femssb import plotting
@@ -50,10 +51,24 @@ def trends(runs):
             -1,
         ),
         (
+            "voltage of the charge differs little (20 mV) from 50 to 500 MPa",
+            {"50 MPa", "500 MPa"} <= runs.keys()
+            and voltage_difference(runs["50 MPa"], runs["500 MPa"]) < 0.02,
+        ),
+        (
             "gap nearly closed at 500 MPa (below 0.1 nm)",
             strongest is not None and strongest < nm / 10,
         ),
     ]
+
+
+def voltage_difference(one, other):
+    """Return by how much the voltages of two charges differ, mean over their common time [V]."""
+    times = np.linspace(0, min(run.steps[0].end_time for run in (one, other)), 200)
+    voltages = [
+        np.interp(times, run.series["Time [s]"], run.series["Voltage [V]"]) for run in (one, other)
+    ]
+    return float(np.abs(voltages[0] - voltages[1]).mean())
 
 
 def draw(runs, path):
