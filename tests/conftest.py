@@ -48,6 +48,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.unregister(name="terminalreporter")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests on more ranks than their mark asks for."""
+    for item in items:
+        mark = item.get_closest_marker("mpi")
+        if mark is not None and MPI.COMM_WORLD.size > mark.kwargs.get("ranks", math.inf):
+            item.add_marker(
+                pytest.mark.skip(reason=f"runs on {mark.kwargs['ranks']} ranks at most")
+            )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
