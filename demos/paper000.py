@@ -31,7 +31,7 @@ GROWTH = 0.06  # of the diameter, section 3.1; the cited lattice data say 6 % of
 VOXEL = 0.5 * um  # section 2.1.4
 
 # Moduli are in the two indentation papers that the article cites for its force field; densities are
-# of the lattice. Friction and restitution of its supplement are not in the article: assumed.
+# of the lattice. The friction in its supplement is not in the article: assumed.
 AM = Solid(
     name="NMC532",
     density=4700.0,  # [kg/m3]
@@ -46,12 +46,11 @@ SE = Solid(
 )
 SOLIDS = {"AM": AM, "SE": SE}
 LAWS = {
-    "Hertz": HertzMindlin(solids=SOLIDS, friction=0.5, restitution=0.3),
+    "Hertz": HertzMindlin(solids=SOLIDS, friction=0.5),
     "plastic": ElasticPlastic(
         solids=SOLIDS,
         yield_pressures={name: yield_pressure(solid) for name, solid in SOLIDS.items()},
         friction=0.5,
-        restitution=0.3,
     ),
 }
 PARTITIONS = {"halves": {"partition": "halves", "planes": False}, "arms": {"partition": "arms"}}

@@ -43,10 +43,11 @@ Array = NDArray[np.float64]
 NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -> its package
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 MARGIN = 0.5  # free space around the planes, over the length of the box
-DAMPING = 0.7  # share of the net force that acts against the motion (Cundall)
+DAMPING = 0.5  # share of the net force that acts against the motion (Cundall)
 LOOSE = 1e-4  # overlap over radius for which a sphere without contacts is heavy enough, or
 IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
-STEP = 0.22  # time step over sqrt(mass / sum of contact stiffnesses); 0.35 is too long
+STEP = 0.45  # time step over sqrt(mass / sum of contact stiffnesses) without dashpots, and what
+DASHPOT = 2.3  # ratio of damping they add up to, over that of one contact: with them it is shorter
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,6 @@ class Balance:
     unbalanced: float  # mean net force on a sphere over mean contact force [-]
     pressures: Array  # on the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa]
     coordination: float  # mean number of contacts of a sphere, planes not counted [-]
-    plane_stiffness: Array  # of the contacts of one plane across x, y, z, shape (3,) [N/m]
     modulus: Array  # of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa]
 
 
@@ -100,6 +100,9 @@ class Engine:
         except EngineError:
             self._lammps.close()
             raise
+        logarithm = -np.log(law.restitution)
+        ratio = DASHPOT * logarithm / np.hypot(np.pi, logarithm)
+        self._step = STEP * (np.sqrt(1 + ratio**2) - ratio)
         self._moduli = effective_moduli(law, packing.phase_names)
         self._plane_moduli = plane_moduli(law, packing.phase_names)
         self._ids = np.array(packing.ids)
@@ -157,6 +160,9 @@ class Engine:
             run(f'read_restart "{state}"')
         run(f"neighbor {0.15 * float(np.median(packing.radii)) / LENGTH:.6g} bin")
         run("neigh_modify every 1 delay 0 check yes one 4000 page 100000")
+        self._forces.start_pairs()
+        if state is not None:
+            self._open(packing, edges)
         for face in self._walled:
             name = FACES[face]
             for part in ("at", "speed", "since"):
@@ -164,7 +170,7 @@ class Engine:
             run(f"variable moved_{name} equal v_at_{name}+v_speed_{name}*(step-v_since_{name})")
         self._zero = self.planes.copy()
         faces = {face: FACES[face] for face in self._walled}
-        self._forces.start(faces, self.planes.ravel() / LENGTH, packing.contacts)
+        self._forces.start_planes(faces, self.planes.ravel() / LENGTH, packing.contacts)
         run("fix motion all nve/sphere")
         run(f"fix damping all damping/cundall {DAMPING} {DAMPING}")  # after all that push: planes
         run("thermo_style custom step")  # the usual one needs energy and pressure at each end
@@ -174,9 +180,7 @@ class Engine:
 
     def _create(self, packing: Packing) -> None:
         """Make the box and the spheres."""
-        free = MARGIN * packing.lengths * ~np.array(packing.periodic)
-        low, high = (packing.lower - free) / LENGTH, (packing.upper + free) / LENGTH
-        bounds = " ".join(f"{a:.17g} {b:.17g}" for a, b in zip(low, high, strict=True))
+        bounds = " ".join(f"{low:.17g} {high:.17g}" for low, high in _box(packing))
         self._lammps.command(f"region box block {bounds} units box")
         self._lammps.command(f"create_box {len(self.phase_names)} box")
         n = len(packing.radii)
@@ -190,6 +194,19 @@ class Engine:
         if self._lammps.get_natoms() != n:
             raise EngineError(f"LAMMPS took {self._lammps.get_natoms()} of {n} spheres")
         self._scatter_radii()
+
+    def _open(self, packing: Packing, edges: str) -> None:
+        """Give the box sides that were periodic when the state of the engine was saved."""
+        was = self._lammps.extract_box()[5]
+        opened = [axis for axis in range(3) if was[axis] and not packing.periodic[axis]]
+        if opened:
+            sides = _box(packing)
+            bounds = " ".join(
+                f"{'xyz'[axis]} final {sides[axis, 0]:.17g} {sides[axis, 1]:.17g}"
+                for axis in opened
+            )
+            self._lammps.command("run 0 post no")  # contacts learn what they had in the file
+            self._lammps.command(f"change_box all boundary {edges} {bounds} units box")
 
     def _wrapped(self, packing: Packing) -> Array:
         positions = np.array(packing.positions)
@@ -219,6 +236,7 @@ class Engine:
         """
         self.radii *= factors[self._phases]
         self._scatter_radii()
+        self._forces.reach()
 
     def move_planes(self, velocities: Array) -> None:
         """Set the velocities of the planes, shape (3, 2) [m per step]."""
@@ -289,7 +307,7 @@ class Engine:
         )
 
     def stiffnesses(self, contacts: Contacts) -> Array:
-        """Return the normal stiffness of every contact, shape (m,) [N/m]."""
+        """Return the normal stiffness of every contact on unloading, shape (m,) [N/m]."""
         first, second = contacts.first, contacts.second
         distance = np.linalg.norm(contacts.branches, axis=1)
         ball = contacts.between_spheres
@@ -301,7 +319,11 @@ class Engine:
             self._moduli[self._phases[first], self._phases[second]],
             self._plane_moduli[self._phases[first]],
         )
-        return hertz_stiffness(modulus, radius, own + other - distance)
+        overlap = own + other - distance
+        if contacts.memory is not None:  # unloaded, a dent is flatter and keeps a part of that
+            left, dent = contacts.memory[:, 1:3].T
+            overlap, radius = overlap - left, np.where(dent > 0, dent, radius)
+        return hertz_stiffness(modulus, radius, overlap)
 
     def calm(self, contacts: Contacts) -> None:
         """Stop the spheres that nothing holds: between collisions, nothing would slow them down.
@@ -337,17 +359,10 @@ class Engine:
         modulus = self._plane_moduli[self._phases]
         overlap = np.maximum(IMPACT * (pressure / modulus) ** (2 / 3), LOOSE) * self.radii
         hit = hertz_stiffness(modulus, self.radii, overlap)
-        masses = np.maximum(np.maximum(total, mean / 3), hit) / STEP**2  # [N/m step2]
+        masses = np.maximum(np.maximum(total, mean / 3), hit) / self._step**2  # [N/m step2]
         # A force of 1 nN moves a mass of one pg by 1 um/us2: in steps, N/m over FORCE/LENGTH.
         self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
         self.masses = masses
-
-    def stiffness_of_planes(self, pressure: float) -> Array:
-        """Return about how stiff the contacts of a plane are under a pressure, shape (3,) [N/m]."""
-        lengths = self.planes[:, 1] - self.planes[:, 0]
-        modulus = self._plane_moduli.min()
-        stiffness = np.cbrt(pressure * modulus**2)
-        return stiffness * np.prod(lengths) / lengths / (2 * self.radii.mean())
 
     def time_steps(self) -> Array:
         """Return the time step that every sphere takes at its true density, shape (n,) [s]."""
@@ -373,9 +388,7 @@ class Engine:
         distance = np.linalg.norm(contacts.branches, axis=1)
         along = contacts.branches / distance[:, None]
         modulus = np.sum((stiffness * distance**2)[ball, None] * along[ball] ** 4, axis=0)
-        across = np.argmax(np.abs(contacts.branches[~ball]), axis=1)
         return Balance(
-            plane_stiffness=np.bincount(across, stiffness[~ball], 3) / 2,
             unbalanced=float(np.linalg.norm(net, axis=1).mean() / mean) if mean > 0 else np.inf,
             pressures=self.pressures().ravel(),
             coordination=2 * np.count_nonzero(ball & contacts.loaded) / n,
@@ -401,6 +414,12 @@ class Engine:
             origin=origin,
             contacts=contacts,
         )
+
+
+def _box(packing: Packing) -> Array:
+    """Return the bounds of LAMMPS's box, with space to move around planes, shape (3, 2) [um]."""
+    free = MARGIN * packing.lengths * ~np.array(packing.periodic)
+    return np.column_stack([packing.lower - free, packing.upper + free]) / LENGTH
 
 
 def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:

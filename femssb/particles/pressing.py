@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,44 +69,32 @@ def press(
     stages = [stages] if isinstance(stages, Stage) else list(stages)
     _check(packing, stages, law)
     comm = communicator(comm)
-    folder = None if out is None else on_first_rank(comm, lambda: _folder(Path(out)))
     done: list[Packing] = []
-    engine = _Press(law, comm)
-    try:
+    state = None  # where the last stage left that of its engine
+    with _folder(out, comm) as folder:
         for number, stage in enumerate(stages, start=1):
             start = done[-1] if done else packing
-            key = _key(start, stage, law)
-            record = None if folder is None else _Record(folder, number, stage, key)
-            finished = None if record is None else on_first_rank(comm, record.read)
+            record = _Record(folder, number, stage, _key(start, stage, law))
+            finished = on_first_rank(comm, record.read)
             if finished is None:
-                finished = engine.run(start, stage, key, record)
-            elif record is not None:
-                engine.state = record.state
+                finished = _pressed(start, stage, law, comm, state, record)
             done.append(finished)
-    finally:
-        engine.close()
+            state = record.state
     return done
 
 
-class _Press:
-    """Keeps one engine alive as long as its last state is where the next stage starts."""
-
-    def __init__(self, law: ContactLaw, comm: MPI.Intracomm) -> None:
-        self.law, self.comm = law, comm
-        self.engine: Engine | None = None
-        self.holds: Packing | None = None  # the packing that the engine's state is
-        self.state: Path | None = None  # of an engine that made the last packing before
-
-    def close(self) -> None:
-        if self.engine is not None:
-            self.engine.close()
-        self.engine = self.holds = None
-
-    def run(self, packing: Packing, stage: Stage, key: str, record: _Record | None) -> Packing:
-        """Do one stage, and record its end, or where it got stuck."""
-        engine = self._engine(packing, stage)
+def _pressed(
+    packing: Packing,
+    stage: Stage,
+    law: ContactLaw,
+    comm: MPI.Intracomm,
+    state: Path | None,
+    record: _Record,
+) -> Packing:
+    """Do one stage, and record its end, or where it got stuck."""
+    before = _between_planes(packing) if isinstance(stage, Isostatic) else packing
+    with Engine(before, law, comm, state=state) as engine:
         started = time.process_time()
-        self.holds = None
         rest = until_rest(engine, stage)
         times = engine.time_steps()
         report = {
@@ -118,46 +109,28 @@ class _Press:
             ).tolist(),
             "highest_speed": rest.highest_speed / float(np.median(times)),  # of a plane [m/s]
             "highest_inertia": rest.highest_inertia,
-            "cpu_time": self.comm.allreduce(time.process_time() - started),
+            "cpu_time": comm.allreduce(time.process_time() - started),
             "settled": rest.settled,
-            "key": key,
+            "key": record.key,
         }
         made = [*packing.origin.get("stages", []), report]
         origin = {**packing.origin, "femssb": femssb.__version__, "stages": made}
         reached = engine.packing(rest.contacts, origin)
-        if record is not None and rest.settled:
+        if rest.settled:
             report["state"] = engine.save(record.state)
-        reached = replace(reached, stress=particle_stress(reached))
-        if record is not None:
-            on_first_rank(self.comm, lambda: record.write(reached, rest.settled))
-        if not rest.settled:
-            raise NotConverged(
-                f"{type(stage).__name__} did not come to rest",
-                step=rest.steps,
-                residuals={
-                    "unbalanced over allowed": rest.balance.unbalanced / BALANCE,
-                    "pressure error over allowed": rest.pressure_error / PRESSURE_ERROR,
-                },
-            )
-        logger.info(
-            "%s at %g MPa: %d steps", report["stage"], stage.pressure / MPa, report["steps"]
+    reached = replace(reached, stress=particle_stress(reached))
+    on_first_rank(comm, lambda: record.write(reached, rest.settled))
+    if not rest.settled:
+        raise NotConverged(
+            f"{type(stage).__name__} did not come to rest",
+            step=rest.steps,
+            residuals={
+                "unbalanced over allowed": rest.balance.unbalanced / BALANCE,
+                "pressure error over allowed": rest.pressure_error / PRESSURE_ERROR,
+            },
         )
-        self.holds = reached
-        return reached
-
-    def _engine(self, packing: Packing, stage: Stage) -> Engine:
-        """Return an engine that holds a packing, with the planes that a stage needs."""
-        walled = isinstance(stage, Isostatic) and any(packing.periodic)
-        state, self.state = self.state, None
-        if self.engine is None or self.holds is not packing or walled:
-            self.close()
-            if walled:
-                self.engine = Engine(_between_planes(packing), self.law, self.comm)
-            else:
-                self.engine = Engine(packing, self.law, self.comm, state=state)
-        else:
-            self.engine.run(0, fresh=True)  # as an engine that is read from a file does
-        return self.engine
+    logger.info("%s at %g MPa: %d steps", report["stage"], stage.pressure / MPa, report["steps"])
+    return reached
 
 
 class _Record:
@@ -197,12 +170,20 @@ class _Record:
             self.unfinished.unlink(missing_ok=True)
 
 
-def _folder(path: Path) -> Path:
-    """Return a folder that LAMMPS can write into, made if it is not there."""
-    if any(letter in str(path) for letter in '%*"'):
-        raise InputError(f'press: out = {str(path)!r} must not hold any of the letters % * "')
-    make_folder(path)
-    return path
+@contextmanager
+def _folder(out: str | Path | None, comm: MPI.Intracomm) -> Iterator[Path]:
+    """Make a folder that LAMMPS can write into, a temporary one if none is asked for."""
+    if out is not None and any(letter in str(out) for letter in '%*"'):
+        raise InputError(f'press: out = {str(out)!r} must not hold any of the letters % * "')
+    if out is not None:
+        yield on_first_rank(comm, lambda: make_folder(Path(out)))
+        return
+    path = on_first_rank(comm, lambda: Path(tempfile.mkdtemp(prefix="femssb_")))
+    try:
+        yield path
+    finally:
+        if comm.rank == 0:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _check(packing: Packing, stages: Sequence[Stage], law: ContactLaw) -> None:
@@ -229,10 +210,12 @@ def _check(packing: Packing, stages: Sequence[Stage], law: ContactLaw) -> None:
 
 
 def _between_planes(packing: Packing) -> Packing:
-    """Return a packing whose periodic sides became planes that just touch its spheres.
+    """Return a packing whose periodic sides, if any, became planes that just touch its spheres.
 
     Contacts across these sides are gone; the others keep what they remember.
     """
+    if not any(packing.periodic):
+        return packing
     positions = np.array(packing.positions)
     lower, upper = np.array(packing.lower), np.array(packing.upper)
     for axis in np.flatnonzero(packing.periodic):

@@ -21,14 +21,14 @@ Array = NDArray[np.float64]
 
 BALANCE = 1e-3  # mean net force over mean contact force at the end of a stage
 PRESSURE_ERROR = 1e-3  # of the pressure on every plane at the end of a stage, relative
-LIMIT = 80_000  # steps after which a stage gives up
+LIMIT = 200_000  # steps after which a stage gives up
 SERVO = 10  # steps between corrections of the planes
 CHECK = 50  # corrections between looks at the balance
 GROW = 5  # corrections between changes of size
 GROWTH = 6e-4  # relative change of diameter at once
 WAIT = 0.1  # error of the pressure on a plane above which spheres wait with their growth
 INERTIA = 4e-3  # inertial number: strain rate x diameter x sqrt(density / pressure)
-PLANE = 60.0  # mass of a plane over stiffness of its contacts x SERVO^2
+PLANE = 1.0  # mass of a plane over that of all spheres
 SHOCK = 0.3  # pressure that a receding plane may take off the spheres, over that on it
 QUIET = 5e-3  # mean net force over mean contact force above which it recedes more slowly,
 SLOWEST = 0.05  # at least with this share of the speed
@@ -93,11 +93,11 @@ def until_rest(engine: Engine, stage: Stage) -> Rest:
 class _Servo:
     """Moves the planes as if they had a mass and stopped whenever the pressure is right.
 
-    A mass follows a packing that gives way at almost no pressure. It is so large that spheres come
-    to rest faster than the plane moves: under a plane that follows every slip, a packing at the
-    edge of yield creeps on and on. Both planes of an axis move alike, for a packing cannot be
-    shaken between them; they keep below a speed at which the deformation is not slow, and recede
-    no faster than spheres can follow.
+    A mass follows a packing that gives way at almost no pressure, and needs to know nothing of how
+    stiff that is. As heavy as all spheres, it is no slower than they are: a lighter one follows
+    every slip, and under it a packing at the edge of yield creeps on and on. Both planes of an axis
+    move alike, for a packing cannot be shaken between them; they keep below a speed at which the
+    deformation is not slow, and recede no faster than spheres can follow.
     """
 
     def __init__(self, engine: Engine, axes: NDArray[np.bool_]) -> None:
@@ -107,7 +107,7 @@ class _Servo:
         self.highest_speed = self.highest_inertia = 0.0
 
     def look(self, state: Balance) -> None:
-        """Learn how stiff the contacts of the packing are."""
+        """Learn how stiff the packing is, and how far from rest."""
         self._state = state
 
     def velocities(self, pressures: Array, wanted: float) -> Array:
@@ -117,10 +117,9 @@ class _Servo:
         lengths = engine.planes[:, 1] - engine.planes[:, 0]
         density = engine.masses.sum() / np.prod(lengths)
         mean = pressures.mean(axis=1)
-        stiffness = np.maximum(state.plane_stiffness, engine.stiffness_of_planes(wanted))
         force = (wanted - mean) * np.prod(lengths) / lengths
         kept = np.where(force * self._inwards < 0, 0.0, self._inwards)
-        speed = kept + force / (PLANE * SERVO * stiffness)
+        speed = kept + SERVO * force / (PLANE * engine.masses.sum())
         across = lengths / (4 * engine.radii.mean())
         unit = np.sqrt(np.maximum(mean, wanted) / density) * across  # speed of inertial number 1
         impedance = np.sqrt(density * np.maximum(state.modulus, wanted))
