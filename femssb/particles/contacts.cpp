@@ -14,7 +14,7 @@
 //       FILE | NULL               (what contacts remember, doubles: tag, tag or -face, MEMORY values)
 
 #include "atom.h"
-#include "comm.h"
+#include "error.h"
 #include "fix.h"
 #include "input.h"
 #include "neigh_list.h"
@@ -90,6 +90,7 @@ class FixContacts : public Fix {
       plane.variable = arg[at++];
       planes.push_back(plane);
     }
+    scalar_flag = 1, extscalar = 1;
     vector_flag = 1, size_vector = 6, global_freq = 1, extvector = 1;
     local_flag = 1, size_local_rows = 0, size_local_cols = COLUMNS, local_freq = 1;
     maxexchange = 1 + MOST * (1 + MEMORY);
@@ -106,12 +107,12 @@ class FixContacts : public Fix {
 
   int setmask() override
   {
-    return FixConst::PRE_EXCHANGE | FixConst::POST_NEIGHBOR | FixConst::POST_FORCE |
-        FixConst::POST_RUN;
+    return FixConst::PRE_EXCHANGE | FixConst::POST_NEIGHBOR | FixConst::POST_FORCE;
   }
 
   void init() override
   {
+    pre_exchange();    // the list that is there now may be replaced
     neighbor->add_request(this, NeighConst::REQ_SIZE);
     for (auto &plane : planes) plane.index = input->variable->find(plane.variable.c_str());
   }
@@ -133,17 +134,18 @@ class FixContacts : public Fix {
     contacts(true, nullptr);
   }
 
-  // A later run may start with other lists, so the spheres must know all at the end of this one.
+  // Lists the contacts that this rank's spheres have at the end of a run; returns their number.
 
-  void post_run() override
+  double compute_scalar() override
   {
-    pre_exchange();
+    if (starts.empty()) error->all(FLERR, "contacts are listed after a run");
     rows.clear();
     contacts(false, &rows);
     size_local_rows = (int) (rows.size() / COLUMNS);
     row_starts.resize(size_local_rows + 1);
     for (int k = 0; k < size_local_rows; ++k) row_starts[k] = rows.data() + (size_t) k * COLUMNS;
     array_local = row_starts.data();
+    return size_local_rows;
   }
 
   double compute_vector(int face) override { return pushes[face]; }    // of this rank's spheres
@@ -174,6 +176,7 @@ class FixContacts : public Fix {
         const History &memory = at_planes[i * planes.size() + p];
         if (memory[0] > 0.0) remembered[i].push_back({-1.0 - face_of(p), memory});
       }
+    starts.clear();
   }
 
   // ... and from there to the next list.

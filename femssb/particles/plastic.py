@@ -121,9 +121,10 @@ class PlasticForces:
 
     def contacts(self) -> Table:
         """Return first, second (rows, -1 for planes), branches, forces, memory of this rank."""
-        from lammps import LMP_SIZE_ROWS, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY
+        from lammps import LMP_STYLE_GLOBAL, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY, LMP_TYPE_SCALAR
 
-        if self._lammps.extract_fix("contacts", LMP_STYLE_LOCAL, LMP_SIZE_ROWS) == 0:
+        # The fix lists its contacts when it is asked for their number.
+        if self._lammps.extract_fix("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_SCALAR) == 0:
             table = np.empty((0, 8 + MEMORY))
         else:
             table = np.array(
