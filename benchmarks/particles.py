@@ -7,7 +7,8 @@ Every row is a run of its own: a mixture of NMC532 and Li6PS5Cl, 14.96 mg/cm2 of
 to 375 MPa by `press`. At the end, LAMMPS alone does 2000 steps with the same input in one go, the
 planes at rest, and then as many with our driver. Times are CPU seconds of all ranks; speeds are
 millions of particle steps per CPU second. The driver's share is what it adds to LAMMPS alone. The
-last column is the time of a step, LAMMPS alone, over that of the elastic law on one rank.
+last column is the time of a step, LAMMPS alone, over that of the elastic law on one rank. Where a
+`liggghts` is installed, it does the same elastic steps, with the same spheres between six planes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +53,8 @@ def main() -> None:
             if law == "elastic" and elastic is None:
                 elastic = found
             print(line(found, ranks, law, elastic), flush=True)
+            if "liggghts" in found:
+                print(line_of_liggghts(found), flush=True)
 
 
 def start(width: float, ranks: int, law: str) -> dict[str, Any]:
@@ -90,6 +96,7 @@ def run(width: float, law: str) -> None:
     from femssb.particles.engine import Engine
     from femssb.particles.servo import CHECK, SERVO
     from femssb.units import MPa, um
+    from tests.verification import liggghts
 
     comm = MPI.COMM_WORLD
     recipe = Recipe(
@@ -150,7 +157,30 @@ def run(width: float, law: str) -> None:
             "alone": alone / steps,
             "driven": with_us / steps,
         }
+        if law == "elastic" and comm.size == 1 and liggghts.installed():
+            found["liggghts"] = cost_of_liggghts(packing, contact_law, steps)
         print(json.dumps(found), flush=True)
+
+
+def cost_of_liggghts(packing: Any, law: Any, steps: int) -> float:
+    """Return the CPU time that LIGGGHTS takes for a step [s]."""
+    from tests.verification import liggghts
+
+    closed = replace(
+        packing,
+        lower=(packing.positions - packing.radii[:, None]).min(axis=0),
+        upper=(packing.positions + packing.radii[:, None]).max(axis=0),
+        periodic=(False, False, False),
+        contacts=None,
+        stress=None,
+    )
+    times = []  # with a time step in which nothing moves: the sides are not under pressure
+    for count in (1, steps + 1):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        with tempfile.TemporaryDirectory() as folder:
+            liggghts.run(closed, law, Path(folder), f"run {count}\n", time_step=1e-8)
+        times.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
+    return (times[1] - times[0]) / steps
 
 
 def clocked(comm: Any, work: Any) -> float:
@@ -173,6 +203,13 @@ def line(found: dict[str, Any], ranks: int, law: str, elastic: dict[str, Any] | 
         f"{spheres / found['alone'] / 1e6:12.2f}  "
         f"{100 * (found['driven'] / found['alone'] - 1):8.1f}  {ratio}"
     )
+
+
+def line_of_liggghts(found: dict[str, Any]) -> str:
+    """Return the line of LIGGGHTS, beside LAMMPS alone."""
+    speed = found["spheres"] / found["liggghts"] / 1e6
+    ratio = found["liggghts"] / found["alone"]
+    return f"LIGGGHTS {found['spheres']:6d}  {1:5d}  {speed:71.2f}  {ratio:22.2f}"
 
 
 if __name__ == "__main__":
