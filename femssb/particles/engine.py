@@ -269,7 +269,7 @@ class Engine:
 
     def forces_on_planes(self) -> Array:
         """Return the force that presses each plane outwards, shape (3, 2) [N]."""
-        forces = self.comm.allreduce(self._forces.on_planes()) * FORCE
+        forces = self.comm.allreduce(self._forces.on_planes(self.planes.ravel() / LENGTH)) * FORCE
         return np.asarray(forces).reshape(3, 2)
 
     def pressures(self) -> Array:
@@ -290,7 +290,7 @@ class Engine:
 
     def contacts(self) -> Contacts:
         """Return all contacts, in an order that does not depend on the number of ranks."""
-        shared = self.comm.allgather(self._forces.contacts())
+        shared = self.comm.allgather(self._forces.contacts(self.planes.ravel() / LENGTH))
         first, second, branches, forces, memory = (
             np.concatenate(columns) for columns in zip(*shared, strict=True)
         )

