@@ -24,6 +24,8 @@ PRESSURE_ERROR = 1e-3  # of the pressure on every plane at the end of a stage, r
 LIMIT = 200_000  # steps after which a stage gives up
 SERVO = 10  # steps between corrections of the planes
 CHECK = 50  # corrections between looks at the balance
+STIFFER = 1.5  # pressure over that at the last look above which masses are too small, if it is
+SLACK = 0.01  # more than this share of that of the stage
 GROW = 5  # corrections between changes of size
 GROWTH = 6e-4  # relative change of diameter at once
 WAIT = 0.1  # error of the pressure on a plane above which spheres wait with their growth
@@ -74,7 +76,7 @@ def until_rest(engine: Engine, stage: Stage) -> Rest:
             )
         engine.calm(contacts)
         engine.rescale_masses(contacts, stage.pressure)
-        fresh = True
+        fresh, suited = True, float(state.pressures.max())
         for k in range(CHECK):
             if left != 0 and error < WAIT and k % GROW == 0:
                 part = math.copysign(min(GROWTH, abs(left)), left)
@@ -85,6 +87,9 @@ def until_rest(engine: Engine, stage: Stage) -> Rest:
                 fresh = True
             pressures = engine.pressures()
             error = float(np.max(np.abs(pressures[axes] / stage.pressure - 1)))
+            if pressures.max() > max(STIFFER * suited, SLACK * stage.pressure):
+                engine.rescale_masses(engine.contacts(), stage.pressure)
+                fresh, suited = True, float(pressures.max())
             engine.move_planes(servo.velocities(pressures, stage.pressure))
             engine.run(SERVO, fresh=fresh)
             fresh = False
