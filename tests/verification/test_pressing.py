@@ -218,21 +218,27 @@ def test_same_seed_same_packing():
 def test_ranks_agree(law, comm):
     """Would catch contacts across ranks that are counted twice, lose their dent, or are missed.
 
-    The order of sums differs, and rearrangement makes much of the last digits: the same packing in
-    the statistical sense only.
+    The order of sums differs, and rearrangement makes much of the last digits: the same packings in
+    the statistical sense only. The thickness of one scatters by 0.9 %, as it does on one rank when
+    positions change in their ninth digit; that of the mean of four by half of it.
     """
-    start = powder(width=20 * um)
-    alone = press(start, QUICK[:1], law, comm=MPI.COMM_SELF)[0]
-    together = press(start, QUICK[:1], law, comm=comm)[0]
-    at_rest(together, [2])
-    assert together.lengths[2] == pytest.approx(alone.lengths[2], rel=0.02)
-    assert coordination(together).sum() == pytest.approx(coordination(alone).sum(), rel=0.1)
-    for phase in ("AM", "SE"):
-        means = [
-            particle_stress(packing)[packing.of_phase(phase), 2, 2].mean()
-            for packing in (alone, together)
-        ]
-        assert means[1] == pytest.approx(means[0], rel=0.1)
+    found = []
+    for seed in (1, 2, 3, 4):
+        start = powder(width=20 * um, seed=seed)
+        alone = press(start, QUICK[:1], law, comm=MPI.COMM_SELF)[0]
+        together = press(start, QUICK[:1], law, comm=comm)[0]
+        at_rest(together, [2])
+        found.append([_numbers(packing) for packing in (alone, together)])
+    (thickness, *others), (more_thickness, *more_others) = np.mean(found, axis=0)
+    assert more_thickness == pytest.approx(thickness, rel=0.02)
+    np.testing.assert_allclose(more_others, others, rtol=0.1)
+
+
+def _numbers(packing):
+    """Return thickness, contacts of a sphere, and stress of both phases along z."""
+    stress = particle_stress(packing)[:, 2, 2]
+    means = [stress[packing.of_phase(phase)].mean() for phase in ("AM", "SE")]
+    return [packing.lengths[2], coordination(packing).sum(), *means]
 
 
 @pytest.mark.slow
