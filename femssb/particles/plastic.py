@@ -57,6 +57,7 @@ class PlasticForces:
             EngineError: If it cannot be compiled; the message says what is missing.
         """
         self._lammps, self._law, self._phases, self._comm = lammps, law, phases, comm
+        self._faces: tuple[int, ...] = ()
         library = on_first_rank(comm, lambda: _compiled(lammps))
         lammps.command(f"plugin load {library}")
 
@@ -84,6 +85,7 @@ class PlasticForces:
             known: Contacts with the memory that they start with, if there is one.
         """
         run = self._lammps.command
+        self._faces = tuple(faces)
         planes = [str(len(faces))]
         for face, name in faces.items():
             run(f"variable place_{name} equal {positions[face]:.17g}+v_moved_{name}")
@@ -115,9 +117,10 @@ class PlasticForces:
         from lammps import LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR
 
         read = self._lammps.extract_fix
-        return np.array(
-            [read("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR, face) for face in range(6)]
-        )
+        forces = np.zeros(6)
+        for face in self._faces:
+            forces[face] = read("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR, face)
+        return forces
 
     def contacts(self, _: Array) -> Table:
         """Return first, second (rows, -1 for planes), branches, forces, memory of this rank."""
