@@ -20,12 +20,12 @@ LENGTH, FORCE, PRESSURE = 1e-6, 1e-9, 1e3  # LAMMPS's micro units [m], [N], [Pa]
 class GranularForces:
     """The forces of `HertzMindlin` in a LAMMPS simulation.
 
-    LAMMPS keeps the tangential springs of its contacts to itself: a packing that is read from a
-    file starts with none, and settles anew.
+    LAMMPS keeps the tangential springs of its contacts in its own restart files only: a packing
+    that comes without one starts with none, and settles anew.
     """
 
     def __init__(self, lammps: Any, law: HertzMindlin, phases: tuple[str, ...]) -> None:
-        """Remember what to command; see `start`."""
+        """Remember what to command; see `start_pairs`, `start_planes`."""
         self._lammps, self._law, self._phases = lammps, law, phases
         self._faces: dict[int, str] = {}
         self._moduli = plane_moduli(law, phases) / PRESSURE

@@ -42,6 +42,7 @@ def press(
     *,
     out: str | Path | None = None,
     comm: MPI.Intracomm | None = None,
+    progress: bool = True,
 ) -> list[Packing]:
     """Take a packing through one or more stages.
 
@@ -55,6 +56,7 @@ def press(
         law: Of all contacts.
         out: Folder for the packing after every stage, ``01_uniaxial.h5`` and so on.
         comm: The ranks that share the work; all of them if left out.
+        progress: Whether rank 0 shows progress on standard error.
 
     Returns:
         The packing after every stage, with stress and contacts, the same on every rank; its
@@ -77,7 +79,11 @@ def press(
             record = _Record(folder, number, stage, _key(start, stage, law))
             finished = on_first_rank(comm, record.read)
             if finished is None:
-                finished = _pressed(start, stage, law, comm, state, record)
+                label = (
+                    f"{number}/{len(stages)} {type(stage).__name__} {stage.pressure / MPa:.3g} MPa"
+                )
+                show = label if progress and comm.rank == 0 else ""
+                finished = _pressed(start, stage, law, comm, state, record, show)
             done.append(finished)
             state = record.state
     return done
@@ -90,12 +96,13 @@ def _pressed(
     comm: MPI.Intracomm,
     state: Path | None,
     record: _Record,
+    show: str,
 ) -> Packing:
     """Do one stage, and record its end, or where it got stuck."""
     before = _between_planes(packing) if isinstance(stage, Isostatic) else packing
     with Engine(before, law, comm, state=state) as engine:
         started = time.process_time()
-        rest = until_rest(engine, stage)
+        rest = until_rest(engine, stage, show=show)
         times = engine.time_steps()
         report = {
             "stage": type(stage).__name__,

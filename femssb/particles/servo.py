@@ -8,6 +8,8 @@ row. Both count: under a steady pressure on the planes, spheres may still be in 
 from __future__ import annotations
 
 import math
+import sys
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +36,7 @@ PLANE = 1.0  # mass of a plane over that of all spheres
 SHOCK = 0.3  # pressure that a receding plane may take off the spheres, over that on it
 QUIET = 5e-3  # mean net force over mean contact force above which it recedes more slowly,
 SLOWEST = 0.05  # at least with this share of the speed
+INTERVAL = 1.0  # between lines of progress [s]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,14 +52,21 @@ class Rest:
     highest_inertia: float  # inertial number of the packing between the planes [-]
 
 
-def until_rest(engine: Engine, stage: Stage) -> Rest:
-    """Drive a stage until it is at rest, or `LIMIT` is reached."""
+def until_rest(engine: Engine, stage: Stage, *, show: str = "") -> Rest:
+    """Drive a stage until it is at rest, or `LIMIT` is reached.
+
+    Args:
+        engine: Holds the packing.
+        stage: What to do.
+        show: What this rank's lines of progress begin with; none if empty.
+    """
     axes = _driven(engine, stage)
     began = engine.steps
-    left = math.log(stage.factor()) if isinstance(stage, Swell) else 0.0
+    growth = left = math.log(stage.factor()) if isinstance(stage, Swell) else 0.0
     phase = engine.phase_names.index(stage.phase) if isinstance(stage, Swell) else 0
     rests, error = 0, 0.0
     servo = _Servo(engine, axes)
+    shown = time.perf_counter()
     while True:
         contacts = engine.contacts()
         state = engine.balance(contacts)
@@ -74,6 +84,15 @@ def until_rest(engine: Engine, stage: Stage) -> Rest:
                 highest_speed=servo.highest_speed,
                 highest_inertia=servo.highest_inertia,
             )
+        if show and time.perf_counter() - shown > INTERVAL:
+            shown = time.perf_counter()
+            grown = f"  {growth - left:+.4f} of {growth:+.4f} grown" if growth else ""
+            sys.stderr.write(
+                f"{show}  step {engine.steps - began:6d}  pressure off by {100 * off:7.3g} %  "
+                f"unbalanced {state.unbalanced:.1e} (rest: {100 * PRESSURE_ERROR:g} %, {BALANCE:g})"
+                f"{grown}\n"
+            )
+            sys.stderr.flush()
         engine.calm(contacts)
         engine.rescale_masses(contacts, stage.pressure)
         fresh, suited = True, float(state.pressures.max())

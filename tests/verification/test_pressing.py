@@ -206,6 +206,18 @@ def test_cut_short(tmp_path):
         press(start, QUICK, HERTZ, out=tmp_path)
 
 
+def test_progress(capsys, monkeypatch):
+    """Would catch a press that works for minutes without a word, or cannot be told to be quiet."""
+    monkeypatch.setattr(servo, "INTERVAL", 0.0)
+    press(powder(), QUICK, HERTZ, comm=MPI.COMM_SELF)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("1/2 Uniaxial 50 MPa  step      0  pressure off by     100 %")
+    assert told[-1].startswith("2/2 Swell 50 MPa  step ")
+    assert told[-1].endswith("+0.0100 of +0.0100 grown")
+    press(powder(), QUICK[:1], HERTZ, comm=MPI.COMM_SELF, progress=False)
+    assert not capsys.readouterr().err
+
+
 def test_same_seed_same_packing():
     """Would catch random numbers, times or memory addresses that find their way into a result."""
     one, other = (press(powder(), QUICK[:1], PLASTIC, comm=MPI.COMM_SELF)[0] for _ in range(2))
