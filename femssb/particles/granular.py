@@ -89,8 +89,9 @@ class GranularForces:
     def on_planes(self, planes: Array) -> Array:
         """Return the force that this rank's spheres press each plane outwards with, shape (6,).
 
-        LAMMPS has computed the same, but hands it out at a price of a fifth of its speed. The
-        dashpots are left out, for nothing moves where the force counts.
+        LAMMPS has computed the same, but hands it out only if it clears a table of all spheres for
+        every plane at every step. Its dashpots are left out, for at rest nothing moves. Were the
+        law another one than LAMMPS's, spheres at the planes would never seem to be in balance.
 
         Args:
             planes: Where they are, in LAMMPS's units, shape (6,).
