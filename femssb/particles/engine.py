@@ -48,6 +48,7 @@ LOOSE = 1e-4  # overlap over radius for which a sphere without contacts is heavy
 IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
 STEP = 0.45  # time step over sqrt(mass / sum of contact stiffnesses) without dashpots, and what
 DASHPOT = 2.3  # ratio of damping they add up to, over that of one contact: with them it is shorter
+LOOK = 50  # most steps between looks at which spheres are near planes
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ class Engine:
         self.steps = 0
         with _told():
             self._build(packing, state)
+            self._forces.watch(self.planes.ravel() / LENGTH)
             self._lammps.command("run 0 post no")
         self.rescale_masses(self.contacts())
 
@@ -262,10 +264,14 @@ class Engine:
         Raises:
             EngineError: If LAMMPS stops, say because spheres were lost.
         """
-        with _told():
-            self._lammps.command(f"run {steps} pre {'yes' if fresh else 'no'} post no")
-        self.planes += self._velocities * steps
-        self.steps += steps
+        for done in range(0, steps, LOOK):
+            part = min(LOOK, steps - done)
+            self._forces.watch(self.planes.ravel() / LENGTH)
+            with _told():
+                self._lammps.command(f"run {part} pre {'yes' if fresh else 'no'} post no")
+            fresh = False
+            self.planes += self._velocities * part
+            self.steps += part
 
     def forces_on_planes(self) -> Array:
         """Return the force that presses each plane outwards, shape (3, 2) [N]."""

@@ -15,6 +15,7 @@ Table = tuple[NDArray[np.int64], NDArray[np.int64], Array, Array, Array]
 
 NEEDED = {("pair", "granular"): "GRANULAR", ("fix", "wall/gran/region"): "GRANULAR"}
 LENGTH, FORCE, PRESSURE = 1e-6, 1e-9, 1e3  # LAMMPS's micro units [m], [N], [Pa]
+NEAR = 0.3  # gap to a plane, over the largest radius, up to which LAMMPS looks for contacts with it
 
 
 class GranularForces:
@@ -28,6 +29,7 @@ class GranularForces:
         """Remember what to command; see `start_pairs`, `start_planes`."""
         self._lammps, self._law, self._phases = lammps, law, phases
         self._faces: dict[int, str] = {}
+        self._near: dict[int, NDArray[np.int32]] = {}  # bits of an axis' groups, phase by phase
         self._moduli = plane_moduli(law, phases) / PRESSURE
         self._born = 0  # step at which the planes were made: part of their names
 
@@ -36,7 +38,6 @@ class GranularForces:
         run = self._lammps.command
         run("pair_style granular")
         for kind, phase in enumerate(self._phases, start=1):
-            run(f"group phase{kind} type {kind}")
             sliding = f"mindlin NULL 1.0 {self._law.friction:.17g}"
             run(f"pair_coeff {kind} {kind} {self._coefficients(phase, 1.0, sliding)}")
 
@@ -54,6 +55,13 @@ class GranularForces:
         """
         run = self._lammps.command
         self._faces = faces
+        for axis in sorted({face // 2 for face in faces}):
+            names = [_near(axis, kind) for kind in range(1, len(self._phases) + 1)]
+            for name in names:
+                run(f"group {name} empty")
+            known_groups = self._lammps.available_ids("group")  # the n-th has the n-th bit
+            bits = [1 << known_groups.index(name) for name in names]
+            self._near[axis] = np.array(bits, dtype=np.uint32).view(np.int32)
         # A restart file knows how far planes of the same name had moved, which counts anew here.
         self._born = self._lammps.extract_global("ntimestep")
         for face, name in faces.items():
@@ -69,8 +77,8 @@ class GranularForces:
                 # LAMMPS takes a wall of the same material: twice the modulus makes it rigid.
                 law = self._coefficients(phase, 2.0, "linear_nohistory 0 0")
                 run(
-                    f"fix {self._plane(face, kind)} phase{kind} wall/gran/region granular {law} "
-                    f"region {name}"
+                    f"fix {self._plane(face, kind)} {_near(face // 2, kind)} wall/gran/region "
+                    f"granular {law} region {name}"
                 )
         run("compute touching all pair/local dx dy dz force p1 p2 p3 cutoff radius")
         run("compute who all property/local patom1 patom2 cutoff radius")
@@ -85,6 +93,25 @@ class GranularForces:
 
     def _plane(self, face: int, kind: int) -> str:
         return f"{self._faces[face]}_{kind}_{self._born}"
+
+    def watch(self, planes: Array) -> None:
+        """Let LAMMPS look for contacts with planes among the spheres near them, not among all.
+
+        Without this, a third of its time would go into planes.
+
+        Args:
+            planes: Where they are, in LAMMPS's units, shape (6,).
+        """
+        atoms = self._lammps.numpy.extract_atom
+        count = self._lammps.extract_setting("nlocal")
+        radii, places, masks = atoms("radius")[:count], atoms("x")[:count], atoms("mask")[:count]
+        reach = radii + NEAR * np.max(radii, initial=0.0)
+        kinds = atoms("type")[:count] - 1
+        for axis, bits in self._near.items():
+            low, high = planes[2 * axis : 2 * axis + 2]
+            near = np.minimum(places[:, axis] - low, high - places[:, axis]) < reach
+            masks &= ~np.bitwise_or.reduce(bits)
+            masks |= np.where(near, bits[kinds], 0)
 
     def on_planes(self, planes: Array) -> Array:
         """Return the force that this rank's spheres press each plane outwards with, shape (6,).
@@ -147,3 +174,8 @@ class GranularForces:
         return np.array(
             self._lammps.numpy.extract_compute(compute, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY)
         )
+
+
+def _near(axis: int, kind: int) -> str:
+    """Return the name of the group of spheres of one type near the planes across an axis."""
+    return f"near_{'xyz'[axis]}_{kind}"

@@ -26,6 +26,7 @@ from femssb.particles import (
     Uniaxial,
     coordination,
     cycles,
+    granular,
     insert,
     mean_stress,
     particle_stress,
@@ -218,6 +219,16 @@ def test_progress(capsys, monkeypatch):
     assert not capsys.readouterr().err
 
 
+def test_no_plane_is_missed(monkeypatch):
+    """Would catch a sphere that reaches a plane while LAMMPS looks only at those near it."""
+    thickness = []
+    for share in (1e3, granular.NEAR):
+        monkeypatch.setattr(granular, "NEAR", share)
+        stages = [QUICK[0], Isostatic(pressure=5 * MPa)]
+        thickness.append(press(powder(), stages, HERTZ, comm=MPI.COMM_SELF)[-1].lengths)
+    np.testing.assert_array_equal(*thickness)
+
+
 def test_same_seed_same_packing():
     """Would catch random numbers, times or memory addresses that find their way into a result."""
     one, other = (press(powder(), QUICK[:1], PLASTIC, comm=MPI.COMM_SELF)[0] for _ in range(2))
@@ -244,6 +255,16 @@ def test_ranks_agree(law, comm):
     (thickness, *others), (more_thickness, *more_others) = np.mean(found, axis=0)
     assert more_thickness == pytest.approx(thickness, rel=0.02)
     np.testing.assert_allclose(more_others, others, rtol=0.1)
+
+
+@pytest.mark.mpi
+def test_any_number_of_ranks(comm):
+    """Would catch a rank in the middle, with neighbours on both sides, that loses contacts."""
+    start = powder(width=20 * um)
+    alone = press(start, QUICK[:1], PLASTIC, comm=MPI.COMM_SELF)[0]
+    together = press(start, QUICK[:1], PLASTIC, comm=comm)[0]
+    at_rest(together, [2])
+    assert together.lengths[2] == pytest.approx(alone.lengths[2], rel=0.03)  # of a single packing
 
 
 def _numbers(packing):
