@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.packing import Contacts
-from femssb.particles.laws import HertzMindlin, elasticity, hertz_force, plane_moduli
+from femssb.particles.laws import (
+    HertzMindlin,
+    effective_moduli,
+    effective_shear_moduli,
+    hertz_force,
+    plane_moduli,
+)
 
 Array = NDArray[np.float64]
 Table = tuple[NDArray[np.int64], NDArray[np.int64], Array, Array, Array]
@@ -37,9 +43,14 @@ class GranularForces:
         """Define the contacts between spheres."""
         run = self._lammps.command
         run("pair_style granular")
-        for kind, phase in enumerate(self._phases, start=1):
-            sliding = f"mindlin NULL 1.0 {self._law.friction:.17g}"
-            run(f"pair_coeff {kind} {kind} {self._coefficients(phase, 1.0, sliding)}")
+        moduli = effective_moduli(self._law, self._phases) / PRESSURE
+        shear = effective_shear_moduli(self._law, self._phases) / PRESSURE
+        for i in range(len(self._phases)):
+            # Unlike phases too: LAMMPS's own mixing makes their tangential springs half as stiff.
+            for j in range(i, len(self._phases)):
+                law = self._coefficients(moduli[i, j])
+                sliding = f"tangential mindlin {8 * shear[i, j]:.17g} 1.0 {self._law.friction:.17g}"
+                run(f"pair_coeff {i + 1} {j + 1} {law} {sliding}")
 
     def reach(self) -> None:
         """Do nothing: LAMMPS sees by itself how far spheres reach."""
@@ -73,9 +84,8 @@ class GranularForces:
                 f"region {name} plane {' '.join(place)} {' '.join(normal)} side in units box "
                 f"move {' '.join(move)}"
             )
-            for kind, phase in enumerate(self._phases, start=1):
-                # LAMMPS takes a wall of the same material: twice the modulus makes it rigid.
-                law = self._coefficients(phase, 2.0, "linear_nohistory 0 0")
+            for kind, modulus in enumerate(self._moduli, start=1):
+                law = f"{self._coefficients(modulus)} tangential linear_nohistory 0 0"
                 run(
                     f"fix {self._plane(face, kind)} {_near(face // 2, kind)} wall/gran/region "
                     f"granular {law} region {name}"
@@ -83,12 +93,12 @@ class GranularForces:
         run("compute touching all pair/local dx dy dz force p1 p2 p3 cutoff radius")
         run("compute who all property/local patom1 patom2 cutoff radius")
 
-    def _coefficients(self, phase: str, stiffer: float, sliding: str) -> str:
-        known = elasticity(self._law, phase)
+    def _coefficients(self, modulus: float) -> str:
+        """Return the normal law of an effective modulus, in LAMMPS's units."""
+        # LAMMPS asks for the E and nu of two like solids: these have the E* asked for.
         return (
-            f"hertz/material {stiffer * known.young_modulus / PRESSURE:.17g} "
-            f"{self._law.restitution:.17g} {known.poisson_ratio:.17g} "
-            f"tangential {sliding} damping coeff_restitution"
+            f"hertz/material {2 * modulus:.17g} {self._law.restitution:.17g} 0.0 "
+            "damping coeff_restitution"
         )
 
     def _plane(self, face: int, kind: int) -> str:

@@ -129,6 +129,18 @@ def effective_moduli(law: ContactLaw, phases: tuple[str, ...]) -> Array:
     return np.asarray(1 / (compliance[:, None] + compliance))
 
 
+def effective_shear_moduli(law: ContactLaw, phases: tuple[str, ...]) -> Array:
+    """Return G* of every pair of phases: 1/G* is the sum of (2 - nu)/G of both [Pa].
+
+    A contact of the radius a has the tangential stiffness 8 G* a (Mindlin, doi 10.1115/1.4009973).
+    """
+    known = [elasticity(law, phase) for phase in phases]
+    compliance = np.array(
+        [2 * (2 - e.poisson_ratio) * (1 + e.poisson_ratio) / e.young_modulus for e in known]
+    )
+    return np.asarray(1 / (compliance[:, None] + compliance))
+
+
 def plane_moduli(law: ContactLaw, phases: tuple[str, ...]) -> Array:
     """Return E* of every phase against a rigid plane, shape (phases,) [Pa]."""
     known = [elasticity(law, phase) for phase in phases]

@@ -27,7 +27,7 @@ from femssb.particles.granular import LENGTH, PRESSURE, Table
 from femssb.particles.laws import (
     ElasticPlastic,
     effective_moduli,
-    elasticity,
+    effective_shear_moduli,
     pair_yield_pressures,
     plane_moduli,
 )
@@ -91,17 +91,13 @@ class PlasticForces:
             run(f"variable place_{name} equal {positions[face]:.17g}+v_moved_{name}")
             planes += [str(face // 2), str(face % 2), f"place_{name}"]
         remembered = on_first_rank(self._comm, lambda: _written(known))
-        solids = [elasticity(self._law, phase) for phase in self._phases]
-        poisson = np.array([solid.poisson_ratio for solid in solids])
-        young = np.array([solid.young_modulus for solid in solids])
-        slip = 2 * (2 - poisson) * (1 + poisson) / young  # 1/G* of a pair is the sum of both
         own = [self._law.yield_pressures.get(phase, math.inf) for phase in self._phases]
         numbers = [
             self._law.friction,
             _dashpot(self._law.restitution),
             self._law.adhesion / ENERGY,
             *(effective_moduli(self._law, self._phases) / PRESSURE).ravel(),
-            *(8 / (slip[:, None] + slip) / PRESSURE).ravel(),
+            *(8 * effective_shear_moduli(self._law, self._phases) / PRESSURE).ravel(),
             *(pair_yield_pressures(self._law, self._phases) / PRESSURE).ravel(),
             *(plane_moduli(self._law, self._phases) / PRESSURE),
             *(np.array(own) / PRESSURE),

@@ -199,6 +199,44 @@ def test_head_on_restitution(law, restitution):
     assert (velocity[1] - velocity[0]) / (2 * speed) == pytest.approx(restitution, rel=0.01)
 
 
+@pytest.mark.parametrize("law", LAWS[:2])
+@pytest.mark.parametrize("phases", [(0, 0), (1, 1), (0, 1)])
+def test_tangential_stiffness(law, phases):
+    """Would catch shear moduli mixed wrongly: LAMMPS's own mixing gives unlike spheres half.
+
+    Mindlin 1949, doi 10.1115/1.4009973: 8 G* a, with 1/G* the sum of (2 - nu)/G of both spheres.
+    """
+    law = replace(law, friction=10.0, restitution=0.999999)
+    overlap = 0.02 * um
+    packing = Packing(
+        positions=np.array([[5 * um, 8 * um, 8 * um], [10 * um - overlap, 8 * um, 8 * um]]),
+        radii=np.array([3.0, 2.0]) * um,
+        phases=phases,
+        phase_names=("AM", "SE"),
+        lower=np.zeros(3),
+        upper=np.full(3, 16) * um,
+        periodic=(True, True, False),
+    )
+    with Engine(packing, law) as engine:
+        engine._lammps.command("unfix damping")
+        engine._local("rmass")[:] *= 1e12  # forces shall not move what slides past
+        engine._local("v")[1, 1] = 1e-6  # [um per step]
+        engine.run(1000, fresh=True)
+        engine._local("v")[:] = 0.0
+        engine.run(1, fresh=True)
+        contacts = engine.contacts()
+        slip = engine.positions()[1, 1] - packing.positions[1, 1]
+    direction = contacts.branches[0] / np.linalg.norm(contacts.branches[0])
+    tangential = contacts.forces[0] - contacts.forces[0] @ direction * direction
+    compliance = 0.0
+    for phase in phases:
+        known = SOLIDS[packing.phase_names[phase]].elasticity
+        poisson = known.poisson_ratio
+        compliance += 2 * (1 + poisson) * (2 - poisson) / known.young_modulus
+    expected = 8 / compliance * np.sqrt(1.2 * um * overlap) * slip
+    assert np.linalg.norm(tangential) == pytest.approx(expected, rel=1e-4)
+
+
 def test_adhesion_pulls():
     """Would catch adhesion that pushes, or that does not grow with the dent."""
     law = replace(LAWS[2], adhesion=0.5)
