@@ -6,6 +6,8 @@ a packing.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ from tests.verification import liggghts
 
 SOLIDS = {"AM": NCM523, "SE": LI6PS5CL}
 FRICTION, RESTITUTION = 0.5, 0.3
-START = 20 * MPa  # isostatic pressure from which one plane is pushed in
+START = 50 * MPa  # isostatic pressure from which one plane is pushed in
 STRAIN = 0.1
 POINTS = 20
 # Of LIGGGHTS: speed of the plane [um/us], time step [us], steps before the plane moves.
@@ -35,7 +37,10 @@ SPEED, TIME_STEP, REST = 0.5, 1e-4, 20_000
 
 
 def packing():
-    """Return about a thousand spheres between six planes."""
+    """Return about a thousand spheres between six planes.
+
+    They were pressed without friction: at rest without tangential springs, as both codes start.
+    """
     components = tuple(
         Component(
             name=name,
@@ -51,7 +56,8 @@ def packing():
         Recipe(components=components, loading=0.08, width=45 * um), height=60 * um, seed=2
     )
     law = HertzMindlin(solids=SOLIDS, friction=FRICTION, restitution=RESTITUTION)
-    return press(powder, [Uniaxial(pressure=START), Isostatic(pressure=START)], law)[-1], law
+    stages = [Uniaxial(pressure=START), Isostatic(pressure=START)]
+    return press(powder, stages, replace(law, friction=0.0))[-1], law
 
 
 def pressures_of_ours(start, law):
@@ -95,13 +101,12 @@ run {POINTS * every}
 def test_pressed_as_by_liggghts(tmp_path):
     """Would catch a law, friction or planes that differ from those of another code.
 
-    Spheres that rearrange make single pressures scatter: ours differ by 1 % from themselves at half
-    the speed, and by up to 3 % from LIGGGHTS's; over the whole stroke they even out.
+    Tangential springs of unlike spheres that are half as stiff as they should be, say, make 1.4 %.
     """
     start, law = packing()
     strain, pressure = pressures_of_ours(start, law)
     other = np.interp(strain, *pressures_of_liggghts(start, law, tmp_path))
-    high = pressure > 50 * MPa
-    assert high.sum() > POINTS / 2
-    assert other[high].mean() == pytest.approx(pressure[high].mean(), rel=0.02)
-    np.testing.assert_allclose(other[high], pressure[high], rtol=0.04)
+    assert pressure.min() > START
+    assert pressure.max() > 500 * MPa
+    assert other.mean() == pytest.approx(pressure.mean(), rel=5e-3)
+    np.testing.assert_allclose(other, pressure, rtol=0.02)
