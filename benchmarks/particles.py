@@ -4,7 +4,7 @@
     python benchmarks/particles.py --width 40     # a quick look
 
 Every row is a run of its own: a mixture of NMC532 and Li6PS5Cl, 14.96 mg/cm2 of NMC532, is pressed
-to 375 MPa by `press`. At the end, LAMMPS alone does 2000 steps with the same input in one go, the
+to 375 MPa by `press`. At the end, LAMMPS alone does 2000 steps with the same input, nothing read, the
 planes at rest, and then as many with our driver. Times are CPU seconds of all ranks; speeds are
 millions of particle steps per CPU second. The driver's share is what it adds to LAMMPS alone. The
 last column is the time of a step, LAMMPS alone, over that of the elastic law on one rank. Where a
