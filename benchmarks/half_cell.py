@@ -16,12 +16,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
+
+from processes import result_of
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {"method": "direct", "refactor_after": 0},
@@ -60,23 +57,10 @@ def main() -> None:
 
 def start(size: float, ranks: int, variant: str, until: float | None) -> dict[str, Any]:
     """Start one case in processes of its own and return what it measured."""
-    command = [sys.executable, __file__, "--case", "--size", str(size), "--variant", variant]
+    arguments = ["--case", "--size", str(size), "--variant", variant]
     if until is not None:
-        command += ["--until", str(until)]
-    if ranks > 1:
-        beside_python = Path(sys.executable).parent / "mpirun"
-        launcher = beside_python if beside_python.exists() else shutil.which("mpirun")
-        if launcher is None:
-            raise SystemExit("no mpirun found in this environment: choose --ranks 1")
-        command = [str(launcher), "-n", str(ranks), *command]
-    package = str(Path(__file__).resolve().parents[1])
-    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, "PYTHONPATH": paths}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed with exit code {done.returncode}")
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+        arguments += ["--until", str(until)]
+    return result_of(__file__, arguments, ranks)
 
 
 def run(size: float, variant: str, until: float | None) -> None:

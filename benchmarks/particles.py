@@ -4,27 +4,25 @@
     python benchmarks/particles.py --width 40     # a quick look
 
 Every row is a run of its own: a mixture of NMC532 and Li6PS5Cl, 14.96 mg/cm2 of NMC532, is pressed
-to 375 MPa by `press`. At the end, LAMMPS alone does 2000 steps with the same input, nothing read, the
-planes at rest, and then as many with our driver. Times are CPU seconds of all ranks; speeds are
-millions of particle steps per CPU second. The driver's share is what it adds to LAMMPS alone. The
-last column is the time of a step, LAMMPS alone, over that of the elastic law on one rank. Where a
-`liggghts` is installed, it does the same elastic steps, with the same spheres between six planes.
+to 375 MPa by `press`. At the end, LAMMPS alone does 2000 steps with the same input, the planes at
+rest and nothing read, and then as many with our driver. Times are CPU seconds of all ranks; speeds
+are millions of particle steps per CPU second. The driver's share is what it adds to LAMMPS alone.
+The last column is the time of a step, LAMMPS alone, over that of the elastic law on one rank. Where
+a `liggghts` is installed, it does the same elastic steps, with the same spheres between six planes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from processes import result_of
 
 LAWS = ("elastic", "plastic")
 COLUMNS = (
@@ -49,31 +47,13 @@ def main() -> None:
     elastic = None
     for ranks in options.ranks:
         for law in options.law:
-            found = start(options.width, ranks, law)
+            arguments = ["--case", "--width", str(options.width), "--law", law]
+            found = result_of(__file__, arguments, ranks)
             if law == "elastic" and elastic is None:
                 elastic = found
             print(line(found, ranks, law, elastic), flush=True)
             if "liggghts" in found:
                 print(line_of_liggghts(found), flush=True)
-
-
-def start(width: float, ranks: int, law: str) -> dict[str, Any]:
-    """Start one case in processes of its own and return what it measured."""
-    command = [sys.executable, __file__, "--case", "--width", str(width), "--law", law]
-    if ranks > 1:
-        beside_python = Path(sys.executable).parent / "mpirun"
-        launcher = beside_python if beside_python.exists() else shutil.which("mpirun")
-        if launcher is None:
-            raise SystemExit("no mpirun found in this environment: choose --ranks 1")
-        command = [str(launcher), "-n", str(ranks), *command]
-    package = str(Path(__file__).resolve().parents[1])
-    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, "PYTHONPATH": paths}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed with exit code {done.returncode}")
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
 
 
 def run(width: float, law: str) -> None:
