@@ -90,6 +90,7 @@ def test_every_target_has_its_quantity(demo):
     assert len(rows) == len({row["key"] for row in rows})
     states = made_up_states()
     for row in rows:
+        assert None not in row, f"{row['key']}: a comma in a text without quotation marks"
         assert np.isfinite(module.QUANTITIES[row["key"]](states, "halves")), row["key"]
         assert module.passes(1.0, float(row["paper"]), row["band"]) in (True, False)
 
