@@ -36,7 +36,8 @@ def draw_all(electrodes, numbers, pressures, cycles, folder):
         path = folder / f"{name}.png"
         with mpl.rc_context(STYLE), replacing(path) as temporary:
             figure = draw(*arguments, **options)
-            figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
+            # tight: names of rows may stand out on the left
+            figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
         drawn[caption] = path
 
     first = next(iter(electrodes))
