@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.errors import EngineError
 from femssb.packing import Contacts
 from femssb.particles.laws import (
     HertzMindlin,
@@ -21,6 +22,7 @@ Table = tuple[NDArray[np.int64], NDArray[np.int64], Array, Array, Array]
 
 NEEDED = {("pair", "granular"): "GRANULAR", ("fix", "wall/gran/region"): "GRANULAR"}
 LENGTH, FORCE, PRESSURE = 1e-6, 1e-9, 1e3  # LAMMPS's micro units [m], [N], [Pa]
+GROUPS = 32  # that LAMMPS has, "all" among them; every phase takes one for each axis
 NEAR = 0.3  # gap to a plane, over the largest radius, up to which LAMMPS looks for contacts with it
 
 
@@ -32,7 +34,16 @@ class GranularForces:
     """
 
     def __init__(self, lammps: Any, law: HertzMindlin, phases: tuple[str, ...]) -> None:
-        """Remember what to command; see `start_pairs`, `start_planes`."""
+        """Remember what to command; see `start_pairs`, `start_planes`.
+
+        Raises:
+            EngineError: If there are more phases than LAMMPS has groups for.
+        """
+        if 1 + 3 * len(phases) > GROUPS:
+            raise EngineError(
+                f"HertzMindlin: a packing of {len(phases)} phases, but LAMMPS has {GROUPS} groups, "
+                f"enough for {(GROUPS - 1) // 3}: put phases of the same solid together"
+            )
         self._lammps, self._law, self._phases = lammps, law, phases
         self._faces: dict[int, str] = {}
         self._near: dict[int, NDArray[np.int32]] = {}  # bits of an axis' groups, phase by phase

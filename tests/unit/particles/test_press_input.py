@@ -120,6 +120,14 @@ def test_lammps_without_a_package(monkeypatch):
         press(pair(), PRESS, HERTZ)
 
 
+def test_more_phases_than_groups():
+    """Would catch a packing of many phases that is refused by words about groups of LAMMPS."""
+    names = tuple(f"phase{k}" for k in range(11))
+    law = HertzMindlin(solids=dict.fromkeys(names, NCM523))
+    with pytest.raises(EngineError, match=r"packing of 11 phases, but .* enough for 10"):
+        press(replace(pair(), phase_names=names), PRESS, law)
+
+
 def test_no_compiler(monkeypatch, tmp_path):
     """Would catch a plastic law that fails in the middle of an input script."""
     monkeypatch.setattr(plastic.sys, "prefix", str(tmp_path))
