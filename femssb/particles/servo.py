@@ -68,8 +68,7 @@ def until_rest(engine: Engine, stage: Stage, *, show: str = "") -> Rest:
     servo = _Servo(engine, axes)
     shown = time.perf_counter()
     while True:
-        contacts = engine.contacts()
-        state = engine.balance(contacts)
+        state = engine.balance()
         servo.look(state)
         off = float(np.max(np.abs(state.pressures.reshape(3, 2)[axes] / stage.pressure - 1)))
         quiet = state.unbalanced < BALANCE and off < PRESSURE_ERROR
@@ -77,7 +76,7 @@ def until_rest(engine: Engine, stage: Stage, *, show: str = "") -> Rest:
         if rests == 2 or engine.steps - began >= LIMIT:
             return Rest(
                 settled=rests == 2,
-                contacts=contacts,
+                contacts=engine.contacts(),
                 balance=state,
                 pressure_error=off,
                 steps=engine.steps - began,
@@ -93,8 +92,8 @@ def until_rest(engine: Engine, stage: Stage, *, show: str = "") -> Rest:
                 f"{grown}\n"
             )
             sys.stderr.flush()
-        engine.calm(contacts)
-        engine.rescale_masses(contacts, stage.pressure)
+        engine.calm(state)
+        engine.rescale_masses(state, stage.pressure)
         fresh, suited = True, float(state.pressures.max())
         for k in range(CHECK):
             if left != 0 and error < WAIT and k % GROW == 0:
@@ -107,7 +106,7 @@ def until_rest(engine: Engine, stage: Stage, *, show: str = "") -> Rest:
             pressures = engine.pressures()
             error = float(np.max(np.abs(pressures[axes] / stage.pressure - 1)))
             if pressures.max() > max(STIFFER * suited, SLACK * stage.pressure):
-                engine.rescale_masses(engine.contacts(), stage.pressure)
+                engine.rescale_masses(engine.balance(), stage.pressure)
                 fresh, suited = True, float(pressures.max())
             engine.move_planes(servo.velocities(pressures, stage.pressure))
             engine.run(SERVO, fresh=fresh)

@@ -164,7 +164,7 @@ def test_plastic_path_in_lammps():
             np.testing.assert_allclose(contacts.memory[:, 0], largest)
             found.append(np.linalg.norm(contacts.forces, axis=1))
             asked.append(plastic_force(moduli, radii, limits, overlap, largest)[0])
-            engine.rescale_masses(contacts)
+            engine.rescale_masses(engine.balance())
             engine.run(1, fresh=True)
     found, asked = np.array(found), np.array(asked)
     assert largest[1] > 0.03 * um

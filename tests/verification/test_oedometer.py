@@ -70,7 +70,7 @@ def pressures_of_ours(start, law):
         velocities = np.zeros((3, 2))
         velocities[2, 1] = -STRAIN * height / (POINTS * steps)
         for _ in range(POINTS):
-            engine.rescale_masses(engine.contacts(), START)
+            engine.rescale_masses(engine.balance(), START)
             engine.move_planes(velocities)
             engine.run(steps, fresh=True)
             strain = 1 - (engine.planes[2, 1] - engine.planes[2, 0]) / height

@@ -11,7 +11,7 @@ from mpi4py import MPI
 import numpy as np
 import pytest
 
-from femssb.errors import InputError, NotConverged
+from femssb.errors import EngineError, InputError, NotConverged
 from femssb.library.cathodes import NCM523
 from femssb.library.electrolytes import LI6PS5CL
 from femssb.particles import (
@@ -150,7 +150,7 @@ def test_gives_up(shared_path, comm, monkeypatch):
     start = powder()
     press(start, QUICK[:1], HERTZ, out=shared_path, comm=comm)
     with monkeypatch.context() as patch:
-        patch.setattr(servo, "LIMIT", 1000)
+        patch.setattr(servo, "LIMIT", 500)
         with pytest.raises(NotConverged, match="Swell did not come to rest") as raised:
             press(start, QUICK, HERTZ, out=shared_path, comm=comm)
     assert max(raised.value.residuals.values()) > 1
@@ -227,6 +227,9 @@ def test_no_plane_is_missed(monkeypatch):
         stages = [QUICK[0], Isostatic(pressure=5 * MPa)]
         thickness.append(press(powder(), stages, HERTZ, comm=MPI.COMM_SELF)[-1].lengths)
     np.testing.assert_array_equal(*thickness)
+    monkeypatch.setattr("femssb.particles.engine.LOOK", 100)
+    with pytest.raises(EngineError, match="ran into a plane"):
+        press(powder(), stages, HERTZ, comm=MPI.COMM_SELF)
 
 
 def test_same_seed_same_packing():
