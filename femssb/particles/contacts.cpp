@@ -20,6 +20,7 @@
 //   pair_coeff * * DISTANCE
 
 #include "atom.h"
+#include "comm.h"
 #include "error.h"
 #include "fix.h"
 #include "input.h"
@@ -102,6 +103,7 @@ class FixContacts : public Fix {
     vector_flag = 1, size_vector = 6, global_freq = 1, extvector = 1;
     local_flag = 1, size_local_rows = 0, size_local_cols = COLUMNS, local_freq = 1;
     maxexchange = 1 + MOST * (1 + MEMORY);
+    comm_forward = 1;
     atom->add_callback(Atom::GROW);
     grow_arrays(atom->nmax);
     if (std::string(arg[at]) != "NULL") recall(arg[at]);
@@ -211,6 +213,26 @@ class FixContacts : public Fix {
       for (const auto &known : remembered[i])
         for (size_t p = 0; p < planes.size(); ++p)
           if (known.partner == -1.0 - face_of(p)) at_planes[i * planes.size() + p] = known.memory;
+  }
+
+  // fix_modify ID masses: to be called when masses were changed from outside.
+
+  int modify_param(int, char **arg) override
+  {
+    if (std::string(arg[0]) != "masses") return 0;
+    comm->forward_comm(this);
+    return 1;
+  }
+
+  int pack_forward_comm(int n, int *rows, double *buffer, int, int *) override
+  {
+    for (int k = 0; k < n; ++k) buffer[k] = atom->rmass[rows[k]];
+    return n;
+  }
+
+  void unpack_forward_comm(int n, int first, double *buffer) override
+  {
+    std::copy(buffer, buffer + n, atom->rmass + first);
   }
 
   void grow_arrays(int nmax) override { remembered.resize(std::max<size_t>(nmax, 1)); }

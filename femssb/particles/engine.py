@@ -115,6 +115,7 @@ class Engine:
         self.planes = np.column_stack([packing.lower, packing.upper])  # of each axis, (3, 2) [m]
         self._velocities = np.zeros((3, 2))  # of the planes [m per step]
         self.steps = self._unwatched = 0
+        self._changed = True  # something that only the start of a run of LAMMPS hands on
         with _told():
             self._build(packing, state)
             self._forces.watch(self.planes.ravel() / LENGTH)
@@ -141,6 +142,7 @@ class Engine:
         """
         with _told():
             self._lammps.command(f'write_restart "{path}"')
+        self._changed = True
         return on_first_rank(self.comm, lambda: path.stat().st_size)
 
     def _build(self, packing: Packing, state: Path | None) -> None:
@@ -241,6 +243,7 @@ class Engine:
         self.radii *= factors[self._phases]
         self._scatter_radii()
         self._forces.reach()
+        self._changed = True
 
     def move_planes(self, velocities: Array) -> None:
         """Set the velocities of the planes, shape (3, 2) [m per step]."""
@@ -256,12 +259,11 @@ class Engine:
             ):
                 self._lammps.set_internal_variable(f"{part}_{FACES[face]}", float(value))
 
-    def run(self, steps: int, *, fresh: bool = False) -> None:
+    def run(self, steps: int) -> None:
         """Go on for some steps, the planes moving as told.
 
         Args:
             steps: How many.
-            fresh: Whether radii or masses were changed, which neighbours must be told.
 
         Raises:
             EngineError: If LAMMPS stops, say because spheres were lost.
@@ -273,8 +275,9 @@ class Engine:
                 self._forces.watch(self.planes.ravel() / LENGTH)
                 self._unwatched = part
             with _told():
-                self._lammps.command(f"run {part} pre {'yes' if fresh else 'no'} post no")
-            fresh = False
+                start = "yes" if self._changed else "no"
+                self._lammps.command(f"run {part} pre {start} post no")
+            self._changed = False
             self.planes += self._velocities * part
             self.steps += part
 
@@ -423,6 +426,7 @@ class Engine:
         # A force of 1 nN moves a mass of one pg by 1 um/us2: in steps, N/m over FORCE/LENGTH.
         self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
         self.masses = masses
+        self._changed |= not self._forces.hand_on_masses()
 
     def time_steps(self) -> Array:
         """Return the time step that every sphere takes at its true density, shape (n,) [s]."""

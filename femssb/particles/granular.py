@@ -70,6 +70,10 @@ class GranularForces:
     def reach(self) -> None:
         """Do nothing: LAMMPS sees by itself how far spheres reach."""
 
+    def hand_on_masses(self) -> bool:
+        """Return whether all ranks know masses that were changed: not before a run starts anew."""
+        return False
+
     def start_planes(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
         """Define the planes, and what is read of all contacts.
 

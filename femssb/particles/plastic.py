@@ -75,6 +75,11 @@ class PlasticForces:
         largest = self._comm.allreduce(float(np.max(radii, initial=0.0)), op=MPI.MAX)
         self._lammps.command(f"pair_coeff * * {2.1 * largest:.6g}")
 
+    def hand_on_masses(self) -> bool:
+        """Tell the ranks masses that were changed; return that a run need not start anew."""
+        self._lammps.command("fix_modify contacts masses")
+        return True
+
     def start_planes(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
         """Define the fix of all contacts, and give it back what they remember.
 

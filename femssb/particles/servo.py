@@ -94,7 +94,7 @@ def until_rest(engine: Engine, stage: Stage, *, show: str = "") -> Rest:
             sys.stderr.flush()
         engine.calm(state)
         engine.rescale_masses(state, stage.pressure)
-        fresh, suited = True, float(state.pressures.max())
+        suited = float(state.pressures.max())
         for k in range(CHECK):
             if left != 0 and error < WAIT and k % GROW == 0:
                 part = math.copysign(min(GROWTH, abs(left)), left)
@@ -102,15 +102,13 @@ def until_rest(engine: Engine, stage: Stage, *, show: str = "") -> Rest:
                 factors = np.ones(len(engine.phase_names))
                 factors[phase] = math.exp(part)
                 engine.scale_radii(factors)
-                fresh = True
             pressures = engine.pressures()
             error = float(np.max(np.abs(pressures[axes] / stage.pressure - 1)))
             if pressures.max() > max(STIFFER * suited, SLACK * stage.pressure):
                 engine.rescale_masses(engine.balance(), stage.pressure)
-                fresh, suited = True, float(pressures.max())
+                suited = float(pressures.max())
             engine.move_planes(servo.velocities(pressures, stage.pressure))
-            engine.run(SERVO, fresh=fresh)
-            fresh = False
+            engine.run(SERVO)
 
 
 class _Servo:

