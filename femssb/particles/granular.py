@@ -149,7 +149,7 @@ class GranularForces:
         LAMMPS has computed the same, but hands it out only if it clears a table of all spheres for
         every plane at every step. Its dashpots are left out, for at rest nothing moves. Were the
         law another one than LAMMPS's, spheres at the planes would never seem to be in balance.
-        Not numbers come back if a sphere touched a plane before `watch` let LAMMPS look at it.
+        They are NaN if a sphere touched a plane before `watch` let LAMMPS look at it.
 
         Args:
             planes: Where they are, in LAMMPS's units, shape (6,).
