@@ -6,6 +6,7 @@ OUT = results/cycle_1C
 PYTHON = .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 MPIRUN = .venv/bin/mpirun
+IN_PARALLEL = -n auto --maxprocesses 4 --dist loadscope
 ON_RANKS = -p no:cacheprovider
 
 .PHONY: help setup demo lint test test-slow lock clean
@@ -29,12 +30,12 @@ lint: setup
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 test: lint
-	$(PYTEST) -m "not slow" -o faulthandler_timeout=600
+	$(PYTEST) $(IN_PARALLEL) -m "not slow" -o faulthandler_timeout=600
 	$(MPIRUN) -n 2 $(PYTEST) $(ON_RANKS) -m "mpi and not slow" -o faulthandler_timeout=300
 	$(MPIRUN) -n 3 $(PYTEST) $(ON_RANKS) -m "mpi and not slow" -o faulthandler_timeout=300
 
 test-slow: lint
-	$(PYTEST) -o faulthandler_timeout=3600
+	$(PYTEST) $(IN_PARALLEL) -o faulthandler_timeout=3600
 	$(MPIRUN) -n 2 $(PYTEST) $(ON_RANKS) -m mpi -o faulthandler_timeout=3600
 	$(MPIRUN) -n 3 $(PYTEST) $(ON_RANKS) -m mpi -o faulthandler_timeout=3600
 
