@@ -141,6 +141,9 @@ class Engine:
             The length of the file [bytes].
         """
         with _told():
+            # LAMMPS looks its springs up in the last neighbour list after it has made the images
+            # across sides anew: without a list of just now, springs go to other spheres.
+            self._lammps.command("run 0 post no")
             self._lammps.command(f'write_restart "{path}"')
         self._changed = True
         return on_first_rank(self.comm, lambda: path.stat().st_size)
