@@ -51,7 +51,6 @@ using namespace LAMMPS_NS;
 namespace {
 
 constexpr int MEMORY = 6;      // largest overlap, overlap left, radius of the dent, spring x y z
-constexpr int MOST = 64;       // contacts of one sphere that can move between ranks
 constexpr int COLUMNS = 8 + MEMORY;
 constexpr double PI = 3.14159265358979323846;
 
@@ -102,7 +101,7 @@ class FixContacts : public Fix {
     scalar_flag = 1, extscalar = 1;
     vector_flag = 1, size_vector = 6, global_freq = 1, extvector = 1;
     local_flag = 1, size_local_rows = 0, size_local_cols = COLUMNS, local_freq = 1;
-    maxexchange = 1 + MOST * (1 + MEMORY);
+    maxexchange = 1, maxexchange_dynamic = 1;
     comm_forward = 1;
     atom->add_callback(Atom::GROW);
     grow_arrays(atom->nmax);
@@ -164,7 +163,15 @@ class FixContacts : public Fix {
 
   void pre_exchange() override
   {
-    if (starts.empty()) return;
+    if (!starts.empty()) remember();
+    int most = 0, most_of_all;    // contacts of one sphere, which may move to another rank
+    for (int i = 0; i < atom->nlocal; ++i) most = std::max(most, (int) remembered[i].size());
+    MPI_Allreduce(&most, &most_of_all, 1, MPI_INT, MPI_MAX, world);
+    maxexchange = 1 + most_of_all * (1 + MEMORY);
+  }
+
+  void remember()
+  {
     const int nlocal = atom->nlocal;
     for (int i = 0; i < nlocal; ++i) remembered[i].clear();
     for (int ii = 0; ii < list->inum && ii + 1 < (int) starts.size(); ++ii) {
@@ -242,11 +249,10 @@ class FixContacts : public Fix {
   int pack_exchange(int i, double *buffer) override
   {
     int m = 0;
-    const size_t count = std::min<size_t>(remembered[i].size(), MOST);
-    buffer[m++] = (double) count;
-    for (size_t k = 0; k < count; ++k) {
-      buffer[m++] = remembered[i][k].partner;
-      for (double value : remembered[i][k].memory) buffer[m++] = value;
+    buffer[m++] = (double) remembered[i].size();
+    for (const auto &known : remembered[i]) {
+      buffer[m++] = known.partner;
+      for (double value : known.memory) buffer[m++] = value;
     }
     return m;
   }

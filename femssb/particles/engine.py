@@ -326,7 +326,7 @@ class Engine:
         swap = (second >= 0) & (second < first)
         first, second = np.where(swap, second, first), np.where(swap, first, second)
         sign = np.where(swap, -1.0, 1.0)[:, None]
-        # Two spheres can touch twice across periodic sides: in directions that differ.
+        # A sphere in a corner touches several planes, in directions that differ.
         direction = (sign * branches) @ np.array([0.3, 0.5, 0.8])
         order = np.lexsort((direction, second, first))
         return Contacts(

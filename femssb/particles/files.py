@@ -15,6 +15,7 @@ Only HDF5 keeps the contacts, with which the next stage starts exactly where the
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import warnings
@@ -206,6 +207,7 @@ def _read_vtk(path: Path) -> Packing:
 
 def _write_csv(packing: Packing, path: Path) -> None:
     about = {
+        "spheres": len(packing.radii),
         "lower": packing.lower.tolist(),
         "upper": packing.upper.tolist(),
         "periodic": packing.periodic,
@@ -230,23 +232,24 @@ def _read_csv(
     box: tuple[Sequence[float], Sequence[float]] | None,
     periodic: tuple[bool, bool, bool] | None,
 ) -> Packing:
-    with path.open(newline="") as file:
-        first = file.readline()
-        about: dict[str, Any] = {}
-        if first.startswith("#"):
-            try:
-                about = json.loads(first[1:])
-            except json.JSONDecodeError:
-                about = {}  # a comment of another program
-        else:
-            file.seek(0)
-        rows = list(csv.DictReader(file))
+    lines = path.read_text().splitlines(keepends=True)
+    about: dict[str, Any] = {}
+    if lines and lines[0].startswith("#"):
+        with contextlib.suppress(json.JSONDecodeError):  # a comment of another program
+            about = json.loads(lines[0][1:])
+        lines = lines[1:]
+    rows = list(csv.DictReader(lines))
     if box is None:
         if "lower" not in about:
             raise InputError(f"read: {path.name} does not say its box: give box=(lower, upper)")
         box = about["lower"], about["upper"]
     if not rows:
         raise InputError(f"read: {path.name} has no rows")
+    if "spheres" in about and (len(rows) < about["spheres"] or not lines[-1].endswith("\n")):
+        raise InputError(
+            f"read: {path.name} announces {about['spheres']} spheres, but after {len(rows)} it is "
+            "cut short"
+        )
     missing = [name for name in _CSV if name not in rows[0]]
     if missing:
         raise InputError(f"read: {path.name} lacks the columns {missing}")

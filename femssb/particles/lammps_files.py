@@ -93,7 +93,7 @@ def read_dump(
 ) -> Packing:
     """Read the last frame of a dump; see `femssb.particles.files.read`."""
     unit = length_unit(units)
-    lines = path.read_text().splitlines()
+    lines = _lines(path)
     starts = [i for i, line in enumerate(lines) if line.startswith("ITEM: TIMESTEP")]
     if not starts:
         raise InputError(f"read: {path.name} has no 'ITEM: TIMESTEP': it is not a dump")
@@ -159,7 +159,7 @@ def read_data(
 ) -> Packing:
     """Read the spheres of a data file; see `femssb.particles.files.read`."""
     unit = length_unit(units)
-    lines = path.read_text().splitlines()
+    lines = _lines(path)
     words = [line.partition("#")[0].split() for line in lines]
     count = next((int(w[0]) for w in words if len(w) == 2 and w[1] == "atoms"), None)
     start = next((i for i, w in enumerate(words) if w == ["Atoms"]), None)
@@ -218,6 +218,14 @@ def _packing(
         periodic=(periodic[0], periodic[1], periodic[2]),
         origin={"file": path.name},
     )
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file, the last of which must be whole: half a number is one too."""
+    text = path.read_text()
+    if text and not text.endswith("\n"):
+        raise InputError(f"read: the last line of {path.name} does not end: it is cut short")
+    return text.splitlines()
 
 
 def _numbers(path: Path, rows: Sequence[str], columns: Sequence[int]) -> Array:

@@ -32,6 +32,8 @@ from femssb.units import MPa
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+NARROWEST = 1.98  # distance of periodic sides over the largest diameter
+
 logger = logging.getLogger(__name__)
 
 
@@ -200,6 +202,7 @@ def _check(packing: Packing, stages: Sequence[Stage], law: ContactLaw) -> None:
     if not stages:
         raise InputError("press: there are no stages")
     periodic = packing.periodic
+    diameters = 2 * packing.radii
     for stage in stages:
         if not isinstance(stage, Stage):
             raise InputError(f"press: {stage!r} is not a stage")
@@ -207,8 +210,18 @@ def _check(packing: Packing, stages: Sequence[Stage], law: ContactLaw) -> None:
             raise InputError(
                 f"press: Swell.phase = {stage.phase!r}, but the packing has {packing.phase_names!r}"
             )
+        if isinstance(stage, Swell):
+            grown = packing.of_phase(stage.phase)
+            diameters = np.where(grown, stage.factor() * diameters, diameters)
         if isinstance(stage, Isostatic):
             periodic = (False, False, False)
+        for axis in np.flatnonzero(periodic):
+            if packing.lengths[axis] < NARROWEST * diameters.max():
+                raise InputError(
+                    f"press: the sides across {'xyz'[axis]} are periodic and "
+                    f"{packing.lengths[axis]:g} m apart, but the largest diameter is "
+                    f"{diameters.max():g} m: two spheres could touch twice"
+                )
         if periodic[2] or (isinstance(stage, Swell) and all(periodic)):
             raise InputError(f"press: {type(stage).__name__} needs planes across z")
     for name in packing.phase_names:

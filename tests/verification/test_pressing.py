@@ -14,6 +14,7 @@ import pytest
 from femssb.errors import EngineError, InputError, NotConverged
 from femssb.library.cathodes import NCM523
 from femssb.library.electrolytes import LI6PS5CL
+from femssb.packing import Packing
 from femssb.particles import (
     Component,
     ElasticPlastic,
@@ -274,6 +275,37 @@ def test_masses_are_known_across_sides_and_ranks(law, comm):
         rows = np.array([ids[k] - 1 for k in range(count)])
     assert count > len(np.unique(rows))
     np.testing.assert_allclose(found * 1e-3, engine.masses[rows], rtol=1e-12)
+
+
+@pytest.mark.mpi(ranks=2)
+def test_memory_moves_between_ranks(comm):
+    """Would catch a sphere that changes its rank and forgets some of its many contacts."""
+    count, middle = 100, np.array([29.0, 29.0, 30.0])  # of ranks: 30 along x or y
+    turns = np.arange(count) * np.pi * (1 + np.sqrt(5))
+    heights = 1 - (2 * np.arange(count) + 1) / count
+    across = np.sqrt(1 - heights**2)
+    around = np.column_stack([across * np.cos(turns), across * np.sin(turns), heights])
+    packing = Packing(
+        positions=np.vstack([middle, middle + 11.4 * around]) * um,
+        radii=np.array([10.0] + [1.5] * count) * um,
+        phases=[0] + [1] * count,
+        phase_names=("AM", "SE"),
+        lower=np.zeros(3),
+        upper=np.full(3, 60 * um),
+        periodic=(True, True, False),
+    )
+    found = []
+    for ranks in (MPI.COMM_SELF, comm):
+        with Engine(packing, PLASTIC, ranks) as engine:
+            engine.run(1)
+            pushed = engine.contacts()
+            engine.scale_radii(np.array([0.999, 0.999]))  # nearly parted
+            engine._local("v")[:] = [0.6, 0.6, 0.0]  # [um per step]
+            engine.run(4)
+            found.append(engine.contacts())
+    assert len(pushed.first) == count
+    for kept in found:
+        np.testing.assert_allclose(kept.memory[:, 0], pushed.memory[:, 0], rtol=1e-12)
 
 
 def test_same_seed_same_packing():

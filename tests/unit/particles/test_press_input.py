@@ -84,6 +84,13 @@ def test_stages_and_laws(make, words):
         (pair(), cycles("NMC", 0.06, pressure=MPa, count=1), HERTZ, "Swell.phase = 'NMC'"),
         (pair(periodic=(True, True, True)), PRESS, HERTZ, "needs planes across z"),
         (pair(), PRESS, HertzMindlin(solids={"AM": NCM523}), "no solid for phase 'SE'"),
+        (pair(upper=np.array([16, 7, 10]) * um), PRESS, HERTZ, r"across y .* 7e-06 m apart, but"),
+        (
+            pair(upper=np.array([9, 16, 10]) * um),
+            [PRESS, *cycles("SE", 0.2, pressure=MPa, count=1)],
+            HERTZ,
+            r"across x .* the largest diameter is 4\.8e-06 m: two spheres could touch twice",
+        ),
     ],
 )
 def test_press_looks_before_it_starts(packing, stages, law, words, monkeypatch):
