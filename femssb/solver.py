@@ -7,8 +7,8 @@ Jacobian is :math:`K + B^T W\, t'(B x)\, B`.
 Two ways to solve the linear systems, by name: ``direct`` keeps one factorisation (MUMPS) as the
 preconditioner of GMRES and renews it when it has aged; ``iterative`` does the same with algebraic
 multigrid, for each of several fields by turns where there are fields, and needs far less memory.
-The default takes the first for what fits. There, every rank factors the whole of a small matrix:
-ranks that share it wait for each other longer than that takes.
+The default takes the first for what fits. Of a small matrix every rank factors the whole: ranks
+that share it wait for each other longer than that takes.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ class LinearSolver:
     """
 
     method: str = "automatic"  # "direct" (MUMPS), "iterative" (GAMG), or direct for what fits
-    direct_up_to: int = 5_000  # unknowns of a problem: beyond, multigrid is faster by far, and
-    # ranks share a direct solve instead of each doing the whole [-]
+    direct_up_to: int = 5_000  # unknowns of a problem: beyond, multigrid is faster by far [-]
     reduction: float = 1e-2  # of the linear residual, in each Newton step
     refactor_after: int = 50  # iterations an old preconditioner may cost in all: about a new one
     stale_iterations: int = 60  # iterations it may cost in one solve
@@ -324,8 +323,8 @@ class SurfaceProblem:
         prefix = f"femssb_{next(_SERIAL)}_{name.replace(' ', '_')}_"
         method = self.linear_solver.method_for(self.unknowns.size)
         chosen = _DEFAULTS[method]
-        shared = self.unknowns.size > self.linear_solver.direct_up_to
-        if method == "direct" and self.unknowns.comm.size > 1 and not shared:
+        small = self.unknowns.size <= _SHARED_FROM
+        if method == "direct" and self.unknowns.comm.size > 1 and small:
             inner = {f"redundant_{key}": value for key, value in chosen.items()}
             chosen = {"pc_type": "redundant", **inner}
         ksp = PETSc.KSP().create(self.unknowns.comm)
@@ -411,6 +410,7 @@ class SurfaceProblem:
         self.factorisations += 1
 
 
+_SHARED_FROM = 2_000  # unknowns that two ranks factor together in the time that one takes
 _ROUNDOFF = 1e-14
 _PATIENCE = 6  # Newton iterations that may pass before the residual is halved
 _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # tried until the residual is below the last two

@@ -23,7 +23,9 @@ pytestmark = pytest.mark.mpi
 CELL = HalfCell(particles=(Polycrystal(grains=5, seed=1),))
 SOLVERS = {
     "direct": LinearSolver(method="direct"),  # on several ranks, each does the whole
-    "shared": LinearSolver(method="direct", direct_up_to=0),
+    "shared": LinearSolver(
+        method="direct", options={"pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
+    ),
     "iterative": LinearSolver(method="iterative"),
 }
 COARSE, FINE = 2.5 * um, 1.25 * um  # the fine mesh has about 5 times the unknowns
