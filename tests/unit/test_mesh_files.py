@@ -134,7 +134,7 @@ def test_write_refuses_bad_paths(shared_path: Path) -> None:
         write(data, shared_path / "file" / "mesh.msh")
 
 
-@pytest.mark.mpi(ranks=2)  # a third rank hears of it as the second does
+@pytest.mark.mpi
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
 def test_cut_file_is_refused(shared_path: Path, share: float) -> None:
     """Would catch a truncated file read as a smaller mesh, or an error of Gmsh passed on."""
@@ -143,7 +143,7 @@ def test_cut_file_is_refused(shared_path: Path, share: float) -> None:
         read(path)
 
 
-@pytest.mark.mpi(ranks=2)  # a third rank hears of it as the second does
+@pytest.mark.mpi
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -165,7 +165,7 @@ def test_missing_and_misnamed_groups_are_named(
         read(copied(shared_path, change), orientations=IDENTITY)
 
 
-@pytest.mark.mpi(ranks=2)  # a third rank hears of it as the second does
+@pytest.mark.mpi
 @pytest.mark.parametrize("unit", [1.0, 1e-12])
 def test_slip_of_units_is_caught(unit: float) -> None:
     """Would catch a cell of 15 m, or of 15 pm."""
@@ -173,7 +173,7 @@ def test_slip_of_units_is_caught(unit: float) -> None:
         read(SMALL, unit=unit)
 
 
-@pytest.mark.mpi(ranks=2)  # a third rank hears of it as the second does
+@pytest.mark.mpi
 @pytest.mark.parametrize("unit", [0.0, -1e-6, "um", float("nan")])
 def test_bad_unit_is_refused(unit: object) -> None:
     """Would catch a mesh collapsed into a point or turned inside out."""
@@ -191,7 +191,7 @@ def test_missing_files_are_named(shared_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.mpi(ranks=2)  # a third rank hears of it as the second does
+@pytest.mark.mpi
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -341,7 +341,7 @@ def test_formats_of_meshio(tmp_path: Path, name: str) -> None:
         assert found.areas[side] / um**2 == pytest.approx(area / um**2)
 
 
-@pytest.mark.mpi(ranks=2)  # a third rank hears of it as the second does
+@pytest.mark.mpi
 @pytest.mark.parametrize("name", ["text.vtu", "text.unknown", "text.inp"])
 def test_files_that_meshio_cannot_read(
     shared_path: Path, name: str, capfd: pytest.CaptureFixture[str]

@@ -324,7 +324,7 @@ def test_arrays_with_names_of_their_own() -> None:
     assert integrate(data, "ds", data.facets["bottom"]) * um**2 == pytest.approx(1)
 
 
-@pytest.mark.mpi(ranks=2)  # a third rank hears of it as the second does
+@pytest.mark.mpi
 @pytest.mark.parametrize(
     ("change", "message"),
     [
