@@ -322,11 +322,11 @@ class SurfaceProblem:
     def _krylov(self, name: str, splits: Mapping[str, Indices]) -> PETSc.KSP:
         prefix = f"femssb_{next(_SERIAL)}_{name.replace(' ', '_')}_"
         method = self.linear_solver.method_for(self.unknowns.size)
-        chosen = _DEFAULTS[method]
-        small = self.unknowns.size <= _SHARED_FROM
-        if method == "direct" and self.unknowns.comm.size > 1 and small:
-            inner = {f"redundant_{key}": value for key, value in chosen.items()}
-            chosen = {"pc_type": "redundant", **inner}
+        chosen, own = _DEFAULTS[method], self.linear_solver.options
+        small = self.unknowns.comm.size > 1 and self.unknowns.size <= _SHARED_FROM
+        if method == "direct" and small and "pc_type" not in own:
+            inner = {key: v for key, v in {**chosen, **own}.items() if not key.startswith("ksp_")}
+            chosen = {"pc_type": "redundant", **{f"redundant_{key}": v for key, v in inner.items()}}
         ksp = PETSc.KSP().create(self.unknowns.comm)
         ksp.setOptionsPrefix(prefix)
         if splits and method == "iterative":
@@ -343,7 +343,7 @@ class SurfaceProblem:
                     for k, v in splits.items()
                 )
             )
-        chosen = {**chosen, **self.linear_solver.options}
+        chosen = {**chosen, **own}
         self._options = {prefix + key: value for key, value in chosen.items()}
         ksp.setType(PETSc.KSP.Type.GMRES)
         ksp.setPCSide(PETSc.PC.Side.RIGHT)

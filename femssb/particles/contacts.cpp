@@ -164,7 +164,8 @@ class FixContacts : public Fix {
   void pre_exchange() override
   {
     if (!starts.empty()) remember();
-    int most = 0, most_of_all;    // contacts of one sphere, which may move to another rank
+    // Contacts of one sphere: of any rank's, for a sphere may pass through a rank on its way.
+    int most = 0, most_of_all;
     for (int i = 0; i < atom->nlocal; ++i) most = std::max(most, (int) remembered[i].size());
     MPI_Allreduce(&most, &most_of_all, 1, MPI_INT, MPI_MAX, world);
     maxexchange = 1 + most_of_all * (1 + MEMORY);

@@ -232,7 +232,8 @@ def _read_csv(
     box: tuple[Sequence[float], Sequence[float]] | None,
     periodic: tuple[bool, bool, bool] | None,
 ) -> Packing:
-    lines = path.read_text().splitlines(keepends=True)
+    with path.open() as file:
+        lines = file.readlines()
     about: dict[str, Any] = {}
     if lines and lines[0].startswith("#"):
         with contextlib.suppress(json.JSONDecodeError):  # a comment of another program

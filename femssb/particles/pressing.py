@@ -32,7 +32,8 @@ from femssb.units import MPa
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-NARROWEST = 1.98  # distance of periodic sides over the largest diameter
+NARROWEST = 1.98  # distance of periodic sides over the largest diameter: two, but for the share by
+# which a recipe scales its sizes to meet its volume
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ def press(
         `origin` reports on all stages behind it.
 
     Raises:
-        InputError: If a phase is unknown, before any work.
+        InputError: If a phase is unknown, or periodic sides are so near that two spheres could
+            touch twice, before any work.
         EngineError: If LAMMPS is missing, lacks a package or stops.
         NotConverged: If a stage does not come to rest; what came before it is in the folder, and
             so is the state that it reached, as ``..._unfinished.h5``.

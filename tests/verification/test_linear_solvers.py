@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+from petsc4py import PETSc
+
 import numpy as np
 import pytest
 
@@ -129,6 +131,21 @@ def test_factors_are_kept(name):
     model, _, work = step(COARSE, SOLVERS[name])
     assert model.electrochemistry.problem.factorisations < work.newton_electrochemistry
     assert model.mechanics.problem.factorisations < work.newton_mechanics
+
+
+def test_small_matrices_are_not_shared(comm):
+    """Would catch a direct solver that shares what is too small, or is untested where it does."""
+    for name, several in (("direct", "redundant"), ("shared", "lu")):
+        model, _, _ = step(COARSE, SOLVERS[name])
+        for problem in (model.electrochemistry.problem, model.mechanics.problem):
+            assert problem._ksp.getPC().getType() == (several if comm.size > 1 else "lu")
+
+
+def test_own_options_reach_the_factorisation():
+    """Would catch PETSc options of the user that count on one rank only."""
+    options = {"pc_factor_mat_solver_type": "unknown"}
+    with pytest.raises(PETSc.Error):
+        step(COARSE, LinearSolver(method="direct", options=options))
 
 
 def test_unknown_method():
