@@ -158,7 +158,7 @@ if ! .venv/bin/python -c 'import gmsh; gmsh.initialize()' >/dev/null 2>&1; then
     say "  apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1 libxrender1"
     exit 1
 fi
-if ! .venv/bin/python -c 'import femssb._platform'; then
+if ! .venv/bin/python -c 'import femssb.environment.platform'; then
     say "DOLFINx does not load: see above"
     exit 1
 fi

@@ -66,12 +66,12 @@ def start(size: float, ranks: int, variant: str, until: float | None) -> dict[st
 def run(size: float, variant: str, until: float | None) -> None:
     """Run one case and print, on rank 0, what it took."""
     from femssb import Charge, HalfCell, Model, Simulation, library, mesh
-    from femssb.solver import LinearSolver
+    from femssb.fem.solver import LinearSolver
     from femssb.units import um
 
     model = Model(
         mesh(HalfCell(), size=size * um),
-        library.yuan2023(),
+        library.yuan2023.materials(),
         linear_solver=LinearSolver(**VARIANTS[variant]),
     )
     charge = Charge(c_rate=1.0, until_voltage=4.3, until_duration=until)

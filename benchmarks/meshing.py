@@ -14,9 +14,9 @@ import time
 import numpy as np
 
 from femssb.errors import MeshError
-from femssb.geometry import HalfCell, Polycrystal
+from femssb.grains.tessellation import tessellate
+from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.meshing import describe, mesh
-from femssb.tessellation import tessellate
 from femssb.units import um
 
 COLUMNS = (

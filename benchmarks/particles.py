@@ -71,19 +71,16 @@ def run(width: float, law: str) -> None:
 
     from femssb.library.cathodes import NCM523
     from femssb.library.electrolytes import LI6PS5CL
+    from femssb.packing import Component, LognormalSizes, Recipe, insert
     from femssb.particles import (
-        Component,
         ElasticPlastic,
         HertzMindlin,
-        LognormalSizes,
-        Recipe,
         Uniaxial,
         granular,
-        insert,
         press,
         yield_pressure,
     )
-    from femssb.particles.engine import Engine
+    from femssb.particles.lammps.engine import Engine
     from femssb.particles.servo import CHECK, SERVO
     from femssb.units import MPa, um
     from tests.verification import liggghts

@@ -285,7 +285,7 @@ def alone(sizes: list[int], cases: list[str], tolerance: float) -> None:
 
 def large(sizes: list[int], cases: list[str], tolerance: float) -> None:
     """Print what all ranks of this run together take."""
-    import_module("femssb._platform")
+    import_module("femssb.environment.platform")
     comm = import_module("mpi4py.MPI").COMM_WORLD
     for size in sizes:
         for case in cases:

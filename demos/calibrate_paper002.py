@@ -16,7 +16,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 
@@ -28,9 +28,9 @@ import pressure_study
 from paper002 import parser
 from scipy.optimize import least_squares
 
-from femssb import Charge, Model, Simulation, mesh
+from femssb import Charge, Model, Simulation, library, mesh
 from femssb.errors import NotConverged
-from femssb.library.yuan2023 import Open, yuan2023
+from femssb.library.yuan2023 import Open
 from femssb.units import nm, pmol, um
 
 BOUNDS = {
@@ -69,7 +69,7 @@ UNFINISHED = 10.0  # residual of a case that could not be solved
 
 def cases(values, size):
     """Return the cases of the targets at some values, without the discharges nobody reads."""
-    materials = yuan2023(values=values)
+    materials = library.yuan2023.materials(values=values)
     every = {case.name: case for study in STUDIES for case in study.cases(materials, size)}
     found = []
     for name in dict.fromkeys(name for name, *_ in TARGETS):

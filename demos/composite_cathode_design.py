@@ -18,17 +18,17 @@ from pathlib import Path
 import numpy as np
 
 from femssb.__main__ import Parser, exit_code
-from femssb.curves import BLUE, VERMILION
+from femssb.electrode.estimates import CompositeCathode, fit_power_law
+from femssb.environment.files import make_folder
 from femssb.errors import check_number
-from femssb.plotting import STYLE
-from femssb.snapshot import make_folder
+from femssb.packing.jamming import Sizes
+from femssb.plotting.curves import BLUE, VERMILION
+from femssb.plotting.runs import STYLE
 from femssb.units import cm2, hour, mA, um
-from femssb.voxels.areas import active_interface
-from femssb.voxels.clusters import find_networks
-from femssb.voxels.conduction import conductivity
-from femssb.voxels.estimates import CompositeCathode, fit_power_law
-from femssb.voxels.generate import Composite
-from femssb.voxels.generate_spheres import Sizes
+from femssb.voxels.conduct.conduction import conductivity
+from femssb.voxels.make.composite import Composite
+from femssb.voxels.measure.areas import active_interface
+from femssb.voxels.measure.clusters import find_networks
 
 SHARES = (0.45, 0.5, 0.55, 0.6, 0.65, 0.7)  # of active material in the solids
 VOID = 0.15

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from femssb.__main__ import Parser, exit_code
+from femssb.environment.files import make_folder
 from femssb.errors import InputError
-from femssb.plotting import DOTS_PER_INCH, STYLE
-from femssb.snapshot import make_folder
+from femssb.packing import Sizes
+from femssb.plotting.runs import DOTS_PER_INCH, STYLE
 from femssb.units import um
-from femssb.voxels import Composite, Sizes, conductivity, read_image, write_image
+from femssb.voxels import Composite, conductivity, read_image, write_image
 
 SULFIDE, OXIDE = 0.32, 1e-5  # of the electrolyte and, for ions, of the active material [S/m]
 SHADES = ("white", "0.55", "#E6C36A", "#7A5195", "#4C9F70")  # of the phases: void, then the rest

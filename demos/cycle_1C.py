@@ -42,7 +42,7 @@ def main(
         Charge(c_rate=c_rate, until_voltage=4.3),
         Discharge(c_rate=c_rate, until_voltage=3.0),
     ]
-    model = Model(mesh(cell, size=size), library.yuan2023())
+    model = Model(mesh(cell, size=size), library.yuan2023.materials())
     solution = Simulation(model, protocol).run(out, resume=resume)
     solution.report()
     if pictures:

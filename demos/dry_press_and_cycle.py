@@ -13,11 +13,12 @@ from pathlib import Path
 from paper000 import GROWTH, HEIGHT, LAWS, PRESSURE, cycling, measure_all, powder, pressing
 
 from femssb.__main__ import Parser, exit_code
+from femssb.environment.files import make_folder, replacing
 from femssb.errors import check_number
-from femssb.particles import insert, press
+from femssb.packing import insert
+from femssb.particles import press
 from femssb.particles.ranks import communicator, on_first_rank
-from femssb.plotting import DOTS_PER_INCH, STYLE
-from femssb.snapshot import make_folder, replacing
+from femssb.plotting.runs import DOTS_PER_INCH, STYLE
 from femssb.units import MPa, um
 
 COLUMNS = {
@@ -60,7 +61,7 @@ def main(
         if pictures:
             draw(states, folder)
         if movie:
-            from femssb.particles.pictures import frames
+            from femssb.plotting.packings import frames
 
             frames({"as poured": start, **states} if movie == "phase" else states, folder, by=movie)
     return states, numbers
@@ -83,7 +84,8 @@ def draw(states, folder):
     """Draw the packings by phase and by stress, the stress profiles, and the force chains."""
     import matplotlib as mpl
 
-    from femssb.particles import pictures, profiles
+    from femssb.plotting import packings as pictures
+    from femssb.plotting import profiles
 
     discharged, charged = list(states)[-2:]
     cycled = {name: states[name] for name in ("isostatic", discharged, charged)}

@@ -9,8 +9,8 @@ from dataclasses import replace
 from paper002 import Case, Study, main, rising
 
 from femssb import plotting
-from femssb.materials import Elasticity
-from femssb.model import Couplings
+from femssb.cell.model import Couplings
+from femssb.inputs.materials import Elasticity
 from femssb.units import MPa
 
 SOFT = Elasticity(young_modulus=1 * MPa, poisson_ratio=0.3)  # a stand-in: statics of a liquid

@@ -11,17 +11,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from femssb.environment.files import replacing
 from femssb.errors import FemssbError
-from femssb.materials import Elasticity, Solid
+from femssb.inputs.materials import Elasticity, Solid
+from femssb.packing.recipe import Component, LognormalSizes, Recipe
+from femssb.packing.stress import particle_stress
+from femssb.packing.structure import coordination, porosity, rattlers
 from femssb.particles.laws import ElasticPlastic, HertzMindlin, yield_pressure
-from femssb.particles.recipe import Component, LognormalSizes, Recipe
 from femssb.particles.stages import Isostatic, Uniaxial, cycles
-from femssb.particles.stress import particle_stress
-from femssb.particles.structure import coordination, porosity, rattlers
-from femssb.snapshot import replacing
 from femssb.units import GPa, MPa, cm2, um
 from femssb.voxels import voxelise
-from femssb.voxels.conduction import conductivity
+from femssb.voxels.conduct.conduction import conductivity
 
 WIDTH, HEIGHT = 150 * um, 150 * um  # of the box before it is pressed, section 2.1.1
 ACTIVE_LOADING = 14.96e-6 / cm2  # [kg/m2] of active material, section 2.1.1

@@ -5,11 +5,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from paper000 import SOLIDS, halved
 
-from femssb import rendering
-from femssb.curves import BLUE, GREEN, ORANGE, VERMILION
-from femssb.particles import pictures, profiles
-from femssb.plotting import DOTS_PER_INCH, STYLE
-from femssb.snapshot import make_folder, replacing
+from femssb.environment.files import make_folder, replacing
+from femssb.plotting import packings as pictures
+from femssb.plotting import profiles, rendering
+from femssb.plotting.curves import BLUE, GREEN, ORANGE, VERMILION
+from femssb.plotting.runs import DOTS_PER_INCH, STYLE
 from femssb.units import MPa, um
 
 PRESSURE_COLOURS = (BLUE, GREEN, VERMILION, ORANGE)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 
@@ -33,22 +33,22 @@ from comparison_page import Block, Heading, Picture, Table, Text, html, markdown
 
 from femssb import Charge, Discharge, HalfCell, Model, Simulation, Solution, library, mesh
 from femssb.__main__ import Parser, exit_code
-from femssb.boundary import Fixed, Free, Support
-from femssb.case import describe
-from femssb.coupling import Tolerances
+from femssb.cell.coupling import Tolerances
+from femssb.cell.model import Couplings
 from femssb.errors import FemssbError, InputError
+from femssb.inputs.boundary import Fixed, Free, Support
+from femssb.inputs.case import describe
+from femssb.inputs.materials import Materials
+from femssb.inputs.protocol import Step
 from femssb.library.yuan2023 import CALIBRATED
-from femssb.materials import Materials
-from femssb.model import Couplings
 from femssb.plotting import Reference
-from femssb.protocol import Step
-from femssb.quantities import of_particle
-from femssb.stepping import Stepping
+from femssb.results.quantities import of_particle
+from femssb.run.stepping import Stepping
 from femssb.units import GPa, nm, pmol, um
 
 SETS = {  # the two parameter sets that stand side by side in every table
-    "as printed": library.yuan2023,
-    "calibrated": lambda: library.yuan2023(values=CALIBRATED),
+    "as printed": library.yuan2023.materials,
+    "calibrated": lambda: library.yuan2023.materials(values=CALIBRATED),
 }
 BANDS = Path(__file__).parents[1] / "tests" / "validation" / "paper002.csv"
 UNITS = {"s": 1.0, "%": 0.01, "nm": nm, "GPa": GPa, "pmol": pmol, "-": 1.0, "1e-3": 1e-3, "V": 1.0}

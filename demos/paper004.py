@@ -26,14 +26,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.case import describe
+from femssb.electrode import CompositeCathode
 from femssb.errors import FemssbError, InputError
+from femssb.inputs.case import describe
+from femssb.packing import Sizes
 from femssb.units import cm2, hour, um
 from femssb.voxels import (
     Composite,
-    CompositeCathode,
     Prisms,
-    Sizes,
     VoxelImage,
     active_interface,
     conductivity,

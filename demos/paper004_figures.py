@@ -33,15 +33,11 @@ from paper004 import (
     weight_share,
 )
 
-from femssb.curves import BLUE, GREEN, ORANGE, VERMILION
-from femssb.plotting import STYLE
+from femssb.electrode import CompositeCathode, PowerLaw
+from femssb.plotting.curves import BLUE, GREEN, ORANGE, VERMILION
+from femssb.plotting.runs import STYLE
 from femssb.units import cm2, mA, um
-from femssb.voxels import (
-    CompositeCathode,
-    PowerLaw,
-    VoxelImage,
-    find_clusters,
-)
+from femssb.voxels import VoxelImage, find_clusters
 
 Array = NDArray[np.float64]
 Series = Mapping[str, Mapping[float, Case]]  # label -> abscissa -> electrode

@@ -17,11 +17,12 @@ import numpy as np
 from paper000 import AM, LAWS, SE, measure_all
 
 from femssb.__main__ import Parser, exit_code
+from femssb.environment.files import make_folder, replacing
 from femssb.errors import check_number
-from femssb.particles import Component, LognormalSizes, Recipe, Uniaxial, insert, press
+from femssb.packing import Component, LognormalSizes, Recipe, insert
+from femssb.particles import Uniaxial, press
 from femssb.particles.ranks import communicator, on_first_rank
-from femssb.plotting import DOTS_PER_INCH, STYLE
-from femssb.snapshot import make_folder, replacing
+from femssb.plotting.runs import DOTS_PER_INCH, STYLE
 from femssb.units import MPa, um
 
 SHARE = 0.733  # of the active material in the mass

@@ -7,7 +7,7 @@ and leaves the anode face free, so 0 MPa here is another case than the baseline.
 from paper002 import Case, Study, main, references, rising
 
 from femssb import plotting
-from femssb.boundary import Fixed, Pressure
+from femssb.inputs.boundary import Fixed, Pressure
 from femssb.units import MPa
 
 PRESSURES = (0, 5, 10, 15)

@@ -11,8 +11,8 @@ from comparison_page import Table
 from paper002 import Case, Study, main
 
 from femssb import HalfCell, Polycrystal, plotting
-from femssb.coupling import Tolerances
-from femssb.stepping import Stepping
+from femssb.cell.coupling import Tolerances
+from femssb.run.stepping import Stepping
 
 SEEDS = range(1, 9)
 FACTORS = {"mesh 1.5 times coarser": 1.5, "mesh 0.7 times": 0.7}  # of the mesh size

@@ -31,10 +31,11 @@ from paper000 import (
 from paper000_figures import draw_all
 
 from femssb.__main__ import Parser, exit_code
+from femssb.environment.files import make_folder, replacing
 from femssb.errors import NotConverged, check_number
-from femssb.particles import Isostatic, insert, press
+from femssb.packing import insert
+from femssb.particles import Isostatic, press
 from femssb.particles.ranks import communicator, on_first_rank
-from femssb.snapshot import make_folder, replacing
 from femssb.units import MPa, um
 
 TARGETS = Path(__file__).parents[1] / "tests" / "validation" / "paper000.csv"

@@ -35,10 +35,10 @@ from paper004 import (
 from paper004_figures import BINDER_TAU, BRUGGEMAN, BY_SIZE, draw
 
 from femssb.__main__ import Parser, exit_code
+from femssb.electrode import fit_power_law
+from femssb.environment.files import make_folder
 from femssb.errors import FemssbError, InputError
-from femssb.snapshot import make_folder
 from femssb.units import cm2, hour, mA, um
-from femssb.voxels import fit_power_law
 
 BANDS = Path(__file__).parents[1] / "tests" / "validation" / "paper004.csv"
 TABLE_1 = (  # case, thickness [m], AM share, tau^2

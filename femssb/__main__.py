@@ -44,7 +44,7 @@ def exit_code(command: Callable[[], object]) -> int:
 
 def _is_first_rank() -> bool:
     try:
-        import femssb._platform
+        import femssb.environment.platform
 
         from mpi4py import MPI
     except (ImportError, FemssbError):  # they may be what is missing
@@ -53,7 +53,7 @@ def _is_first_rank() -> bool:
 
 
 def _doctor(_: argparse.Namespace) -> None:
-    from femssb import _platform
+    from femssb.environment import platform as _platform
 
     report = _platform.doctor()
     width = max(map(len, report))
@@ -87,7 +87,7 @@ def _run(options: argparse.Namespace) -> None:
         femssb.Discharge(c_rate=options.c_rate, until_voltage=options.lower),
     )
     model = femssb.Model(
-        femssb.mesh(_half_cell(options), size=options.size * um), library.yuan2023()
+        femssb.mesh(_half_cell(options), size=options.size * um), library.yuan2023.materials()
     )
     solution = femssb.Simulation(model, protocol).run(options.out, resume=options.resume)
     solution.report()

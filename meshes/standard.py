@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from femssb.geometry import HalfCell, Polycrystal
+from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.meshing import mesh, write
 from femssb.units import um
 

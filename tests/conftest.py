@@ -14,7 +14,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mpi4py import MPI
 
 from femssb import Charge, Discharge, HalfCell, Hold, Model, Polycrystal, Rest, library, mesh
-from femssb.model import Couplings
+from femssb.cell.model import Couplings
 from femssb.units import um
 
 CHARGE = Charge(c_rate=1, until_voltage=4.3)
@@ -26,4 +26,6 @@ def tiny_model(
         separator=separator,
         particles=(Polycrystal(radius=3 * um, grains=3),),
     )
-    return Model(mesh(cell, size=2.5 * um, comm=comm), library.yuan2023(), couplings=couplings)
+    return Model(
+        mesh(cell, size=2.5 * um, comm=comm), library.yuan2023.materials(), couplings=couplings
+    )

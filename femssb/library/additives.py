@@ -7,7 +7,7 @@
 - Bielefeld 2020: doi 10.1021/acsami.9b22788
 """
 
-from femssb.materials import Elasticity, Solid
+from femssb.inputs.materials import Elasticity, Solid
 
 CARBON_BLACK = Solid(
     name="carbon black",

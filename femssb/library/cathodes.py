@@ -17,7 +17,7 @@ Densities and full concentrations are those of the unit cell, lattice parameters
 - Xu 2017: R. Xu et al., J. Electrochem. Soc. 164, A3333
 """
 
-from femssb.materials import Elasticity, Solid
+from femssb.inputs.materials import Elasticity, Solid
 
 NCM111 = Solid(
     name="NCM111",

@@ -13,7 +13,7 @@
 - Yuan 2023: the paper of `femssb.library.yuan2023`
 """
 
-from femssb.materials import Elasticity, Solid
+from femssb.inputs.materials import Elasticity, Solid
 
 LLZO = Solid(
     name="LLZO",

@@ -4,7 +4,7 @@
 - Masias 2019: stress-strain behaviour of lithium metal, second-hand
 """
 
-from femssb.materials import Elasticity, Solid
+from femssb.inputs.materials import Elasticity, Solid
 
 LITHIUM = Solid(
     name="lithium",

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.errors import check_number
-from femssb.materials import (
+from femssb.inputs.materials import (
     ActiveMaterial,
     CohesiveLaw,
     Conductor,
@@ -136,7 +136,7 @@ def open_circuit_voltage_slope(concentration: Array) -> Array:
     return slope / INITIAL
 
 
-def yuan2023(*, values: Open = Open(), ecbd: Conductor | None = None) -> Materials:
+def materials(*, values: Open = Open(), ecbd: Conductor | None = None) -> Materials:
     """Return the complete parameter set of the paper's baseline (its case 1).
 
     The other cases are replacements. Heterogeneity (3.2), cases 2 to 4, with ratio = -1, -0.5, 0::

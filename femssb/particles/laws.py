@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.errors import InputError, check_number
-from femssb.materials import Elasticity, Solid
+from femssb.inputs.materials import Elasticity, Solid
 
 Array = NDArray[np.float64]
 

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import femssb
+from femssb._version import __version__
+from femssb.environment.files import make_folder
 from femssb.errors import InputError, NotConverged
-from femssb.packing import Contacts, Packing
-from femssb.particles import files
-from femssb.particles.engine import FACES, Engine
+from femssb.packing import files
+from femssb.packing.packing import Contacts, Packing
+from femssb.packing.stress import particle_stress
+from femssb.particles.lammps.engine import FACES, Engine
 from femssb.particles.laws import ContactLaw
 from femssb.particles.ranks import communicator, on_first_rank
 from femssb.particles.servo import BALANCE, PRESSURE_ERROR, until_rest
 from femssb.particles.stages import Isostatic, Stage, Swell
-from femssb.particles.stress import particle_stress
-from femssb.snapshot import make_folder
 from femssb.units import MPa
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _pressed(
             "key": record.key,
         }
         made = [*packing.origin.get("stages", []), report]
-        origin = {**packing.origin, "femssb": femssb.__version__, "stages": made}
+        origin = {**packing.origin, "femssb": __version__, "stages": made}
         reached = engine.packing(rest.contacts, origin)
         if rest.settled:
             report["state"] = engine.save(record.state)

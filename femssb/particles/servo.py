@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.packing import Contacts
-from femssb.particles.engine import Balance, Engine
+from femssb.packing.packing import Contacts
+from femssb.particles.lammps.engine import Balance, Engine
 from femssb.particles.stages import Stage, Swell, Uniaxial
 
 Array = NDArray[np.float64]

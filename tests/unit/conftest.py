@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull, Delaunay
 
-from femssb.quantities import COLUMNS, PARTICLE_COLUMNS, of_particle
-from femssb.solution import FieldData, Snapshot, Solution, StepRecord
+from femssb.results.fields import FieldData, Snapshot
+from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS, of_particle
+from femssb.results.solution import Solution, StepRecord
 from femssb.units import GPa, nm, um
 
 RADIUS = 5 * um

@@ -74,11 +74,11 @@ def _put(item: Any, path: tuple[str, ...], factor: float) -> Any:
 
 
 @pytest.mark.parametrize("factor", [1e6, 1e-6, -1, NAN])
-@pytest.mark.parametrize("path", _places(library.yuan2023()), ids=".".join)
+@pytest.mark.parametrize("path", _places(library.yuan2023.materials()), ids=".".join)
 def test_a_material_off_by_a_million_is_told_by_name(path: tuple[str, ...], factor: float) -> None:
     """Catches moduli in MPa, conductivities in mS/m, lengths in um."""
     with pytest.raises(FemssbError, match=rf"{path[-1]} = \S+ .*\["):
-        _put(library.yuan2023(), path, factor)
+        _put(library.yuan2023.materials(), path, factor)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_cannot_be_written_is_known_before_the_first_solve(
 ) -> None:
     """Catches an hour of work lost to a full disk quota or a slip in the name of a folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("femssb.simulation.advance", None)
+    monkeypatch.setattr("femssb.run.simulation.advance", None)
     with pytest.raises(FemssbError, match=told):
         Simulation(model, [CHARGE]).run(**arguments)
 
@@ -128,12 +128,12 @@ def test_what_cannot_be_written_is_known_before_the_first_solve(
 def test_missing_and_truncated_meshes_are_told_by_name(tmp_path: Path) -> None:
     """Catches a traceback from Gmsh or meshio."""
     with pytest.raises(FemssbError, match=r"nowhere\.msh"):
-        femssb.meshing.read(tmp_path / "nowhere.msh")
+        femssb.meshing.half_cell.read(tmp_path / "nowhere.msh")
     file = tmp_path / "cell.msh"
-    femssb.meshing.write(tiny_model(couplings=ALONE).data, file)
+    femssb.meshing.half_cell.write(tiny_model(couplings=ALONE).data, file)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(FemssbError, match=r"cell\.msh"):
-        femssb.meshing.read(file)
+        femssb.meshing.half_cell.read(file)
 
 
 COMMANDS = [

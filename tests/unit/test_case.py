@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from femssb import Charge, library
-from femssb.case import describe
+from femssb.inputs.case import describe
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def test_nothing_of_a_description_is_left_out() -> None:
 
 def test_materials_become_json_with_their_curves() -> None:
     """Catches functions, which JSON cannot hold, and curves of which only the address is kept."""
-    materials = library.yuan2023()
+    materials = library.yuan2023.materials()
     plain = json.loads(json.dumps(describe(materials), allow_nan=False))
     curve = plain["active"]["open_circuit_voltage"]
     assert curve["function"].startswith("femssb.library.yuan2023.")

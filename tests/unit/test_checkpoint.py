@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from femssb import Charge, InputError, Model, Rest, Simulation, Solution
-from femssb import simulation as loop
-from femssb.checkpoint import FILE
-from femssb.coupling import Tolerances, advance
+from femssb.cell.coupling import Tolerances, advance
+from femssb.run import simulation as loop
+from femssb.run.checkpoint import FILE
 from tests.runs import ALONE, DISCHARGE, tiny_model
 
 TIGHT = Tolerances(current=1e-11, force=1e-9, exchange=1e-6)
@@ -44,7 +44,7 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
         return advance(*arguments, **named)
 
     monkeypatch.setattr(loop, "advance", stopping)
-    monkeypatch.setattr("femssb.record.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("femssb.run.record.CHECKPOINT_EVERY", 0.0)
 
 
 @pytest.mark.mpi

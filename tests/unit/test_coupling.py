@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from femssb import InputError, Model, NotConverged
-from femssb.coupling import Guess, Tolerances, advance
-from femssb.model import State
+from femssb.cell.coupling import Guess, Tolerances, advance
+from femssb.cell.model import State
 from tests.runs import tiny_model
 
 TIGHT = Tolerances(current=1e-11, force=1e-9, exchange=1e-8, maximum_passes=60)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from femssb.errors import InputError
-from femssb.geometry import Grain, HalfCell, Polycrystal
+from femssb.inputs.geometry import Grain, HalfCell, Polycrystal
 from femssb.units import um
 
 SMALL = Polycrystal(radius=2 * um, centre=(3 * um, 0.0, 5 * um))

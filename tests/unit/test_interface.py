@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from femssb import library
-from femssb.errors import NotConverged
-from femssb.interface import (
+from femssb.cell.interface import (
     LARGEST_EXPONENT,
     cohesive_traction,
     contact_resistance,
@@ -27,7 +26,8 @@ from femssb.interface import (
     insertion_current,
     metal_current,
 )
-from femssb.materials import (
+from femssb.errors import NotConverged
+from femssb.inputs.materials import (
     CohesiveLaw,
     ContactResistance,
     Curve,
@@ -36,7 +36,7 @@ from femssb.materials import (
 )
 from femssb.units import FARADAY, GAS_CONSTANT, nm
 
-MATERIALS = library.yuan2023()
+MATERIALS = library.yuan2023.materials()
 ACTIVE = MATERIALS.active
 KINETICS = MATERIALS.kinetics
 TEMPERATURE = 298.15
@@ -443,7 +443,7 @@ def test_onset_is_quadratic_in_the_nominal_stresses(law, angle):
 
 def test_softening_slope_and_final_opening_of_mode_one():
     """Catches a law that is not bilinear: slope -s/(d_f - d_0) after the peak, zero at 2 G/s."""
-    law = library.yuan2023().cohesive
+    law = library.yuan2023.materials().cohesive
     onset, final = 100e6 / 1e19, 2 * 1.0 / 100e6
     assert final == pytest.approx(20 * nm)  # paper: the same for every strength
     peak = answer(law, [onset, 0, 0], previous=np.array([[onset, 0, 0]]))

@@ -17,12 +17,11 @@ import numpy as np
 import pytest
 
 from femssb import library
-from femssb.interface import contact_resistance, exchange_current
-from femssb.library import yuan2023
-from femssb.materials import Conductor, Elasticity, Materials, Solid
+from femssb.cell.interface import contact_resistance, exchange_current
+from femssb.inputs.materials import Conductor, Elasticity, Materials, Solid
 from femssb.units import FARADAY, GAS_CONSTANT, MPa, hour, mV, nm, um
 
-MATERIALS = library.yuan2023()
+MATERIALS = library.yuan2023.materials()
 ACTIVE = MATERIALS.active
 INITIAL = ACTIVE.initial_concentration
 FILES = sorted(Path(library.__file__).parent.glob("*.py"))
@@ -171,7 +170,7 @@ def test_another_electrolyte_carbon_domain_can_be_given():
         electronic_conductivity=3.0,
         elasticity=Elasticity(young_modulus=12e9, poisson_ratio=0.3),
     )
-    assert library.yuan2023(ecbd=ecbd).ecbd is ecbd
+    assert library.yuan2023.materials(ecbd=ecbd).ecbd is ecbd
     assert MATERIALS.ecbd.elasticity.young_modulus == 25e9
 
 
@@ -182,8 +181,7 @@ def test_the_names_of_the_library_are_materials():
     """Catches a name in __all__ that is a module or nothing at all."""
     for name in library.__all__:
         entry = getattr(library, name)
-        assert isinstance(entry, Solid) or isinstance(entry(), Materials)
-    assert library.yuan2023 is yuan2023
+        assert isinstance(entry, Solid) or isinstance(entry.materials(), Materials)
 
 
 def test_densities_and_full_concentrations_belong_to_one_unit_cell():

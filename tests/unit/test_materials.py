@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from femssb import library
+from femssb.cell.interface import cohesive_traction
 from femssb.errors import InputError
-from femssb.interface import cohesive_traction
-from femssb.materials import CohesiveLaw, CrystalElasticity, Curve, Elasticity, Solid
+from femssb.inputs.materials import CohesiveLaw, CrystalElasticity, Curve, Elasticity, Solid
 
-MATERIALS = library.yuan2023()
+MATERIALS = library.yuan2023.materials()
 PARTS = {
     "active": MATERIALS.active,
     "active elasticity": MATERIALS.active.elasticity,

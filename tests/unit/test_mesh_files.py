@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 
@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 from femssb.errors import InputError, MeshError
-from femssb.mesh_data import MeshData, Parts, gather
-from femssb.meshing import describe, from_arrays, from_gmsh, mesh, read, write
+from femssb.meshing import describe, from_arrays, mesh, read, write
+from femssb.meshing.data import MeshData, Parts, gather
+from femssb.meshing.files import from_gmsh
 from femssb.units import um
 
 FOLDER = Path(__file__).parents[2] / "meshes"

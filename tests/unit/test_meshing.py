@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 
@@ -18,13 +18,12 @@ import pytest
 import ufl
 from dolfinx import fem
 
-from femssb import meshing
 from femssb.errors import InputError, MeshError
-from femssb.geometry import Grain, HalfCell, Polycrystal
-from femssb.mesh_data import MeshData, Parts, gather
-from femssb.mesh_quality import gamma, volumes
-from femssb.meshing import describe, from_arrays, mesh
-from femssb.tessellation import tessellate
+from femssb.grains.tessellation import tessellate
+from femssb.inputs.geometry import Grain, HalfCell, Polycrystal
+from femssb.meshing import describe, from_arrays, half_cell, mesh
+from femssb.meshing.data import MeshData, Parts, gather
+from femssb.meshing.quality import gamma, volumes
 from femssb.units import um
 
 CELL = HalfCell(particles=(Polycrystal(grains=8, seed=2),))
@@ -210,10 +209,10 @@ def test_gamma_of_known_tetrahedra() -> None:
 
 def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Would catch a retry that repeats itself, loses the better mesh, or goes untold."""
-    monkeypatch.setattr(meshing, "GOOD_GAMMA", 1.0)
-    monkeypatch.setattr(meshing, "ATTEMPTS", 3)
+    monkeypatch.setattr(half_cell, "GOOD_GAMMA", 1.0)
+    monkeypatch.setattr(half_cell, "ATTEMPTS", 3)
     found = [
-        describe(meshing.distribute(meshing._half_cell(CELL, 2.0, 6.0, attempt), MPI.COMM_SELF))
+        describe(half_cell.distribute(half_cell._half_cell(CELL, 2.0, 6.0, attempt), MPI.COMM_SELF))
         for attempt in range(3)
     ]
     best = int(np.argmax([summary.smallest_gamma for summary in found]))
@@ -221,7 +220,7 @@ def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPa
     assert len({summary.smallest_gamma for summary in found}) == 3
     assert describe(data) == found[best]
     assert data.tessellations[0].attempt == best
-    monkeypatch.setattr(meshing, "LEAST_GAMMA", 1.0)
+    monkeypatch.setattr(half_cell, "LEAST_GAMMA", 1.0)
     with pytest.raises(MeshError, match=r"3 attempts.*gamma .* is below"):
         mesh(CELL, size=2 * um, comm=MPI.COMM_SELF)
 
@@ -240,7 +239,7 @@ def test_failure_on_one_rank_is_raised_on_all(
         raise failure
 
     if MPI.COMM_WORLD.rank == 0:
-        monkeypatch.setattr(meshing, "_half_cell", fail)
+        monkeypatch.setattr(half_cell, "_half_cell", fail)
     with pytest.raises(expected, match="made to fail"):
         mesh(CELL, size=SIZE)
 

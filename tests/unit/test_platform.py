@@ -9,7 +9,8 @@ import sys
 import pytest
 import threadpoolctl
 
-from femssb import EngineError, _platform
+from femssb import EngineError
+from femssb.environment import platform as _platform
 
 
 @pytest.mark.parametrize("version", ["0.10.0", "0.10.0.post2", "0.11.0.post0"])
@@ -106,7 +107,7 @@ def test_the_users_own_threads_are_kept(chosen: str, monkeypatch: pytest.MonkeyP
 def test_an_uncaught_exception_ends_all_ranks(failing: str, shown_by: str) -> None:
     """Catches a job that hangs for days after one rank failed, and n tracebacks of one failure."""
     script = (
-        "from femssb import _platform\n"
+        "from femssb.environment import platform as _platform\n"
         "_platform.PATIENCE = 2.0\n"
         "world = _platform.MPI.COMM_WORLD\n"
         "rank = world.rank\n"

@@ -15,13 +15,13 @@ import pytest
 import pyvista as pv
 from PIL import Image
 
-from femssb import curves, pictures, plotting, rendering
+from femssb import plotting
 from femssb.errors import InputError
-from femssb.plotting import Reference
-from femssb.quantities import COLUMNS
-from femssb.rendering import View
-from femssb.snapshot import FieldData
-from femssb.solution import Snapshots
+from femssb.plotting import Reference, curves, rendering, runs
+from femssb.plotting import fields as pictures
+from femssb.plotting.rendering import View
+from femssb.results.fields import FieldData, Snapshots
+from femssb.results.quantities import COLUMNS
 from femssb.units import GPa, nm, pmol, um
 
 CURVES = ["voltage_and_gap.png", "lithium.png", "stress_and_strain.png"]
@@ -146,8 +146,8 @@ def test_curves_are_in_the_units_of_their_axes(made_up_run):
 
 def test_snapshots_are_chosen_by_the_protocol(made_up_run):
     """Catches columns of the figure that show other times than middle and end of each half."""
-    assert plotting._chosen_rows(made_up_run()) == [0, 1, 2, 3, 4]
-    assert plotting._chosen_rows(made_up_run(charge_only=True)) == [0, 1, 2]
+    assert runs._chosen_rows(made_up_run()) == [0, 1, 2, 3, 4]
+    assert runs._chosen_rows(made_up_run(charge_only=True)) == [0, 1, 2]
 
 
 def scaled(solution, factor):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from femssb.quantities import COLUMNS, PARTICLE_COLUMNS, of_particle, on_axis
+from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS, of_particle, on_axis
 from femssb.units import GPa, mV, nm, pmol
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from femssb import Charge, HalfCell, Model, Polycrystal, Simulation, Solution, library, mesh
-from femssb.coupling import Tolerances
-from femssb.quantities import PARTICLE_COLUMNS, of_particle
-from femssb.readout import Readout, _Sample
-from femssb.solution import Snapshot
+from femssb.cell.coupling import Tolerances
+from femssb.results.fields import Snapshot
+from femssb.results.quantities import PARTICLE_COLUMNS, of_particle
+from femssb.run.readout import Readout, _Sample
 from femssb.units import FARADAY, um
 from tests.runs import CHARGE, tiny_model
 
@@ -152,7 +152,7 @@ def two_particles(comm: MPI.Comm) -> Solution:
         for seed, (radius, centre) in enumerate(zip(RADII, CENTRES, strict=True))
     )
     cell = HalfCell(width=9 * um, cathode=15 * um, separator=3 * um, particles=particles)
-    model = Model(mesh(cell, size=2.5 * um, comm=comm), library.yuan2023())
+    model = Model(mesh(cell, size=2.5 * um, comm=comm), library.yuan2023.materials())
     charge = Charge(c_rate=4, until_duration=20.0)
     tight = Tolerances(current=1e-11, force=1e-9, exchange=1e-6)
     return Simulation(model, [charge], tolerances=tight).run(progress=False)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from femssb import Charge, Discharge, Hold, Model, NotConverged, Rest, Simulation, Solution
-from femssb import simulation as loop
-from femssb.coupling import advance
-from femssb.stepping import Stepping
+from femssb.cell.coupling import advance
+from femssb.run import simulation as loop
+from femssb.run.stepping import Stepping
 from tests.runs import ALONE, CHARGE, DISCHARGE, HOLD, REST, tiny_model
 
 

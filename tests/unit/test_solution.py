@@ -17,17 +17,9 @@ import pytest
 import pyvista as pv
 
 from femssb.errors import InputError
-from femssb.snapshot import PARTS
-from femssb.solution import (
-    COLUMNS,
-    PARTICLE_COLUMNS,
-    SUMMARY,
-    FieldData,
-    Snapshot,
-    Snapshots,
-    Solution,
-    StepRecord,
-)
+from femssb.results.fields import PARTS, FieldData, Snapshot, Snapshots
+from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS
+from femssb.results.solution import SUMMARY, Solution, StepRecord
 
 
 def same_fields(one: FieldData, other: FieldData) -> bool:
@@ -437,7 +429,7 @@ def test_report_is_readable(made_up_run, capsys):
 def test_loading_a_run_needs_neither_solver_nor_graphics():
     """Catches an import that makes every rank load VTK, or a reader of results load PETSc."""
     code = (
-        "import sys, femssb.solution, femssb.plotting;"
+        "import sys, femssb.results.solution, femssb.plotting.runs;"
         "heavy = {'dolfinx', 'petsc4py', 'mpi4py', 'vtkmodules', 'matplotlib', 'meshio', 'h5py'};"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from femssb.errors import InputError
-from femssb.stepping import Stepping, bdf, error_share, extrapolate
+from femssb.run.stepping import Stepping, bdf, error_share, extrapolate
 from tests.verification.rates import observed_order
 
 

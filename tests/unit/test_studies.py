@@ -17,11 +17,11 @@ from mpi4py import MPI
 import pytest
 
 from femssb import Charge, HalfCell, InputError, Polycrystal, Solution, library
-from femssb import simulation as loop
-from femssb.coupling import advance
+from femssb.cell.coupling import advance
 from femssb.errors import FemssbError
-from femssb.quantities import COLUMNS, PARTICLE_COLUMNS
-from femssb.solution import SUMMARY
+from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS
+from femssb.results.solution import SUMMARY
+from femssb.run import simulation as loop
 from femssb.units import um
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ QUICK = paper002.Study(
 def test_every_number_of_the_paper_belongs_to_a_case(name: str) -> None:
     """Catches a row that is never compared: a case or a quantity that no run has."""
     rows = paper002.targets(name)
-    cases = {case.name for case in STUDIES[name].cases(library.yuan2023(), 1 * um)}
+    cases = {case.name for case in STUDIES[name].cases(library.yuan2023.materials(), 1 * um)}
     columns = {*COLUMNS, *PARTICLE_COLUMNS}
     for row in rows:
         assert row["case"] in cases
@@ -74,7 +74,7 @@ def test_every_number_of_the_paper_belongs_to_a_case(name: str) -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_names_of_cases_differ(name: str) -> None:
     """Catches two cases that share a folder: the second would stand for the first."""
-    cases = STUDIES[name].cases(library.yuan2023(), 1 * um)
+    cases = STUDIES[name].cases(library.yuan2023.materials(), 1 * um)
     folders = [paper002.folder_of(Path(), "as printed", case) for case in cases]
     assert len(set(folders)) == len(folders)
 
@@ -83,7 +83,7 @@ def test_studies_that_share_a_case_mean_the_same() -> None:
     """Catches a baseline that one study runs and another one, with other inputs, runs again."""
     seen: dict[Path, paper002.Case] = {}
     for study in STUDIES.values():
-        for case in study.cases(library.yuan2023(), 1 * um):
+        for case in study.cases(library.yuan2023.materials(), 1 * um):
             folder = paper002.folder_of(Path(), "as printed", case)
             kept = seen.setdefault(folder, case)
             assert paper002.describe(kept) == paper002.describe(case), folder
@@ -112,7 +112,7 @@ def test_finished_cases_are_not_run_again(tmp_path: Path, capsys) -> None:
     """Catches studies that repeat finished cases, or keep results of other inputs."""
     folders = [
         (paper002.folder_of(tmp_path, "as printed", case), case)
-        for case in small_cases(library.yuan2023(), 2.5 * um)
+        for case in small_cases(library.yuan2023.materials(), 2.5 * um)
     ]
     assert paper002.run(folders[:1], jobs=1) == []
     assert capsys.readouterr().err.count("starts") == 1
@@ -126,9 +126,9 @@ def test_finished_cases_are_not_run_again(tmp_path: Path, capsys) -> None:
 
 def test_a_stopped_case_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a study that begins a case anew when it is started again."""
-    case = small_cases(library.yuan2023(), 2.5 * um)[0]
+    case = small_cases(library.yuan2023.materials(), 2.5 * um)[0]
     work = [(paper002.folder_of(tmp_path, "as printed", case), case)]
-    monkeypatch.setattr("femssb.record.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("femssb.run.record.CHECKPOINT_EVERY", 0.0)
     taken: list[float] = []
 
     def counted(*arguments, **named):
@@ -182,7 +182,7 @@ def test_groups_of_ranks_share_the_cases(comm: MPI.Comm, shared_path: Path) -> N
     """Catches cases that no group, or two groups, run; and groups that wait for each other."""
     work = [
         (paper002.folder_of(shared_path, "as printed", case), case)
-        for case in small_cases(library.yuan2023(), 2.5 * um)
+        for case in small_cases(library.yuan2023.materials(), 2.5 * um)
     ]
     assert paper002.run(work, jobs=2) == []
     comm.Barrier()

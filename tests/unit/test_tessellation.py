@@ -13,10 +13,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from femssb.errors import InputError
-from femssb.geometry import Grain, Polycrystal
-from femssb.grain_files import read_orientations, read_sites, read_tess
-from femssb.power_diagram import inflated, ordered_items, power_diagram
-from femssb.tessellation import SHORTEST_EDGE, random_orientations, tessellate
+from femssb.grains.files import read_orientations, read_sites, read_tess
+from femssb.grains.power_diagram import inflated, ordered_items, power_diagram
+from femssb.grains.tessellation import SHORTEST_EDGE, random_orientations, tessellate
+from femssb.inputs.geometry import Grain, Polycrystal
 from femssb.units import um
 
 TESS = """***tess

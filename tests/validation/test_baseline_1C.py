@@ -20,7 +20,7 @@ PICOMOLE = 1e-12
 @pytest.fixture(scope="module")
 def cycle(tmp_path_factory):
     """The default case as the demo runs it."""
-    model = Model(mesh(HalfCell(), size=0.5 * um), library.yuan2023())
+    model = Model(mesh(HalfCell(), size=0.5 * um), library.yuan2023.materials())
     protocol = [Charge(c_rate=1, until_voltage=4.3), Discharge(c_rate=1, until_voltage=3.0)]
     folder: Path = tmp_path_factory.mktemp("cycle")
     return Simulation(model, protocol).run(folder, progress=False)

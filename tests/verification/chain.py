@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import femssb._platform
+import femssb.environment.platform
 
 from petsc4py import PETSc
 
@@ -13,11 +13,18 @@ import ufl
 from dolfinx import fem
 from numpy.typing import NDArray
 
-from femssb import electrochemistry
-from femssb.assembly import Operator, Part, linear_form
-from femssb.constraints import Field, Unknowns
-from femssb.solver import LinearSolver, PointOperator, SurfaceProblem
-from femssb.trace import SurfacePoints, Trace, submesh_cells, surface_nodes, surface_points, trace
+from femssb.cell import electrochemistry
+from femssb.fem.assembly import Operator, Part, linear_form
+from femssb.fem.constraints import Field, Unknowns
+from femssb.fem.solver import LinearSolver, PointOperator, SurfaceProblem
+from femssb.fem.trace import (
+    SurfacePoints,
+    Trace,
+    submesh_cells,
+    surface_nodes,
+    surface_points,
+    trace,
+)
 from tests.verification.slabs import GRAIN, Layer, facets_at, slabs
 
 Array = NDArray[np.float64]

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import femssb._platform
+import femssb.environment.platform
 
 import dolfinx.mesh
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.boundary import Fixed, Free
-from femssb.coupling import Guess, Tolerances, Work, advance
-from femssb.library.yuan2023 import yuan2023
-from femssb.materials import Curve, Materials
-from femssb.meshing import REGIONS, MeshData
-from femssb.model import Model, State
-from femssb.simulation import bdf
-from femssb.solver import LinearSolver
+from femssb.cell.coupling import Guess, Tolerances, Work, advance
+from femssb.cell.model import Model, State
+from femssb.fem.solver import LinearSolver
+from femssb.inputs.boundary import Fixed, Free
+from femssb.inputs.materials import Curve, Materials
+from femssb.library import yuan2023
+from femssb.meshing import MeshData
+from femssb.meshing.data import REGIONS
+from femssb.run.simulation import bdf
 from femssb.units import um
 from tests.verification.slabs import GRAIN, Layer, facets_at, slabs
 
@@ -101,7 +102,7 @@ def line(slope: float, zero: float) -> Curve:
 
 def lopsided():
     """Return materials in which every term of the voltage is at least a millivolt at 50 A/m2."""
-    materials = yuan2023()
+    materials = yuan2023.materials()
     return replace(
         materials,
         active=replace(

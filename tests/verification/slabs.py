@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 
@@ -13,7 +13,8 @@ import dolfinx.mesh
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.meshing import FACETS, FIRST_GRAIN, REGIONS, MeshData
+from femssb.meshing import MeshData
+from femssb.meshing.data import FACETS, FIRST_GRAIN, REGIONS
 
 GRAIN = "grain"
 

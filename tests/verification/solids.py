@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 from petsc4py import PETSc
@@ -19,12 +19,12 @@ import numpy as np
 from dolfinx import fem
 from numpy.typing import NDArray
 
-from femssb import interface, mechanics
-from femssb.assembly import Operator, Part, n_cells, n_dofs
-from femssb.constraints import Field, Unknowns
-from femssb.materials import CohesiveLaw
-from femssb.solver import Convergence, LinearSolver, PointOperator, SurfaceProblem
-from femssb.trace import submesh_cells, surface_points, trace
+from femssb.cell import interface, mechanics
+from femssb.fem.assembly import Operator, Part, n_cells, n_dofs
+from femssb.fem.constraints import Field, Unknowns
+from femssb.fem.solver import Convergence, LinearSolver, PointOperator, SurfaceProblem
+from femssb.fem.trace import submesh_cells, surface_points, trace
+from femssb.inputs.materials import CohesiveLaw
 
 Array = NDArray[np.float64]
 Where = Callable[[Array], NDArray[np.bool_]]

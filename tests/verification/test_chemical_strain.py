@@ -6,14 +6,14 @@ shell, bonded and debonded.
 
 from __future__ import annotations
 
-import femssb._platform
+import femssb.environment.platform
 
 import numpy as np
 import pytest
 
-from femssb import interface, mechanics
-from femssb.assembly import Operator
-from femssb.materials import CohesiveLaw
+from femssb.cell import interface, mechanics
+from femssb.fem.assembly import Operator
+from femssb.inputs.materials import CohesiveLaw
 from femssb.units import GPa, MPa, nm, um
 from tests.verification.solids import (
     Solid,

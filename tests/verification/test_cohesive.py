@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 
 import numpy as np
 import pytest
 
-from femssb import interface
-from femssb.assembly import n_dofs
-from femssb.materials import CohesiveLaw
+from femssb.cell import interface
+from femssb.fem.assembly import n_dofs
+from femssb.inputs.materials import CohesiveLaw
 from femssb.units import GPa, MPa, nm, um
 from tests.verification.rates import observed_order
 from tests.verification.solids import (

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from femssb.materials import Elasticity, Solid
+from femssb.inputs.materials import Elasticity, Solid
 from femssb.packing import Packing
-from femssb.particles.engine import Engine
+from femssb.particles.lammps.engine import Engine
 from femssb.particles.laws import (
     ElasticPlastic,
     HertzMindlin,

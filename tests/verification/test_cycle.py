@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 
@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from femssb import Charge, Simulation, Solution
-from femssb.coupling import Tolerances
-from femssb.stepping import Stepping
+from femssb.cell.coupling import Tolerances
+from femssb.run.stepping import Stepping
 from tests.runs import CHARGE, DISCHARGE, HOLD, tiny_model
 
 TIGHT = Tolerances(current=1e-11, force=1e-9, exchange=1e-6)

@@ -6,7 +6,7 @@ built without the package.
 
 from __future__ import annotations
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 
@@ -15,10 +15,10 @@ import pytest
 import scipy.sparse as sp
 from scipy.sparse.linalg import spsolve
 
-from femssb import mechanics
-from femssb.assembly import n_dofs
+from femssb.cell import mechanics
 from femssb.errors import MeshError
-from femssb.materials import CrystalElasticity, Elasticity
+from femssb.fem.assembly import n_dofs
+from femssb.inputs.materials import CrystalElasticity, Elasticity
 from femssb.units import GPa
 from tests.verification.rates import observed_order
 from tests.verification.solids import (

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 
 import numpy as np
 import pytest
 
-from femssb import mechanics
-from femssb.assembly import Operator, n_dofs
-from femssb.boundary import Fixed, Free, Pressure
+from femssb.cell import mechanics
+from femssb.cell.model import Couplings, Model
 from femssb.errors import InputError
-from femssb.geometry import HalfCell, Polycrystal
+from femssb.fem.assembly import Operator, n_dofs
+from femssb.fem.solver import LinearSolver
+from femssb.inputs.boundary import Fixed, Free, Pressure
+from femssb.inputs.geometry import HalfCell, Polycrystal
+from femssb.inputs.materials import Elasticity
 from femssb.library import yuan2023
-from femssb.materials import Elasticity
 from femssb.meshing import mesh
-from femssb.model import Couplings, Model
-from femssb.readout import Readout
-from femssb.solver import LinearSolver
+from femssb.run.readout import Readout
 from femssb.units import GPa, MPa, nm, um
 from tests.verification.slabs import Layer, slabs
 from tests.verification.solids import Solid
@@ -40,7 +40,7 @@ AREA = WIDTH**2
 
 
 def materials(*, ratio=(1.0, 1.0, 1.0), cohesive=BRITTLE):
-    base = yuan2023()
+    base = yuan2023.materials()
     return replace(
         base,
         active=replace(base.active, elasticity=GRAIN, expansion_ratio=ratio),
@@ -290,7 +290,7 @@ def coarse():
 
 def test_half_cell_with_a_stiff_interface_is_one_body(coarse):
     """Trace, frame and prolongation of the real cell: one wrong row shows as a lost tie."""
-    base = yuan2023()
+    base = yuan2023.materials()
     turns = coarse.orientations
     active = base.active
     stiffness = mechanics.rotate_stiffness(active.elasticity.stiffness_matrix(), turns)
@@ -338,7 +338,7 @@ def test_half_cell_with_a_stiff_interface_is_one_body(coarse):
 
 def test_shrinking_particle_in_the_cell_opens_outwards(coarse):
     """The normal must point out of the particle on every facet, however it is numbered."""
-    model = Model(coarse, yuan2023())
+    model = Model(coarse, yuan2023.materials())
     centre = np.array([0, 0, 7.5 * um])
     outward = model.bodies.interface.points - centre
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
@@ -360,7 +360,7 @@ def test_iterative_and_direct_solver_agree(comm):
     data = mesh(CELL, size=1.5 * um, comm=comm)
     results = []
     for method in ("direct", "iterative"):
-        model = Model(data, yuan2023(), linear_solver=LinearSolver(method=method))
+        model = Model(data, yuan2023.materials(), linear_solver=LinearSolver(method=method))
         state = None
         for amplitude in (-0.002, -0.003, -0.004):
             x, state = solved(model, amplitude, state)
@@ -381,7 +381,7 @@ def test_debonding_of_a_particle_does_not_depend_on_the_ranks(comm):
     """T22. The cell of a user, into softening: facets between ranks must count once."""
     results = []
     for where in (MPI.COMM_SELF, comm):
-        model = Model(mesh(CELL, size=2 * um, comm=where), yuan2023())
+        model = Model(mesh(CELL, size=2 * um, comm=where), yuan2023.materials())
         state = None
         for amplitude in (-0.001, -0.003, -0.006):
             _, state = solved(model, amplitude, state)

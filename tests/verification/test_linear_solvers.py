@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from femssb import Charge, HalfCell, Model, Polycrystal, Simulation, library, mesh
-from femssb.coupling import Guess, Tolerances, advance
+from femssb.cell.coupling import Guess, Tolerances, advance
 from femssb.errors import InputError
-from femssb.solver import LinearSolver
+from femssb.fem.solver import LinearSolver
 from femssb.units import MPa, um
 
 pytestmark = pytest.mark.mpi
@@ -42,7 +42,7 @@ def meshed(size):
 
 def weak():
     """Return materials whose interface fails early in a charge."""
-    materials = library.yuan2023()
+    materials = library.yuan2023.materials()
     cohesive = replace(
         materials.cohesive,
         normal_strength=1 * MPa,
@@ -55,7 +55,7 @@ def weak():
 
 def step(size, linear_solver):
     """Take one coupled step from rest and return the model, its state and its work."""
-    model = Model(meshed(size), library.yuan2023(), linear_solver=linear_solver)
+    model = Model(meshed(size), library.yuan2023.materials(), linear_solver=linear_solver)
     start = model.initial_state()
     guess = Guess(
         electrochemical=start.electrochemical,

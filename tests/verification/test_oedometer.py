@@ -13,17 +13,9 @@ import pytest
 
 from femssb.library.cathodes import NCM523
 from femssb.library.electrolytes import LI6PS5CL
-from femssb.particles import (
-    Component,
-    HertzMindlin,
-    Isostatic,
-    LognormalSizes,
-    Recipe,
-    Uniaxial,
-    insert,
-    press,
-)
-from femssb.particles.engine import Engine
+from femssb.packing import Component, LognormalSizes, Recipe, insert
+from femssb.particles import HertzMindlin, Isostatic, Uniaxial, press
+from femssb.particles.lammps.engine import Engine
 from femssb.units import MPa, um
 from tests.verification import liggghts
 

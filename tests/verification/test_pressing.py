@@ -14,33 +14,35 @@ import pytest
 from femssb.errors import EngineError, InputError, NotConverged
 from femssb.library.cathodes import NCM523
 from femssb.library.electrolytes import LI6PS5CL
-from femssb.packing import Packing
-from femssb.particles import (
+from femssb.packing import (
     Component,
-    ElasticPlastic,
-    HertzMindlin,
-    Isostatic,
     ListedSizes,
     LognormalSizes,
+    Packing,
     Recipe,
-    Swell,
-    Uniaxial,
     coordination,
-    cycles,
-    granular,
     insert,
     mean_stress,
     particle_stress,
     porosity,
-    press,
-    pressing,
     rattlers,
     read,
-    servo,
     solid_profile,
+)
+from femssb.particles import (
+    ElasticPlastic,
+    HertzMindlin,
+    Isostatic,
+    Swell,
+    Uniaxial,
+    cycles,
+    press,
+    pressing,
+    servo,
     yield_pressure,
 )
-from femssb.particles.engine import Engine
+from femssb.particles.lammps import granular
+from femssb.particles.lammps.engine import Engine
 from femssb.units import MPa, kPa, um
 
 SOLIDS = {"AM": NCM523, "SE": LI6PS5CL}
@@ -253,7 +255,7 @@ def test_no_plane_is_missed(monkeypatch):
         stages = [QUICK[0], Isostatic(pressure=5 * MPa)]
         thickness.append(press(powder(), stages, HERTZ, comm=MPI.COMM_SELF)[-1].lengths)
     np.testing.assert_array_equal(*thickness)
-    monkeypatch.setattr("femssb.particles.engine.LOOK", 100)
+    monkeypatch.setattr("femssb.particles.lammps.engine.LOOK", 100)
     with pytest.raises(EngineError, match="ran into a plane"):
         press(powder(), stages, HERTZ, comm=MPI.COMM_SELF)
 

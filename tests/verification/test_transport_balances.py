@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from femssb import HalfCell, Model, Polycrystal, library, mesh
-from femssb.stepping import bdf
+from femssb.run.stepping import bdf
 from femssb.units import MPa, um
 from tests.verification.half_cells import EXACT, step
 
@@ -26,7 +26,9 @@ def charged(comm):
         separator=3 * um,
         particles=(Polycrystal(radius=5 * um, grains=10),),
     )
-    model = Model(mesh(cell, size=1.5 * um, comm=comm), library.yuan2023(), linear_solver=EXACT)
+    model = Model(
+        mesh(cell, size=1.5 * um, comm=comm), library.yuan2023.materials(), linear_solver=EXACT
+    )
     states = [model.initial_state()]
     for time_step in STEPS:
         before = states[-2] if len(states) > 1 else None

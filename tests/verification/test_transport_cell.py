@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from femssb.model import Couplings
+from femssb.cell.model import Couplings
 from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification import half_cells
 from tests.verification.half_cells import ECBD, ELECTROLYTE, WIDTH, laminate, lopsided, step

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from femssb import interface
-from femssb.materials import MetalKinetics
-from femssb.simulation import bdf
+from femssb.cell import interface
+from femssb.inputs.materials import MetalKinetics
+from femssb.run.simulation import bdf
 from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification.chain import Chain, transfer
 from tests.verification.rates import observed_order

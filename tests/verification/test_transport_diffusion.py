@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import femssb._platform
+import femssb.environment.platform
 
 import numpy as np
 import pytest
@@ -16,12 +16,12 @@ import ufl
 from dolfinx import fem
 from scipy.spatial.transform import Rotation
 
-from femssb import electrochemistry
-from femssb.assembly import Operator, Part, linear_form
-from femssb.constraints import Field, Unknowns
-from femssb.model import Couplings
-from femssb.simulation import bdf, error_share, extrapolate
-from femssb.solver import LinearSolver, SurfaceProblem
+from femssb.cell import electrochemistry
+from femssb.cell.model import Couplings
+from femssb.fem.assembly import Operator, Part, linear_form
+from femssb.fem.constraints import Field, Unknowns
+from femssb.fem.solver import LinearSolver, SurfaceProblem
+from femssb.run.simulation import bdf, error_share, extrapolate
 from femssb.units import FARADAY
 from tests.verification.half_cells import WIDTH, constant, face_collector, laminate, lopsided, step
 from tests.verification.rates import observed_order

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from femssb.solver import Convergence
+from femssb.fem.solver import Convergence
 from femssb.units import MPa, nm
 from tests.verification.half_cells import constant, laminate, lopsided, side_collector
 from tests.verification.rates import observed_order

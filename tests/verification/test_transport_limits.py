@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from femssb.model import Couplings
+from femssb.cell.model import Couplings
 from femssb.units import GPa, nm
 from tests.verification.half_cells import (
     WIDTH,

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from femssb.coupling import Tolerances
-from femssb.geometry import HalfCell, Polycrystal
-from femssb.library.yuan2023 import yuan2023
-from femssb.materials import CohesiveLaw, Elasticity
+from femssb.cell.coupling import Tolerances
+from femssb.cell.model import Couplings, Model
+from femssb.inputs.geometry import HalfCell, Polycrystal
+from femssb.inputs.materials import CohesiveLaw, Elasticity
+from femssb.library import yuan2023
 from femssb.meshing import mesh
-from femssb.model import Couplings, Model
 from femssb.units import FARADAY, GPa, MPa, hour, um
 from tests.verification.half_cells import EXACT, constant, line, step
 from tests.verification.rates import observed_order
@@ -38,7 +38,7 @@ class Sphere:
 
     def __post_init__(self):
         """Build the model."""
-        library = yuan2023()
+        library = yuan2023.materials()
         start = library.active.initial_concentration
         soft = Elasticity(young_modulus=1e6, poisson_ratio=0.3)  # 1e-5 of the grain
         matrix = replace(library.ecbd, ionic_conductivity=1.0, elasticity=soft)

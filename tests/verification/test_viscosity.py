@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import femssb._platform
+import femssb.environment.platform
 
 from mpi4py import MPI
 

@@ -12,14 +12,9 @@ import math
 import numpy as np
 import pytest
 
+from femssb.electrode import packing_conductivity
 from femssb.packing import Packing
-from femssb.voxels import (
-    VoxelImage,
-    conductivity,
-    extrapolate,
-    packing_conductivity,
-    voxelise,
-)
+from femssb.voxels import VoxelImage, conductivity, extrapolate, voxelise
 
 
 def image(labels, names=("void", "SE"), edge=1.0, periodic=(False, False, False)):

@@ -16,15 +16,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
+from femssb.electrode import packing_conductivity
 from femssb.packing import Packing
-from femssb.voxels import (
-    VoxelImage,
-    conductivity,
-    extrapolate,
-    find_clusters,
-    packing_conductivity,
-    voxelise,
-)
+from femssb.voxels import VoxelImage, conductivity, extrapolate, find_clusters, voxelise
 
 NAMES = ("void", "AM", "SE")
 SIDES = st.tuples(st.booleans(), st.booleans(), st.booleans())

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from femssb.errors import InputError
-from femssb.packing import Contacts, Packing
-from femssb.particles import files
+from femssb.packing import Contacts, Packing, files
 from femssb.units import um
 
 NAMED = {1: "AM", 2: "SE"}

@@ -12,10 +12,10 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from femssb import rendering
 from femssb.errors import InputError
 from femssb.packing import Contacts, Packing
-from femssb.particles import pictures, profiles
+from femssb.plotting import packings as pictures
+from femssb.plotting import profiles, rendering
 from femssb.units import MPa, um
 
 needs_opengl = pytest.mark.skipif(not rendering.can_render(), reason="no OpenGL on this machine")

@@ -12,19 +12,17 @@ import pytest
 from femssb.errors import EngineError, InputError
 from femssb.library.cathodes import NCM523
 from femssb.library.electrolytes import LI6PS5CL
-from femssb.packing import Contacts, Packing
+from femssb.packing import Contacts, Packing, coordination, rattlers
 from femssb.particles import (
     ElasticPlastic,
     HertzMindlin,
     Isostatic,
     Swell,
     Uniaxial,
-    coordination,
     cycles,
-    plastic,
     press,
-    rattlers,
 )
+from femssb.particles.lammps import plastic
 from femssb.particles.pressing import _between_planes
 from femssb.units import MPa, um
 

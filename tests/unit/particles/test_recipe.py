@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from femssb.errors import InputError, NotConverged
 from femssb.library.cathodes import NCM523
 from femssb.library.electrolytes import LI6PS5CL
-from femssb.particles.insertion import insert, neighbours, separate
-from femssb.particles.recipe import (
+from femssb.packing.insertion import insert, neighbours, separate
+from femssb.packing.recipe import (
     Component,
     ListedSizes,
     LognormalSizes,

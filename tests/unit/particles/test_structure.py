@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from femssb.errors import InputError
-from femssb.packing import Contacts, Packing
-from femssb.particles import structure
-from femssb.particles.stress import mean_stress, particle_stress, von_mises
+from femssb.packing import Contacts, Packing, structure
+from femssb.packing.stress import mean_stress, particle_stress, von_mises
 from femssb.units import um
 
 

@@ -10,9 +10,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from femssb.errors import InputError
-from femssb.voxels.areas import active_interface, interface_area, interface_areas
-from femssb.voxels.clusters import find_networks
 from femssb.voxels.image import VoxelImage
+from femssb.voxels.measure.areas import active_interface, interface_area, interface_areas
+from femssb.voxels.measure.clusters import find_networks
 
 NAMES = ("void", "AM", "SE", "binder")
 
@@ -121,7 +121,7 @@ def test_pieces_do_not_show(monkeypatch):
     labels = np.random.default_rng(2).integers(0, 4, (9, 11, 7))
     some = image(labels, periodic=(True, False, True))
     whole = interface_areas(some)
-    monkeypatch.setattr("femssb.voxels.pieces.PIECE", 200)
+    monkeypatch.setattr("femssb.voxels.measure.pieces.PIECE", 200)
     assert interface_areas(some) == whole
 
 

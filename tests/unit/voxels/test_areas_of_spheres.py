@@ -5,9 +5,9 @@ import pytest
 
 from femssb.errors import InputError
 from femssb.packing import Packing
-from femssb.voxels.areas import interface_areas
-from femssb.voxels.areas_of_spheres import sphere_areas
 from femssb.voxels.image import VoxelImage
+from femssb.voxels.measure.areas import interface_areas
+from femssb.voxels.measure.areas_of_spheres import sphere_areas
 
 
 def packing(positions, radii, phases, edge=40.0, periodic=(True, True, True)):

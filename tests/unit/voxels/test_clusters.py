@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from femssb.errors import InputError
-from femssb.voxels.clusters import find_clusters, find_networks
 from femssb.voxels.image import VoxelImage
+from femssb.voxels.measure.clusters import find_clusters, find_networks
 
 NAMES = ("void", "AM", "SE", "CBD")
 

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from femssb.errors import NotConverged
 from femssb.units import um
-from femssb.voxels.conduction import (
+from femssb.voxels.conduct.conduction import (
     Conduction,
     conductivity,
     conductivity_tensor,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from femssb.errors import InputError
-from femssb.voxels.conduction import conductivity, conductivity_tensor, extrapolate
+from femssb.voxels.conduct.conduction import conductivity, conductivity_tensor, extrapolate
 from femssb.voxels.image import VoxelImage
 
 

@@ -8,9 +8,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from femssb.electrode.estimates import CompositeCathode, fit_power_law
 from femssb.errors import InputError
 from femssb.units import cm2, hour, mA, um
-from femssb.voxels.estimates import CompositeCathode, fit_power_law
 
 LGPS, LSIPSCL = 0.32, 2.5  # [S/m]
 NCM811 = {"specific_capacity": 196 * hour, "density": 4760.0}  # 196 mAh/g = 196 Ah/kg

@@ -15,13 +15,14 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from femssb.errors import InputError, NotConverged
 from femssb.packing import Packing
+from femssb.packing.jamming import Sizes
 from femssb.units import um
-from femssb.voxels import VoxelImage, generate_polyhedra, voxelise
-from femssb.voxels.generate import SULFIDE, Composite
-from femssb.voxels.generate_binder import add_binder
-from femssb.voxels.generate_polyhedra import Polyhedra, Prisms, add_polyhedra
-from femssb.voxels.generate_spheres import Sizes
+from femssb.voxels import VoxelImage, voxelise
 from femssb.voxels.image import empty_image
+from femssb.voxels.make import polyhedra as generate_polyhedra
+from femssb.voxels.make.binder import add_binder
+from femssb.voxels.make.composite import SULFIDE, Composite
+from femssb.voxels.make.polyhedra import Polyhedra, Prisms, add_polyhedra
 
 PLATELETS = Prisms(height=2 * um, height_spread=0.5 * um, ray=2.5 * um, ray_spread=0.5 * um)
 SMALL = Composite(

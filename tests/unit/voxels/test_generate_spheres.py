@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from femssb.errors import InputError, NotConverged
+from femssb.packing.jamming import Sizes, _overlaps, pack_spheres
 from femssb.units import um
 from femssb.voxels import voxelise
-from femssb.voxels.generate_spheres import Sizes, _overlaps, pack_spheres
 
 FIVE = Sizes(diameters=(5 * um,))
 

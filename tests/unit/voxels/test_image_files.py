@@ -13,7 +13,8 @@ import tifffile
 
 from femssb.errors import EngineError, InputError
 from femssb.units import nm, um
-from femssb.voxels import VoxelImage, image_files, read_image, write_image
+from femssb.voxels import VoxelImage, read_image, write_image
+from femssb.voxels import files as image_files
 from femssb.voxels import image as image_module
 
 NAMES = ("void", "NMC µ", "SE")

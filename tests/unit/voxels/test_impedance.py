@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.linalg import solve_banded
 
+from femssb.electrode.impedance import SymmetricCell, fit_impedance, transmission_line
 from femssb.errors import InputError, NotConverged
 from femssb.units import um
-from femssb.voxels.impedance import SymmetricCell, fit_impedance, transmission_line
 
 FREQUENCIES = np.logspace(-2, 6, 41)
 CELL = SymmetricCell(

@@ -8,7 +8,7 @@ import pytest
 
 from femssb.errors import EngineError, InputError
 from femssb.voxels.image import VoxelImage
-from femssb.voxels.pores import pore_network
+from femssb.voxels.measure.pores import pore_network
 
 
 def image(labels, spacing=(2e-6, 2e-6, 2e-6)):

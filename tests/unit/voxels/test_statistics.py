@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from femssb.errors import InputError
-from femssb.voxels.areas import interface_areas
 from femssb.voxels.image import VoxelImage
-from femssb.voxels.statistics import chord_lengths, phase_profile
+from femssb.voxels.measure.areas import interface_areas
+from femssb.voxels.measure.statistics import chord_lengths, phase_profile
 
 NAMES = ("void", "AM")
 
@@ -99,7 +99,7 @@ def test_chords_agree_with_the_surface():
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_profile_is_the_share_in_every_layer(axis, monkeypatch):
     """Catches layers of another axis, and pieces that are not added up."""
-    monkeypatch.setattr("femssb.voxels.pieces.PIECE", 50)
+    monkeypatch.setattr("femssb.voxels.measure.pieces.PIECE", 50)
     labels = np.random.default_rng(1).integers(0, 2, (6, 7, 8))
     profile = phase_profile(image(labels, (1.0, 2.0, 3.0)), axis="xyz"[axis])
     other = tuple({0, 1, 2} - {axis})

@@ -1,0 +1,1 @@
+"""The half-cell, discretised: two problems and how they are coupled."""

@@ -1,0 +1,214 @@
+"""One implicit time step of the coupled problem.
+
+Electrochemistry and mechanics are solved in turn. What passes between them is the *exchange*: the
+gap at the interface points and the hydrostatic stress at the particle nodes. The step is a fixed
+point of the exchange; Anderson's method finds it, also where plain iteration would diverge.
+
+Source: Walker and Ni 2011, doi:10.1137/10078356X, for Anderson's method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import femssb.environment.platform
+
+from mpi4py import MPI
+from petsc4py import PETSc
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.cell.model import Model, State
+from femssb.errors import NotConverged, check_number
+from femssb.units import GAS_CONSTANT
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tolerances:
+    """When a time step counts as solved.
+
+    Raises:
+        InputError: If a value is not in (0, 0.1).
+    """
+
+    current: float = 1e-9  # sum of absolute current residuals over the 1C current
+    force: float = 1e-6  # sum of absolute force residuals over the sum of absolute forces
+    exchange: float = 1e-3  # rms change of gap/decay length and of drift_volume stress/(RT)
+    maximum_passes: int = 30  # of the two problems, in one step
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for name in ("current", "force", "exchange"):
+            check_number("Tolerances", name, getattr(self, name), lower=0, upper=0.1, strict=True)
+        check_number("Tolerances", "maximum_passes", self.maximum_passes, lower=2, upper=1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a time step took."""
+
+    passes: int = 0  # of the two problems
+    newton_electrochemistry: int = 0
+    newton_mechanics: int = 0
+    linear_electrochemistry: int = 0
+    linear_mechanics: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guess:
+    """Where a time step starts to look."""
+
+    electrochemical: Array  # local unknowns
+    mechanical: Array  # local unknowns
+    gap: Array  # (n,) at the interface points [m]
+    hydrostatic: Array  # (nodes with ghosts,) [Pa]
+
+
+def advance(
+    model: Model,
+    previous: State,
+    guess: Guess,
+    *,
+    time_step: float,
+    rate: float,
+    history: Array,
+    current: float | None = None,
+    voltage: float | None = None,
+    tolerances: Tolerances,
+) -> tuple[State, Work]:
+    """Take one implicit time step; collective.
+
+    Args:
+        model: The discretised half-cell.
+        previous: State at the start of the step.
+        guess: Where to start; does not change the result beyond the tolerances.
+        time_step: [s].
+        rate: Factor of the new stoichiometry in its time derivative [1/s].
+        history: (owned nodes,) the rest of that derivative [1/s].
+        current: Charging current to impose [A]; exactly one of current and voltage is given.
+        voltage: Cell voltage to hold [V].
+        tolerances: When the step counts as solved.
+
+    Raises:
+        NotConverged: If either problem or their exchange does not converge.
+    """
+    electrochemistry, mechanics, bodies = model.electrochemistry, model.mechanics, model.bodies
+    electrochemical = electrochemistry.unknowns.filled(guess.electrochemical)
+    mechanical = mechanics.unknowns.filled(guess.mechanical)
+    exchange = _Exchange(model)
+    incoming = outgoing = exchange.pack(guess.gap, guess.hydrostatic)
+    anderson = _Anderson(model.comm)
+    newton, linear = np.zeros(2, int), np.zeros(2, int)
+    passes, change = 0, np.inf
+    while change > tolerances.exchange:
+        if passes == tolerances.maximum_passes:
+            raise NotConverged(
+                f"the two problems did not agree in {passes} passes", residuals={"exchange": change}
+            )
+        if passes:
+            incoming = anderson.next(incoming, outgoing)
+        passes += 1
+        gap, hydrostatic = exchange.unpack(incoming)
+        incoming = exchange.pack(gap, hydrostatic)  # an extrapolated gap is cut at zero
+        taken = electrochemistry.solve(
+            electrochemical,
+            rate=rate,
+            history=history,
+            gap=gap,
+            hydrostatic=hydrostatic,
+            current=current,
+            voltage=voltage,
+            tolerance=tolerances.current,
+        )
+        newton[0] += taken.newton
+        linear[0] += taken.linear
+        expansion = model.expansion(electrochemical)
+        taken, cohesion, jump = mechanics.solve(
+            mechanical,
+            expansion=expansion,
+            damage=previous.damage,
+            previous_jump=previous.jump,
+            time_step=time_step,
+            tolerance=tolerances.force,
+        )
+        newton[1] += taken.newton
+        linear[1] += taken.linear
+        stress = mechanics.hydrostatic_stress(mechanical, expansion)
+        outgoing = exchange.pack(model.gap(jump), stress)
+        change = anderson.norm(outgoing - incoming)
+    weights = bodies.interface.weights
+    state = State(
+        time=float(previous.time + time_step),
+        electrochemical=electrochemical.array_r.copy(),
+        mechanical=mechanical.array_r.copy(),
+        jump=jump,
+        damage=cohesion.damage,
+        gap=gap,
+        hydrostatic=stress,
+        voltage=electrochemistry.voltage(electrochemical),
+        current=electrochemistry.cell_current(electrochemical, gap),
+        cohesive_dissipation=previous.cohesive_dissipation
+        + bodies.sum(weights * cohesion.dissipated),
+        viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),
+    )
+    work = Work(
+        passes=passes,
+        newton_electrochemistry=int(newton[0]),
+        newton_mechanics=int(newton[1]),
+        linear_electrochemistry=int(linear[0]),
+        linear_mechanics=int(linear[1]),
+    )
+    PETSc.garbage_cleanup(model.comm)
+    return state, work
+
+
+class _Exchange:
+    """The exchange as one vector whose square norm is a sum of mean squares of pure numbers."""
+
+    def __init__(self, model: Model) -> None:
+        materials = model.materials
+        couplings = model.couplings
+        energy = GAS_CONSTANT * materials.temperature
+        bodies, node_volume = model.bodies, model.mechanics.node_volume
+        self._spread = bodies.spread
+        self._gap = np.sqrt(bodies.interface.weights / bodies.interface_area)
+        self._gap *= couplings.gap_resistance / materials.resistance.decay_length
+        self._stress = np.sqrt(node_volume / bodies.sum(node_volume))
+        self._stress *= couplings.stress_drift * materials.active.drift_volume / energy
+
+    def pack(self, gap: Array, hydrostatic: Array) -> Array:
+        return np.concatenate([self._gap * gap, self._stress * hydrostatic[: self._stress.size]])
+
+    def unpack(self, packed: Array) -> tuple[Array, Array]:
+        n = self._gap.size
+        gap = np.divide(packed[:n], self._gap, out=np.zeros(n), where=self._gap > 0)
+        m = self._stress.size
+        stress = np.divide(packed[n:], self._stress, out=np.zeros(m), where=self._stress > 0)
+        return np.maximum(gap, 0.0), self._spread(stress)
+
+
+class _Anderson:
+    """Anderson acceleration of a fixed-point iteration, with a short memory."""
+
+    DEPTH = 5
+
+    def __init__(self, comm: MPI.Comm) -> None:
+        self._comm = comm
+        self._outgoing: list[Array] = []
+        self._residuals: list[Array] = []
+
+    def norm(self, vector: Array) -> float:
+        return float(np.sqrt(self._comm.allreduce(float(vector @ vector))))
+
+    def next(self, incoming: Array, outgoing: Array) -> Array:
+        self._outgoing = [*self._outgoing[-self.DEPTH :], outgoing]
+        self._residuals = [*self._residuals[-self.DEPTH :], outgoing - incoming]
+        if len(self._residuals) == 1:
+            return outgoing
+        steps = np.diff(self._residuals, axis=0)
+        gram = self._comm.allreduce(steps @ np.column_stack([*steps.T.T, self._residuals[-1]]))
+        weights = np.linalg.lstsq(gram[:, :-1], gram[:, -1], rcond=1e-12)[0]
+        return outgoing - weights @ np.diff(self._outgoing, axis=0)

@@ -1,0 +1,138 @@
+r"""Bulk forms of elasticity with chemical strain, and measures of stress.
+
+Equilibrium: :math:`(C : (\varepsilon(u) - \beta(c) E), \varepsilon(v)) = \ldots`, tension positive.
+C is the stiffness in Voigt order 11 22 33 23 13 12 (engineering shear) and E the direction of the
+chemical strain, both constant in each cell, so every operator here is linear and assembled once.
+
+Source: Slaughter, The Linearized Theory of Elasticity (2002), chapter 6, for the Voigt relations.
+"""
+
+from __future__ import annotations
+
+import femssb.environment.platform
+
+import numpy as np
+import ufl
+from dolfinx import fem
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def voigt_strain(strain: ufl.core.expr.Expr) -> ufl.core.expr.Expr:
+    """Return a symmetric strain tensor as (11, 22, 33, 2 23, 2 13, 2 12)."""
+    return ufl.as_vector(
+        [
+            strain[0, 0],
+            strain[1, 1],
+            strain[2, 2],
+            2 * strain[1, 2],
+            2 * strain[0, 2],
+            2 * strain[0, 1],
+        ]
+    )
+
+
+def strain(displacement: ufl.core.expr.Expr) -> ufl.core.expr.Expr:
+    """Return the Voigt strain of a displacement."""
+    return voigt_strain(ufl.sym(ufl.grad(displacement)))
+
+
+def elasticity(space: fem.FunctionSpace, stiffness: fem.Function) -> fem.Form:
+    """Return ``(C : eps(u), eps(v))`` [N/m per m]."""
+    u, v = ufl.TrialFunction(space), ufl.TestFunction(space)
+    return fem.form(ufl.inner(ufl.dot(stiffness, strain(u)), strain(v)) * ufl.dx)
+
+
+def chemical_load(
+    space: fem.FunctionSpace,
+    vectors: fem.FunctionSpace,
+    stiffness: fem.Function,
+    direction: fem.Function,
+) -> fem.Form:
+    """Return ``(beta C : E, eps(v))``, bilinear in the chemical strain beta and v.
+
+    Args:
+        space: Space of the displacement (rows).
+        vectors: Linear vector space whose first component is beta (columns).
+        stiffness: Cell-wise Voigt matrix [Pa], shape (6, 6).
+        direction: Cell-wise Voigt strain E per unit amplitude, shape (6,).
+    """
+    beta, v = ufl.TrialFunction(vectors)[0], ufl.TestFunction(space)
+    return fem.form(beta * ufl.inner(ufl.dot(stiffness, direction), strain(v)) * ufl.dx)
+
+
+def hydrostatic_of_displacement(
+    space: fem.FunctionSpace, vectors: fem.FunctionSpace, stiffness: fem.Function
+) -> fem.Form:
+    """Return ``(tr(C : eps(u))/3, w)``, w being the first component of ``vectors`` (rows)."""
+    u, w = ufl.TrialFunction(space), ufl.TestFunction(vectors)[0]
+    stress = ufl.dot(stiffness, strain(u))
+    return fem.form((stress[0] + stress[1] + stress[2]) / 3 * w * ufl.dx)
+
+
+def hydrostatic_of_expansion(
+    scalars: fem.FunctionSpace, stiffness: fem.Function, direction: fem.Function
+) -> fem.Form:
+    """Return ``(beta tr(C : E)/3, w)``, bilinear in the amplitude beta and the scalar w."""
+    beta, w = ufl.TrialFunction(scalars), ufl.TestFunction(scalars)
+    stress = ufl.dot(stiffness, direction)
+    return fem.form(beta * (stress[0] + stress[1] + stress[2]) / 3 * w * ufl.dx)
+
+
+def volume_weight(scalars: fem.FunctionSpace) -> fem.Form:
+    """Return ``(1, w)``: the volume of each node [m3]."""
+    return fem.form(fem.Constant(scalars.mesh, 1.0) * ufl.TestFunction(scalars) * ufl.dx)
+
+
+def rotate_stiffness(stiffness: Array, rotations: Array) -> Array:
+    """Turn a stiffness from crystal axes into the sample frame.
+
+    Args:
+        stiffness: (6, 6) Voigt matrix in crystal axes [Pa].
+        rotations: (n, 3, 3) active rotations, columns are the crystal axes.
+
+    Returns:
+        (n, 6, 6) Voigt matrices in the sample frame [Pa].
+    """
+    bond = bond_matrices(rotations)
+    return np.einsum("nij,jk,nlk->nil", bond, stiffness, bond)
+
+
+def bond_matrices(rotations: Array) -> Array:
+    """Return (n, 6, 6) matrices that turn Voigt stresses: stress' = M stress.
+
+    Source: Auld, Acoustic Fields and Waves in Solids (1973), section 3D.
+    """
+    pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+    matrices = np.empty((len(rotations), 6, 6))
+    for row, (i, j) in enumerate(pairs):
+        for column, (k, m) in enumerate(pairs):
+            direct = rotations[:, i, k] * rotations[:, j, m]
+            crossed = rotations[:, i, m] * rotations[:, j, k]
+            matrices[:, row, column] = direct if k == m else direct + crossed
+    return matrices
+
+
+def expansion_direction(ratio: tuple[float, float, float], rotations: Array) -> Array:
+    """Return (n, 6) Voigt strains ``Q diag(ratio) Q^T`` (engineering shear)."""
+    tensor = np.einsum("nik,k,njk->nij", rotations, np.asarray(ratio), rotations)
+    return np.stack(
+        [
+            tensor[:, 0, 0],
+            tensor[:, 1, 1],
+            tensor[:, 2, 2],
+            2 * tensor[:, 1, 2],
+            2 * tensor[:, 0, 2],
+            2 * tensor[:, 0, 1],
+        ],
+        axis=1,
+    )
+
+
+def von_mises(stress: Array) -> Array:
+    """Return the von Mises stress (n,) of Voigt stresses (n, 6) [Pa]."""
+    xx, yy, zz, yz, xz, xy = stress.T
+    return np.sqrt(
+        0.5 * ((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) + 3 * (yz**2 + xz**2 + xy**2)
+    )

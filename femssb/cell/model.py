@@ -1,0 +1,217 @@
+"""Mesh and materials become two discrete problems, and a state of both.
+
+`Model` holds the electrochemical and the mechanical problem of a half-cell, and says what passes
+between them; `coupling` solves them together in a time step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import femssb.environment.platform
+
+from mpi4py import MPI
+from petsc4py import PETSc
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.cell.bodies import Bodies
+from femssb.cell.electrochemical_problem import ElectrochemicalProblem
+from femssb.cell.interface import InsertionCurrent
+from femssb.cell.mechanical_problem import MechanicalProblem
+from femssb.errors import InputError
+from femssb.fem.assembly import n_dofs
+from femssb.fem.solver import LinearSolver
+from femssb.inputs.boundary import Fixed, Free, Pressure, Support
+from femssb.inputs.case import describe
+from femssb.inputs.materials import Materials
+from femssb.meshing.data import MeshData
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Couplings:
+    """Which couplings act; all by default."""
+
+    expansion: bool = True  # concentration strains the grains
+    stress_drift: bool = True  # stress moves lithium
+    gap_resistance: bool = True  # an open gap raises the interface resistance
+    debonding: bool = True  # the interface can be damaged
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Everything that a time step starts from; arrays are local to the rank and never changed."""
+
+    time: float  # [s]
+    electrochemical: Array  # local unknowns: stoichiometry, ionic and electronic potential, voltage
+    mechanical: Array  # local unknowns: displacement [m]
+    jump: Array  # (n, 3) displacement jump in the local frame at the interface points [m]
+    damage: Array  # (n,) of the interface
+    gap: Array  # (n,) that the interface resistance was taken at [m]
+    hydrostatic: Array  # (nodes with ghosts,) of the particle [Pa]
+    voltage: float  # [V]
+    current: float  # charging current, positive when lithium leaves the particles [A]
+    cohesive_dissipation: float = 0.0  # up to now, all ranks [J]
+    viscous_dissipation: float = 0.0  # up to now, all ranks [J]
+
+
+class Model:
+    """A half-cell, discretised.
+
+    Attributes:
+        data: The mesh and its regions.
+        materials: The parameter set.
+        couplings: Which couplings act.
+        comm: The ranks that share the mesh.
+        bodies: The mesh cut into particles and surroundings, and the surfaces between.
+        electrochemistry, mechanics: The two discrete problems.
+        lithium_initial: Lithium in all particles at the start [mol].
+        one_c: Current that moves all the initial lithium in one hour [A].
+    """
+
+    def __init__(
+        self,
+        data: MeshData,
+        materials: Materials,
+        *,
+        collector: Support = Fixed(),  # noqa: B008  (frozen, without fields)
+        anode: Support = Free(),  # noqa: B008
+        couplings: Couplings = Couplings(),
+        displacement_order: int = 1,
+        linear_solver: LinearSolver = LinearSolver(),  # noqa: B008
+    ) -> None:
+        """Discretise a half-cell; collective.
+
+        Args:
+            data: The mesh, with the facets ``interface``, ``collector`` and ``anode``.
+            materials: The parameter set.
+            collector: How the collector face is held.
+            anode: How the anode face is held.
+            couplings: Which couplings act.
+            displacement_order: Polynomial degree of the displacement, 1 or 2.
+            linear_solver: How linear systems are solved.
+
+        Raises:
+            InputError: If an argument is out of bounds, or nothing holds the cell along z.
+            MeshError: If the mesh lacks a region or a facet that the model needs.
+        """
+        for name, value, kind in (
+            ("data", data, MeshData),
+            ("materials", materials, Materials),
+            ("couplings", couplings, Couplings),
+            ("linear_solver", linear_solver, LinearSolver),
+        ):
+            if not isinstance(value, kind):
+                raise InputError(f"Model.{name} = {value!r} is not a {kind.__name__}")
+        if displacement_order not in (1, 2):
+            raise InputError(f"Model.displacement_order = {displacement_order!r} is not 1 or 2")
+        for name, support in (("collector", collector), ("anode", anode)):
+            if not isinstance(support, Fixed | Free | Pressure):
+                raise InputError(
+                    f"Model.{name} = {support!r} is not Fixed(), Free() or Pressure(...)"
+                )
+        if not isinstance(collector, Fixed) and not isinstance(anode, Fixed):
+            raise InputError("Model.collector and Model.anode: one of them must be Fixed()")
+        self.data = data
+        self.materials = materials
+        self.couplings = couplings
+        self._inputs = {
+            "materials": materials,
+            "collector": collector,
+            "anode": anode,
+            "couplings": couplings,
+            "displacement_order": displacement_order,
+            "linear_solver": linear_solver,
+        }
+        self.comm: MPI.Comm = data.mesh.comm
+        self.bodies = Bodies(data, order=displacement_order)
+        self.electrochemistry = ElectrochemicalProblem(
+            self.bodies,
+            materials,
+            linear_solver,
+            stress_drift=couplings.stress_drift,
+            gap_resistance=couplings.gap_resistance,
+        )
+        self.mechanics = MechanicalProblem(
+            self.bodies,
+            materials,
+            linear_solver,
+            collector=collector,
+            anode=anode,
+            displacement_order=displacement_order,
+            debonding=couplings.debonding,
+        )
+        self.lithium_initial = self.electrochemistry.lithium_initial
+        self.one_c = self.electrochemistry.one_c
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what the model was made of, as plain data."""
+        return {
+            "mesh": describe(self.data.origin),
+            **{name: describe(value) for name, value in self._inputs.items()},
+            "grains": len(self.data.grain_tags),
+            "cells": int(self.data.mesh.topology.index_map(3).size_global),
+            "unknowns": {
+                "electrochemistry": self.electrochemistry.unknowns.size,
+                "mechanics": self.mechanics.unknowns.size,
+            },
+        }
+
+    def initial_state(self) -> State:
+        """Return the state at rest: uniform lithium, no stress, no gap; collective."""
+        x, voltage = self.electrochemistry.at_rest()
+        n = len(self.bodies.interface.points)
+        return State(
+            time=0.0,
+            electrochemical=x.array_r.copy(),
+            mechanical=np.zeros(self.mechanics.unknowns.local_size),
+            jump=np.zeros((n, 3)),
+            damage=np.zeros(n),
+            gap=np.zeros(n),
+            hydrostatic=np.zeros(n_dofs(self.bodies.scalars)),
+            voltage=voltage,
+            current=0.0,
+        )
+
+    def expansion(self, x: PETSc.Vec) -> Array:
+        """Return the chemical strain amplitude at the particle nodes, ghosts included [-].
+
+        Args:
+            x: Electrochemical unknowns.
+        """
+        if not self.couplings.expansion:
+            return np.zeros(n_dofs(self.bodies.scalars))
+        active = self.materials.active
+        stoichiometry = self.electrochemistry.stoichiometry(x)
+        return active.expansion.value(stoichiometry * active.maximum_concentration)
+
+    def gap(self, jump: Array) -> Array:
+        """Return the opening at the interface points, shape (n,) [m]."""
+        return np.maximum(jump[:, 0], 0.0)
+
+    # What a state holds.
+
+    def electrochemical(self, state: State) -> PETSc.Vec:
+        """Return the electrochemical unknowns of a state."""
+        return self.electrochemistry.unknowns.filled(state.electrochemical)
+
+    def mechanical(self, state: State) -> PETSc.Vec:
+        """Return the mechanical unknowns of a state."""
+        return self.mechanics.unknowns.filled(state.mechanical)
+
+    def stoichiometry(self, state: State) -> Array:
+        """Return c / c_max at the owned nodes of the particles, shape (nodes,); collective."""
+        values = self.electrochemistry.stoichiometry(self.electrochemical(state))
+        return values[: self.electrochemistry.node_charge.size]
+
+    def interface_current(self, state: State) -> InsertionCurrent:
+        """Return the kinetics at the interface points; collective."""
+        return self.electrochemistry.interface_current(self.electrochemical(state), state.gap)
+
+    def traction(self, state: State) -> Array:
+        """Return the traction at the interface points in the local frame, shape (n, 3) [Pa]."""
+        return self.mechanics.traction(state.jump, state.damage)

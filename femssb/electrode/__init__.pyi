@@ -1,0 +1,9 @@
+from .effective import PackingConduction as PackingConduction
+from .effective import packing_conductivity as packing_conductivity
+from .estimates import CompositeCathode as CompositeCathode
+from .estimates import PowerLaw as PowerLaw
+from .estimates import fit_power_law as fit_power_law
+from .impedance import ImpedanceFit as ImpedanceFit
+from .impedance import SymmetricCell as SymmetricCell
+from .impedance import fit_impedance as fit_impedance
+from .impedance import transmission_line as transmission_line

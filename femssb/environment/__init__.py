@@ -1,0 +1,1 @@
+"""What the machine has: MPI, PETSc, DOLFINx, and safe writing of files."""

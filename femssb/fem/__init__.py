@@ -1,0 +1,1 @@
+"""Finite elements: assembly, constraints, traces on surfaces and the nonlinear solver."""

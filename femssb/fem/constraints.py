@@ -1,0 +1,223 @@
+"""One numbering of all unknowns in which every constraint is already built in.
+
+A *field* is a DOLFINx function space. Each of its degrees of freedom is free, fixed at zero, the
+periodic image of another, or tied to a group that moves as one (a rigid plate, an equipotential).
+All of these say that a full vector is ``P reduced``, where every row of the prolongation P holds
+one 1 or nothing; so P is stored as what it is: for each degree of freedom, the index of its
+unknown, or -1. Then ``P^T A P`` is a relabelling of the entries of A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import femssb.environment.platform
+
+from mpi4py import MPI
+from petsc4py import PETSc
+
+import numpy as np
+from dolfinx import fem, la
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from femssb.errors import MeshError
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+_MATCH = 1e-6  # distance of periodic images, relative to the period
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A function space and its constraints.
+
+    Degrees of freedom are local and unrolled: ``block_size * node + component``, ghosts included.
+    """
+
+    space: fem.FunctionSpace
+    fixed: Indices = field(default_factory=lambda: np.empty(0, np.int64))  # zero for ever
+    tied: tuple[tuple[str, Indices], ...] = ()  # (group, members): all members are one unknown
+
+
+class Unknowns:
+    """The reduced unknowns of several fields and of named single unknowns.
+
+    Attributes:
+        comm: Communicator of the fields.
+        local_size: Number of unknowns owned by this rank.
+        size: Number of unknowns of all ranks.
+        offset: First unknown owned by this rank.
+        reduced: For each field, the unknown of each local degree of freedom, -1 where fixed.
+        single: Unknown of each group and of each name in ``names``.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        *,
+        period: tuple[Array, Array] | None = None,
+        names: Sequence[str] = (),
+    ) -> None:
+        """Number the unknowns; collective.
+
+        Args:
+            fields: The fields, in the order in which they are numbered.
+            period: Lower and upper corner of the box [m], shape (3,) each, whose x and y sides
+                are periodic; None for no periodicity.
+            names: Further unknowns that belong to no mesh; they sit on the first rank, as do the
+                groups of tied degrees of freedom.
+
+        Raises:
+            MeshError: If a node of a periodic side has no image on the opposite side.
+        """
+        self.comm: MPI.Comm = fields[0].space.mesh.comm
+        groups = [group for item in fields for group, _ in item.tied]
+        singles = list(dict.fromkeys([*groups, *names]))
+
+        owner = [_ownership(item, period) for item in fields]
+        counts = [int(np.count_nonzero(kind == _FREE)) for kind, _ in owner]
+        on_first = len(singles) if self.comm.rank == 0 else 0
+        self.local_size = sum(counts) + on_first
+        self.size = int(self.comm.allreduce(self.local_size))
+        self.offset = int(self.comm.exscan(self.local_size) or 0)
+        last_of_first = self.comm.bcast(self.local_size, root=0)
+        self.single = {name: last_of_first - len(singles) + k for k, name in enumerate(singles)}
+
+        self.reduced: list[Indices] = []
+        self.starts: list[int] = []
+        start = self.offset
+        for item, (kind, image), count in zip(fields, owner, counts, strict=True):
+            numbers = np.full(kind.size, -1, np.int64)
+            numbers[kind == _FREE] = start + np.arange(count)
+            for group, members in item.tied:
+                numbers[members[members < kind.size]] = self.single[group]
+            if period is not None:
+                _number_images(item.space, numbers, kind, image, period)
+            self.reduced.append(_with_ghosts(item.space, numbers))
+            self.starts.append(start)
+            start += count
+        self._counts = counts
+        self._bounds = np.cumsum([0, *(numbers.size for numbers in self.reduced)])
+        everything = np.concatenate(self.reduced)
+        self._present = everything >= 0
+        needed = np.maximum(everything, 0).astype(PETSc.IntType)
+        self._local = PETSc.Vec().createSeq(needed.size)
+        self._scatter = PETSc.Scatter().create(
+            self.vector(),
+            PETSc.IS().createGeneral(needed, comm=PETSc.COMM_SELF),
+            self._local,
+            None,
+        )
+
+    def vector(self) -> PETSc.Vec:
+        """Return a new zero vector of the unknowns."""
+        return PETSc.Vec().createMPI((self.local_size, self.size), comm=self.comm)
+
+    def filled(self, values: Array) -> PETSc.Vec:
+        """Return a new vector with the given local values."""
+        vector = self.vector()
+        vector.array[:] = values
+        return vector
+
+    def owned(self, index: int) -> slice:
+        """Return where the unknowns of a field lie in the local part of a vector."""
+        start = self.starts[index] - self.offset
+        return slice(start, start + self._counts[index])
+
+    def expand(self, vector: PETSc.Vec) -> list[Array]:
+        """Return ``P vector``: the values of each field, ghosts included; collective."""
+        self._scatter.scatter(
+            vector, self._local, PETSc.InsertMode.INSERT, PETSc.ScatterMode.FORWARD
+        )
+        values = np.where(self._present, self._local.array_r, 0.0)
+        return [values[a:b] for a, b in zip(self._bounds[:-1], self._bounds[1:], strict=True)]
+
+    def gather(self, values: Sequence[Array]) -> PETSc.Vec:
+        """Return ``P^T values``: sum values of each field (ghosts included) into the unknowns."""
+        self._local.array[:] = np.where(self._present, np.concatenate(values), 0.0)
+        vector = self.vector()
+        self._scatter.scatter(self._local, vector, PETSc.InsertMode.ADD, PETSc.ScatterMode.REVERSE)
+        return vector
+
+    def read_single(self, vector: PETSc.Vec, name: str) -> float:
+        """Return the value of a group or named unknown on every rank; collective."""
+        here = float(vector.array_r[self.single[name]]) if self.comm.rank == 0 else 0.0
+        return float(self.comm.bcast(here, root=0))
+
+    def write_single(self, vector: PETSc.Vec, name: str, value: float) -> None:
+        """Set the value of a group or named unknown; collective."""
+        values = vector.array  # on every rank: PETSc would keep an old norm where it is not written
+        if self.comm.rank == 0:
+            values[self.single[name]] = value
+
+
+_FREE, _HELD, _IMAGE = 0, 1, 2
+
+
+def _ownership(item: Field, period: tuple[Array, Array] | None) -> tuple[NDArray[np.int8], Array]:
+    """Tell for each owned degree of freedom whether it is free, held, or a periodic image.
+
+    Also returns the coordinates (n_nodes, 3) at which each owned node has its original.
+    """
+    dofmap = item.space.dofmap
+    n_nodes, block = dofmap.index_map.size_local, dofmap.index_map_bs
+    points = item.space.tabulate_dof_coordinates()[:n_nodes].copy()
+    kind = np.full(n_nodes * block, _FREE, np.int8)
+    if period is not None:
+        lower, upper = period
+        moved = np.zeros(n_nodes, bool)
+        for axis in (0, 1):
+            length = upper[axis] - lower[axis]
+            beyond = points[:, axis] > upper[axis] - _MATCH * length
+            points[beyond, axis] -= length
+            moved |= beyond
+        kind.reshape(n_nodes, block)[moved] = _IMAGE
+    kind[item.fixed[item.fixed < kind.size]] = _HELD
+    for _, members in item.tied:
+        kind[members[members < kind.size]] = _HELD
+    return kind, points
+
+
+def _number_images(
+    space: fem.FunctionSpace,
+    numbers: Indices,
+    kind: NDArray[np.int8],
+    points: Array,
+    period: tuple[Array, Array],
+) -> None:
+    """Give every periodic image the number of its original; collective."""
+    lower, upper = period
+    block = space.dofmap.index_map_bs
+    n_nodes = len(points)
+    comm = space.mesh.comm
+    is_image = (kind.reshape(n_nodes, block) == _IMAGE).any(axis=1)
+    tolerance = _MATCH * float(max(upper - lower))
+    on_side = (np.abs(points[:, :2] - lower[:2]) < tolerance).any(axis=1) & ~is_image
+    originals = np.vstack(comm.allgather(points[on_side]))
+    original_numbers = np.vstack(comm.allgather(numbers.reshape(n_nodes, block)[on_side]))
+    missing = 0
+    wanted = points[is_image]
+    if len(wanted):
+        if len(originals):
+            distance, nearest = cKDTree(originals).query(wanted)
+        else:
+            distance, nearest = np.full(len(wanted), np.inf), np.zeros(len(wanted), int)
+        missing = int(np.count_nonzero(distance > tolerance))
+        if not missing:
+            table = numbers.reshape(n_nodes, block)
+            mask = kind.reshape(n_nodes, block)[is_image] == _IMAGE
+            table[is_image] = np.where(mask, original_numbers[nearest], table[is_image])
+    missing = comm.allreduce(missing)
+    if missing:
+        raise MeshError(f"{missing} nodes of the periodic sides have no image on the opposite side")
+
+
+def _with_ghosts(space: fem.FunctionSpace, owned: Indices) -> Indices:
+    """Return the numbers of all local degrees of freedom, given those of the owned ones."""
+    vector = la.vector(space.dofmap.index_map, space.dofmap.index_map_bs, dtype=np.int64)
+    vector.array[: owned.size] = owned
+    vector.scatter_forward()
+    return vector.array.copy()

@@ -1,0 +1,194 @@
+"""Values of fields of both sides at the points of an internal surface.
+
+Laws of an interface live at quadrature points of its facets. What they need from a finite-element
+field is a fixed linear combination of a few degrees of freedom, found here once: for each point,
+the degrees of freedom and the values of their basis functions there. Everything that follows
+(residual, Jacobian, read-out) is linear algebra on these small tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import femssb.environment.platform
+
+from mpi4py import MPI
+
+import basix
+import numpy as np
+from dolfinx import fem, la, mesh
+from numpy.typing import NDArray
+
+from femssb.errors import MeshError
+
+Array = NDArray[np.float64]
+Cells = NDArray[np.int32]
+
+_NEGLIGIBLE = 1e-10  # basis values below are roundoff of the pull-back
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfacePoints:
+    """Quadrature points of the facets of a surface that this rank owns.
+
+    The points of one facet follow each other: point ``p`` lies on facet ``p // per_facet``.
+    """
+
+    facets: Cells  # (n_facets,) local facets of the parent mesh
+    vertices: Array  # (n_facets, 3, 3) corners of each facet [m]
+    minus: Cells  # (n_facets,) local cell of the parent mesh that the normal points out of
+    plus: Cells  # (n_facets,) the cell on the other side; -1 on the boundary
+    per_facet: int  # points on each facet
+    points: Array  # (n, 3) [m]
+    weights: Array  # (n,) share of the area [m2]
+    frame: Array  # (n, 3, 3) rows: normal, first tangent, second tangent
+
+    @property
+    def area(self) -> float:
+        """Area on this rank [m2]."""
+        return float(self.weights.sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Scalar basis of one function space at the points of a surface."""
+
+    nodes: Cells  # (n, m) local nodes of the space (not unrolled by components)
+    values: Array  # (n, m) values of their basis functions
+
+    def __call__(self, field: Array, block: int = 1) -> Array:
+        """Return a field at the points, shape (n,) or (n, block).
+
+        Args:
+            field: Local values of the field, ghosts included, unrolled by components.
+            block: Number of components.
+        """
+        if block == 1:
+            return np.einsum("nm,nm->n", self.values, field[self.nodes])
+        return np.einsum("nm,nmb->nb", self.values, field.reshape(-1, block)[self.nodes])
+
+
+def quadrature(order: int) -> tuple[Array, Array]:
+    """Return points (m, 3), barycentric, and weights (m,) that sum to one, on a triangle.
+
+    For linear fields the points are the corners. A stiff law between coincident nodes then acts on
+    each pair by itself, which avoids the oscillating tractions that interior points give
+    (Schellekens and de Borst 1993, doi:10.1002/nme.1620360104). For quadratic fields the corners
+    would leave the jump at the edges free, so a Gauss rule of degree 4 is used.
+    """
+    if order == 1:
+        return np.eye(3), np.full(3, 1 / 3)
+    points, weights = basix.make_quadrature(basix.CellType.triangle, 2 * order)
+    return np.column_stack([1 - points.sum(axis=1), points]), 2 * weights
+
+
+def surface_points(
+    domain: mesh.Mesh, facets: Cells, *, inside: NDArray[np.bool_], order: int = 1
+) -> SurfacePoints:
+    """Place quadrature points on the facets of a surface.
+
+    Args:
+        domain: Parent mesh of tetrahedra.
+        facets: Local facets of the surface; those owned by other ranks are left out.
+        inside: For each local cell (ghosts included), whether it lies on the minus side, which
+            the normal points out of.
+        order: Polynomial degree of the fields that meet there.
+
+    Raises:
+        MeshError: If a facet does not have exactly one cell on the minus side.
+    """
+    dim = domain.topology.dim
+    domain.topology.create_connectivity(dim - 1, dim)
+    domain.topology.create_connectivity(dim, dim - 1)
+    facets = np.sort(facets[facets < domain.topology.index_map(dim - 1).size_local])
+    to_cells = domain.topology.connectivity(dim - 1, dim)
+    minus = np.full(facets.size, -1, np.int32)
+    plus = np.full(facets.size, -1, np.int32)
+    for k, facet in enumerate(facets):
+        for cell in to_cells.links(facet):
+            if inside[cell]:
+                minus[k] = cell if minus[k] < 0 else -2
+            else:
+                plus[k] = cell
+    wrong = domain.comm.allreduce(int(np.count_nonzero(minus < 0)), op=MPI.SUM)
+    if wrong:
+        raise MeshError(f"{wrong} facets of a surface do not separate its two sides")
+
+    corners = mesh.entities_to_geometry(domain, dim - 1, facets).reshape(-1, 3)
+    vertices = domain.geometry.x[corners]
+    cross = np.cross(vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0])
+    length = np.linalg.norm(cross, axis=1, keepdims=True)
+    normal = cross / length
+    middle = domain.geometry.x[domain.geometry.dofmap[minus]].mean(axis=1)
+    normal[np.einsum("ij,ij->i", vertices.mean(axis=1) - middle, normal) < 0] *= -1
+    tangent = vertices[:, 1] - vertices[:, 0]
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    frame = np.stack([normal, tangent, np.cross(normal, tangent)], axis=1)
+
+    barycentric, weights = quadrature(order)
+    return SurfacePoints(
+        facets=facets,
+        vertices=vertices,
+        minus=minus,
+        plus=plus,
+        per_facet=len(weights),
+        points=np.einsum("qv,fvi->fqi", barycentric, vertices).reshape(-1, 3),
+        weights=(0.5 * length * weights).ravel(),
+        frame=np.repeat(frame, len(weights), axis=0),
+    )
+
+
+def trace(space: fem.FunctionSpace, cells: Cells, points: Array) -> Trace:
+    """Evaluate the basis of a Lagrange space at points of given cells.
+
+    Args:
+        space: Lagrange space, scalar or vector, on straight tetrahedra.
+        cells: (n,) local cell of the space's mesh that holds each point.
+        points: (n, 3) [m].
+    """
+    geometry = space.mesh.geometry
+    corners = geometry.x[geometry.dofmap[cells]]
+    jacobian = np.swapaxes(corners[:, 1:] - corners[:, :1], 1, 2)
+    reference = np.linalg.solve(jacobian, (points - corners[:, 0])[:, :, None])[:, :, 0]
+    values = space.element.basix_element.tabulate(0, reference)[0, :, :, 0]
+    values = np.where(np.abs(values) < _NEGLIGIBLE, 0.0, values)
+    nodes = space.dofmap.list[cells]
+    return _compressed(nodes, values)
+
+
+def _compressed(nodes: Cells, values: Array) -> Trace:
+    """Drop the columns in which every point has a zero, after sorting the zeros last."""
+    order = np.argsort(values == 0.0, axis=1, kind="stable")
+    values = np.take_along_axis(values, order, axis=1)
+    nodes = np.take_along_axis(nodes, order, axis=1)
+    width = int((values != 0.0).sum(axis=1).max(initial=1))
+    return Trace(nodes=np.ascontiguousarray(nodes[:, :width]), values=values[:, :width].copy())
+
+
+def surface_nodes(space: fem.FunctionSpace, on: Trace) -> NDArray[np.int64]:
+    """Return the owned nodes of a space that lie on a surface; collective.
+
+    Args:
+        space: The space.
+        on: Its trace on the part of the surface that this rank owns.
+    """
+    mark = la.vector(space.dofmap.index_map, 1)
+    mark.array[on.nodes[on.values != 0.0]] = 1.0
+    mark.scatter_reverse(la.InsertMode.add)
+    return np.flatnonzero(mark.array[: space.dofmap.index_map.size_local] > 0)
+
+
+def submesh_cells(entities: mesh.EntityMap, cells: Cells, n_parent: int) -> Cells:
+    """Return the cells of a submesh that are the given cells of its parent.
+
+    Args:
+        entities: Cell map made with the submesh.
+        cells: Local cells of the parent, each also in the submesh.
+        n_parent: Number of local cells of the parent, ghosts included.
+    """
+    n_sub = entities.sub_topology.index_map(entities.dim)
+    n_local = n_sub.size_local + n_sub.num_ghosts
+    to_parent = entities.sub_topology_to_topology(np.arange(n_local, dtype=np.int32), False)
+    inverse = np.full(n_parent, -1, np.int32)
+    inverse[to_parent] = np.arange(n_local, dtype=np.int32)
+    return inverse[cells]

@@ -1,0 +1,358 @@
+"""Laguerre tessellation of a ball: grains with a size distribution and random orientations.
+
+Sites are scattered, weighted so that every cell has the volume drawn for it, and moved to the
+centroids of their cells a few times. Then they are moved a little more until no edge is short and
+no facet cuts the sphere at a shallow angle: tetrahedra are only as good as the edges they must
+keep. The result is still an exact power diagram; its statistics tell what was asked and what came
+out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from femssb.errors import InputError
+from femssb.grains.power_diagram import Array, Integers, PowerDiagram, power_diagram
+from femssb.inputs.geometry import Polycrystal
+
+CENTRINGS = 3  # moves of the sites to the centroids of their cells: rounder grains
+SAMPLES = 20_000  # points of the ball over which centroids are averaged
+FEWEST_SAMPLES = 30  # of a cell for its centroid to be that of the points in it
+SHORTEST_EDGE = 0.15  # edge or arc, in units of the smallest grain beside it
+SHALLOWEST_CUT = 0.05  # height of the cap that a facet cuts off the sphere, in units of its radius
+MOST_MOVES = 200  # of the regularisation
+SMALLEST_GRAIN = 0.01  # diameter below which a given grain is left out, in units of the radius
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statistics:
+    """What was asked of a tessellation, and what came out."""
+
+    asked_diameters: Array  # (n,) of balls of the volumes drawn, or of given cells [m]
+    diameters: Array  # (n,) of balls of the volumes of the grains [m]
+    shortest_edge_before: float  # shortest edge or arc before the sites were moved apart [m]
+    shortest_edge: float  # shortest edge or arc [m]; infinite if there is none
+    moves: int  # times that sites were moved to lengthen short edges
+    largest_move: float  # farthest that a site was moved by this [m]
+    regular: bool  # whether every edge and every cut reached its bound
+    left_out: tuple[int, ...]  # given grains that own next to nothing of the ball
+    attempt: int  # 0 unless the mesh of the first tessellation was not good enough
+
+    def report(self) -> str:
+        """Return the statistics in a few lines of text."""
+
+        def spread(diameters: Array) -> str:
+            logarithm = float(np.log(diameters).std())
+            return (
+                f"{diameters.min() * 1e6:.3g} to {diameters.max() * 1e6:.3g} um, "
+                f"mean {diameters.mean() * 1e6:.3g} um, spread {logarithm:.3f}"
+            )
+
+        lines = [
+            f"{len(self.diameters)} grains",
+            f"diameters asked: {spread(self.asked_diameters)}",
+            f"diameters found: {spread(self.diameters)}",
+            f"shortest edge: {self.shortest_edge * 1e6:.3g} um, "
+            f"{self.shortest_edge_before * 1e6:.3g} um before {self.moves} moves "
+            f"of at most {self.largest_move * 1e6:.3g} um in all",
+        ]
+        if self.left_out:
+            lines.append(f"given grains outside the ball: {len(self.left_out)}")
+        if self.attempt:
+            lines.append(f"attempt {self.attempt + 1}: earlier ones gave poor tetrahedra")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tessellation:
+    """Grains of one ball, centred on the origin."""
+
+    radius: float  # [m]
+    points: Array  # (n, 3) sites [m]
+    weights: Array  # (n,) [m2]
+    orientations: Array  # (n, 3, 3) active rotations: columns are the crystal axes
+    diagram: PowerDiagram  # facets, edges, neighbours, in units of the radius
+    statistics: Statistics
+
+    @property
+    def volumes(self) -> Array:
+        """Return the volumes of the grains, exact, (n,) [m3]."""
+        return self.diagram.volumes * self.radius**3
+
+
+def tessellate(particle: Polycrystal, *, attempt: int = 0) -> Tessellation:
+    """Fill a particle with grains; the same fields always give the same grains.
+
+    Args:
+        particle: Its radius, its grains or their number, its seed and the spread of sizes.
+        attempt: Counts retries; each moves the sites a little before short edges are removed.
+
+    Raises:
+        InputError: If none of the given grains lies in the particle.
+    """
+    rng = np.random.default_rng([particle.seed, 0])
+    if isinstance(particle.grains, tuple):
+        points, weights, kept = _given(particle)
+        targets = power_diagram(points, weights).volumes
+    else:
+        points, weights, targets = _grow(particle.grains, particle.size_spread, rng)
+        kept = np.arange(particle.grains)
+    if attempt:
+        rng = np.random.default_rng([particle.seed, 0, attempt])
+        points = points + 0.02 * len(points) ** (-1 / 3) * rng.normal(size=points.shape)
+    moved, weights, history = _regularise(points, weights, rng)
+    diagram = power_diagram(moved, weights)
+    scale = particle.radius
+    statistics = Statistics(
+        asked_diameters=_diameters(targets) * scale,
+        diameters=_diameters(diagram.volumes) * scale,
+        shortest_edge_before=history.shortest_before * scale,
+        shortest_edge=_shortest(diagram) * scale,
+        moves=history.moves,
+        largest_move=float(np.linalg.norm(moved - points, axis=1).max()) * scale,
+        regular=history.penalty == 0,
+        left_out=tuple(np.setdiff1d(np.arange(particle.number_of_grains), kept).tolist()),
+        attempt=attempt,
+    )
+    return Tessellation(
+        radius=scale,
+        points=moved * scale,
+        weights=weights * scale**2,
+        orientations=_orientations(particle)[kept],
+        diagram=diagram,
+        statistics=statistics,
+    )
+
+
+def random_orientations(count: int, seed: int) -> Array:
+    """Return rotations uniform on SO(3), active, shape (count, 3, 3)."""
+    # four normal numbers point in a direction uniform on the sphere of unit quaternions
+    quaternions = np.random.default_rng([seed, 1]).normal(size=(count, 4))
+    return np.asarray(Rotation.from_quat(quaternions).as_matrix())
+
+
+def _orientations(particle: Polycrystal) -> Array:
+    found = random_orientations(particle.number_of_grains, particle.seed)
+    if isinstance(particle.grains, tuple):
+        for index, grain in enumerate(particle.grains):
+            if grain.orientation is not None:
+                found[index] = grain.orientation
+    return found
+
+
+def _diameters(volumes: Array) -> Array:
+    """Return the diameters of balls of the given volumes."""
+    return np.asarray(np.cbrt(6 / np.pi * np.maximum(volumes, 0.0)))
+
+
+def _given(particle: Polycrystal) -> tuple[Array, Array, Integers]:
+    """Return sites and weights of given grains, without those that own nothing of the ball."""
+    grains = particle.grains if isinstance(particle.grains, tuple) else ()
+    points = np.array([grain.point for grain in grains]) / particle.radius
+    weights = np.array([grain.weight for grain in grains]) / particle.radius**2
+    kept = np.arange(len(grains))
+    while len(kept):
+        volumes = power_diagram(points[kept], weights[kept]).volumes
+        large = _diameters(volumes) > SMALLEST_GRAIN
+        if large.all():
+            return points[kept], weights[kept], kept
+        kept = kept[large]
+    raise InputError("Polycrystal.grains: none of the given grains lies in the particle")
+
+
+def _grow(count: int, spread: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Scatter sites and weight them so that their cells have the volumes drawn for them."""
+    points = _scatter(count, rng)
+    targets = rng.lognormal(0.0, spread, count) ** 3
+    targets *= 4 * np.pi / 3 / targets.sum()
+    weights = np.zeros(count)
+    ball = _scatter_evenly(SAMPLES, rng)
+    for _ in range(CENTRINGS):
+        weights = _fit_weights(points, weights, targets)
+        points = _centroids(points, weights, ball)
+    return points, _fit_weights(points, weights, targets), targets
+
+
+def _centroids(points: Array, weights: Array, ball: Array) -> Array:
+    """Return the centroids of the points of a ball in each cell, of its nodes in a small cell."""
+    n = len(points)
+    power = (points**2).sum(axis=1) - weights - 2 * ball @ points.T
+    diagram = power_diagram(points, weights)
+    node, slot = np.nonzero(diagram.owners >= 0)
+    clouds = (
+        (diagram.nodes[node], diagram.owners[node, slot], 1),
+        (ball, np.argmin(power, axis=1), FEWEST_SAMPLES),
+    )
+    centroids = points.copy()
+    for cloud, owner, fewest in clouds:
+        number = np.bincount(owner, minlength=n)
+        sums = [np.bincount(owner, weights=cloud[:, k], minlength=n) for k in range(3)]
+        enough = number >= fewest
+        centroids[enough] = np.stack(sums, axis=1)[enough] / number[enough, None]
+    return centroids
+
+
+def _scatter_evenly(count: int, rng: np.random.Generator) -> Array:
+    """Return points uniform in the unit ball, shape (count, 3)."""
+    direction = rng.normal(size=(count, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    return np.asarray(direction * rng.uniform(size=(count, 1)) ** (1 / 3))
+
+
+def _scatter(count: int, rng: np.random.Generator) -> Array:
+    """Scatter sites in the ball, each the farthest of a few candidates from those before it."""
+    points = 0.8 * _scatter_evenly(1, rng)
+    while len(points) < count:
+        candidates = 0.9 * _scatter_evenly(8, rng)
+        apart = np.linalg.norm(candidates[:, None] - points[None], axis=2).min(axis=1)
+        points = np.vstack([points, candidates[np.argmax(apart)]])
+    return points
+
+
+def _fit_weights(points: Array, weights: Array, targets: Array) -> Array:
+    """Find the weights that give cells the asked volumes: damped Newton on a concave problem.
+
+    Source: F. Aurenhammer, F. Hoffmann, B. Aronov, Algorithmica 20 (1998), 10.1007/PL00009187.
+    """
+    n = len(points)
+    diagram = power_diagram(points, weights)
+    if diagram.volumes.min() <= 0:
+        weights = np.zeros(n)  # every site then lies in its own cell
+        diagram = power_diagram(points, weights)
+    floor = 0.5 * min(diagram.volumes.min(), targets.min())
+    for _ in range(50):
+        defect = targets - diagram.volumes
+        if np.abs(defect).max() < 1e-4 * targets.min():
+            break
+        i, j = diagram.pairs.T
+        slope = np.zeros((n, n))  # dV_i/dw_j
+        slope[i, j] = slope[j, i] = -diagram.areas / (
+            2 * np.linalg.norm(points[i] - points[j], axis=1)
+        )
+        slope[np.arange(n), np.arange(n)] = -slope.sum(axis=1)
+        slope += slope.max() / n  # equal weights change nothing: fix their mean
+        step = np.linalg.solve(slope, defect)
+        damping = min(1.0, float(n ** (-2 / 3) / np.abs(step).max()))
+        while damping > 1e-6:
+            trial = weights + damping * step
+            found = power_diagram(points, trial)
+            gained = np.abs(targets - found.volumes).sum() < np.abs(defect).sum()
+            if found.volumes.min() > floor and gained:
+                weights, diagram = trial - trial.mean(), found
+                break
+            damping /= 2
+        else:
+            break  # no better weights: the statistics tell how far sizes are off
+    return weights
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _History:
+    """What the regularisation did."""
+
+    penalty: float  # 0 if every edge and every cut reached its bound
+    shortest_before: float
+    moves: int
+
+
+def _regularise(
+    points: Array, weights: Array, rng: np.random.Generator
+) -> tuple[Array, Array, _History]:
+    """Move sites until no edge is short and no facet cuts the sphere at a shallow angle.
+
+    Each feature that misses its bound asks for the smallest change of its sites that would mend it
+    to first order; all of these are added up, and now and then a little noise is.
+    """
+    spacing = len(points) ** (-1 / 3)
+    best, shortest, moves = (np.inf, points, weights), np.inf, 0
+    for move in range(MOST_MOVES):
+        diagram = power_diagram(points, weights)
+        penalty, change = _mend(points, diagram)
+        if move == 0:
+            shortest = _shortest(diagram)
+        if penalty < best[0]:
+            best, moves = (penalty, points, weights), move
+        if penalty == 0:
+            break
+        limit = 0.1 * spacing / np.maximum(np.linalg.norm(change[:, :3], axis=1), 0.1 * spacing)
+        shift = 0.8 * limit[:, None] * change[:, :3]
+        if move % 5 == 4 or _shortest(diagram) < 1e-6:
+            touched = (change != 0).any(axis=1)[:, None] | (_shortest(diagram) < 1e-6)
+            shift = shift + 0.02 * spacing * touched * rng.normal(size=points.shape)
+        points = points + shift
+        weights = weights + 0.8 * np.clip(change[:, 3], -0.1 * spacing, 0.1 * spacing) * spacing
+    penalty, points, weights = best
+    return points, weights, _History(penalty=penalty, shortest_before=shortest, moves=moves)
+
+
+def _mend(points: Array, diagram: PowerDiagram) -> tuple[float, Array]:
+    """Return how far the diagram misses its bounds, and changes of its sites that mend it.
+
+    The changes have shape (n, 4): of the points, and of the weights over the grain spacing.
+    """
+    spacing = len(points) ** (-1 / 3)
+    change = np.zeros((len(points), 4))
+    penalty = 0.0
+
+    def add(cells: list[Integers], places: list[Array], factors: list[Array], miss: float) -> None:
+        # moving along a face by dx changes the power difference of its sites, with
+        # d(-power) = 2 (x - p) . dp + dw, so the factors below are per unit of that
+        gradient = np.zeros_like(change)
+        for three, place, factor in zip(cells, places, factors, strict=True):
+            gradient[three, :3] += 2 * factor[:, None] * (place - points[three])
+            gradient[three, 3] += factor * spacing
+        size = (gradient**2).sum()
+        if size > 0:
+            change[...] += miss / size * gradient
+
+    ends = _ends(diagram)
+    along = diagram.nodes[ends[:, 0]] - diagram.nodes[ends[:, 1]]
+    length = np.linalg.norm(along, axis=1)
+    owners = diagram.owners[ends].reshape(-1, 8)
+    beside = np.where(owners >= 0, _diameters(diagram.volumes)[owners], np.inf).min(axis=1)
+    bound = SHORTEST_EDGE * beside
+    for k in np.flatnonzero(length < bound).tolist():
+        penalty += 1 - length[k] / bound[k]
+        direction = along[k] / max(length[k], 1e-12)
+        cells, places, factors = [], [], []
+        for node, sign in zip(ends[k].tolist(), (1.0, -1.0), strict=True):
+            place = diagram.nodes[node]
+            own = diagram.owners[node]
+            own = own[own >= 0]
+            faces = 2 * (points[own[1:]] - points[own[0]])
+            if len(own) == 3:
+                faces = np.vstack([faces, place])  # the node stays on the sphere
+            if abs(np.linalg.det(faces)) < 1e-14:
+                continue
+            factor = -np.linalg.solve(faces.T, sign * direction)[: len(own) - 1]
+            cells.append(own)
+            places.append(place)
+            factors.append(np.concatenate([[-factor.sum()], factor]))
+        add(cells, places, factors, 1.3 * bound[k] - length[k])
+
+    cut = np.unique(diagram.item_facet[diagram.item_angle > 0])
+    height = 1 - np.abs(diagram.offsets[cut])
+    for facet in cut[height < SHALLOWEST_CUT].tolist():
+        offset = diagram.offsets[facet]
+        miss = SHALLOWEST_CUT - (1 - abs(offset))
+        penalty += miss / SHALLOWEST_CUT
+        pair = diagram.pairs[facet]
+        distance = float(np.linalg.norm(points[pair[1]] - points[pair[0]]))
+        factor = -np.sign(offset) * np.array([1.0, -1.0]) / (2 * distance)
+        add([pair], [offset * diagram.normals[facet]], [factor], miss + 0.3 * SHALLOWEST_CUT)
+    return penalty, change
+
+
+def _ends(diagram: PowerDiagram) -> Integers:
+    """Return the nodes at the ends of all straight edges and arcs, (k, 2)."""
+    arcs = (diagram.item_angle > 0) & (diagram.item_nodes[:, 0] >= 0)
+    return np.vstack([diagram.edges, diagram.item_nodes[arcs]])
+
+
+def _shortest(diagram: PowerDiagram) -> float:
+    """Return the shortest distance between the ends of an edge or arc."""
+    ends = diagram.nodes[_ends(diagram)]
+    return float(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).min(initial=np.inf))

@@ -1,0 +1,1 @@
+"""What a user describes: geometry, materials, protocol and boundary conditions."""

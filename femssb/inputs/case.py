@@ -1,0 +1,44 @@
+"""The inputs of a run as plain data, for ``case.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from femssb.inputs.materials import Curve
+
+_SAMPLES = 25  # of a property curve, so that a case shows what its functions were
+
+
+def describe(value: Any) -> Any:
+    """Return plain data that says what a description holds.
+
+    Frozen dataclasses become dictionaries that also name their class; a property curve becomes the
+    name of its function and samples of it; arrays become lists; infinity becomes a string.
+
+    Args:
+        value: A description: dataclass, mapping, sequence, array, number, string or None.
+    """
+    if isinstance(value, Curve):
+        at = np.linspace(value.lower, value.upper, _SAMPLES)
+        return {
+            "class": "Curve",
+            "function": f"{value.function.__module__}.{value.function.__qualname__}",
+            "concentration [mol/m3]": at.tolist(),
+            "value": value.value(at).tolist(),
+        }
+    if is_dataclass(value) and not isinstance(value, type):
+        plain = {field.name: describe(getattr(value, field.name)) for field in fields(value)}
+        return {"class": type(value).__name__, **plain}
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return describe(value.tolist())
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,456 @@
+"""From shapes to tetrahedra: the mesh of a half-cell, made by Gmsh on rank 0 and shared out.
+
+All surfaces are triangulated first: planar facets and the faces of the box by Gmsh, spheres as the
+hull of their points, periodic sides as copies of each other. Then the volumes between them are
+filled. A sphere of flat triangles lies inside the true one, so its points are put on a slightly
+larger sphere, such that the particle has exactly the volume of the ball.
+
+Source of the algorithms: C. Geuzaine, J.-F. Remacle, Gmsh, Int. J. Numer. Methods Eng. 79 (2009),
+10.1002/nme.2579.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import femssb.environment.platform
+
+from mpi4py import MPI
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from femssb.errors import InputError, MeshError, check_number
+from femssb.grains.power_diagram import inflated
+from femssb.grains.tessellation import Tessellation, tessellate
+from femssb.inputs.geometry import HalfCell
+from femssb.meshing.data import (
+    FACETS,
+    FIRST_GRAIN,
+    REGIONS,
+    Array,
+    Integers,
+    MeshData,
+    Parts,
+    distribute,
+    from_arrays,
+    on_first_rank,
+)
+from femssb.meshing.files import TETRAHEDRON, TRIANGLE, from_gmsh, gmsh_session, read, write
+from femssb.meshing.quality import MeshSummary, RegionSummary, describe, gamma
+from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
+from femssb.units import um
+
+__all__ = [
+    "MeshData",
+    "MeshSummary",
+    "RegionSummary",
+    "describe",
+    "from_arrays",
+    "from_gmsh",
+    "mesh",
+    "read",
+    "write",
+]
+
+COARSENING = 3.0  # default size far from the particles, in units of the size at the interface
+GROWTH = 0.4  # growth of the size per distance from the interface
+ATTEMPTS = 4  # tessellations tried until the mesh is good
+GOOD_GAMMA = 0.05  # smallest gamma of a good mesh
+LEAST_GAMMA = 0.02  # smallest gamma of a mesh that may be used
+FINEST, COARSEST = 0.005, 1.0  # sizes allowed, in units of the smallest radius
+LAYERS = ("collector", "layers", "anode")  # horizontal faces, from below
+
+logger = logging.getLogger(__name__)
+
+
+def mesh(
+    cell: HalfCell,
+    *,
+    size: float,
+    far_size: float | None = None,
+    comm: MPI.Comm = MPI.COMM_WORLD,
+) -> MeshData:
+    """Mesh a half-cell; the same cell and sizes always give the same mesh.
+
+    If a tessellation gives poor tetrahedra, its sites are moved a little and it is tried again:
+    the statistics in `MeshData.tessellations` tell.
+
+    Args:
+        cell: What to mesh.
+        size: Length of the edges in the particles and at their surface [m].
+        far_size: Length far from the particles [m]; by default `COARSENING` times the size.
+        comm: Ranks over which the mesh is distributed.
+
+    Raises:
+        InputError: If a size is out of its bounds.
+        MeshError: If the geometry cannot be meshed; on every rank.
+    """
+    if not isinstance(cell, HalfCell):
+        raise InputError(f"mesh: cell = {cell!r} is not a HalfCell(...)")
+    smallest = min(particle.radius for particle in cell.particles)
+    lower, upper = FINEST * smallest, COARSEST * smallest
+    check_number("mesh", "size", size, lower=lower, upper=upper, unit="m")
+    if far_size is None:
+        far_size = COARSENING * size
+    widest = max(cell.width, cell.cathode, cell.separator)
+    check_number("mesh", "far_size", far_size, lower=size, upper=max(widest, size), unit="m")
+    data = distribute(on_first_rank(comm, lambda: _best(cell, size, far_size)), comm)
+    return replace(data, origin={"cell": cell, "size": size, "far_size": far_size})
+
+
+def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
+    """Try tessellations until the mesh is good, and return the best."""
+    best, quality, failure = None, 0.0, "every attempt failed"
+    for attempt in range(ATTEMPTS):
+        try:
+            parts = _half_cell(cell, size / um, far_size / um, attempt)
+        except MeshError as error:
+            logger.info("mesh attempt %d: %s", attempt + 1, error)
+            failure = str(error)
+            continue
+        found = float(gamma(parts.points, parts.cells).min())
+        logger.info("mesh attempt %d: smallest gamma %.3f", attempt + 1, found)
+        if found > quality:
+            best, quality = parts, found
+        if quality >= GOOD_GAMMA:
+            break
+    if best is None or quality < LEAST_GAMMA:
+        if best is not None:
+            failure = f"smallest gamma {quality:.2g} is below {LEAST_GAMMA}"
+        raise MeshError(
+            f"the half-cell cannot be meshed with size {size:g} m after {ATTEMPTS} attempts: "
+            f"{failure}; try a smaller size, another seed or a smaller size_spread"
+        )
+    return best
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ball:
+    """The triangulated sphere of one particle and the curves on it; lengths in um."""
+
+    tessellation: Tessellation
+    centre: Array  # (3,)
+    radius: float  # of the particle
+    scale: float  # from the unit of the diagram to um
+    curves: Curves
+    extra: Array  # (k, 3) points of the sphere beside those of the curves, unit of the diagram
+    triangles: Integers  # (m, 3)
+    owner: Integers  # (m,) grain of each triangle
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Surface:
+    """Triangles, the volumes on both sides of them, and the name of the facets they make."""
+
+    triangles: Integers  # (m, 3)
+    volumes: tuple[int, ...]
+    name: str | None = None
+
+
+class _Sheets:
+    """Polygons to be filled with triangles, which share the points of their outlines."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.points: list[Array] = []
+        self.total = 0
+        self.polygons: list[Integers] = []
+
+    def add_points(self, points: Array) -> Integers:
+        """Add points and return their numbers."""
+        self.points.append(points)
+        self.total += len(points)
+        return np.arange(self.total - len(points), self.total)
+
+    def add_polygon(self, pieces: list[Integers]) -> int:
+        """Add a closed outline, given in pieces, and return its number."""
+        self.polygons.append(np.concatenate(pieces))
+        return len(self.polygons) - 1
+
+
+def _half_cell(cell: HalfCell, size: float, far: float, attempt: int) -> Parts:
+    """Mesh a half-cell on this rank; sizes in um."""
+    balls = [
+        _triangulate(tessellate(particle, attempt=attempt), np.array(cell.centre(index)), size)
+        for index, particle in enumerate(cell.particles)
+    ]
+
+    def spacing(x: Array) -> Array:
+        found = np.full(len(x), far)
+        for ball in balls:
+            gap = np.linalg.norm(x - ball.centre, axis=1) - ball.radius - size
+            found = np.minimum(found, size + GROWTH * np.maximum(gap, 0))
+        return found
+
+    sheets = _Sheets()
+    numbers = [sheets.add_points(ball.centre + ball.scale * ball.curves.points) for ball in balls]
+    planar = [
+        [sheets.add_polygon([number[loop]]) for loop in ball.curves.loops]
+        for ball, number in zip(balls, numbers, strict=True)
+    ]
+    heights = np.array([0, cell.cathode, cell.cathode + cell.separator]) / um
+    width = cell.width / um
+    box = _outline_box(sheets, width, heights, spacing)
+    with gmsh_session() as gmsh:
+        points, filled = _fill(gmsh, sheets, lambda: _set_size(gmsh, balls, size, far))
+
+    surfaces: list[_Surface] = []
+    first = FIRST_GRAIN
+    for ball, number, sheet in zip(balls, numbers, planar, strict=True):
+        for (i, j), polygon in zip(ball.tessellation.diagram.pairs.tolist(), sheet, strict=True):
+            surfaces.append(
+                _Surface(
+                    triangles=filled[polygon],
+                    volumes=(first + i, first + j),
+                    name="grain_boundary",
+                )
+            )
+        everywhere = np.concatenate([number, len(points) + np.arange(len(ball.extra))])
+        points = np.vstack([points, ball.centre + ball.scale * ball.extra])
+        for grain in np.unique(ball.owner).tolist():
+            surfaces.append(
+                _Surface(
+                    triangles=everywhere[ball.triangles[ball.owner == grain]],
+                    volumes=(first + grain, REGIONS["ecbd"]),
+                    name="interface",
+                )
+            )
+        first += len(ball.tessellation.points)
+    points = _close_box(points, sheets.total, {key: filled[n] for key, n in box.items()}, surfaces)
+
+    with gmsh_session() as gmsh:
+        points, cells, tags = _tetrahedra(
+            gmsh, points, surfaces, lambda: _set_size(gmsh, balls, size, far)
+        )
+    tessellations = [ball.tessellation for ball in balls]
+    named = [surface for surface in surfaces if surface.name]
+    return Parts(
+        points=points * um,
+        cells=cells,
+        cell_tags=tags,
+        triangles=np.vstack([surface.triangles for surface in named]),
+        facet_tags=np.concatenate(
+            [
+                np.full(len(surface.triangles), FACETS[surface.name or ""], dtype=np.int32)
+                for surface in named
+            ]
+        ),
+        regions=dict(REGIONS),
+        facets=dict(FACETS),
+        grain_particle=np.repeat(
+            np.arange(len(balls), dtype=np.int32),
+            [len(tessellation.points) for tessellation in tessellations],
+        ),
+        orientations=np.vstack([tessellation.orientations for tessellation in tessellations]),
+        tessellations=tuple(tessellation.statistics for tessellation in tessellations),
+    )
+
+
+def _triangulate(tessellation: Tessellation, centre: Array, size: float) -> _Ball:
+    """Triangulate the sphere of a particle such that it holds the volume of the ball."""
+    radius = tessellation.radius / um
+    grown, scale = 1.0, 1.0
+    for _ in range(3):
+        grown *= scale
+        curves = cut_curves(inflated(tessellation.diagram, grown), size / radius)
+        extra, triangles = mesh_sphere(curves, size / radius)
+        a, b, c = np.moveaxis(np.vstack([curves.points, grown * extra])[triangles], 1, 0)
+        scale = float(np.cbrt(8 * np.pi / (a * np.cross(b, c)).sum()))
+    middle = a + b + c
+    middle *= grown / np.linalg.norm(middle, axis=1, keepdims=True)
+    sites = tessellation.points / tessellation.radius
+    weights = tessellation.weights / tessellation.radius**2
+    power = (sites**2).sum(axis=1) - weights - 2 * middle @ sites.T
+    return _Ball(
+        tessellation=tessellation,
+        centre=centre / um,
+        radius=radius,
+        scale=radius * scale,  # what the last turn left of the volume, about 1e-8
+        curves=curves,
+        extra=grown * extra,
+        triangles=triangles,
+        owner=np.argmin(power, axis=1),
+    )
+
+
+def _graded(start: Array, end: Array, spacing: Callable[[Array], Array]) -> Array:
+    """Cut a segment into pieces that follow the size; return the points between its ends."""
+    t = np.linspace(0, 1, 401)
+    density = np.linalg.norm(end - start) / spacing(start + t[:, None] * (end - start))
+    passed = np.concatenate([[0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(t))])
+    pieces = max(1, round(float(passed[-1])))
+    at = np.interp(np.linspace(0, passed[-1], pieces + 1)[1:-1], passed, t)
+    return np.asarray(start + at[:, None] * (end - start))
+
+
+def _outline_box(
+    sheets: _Sheets, width: float, heights: Array, spacing: Callable[[Array], Array]
+) -> dict[tuple[str, int], int]:
+    """Add the horizontal faces and, layer by layer, the sides x_min and y_min.
+
+    Opposite edges are cut alike, by the smaller of their sizes.
+    """
+    half = width / 2
+    corner = np.array([[-half, -half], [half, -half], [half, half], [-half, half]])
+    mirrors = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1]])
+
+    def both(x: Array) -> Array:
+        return np.asarray(np.min([spacing(x * mirror) for mirror in mirrors], axis=0))
+
+    posts = [sheets.add_points(np.column_stack([corner, np.full(4, z)])) for z in heights]
+    rims: list[list[Integers]] = []  # at each height, the edge from corner k to the next
+    for post, z in zip(posts, heights, strict=True):
+        rim = []
+        for k in range(4):
+            a, b = np.array([*corner[k], z]), np.array([*corner[(k + 1) % 4], z])
+            inner = _graded(a, b, both) if k < 2 else _graded(b, a, both)[::-1]
+            rim.append(np.concatenate([[post[k]], sheets.add_points(inner), [post[(k + 1) % 4]]]))
+        rims.append(rim)
+    columns: list[list[Integers]] = []  # in each layer, the edge above corner k
+    for layer in range(2):
+        low, high = (np.array([-half, -half, z]) for z in heights[layer : layer + 2])
+        inner = _graded(low, high, both)
+        column = []
+        for k in range(4):
+            inner[:, :2] = corner[k]
+            number = sheets.add_points(inner.copy())
+            column.append(np.concatenate([[posts[layer][k]], number, [posts[layer + 1][k]]]))
+        columns.append(column)
+    found = {
+        (name, level): sheets.add_polygon([edge[:-1] for edge in rims[level]])
+        for level, name in enumerate(LAYERS)
+    }
+    for layer in range(2):
+        for name, k in (("y_min", 0), ("x_min", 3)):  # the side over the edge from corner k
+            outline = [
+                rims[layer][k],
+                columns[layer][(k + 1) % 4],
+                rims[layer + 1][k][::-1],
+                columns[layer][k][::-1],
+            ]
+            found[name, layer] = sheets.add_polygon([edge[:-1] for edge in outline])
+    return found
+
+
+def _close_box(
+    points: Array, outlines: int, box: dict[tuple[str, int], Integers], surfaces: list[_Surface]
+) -> Array:
+    """Copy the sides x_min and y_min to x_max and y_max, and add all faces of the box.
+
+    The first `outlines` points hold the edges of the box. Returns all points.
+    """
+    layer_volume = (REGIONS["ecbd"], REGIONS["electrolyte"])
+    tree = cKDTree(points[:outlines])
+    for (name, level), triangles in box.items():
+        if name in LAYERS:
+            volumes = layer_volume[max(level - 1, 0) : level + 1]
+            named = None if name == "layers" else name
+            surfaces.append(_Surface(triangles=triangles, volumes=volumes, name=named))
+            continue
+        axis = "xy".index(name[0])
+        used = np.unique(triangles)
+        copied = points[used]
+        copied[:, axis] = -copied[:, axis]
+        distance, number = tree.query(copied)
+        new = distance > 1e-9 * np.abs(points).max()
+        number[new] = len(points) + np.arange(new.sum())
+        points = np.vstack([points, copied[new]])
+        table = np.zeros(len(points), dtype=np.int64)
+        table[used] = number
+        volume = layer_volume[level : level + 1]
+        opposite = name.replace("min", "max")
+        surfaces.append(_Surface(triangles=triangles, volumes=volume, name=name))
+        surfaces.append(_Surface(triangles=table[triangles], volumes=volume, name=opposite))
+    return points
+
+
+def _set_size(gmsh: Any, balls: list[_Ball], size: float, far: float) -> None:
+    """Set the size as a field: fine in and around the particles, growing away from them."""
+    field = gmsh.model.mesh.field
+    tags = []
+    for ball in balls:
+        tags.append(field.add("Ball"))
+        values = {
+            "Radius": ball.radius + size,
+            "Thickness": max((far - size) / GROWTH, 1e-6 * size),
+            "VIn": size,
+            "VOut": far,
+        }
+        values.update(zip(("XCenter", "YCenter", "ZCenter"), ball.centre.tolist(), strict=True))
+        for name, value in values.items():
+            field.setNumber(tags[-1], name, value)
+    least = field.add("Min")
+    field.setNumbers(least, "FieldsList", tags)
+    field.setAsBackgroundMesh(least)
+
+
+def _fill(gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]) -> tuple[Array, list[Integers]]:
+    """Fill every polygon with triangles; return all points, the given ones first."""
+    given = np.vstack(sheets.points)
+    geo = gmsh.model.geo
+    for number, point in enumerate(given.tolist(), start=1):
+        geo.addPoint(*point, 0, number)
+    lines: dict[tuple[int, int], int] = {}
+    for index, polygon in enumerate(sheets.polygons, start=1):
+        loop = []
+        for a, b in zip(polygon.tolist(), np.roll(polygon, -1).tolist(), strict=True):
+            if (b, a) in lines:
+                loop.append(-lines[b, a])
+            else:
+                if (a, b) not in lines:
+                    lines[a, b] = geo.addLine(a + 1, b + 1)
+                loop.append(lines[a, b])
+        geo.addPlaneSurface([geo.addCurveLoop(loop)], index)
+    geo.synchronize()
+    for line in lines.values():
+        gmsh.model.mesh.setTransfiniteCurve(line, 2)
+    set_size()
+    gmsh.model.mesh.generate(2)
+    tags, coordinates, _ = gmsh.model.mesh.getNodes()
+    coordinates = coordinates.reshape(-1, 3)
+    distance, number = cKDTree(given).query(coordinates)
+    new = distance > 1e-9 * np.abs(given).max()
+    number[new] = len(given) + np.arange(new.sum())
+    table = np.full(int(tags.max()) + 1, -1)
+    table[tags.astype(np.int64)] = number
+    filled = []
+    for index in range(1, len(sheets.polygons) + 1):
+        _, nodes = gmsh.model.mesh.getElementsByType(TRIANGLE, index)
+        filled.append(table[nodes.astype(np.int64)].reshape(-1, 3))
+    return np.vstack([given, coordinates[new]]), filled
+
+
+def _tetrahedra(
+    gmsh: Any, points: Array, surfaces: list[_Surface], set_size: Callable[[], None]
+) -> tuple[Array, Integers, Any]:
+    """Fill the volumes between surfaces; return points, the given ones first, cells and tags."""
+    model = gmsh.model
+    sides: dict[int, list[int]] = {}
+    for index, surface in enumerate(surfaces, start=1):
+        model.addDiscreteEntity(2, index)
+        for volume in surface.volumes:
+            sides.setdefault(volume, []).append(index)
+    model.mesh.addNodes(2, 1, np.arange(1, len(points) + 1), points.ravel())
+    for index, surface in enumerate(surfaces, start=1):
+        model.mesh.addElementsByType(index, TRIANGLE, [], surface.triangles.ravel() + 1)
+    for volume, faces in sides.items():
+        model.geo.addVolume([model.geo.addSurfaceLoop(faces)], volume)
+    model.geo.synchronize()
+    set_size()
+    model.mesh.generate(3)
+    tags, coordinates, _ = model.mesh.getNodes()
+    order = np.argsort(tags)
+    table = np.full(int(tags.max()) + 1, -1)
+    table[tags[order].astype(np.int64)] = np.arange(len(tags))
+    cells, owners = [], []
+    for volume in sides:
+        _, nodes = model.mesh.getElementsByType(TETRAHEDRON, volume)
+        if not len(nodes):
+            raise MeshError(f"Gmsh left volume {volume} empty")
+        cells.append(table[nodes.astype(np.int64)].reshape(-1, 4))
+        owners.append(np.full(len(cells[-1]), volume, dtype=np.int32))
+    return coordinates.reshape(-1, 3)[order], np.vstack(cells), np.concatenate(owners)

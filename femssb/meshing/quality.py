@@ -1,0 +1,124 @@
+"""What a mesh is like: volumes, areas and the quality of its tetrahedra, the same on any ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from femssb.meshing.data import FIRST_GRAIN, Array, Integers, MeshData, Parts, gather, grain_names
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegionSummary:
+    """The tetrahedra of one region."""
+
+    volume: float  # [m3]
+    cells: int
+    smallest_gamma: float  # see `gamma`
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeshSummary:
+    """Sizes and quality of a whole mesh."""
+
+    nodes: int
+    cells: int
+    regions: dict[str, RegionSummary]  # "ecbd", "electrolyte", "particle_1_grain_01" ...
+    areas: dict[str, float]  # "interface", "collector" ... -> area [m2]
+    smallest_gamma: float
+    mean_gamma: float
+    shortest_edge: float  # [m]
+
+    def report(self) -> str:
+        """Return the summary in a few lines of text, all grains as one."""
+        grains = [region for name, region in self.regions.items() if "grain" in name]
+        shown = {name: region for name, region in self.regions.items() if "grain" not in name}
+        if grains:
+            shown[f"particles ({len(grains)} grains)"] = RegionSummary(
+                volume=sum(grain.volume for grain in grains),
+                cells=sum(grain.cells for grain in grains),
+                smallest_gamma=min(grain.smallest_gamma for grain in grains),
+            )
+        lines = [
+            f"{self.cells} tetrahedra, {self.nodes} nodes, "
+            f"gamma {self.smallest_gamma:.3f} (mean {self.mean_gamma:.3f}), "
+            f"shortest edge {self.shortest_edge * 1e6:.3g} um"
+        ]
+        for name, region in shown.items():
+            lines.append(
+                f"{name}: {region.volume * 1e18:.6g} um3, {region.cells} tetrahedra, "
+                f"gamma {region.smallest_gamma:.3f}"
+            )
+        for name, area in self.areas.items():
+            lines.append(f"{name}: {area * 1e12:.6g} um2")
+        return "\n".join(lines)
+
+
+def gamma(points: Array, cells: Integers) -> Array:
+    """Return three times the radius of the inscribed over that of the circumscribed sphere.
+
+    1 for a regular tetrahedron, 0 for a flat one: the measure that Gmsh calls gamma.
+
+    Args:
+        points: Coordinates, shape (k, 3).
+        cells: Corners of the tetrahedra, shape (m, 4).
+    """
+    edges = points[cells[:, 1:]] - points[cells[:, :1]]
+    a, b, c = np.moveaxis(edges, 1, 0)
+    across = [np.cross(b, c), np.cross(c, a), np.cross(a, b)]
+    six_volumes = np.abs((a * across[0]).sum(axis=1))
+    last = np.linalg.norm(across[0] + across[1] + across[2], axis=1)
+    twice_areas = last + sum(np.linalg.norm(face, axis=1) for face in across)
+    squares = (edges**2).sum(axis=2)
+    lever = sum(squares[:, k, None] * across[k] for k in range(3))
+    # inscribed radius = 3 V / A, circumscribed radius = |lever| / (12 V)
+    return np.asarray(6 * six_volumes**2 / (twice_areas * np.linalg.norm(lever, axis=1)))
+
+
+def volumes(points: Array, cells: Integers) -> Array:
+    """Return the volumes of tetrahedra, shape (m,)."""
+    edges = points[cells[:, 1:]] - points[cells[:, :1]]
+    return np.asarray(np.abs(np.linalg.det(edges)) / 6)
+
+
+def describe(data: MeshData) -> MeshSummary:
+    """Measure a mesh; every rank gets the same numbers, whatever their count."""
+    parts = gather(data)
+    return data.mesh.comm.bcast(None if parts is None else summarise(parts), root=0)
+
+
+def summarise(parts: Parts) -> MeshSummary:
+    """Measure a mesh that lies on one rank."""
+    quality = gamma(parts.points, parts.cells)
+    volume = volumes(parts.points, parts.cells)
+    names = dict(parts.regions)
+    for grain, name in enumerate(grain_names(parts.grain_particle)):
+        names[name] = FIRST_GRAIN + grain
+    regions = {}
+    for name, tag in names.items():
+        inside = parts.cell_tags == tag
+        regions[name] = RegionSummary(
+            volume=float(volume[inside].sum()),
+            cells=int(inside.sum()),
+            smallest_gamma=float(quality[inside].min(initial=1.0)),
+        )
+    a, b, c = np.moveaxis(parts.points[parts.triangles], 1, 0)
+    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    corners = parts.points[parts.cells]
+    shortest = min(
+        float(np.linalg.norm(corners[:, i] - corners[:, j], axis=1).min())
+        for i in range(4)
+        for j in range(i)
+    )
+    return MeshSummary(
+        nodes=len(parts.points),
+        cells=len(parts.cells),
+        regions=regions,
+        areas={
+            name: float(area[parts.facet_tags == tag].sum()) for name, tag in parts.facets.items()
+        },
+        smallest_gamma=float(quality.min()),
+        mean_gamma=float(quality.mean()),
+        shortest_edge=shortest,
+    )

@@ -1,0 +1,243 @@
+"""Text files of LAMMPS and LIGGGHTS: dumps and data files.
+
+These files say neither their units nor what their types are, so the reader must be told. The box of
+a dump is that of the simulation: planes inside it that pressed the spheres are not in the file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.errors import InputError, check_number
+from femssb.packing.packing import Packing
+
+Array = NDArray[np.float64]
+Box = tuple[Sequence[float], Sequence[float]] | None
+Sides = tuple[bool, bool, bool] | None
+
+LENGTH = {"si": 1.0, "micro": 1e-6}  # unit of length [m]
+DENSITY = {"si": 1.0, "micro": 1e3}  # unit of density [kg/m3]; pg/um3 is 1000 kg/m3
+_COLUMNS = {  # of a dump, by the names that LAMMPS and LIGGGHTS give them
+    *("id", "type", "radius", "diameter", "x", "y", "z"),
+    *("xu", "yu", "zu", "xs", "ys", "zs", "xsu", "ysu", "zsu"),
+}
+
+
+def length_unit(units: str) -> float:
+    """Return the unit of length of a LAMMPS unit style [m].
+
+    Raises:
+        InputError: If it is not one of `LENGTH`.
+    """
+    if units not in LENGTH:
+        raise InputError(f"units = {units!r} must be one of {', '.join(map(repr, LENGTH))}")
+    return LENGTH[units]
+
+
+def dump_text(packing: Packing, units: str) -> str:
+    """Return a dump of one frame; types count from 1 in the order of the phase names."""
+    unit = length_unit(units)
+    table = np.column_stack(
+        [
+            np.asarray(packing.ids),
+            packing.phases + 1,
+            packing.radii / unit,
+            packing.positions / unit,
+        ]
+    )
+    edges = " ".join("pp" if side else "ff" for side in packing.periodic)
+    bounds = "".join(f"{a:.17g} {b:.17g}\n" for a, b in zip(*_corners(packing, unit), strict=True))
+    text = io.StringIO()
+    text.write(f"ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{len(table)}\n")
+    text.write(f"ITEM: BOX BOUNDS {edges}\n{bounds}ITEM: ATOMS id type radius x y z\n")
+    np.savetxt(text, table, fmt="%d %d %.17g %.17g %.17g %.17g")
+    return text.getvalue()
+
+
+def data_text(packing: Packing, units: str, densities: Mapping[str, float]) -> str:
+    """Return a data file of atom style sphere; atom identifiers count from 1, as LAMMPS wants."""
+    unit = length_unit(units)
+    for name in packing.phase_names:
+        if name not in densities:
+            raise InputError(f"write: densities lacks {name!r}, which a data file needs [kg/m3]")
+        check_number("write", f"densities[{name!r}]", densities[name], lower=1, upper=1e5)
+    density = np.array([densities[name] for name in packing.phase_names]) / DENSITY[units]
+    lower, upper = _corners(packing, unit)
+    ids = np.asarray(packing.ids, dtype=np.int64)
+    table = np.column_stack(
+        [
+            ids + 1 - min(int(ids.min(initial=0)), 0),
+            packing.phases + 1,
+            2 * packing.radii / unit,
+            density[packing.phases],
+            packing.positions / unit,
+        ]
+    )
+    text = io.StringIO()
+    text.write(f"Packing of femssb, units {units}\n\n{len(table)} atoms\n")
+    text.write(f"{len(packing.phase_names)} atom types\n\n")
+    for axis, a, b in zip("xyz", lower, upper, strict=True):
+        text.write(f"{a:.17g} {b:.17g} {axis}lo {axis}hi\n")
+    text.write("\nAtoms # sphere\n\n")
+    np.savetxt(text, table, fmt="%d %d %.17g %.17g %.17g %.17g %.17g")
+    return text.getvalue()
+
+
+def read_dump(
+    path: Path, units: str, phases: Mapping[int, str], box: Box, periodic: Sides
+) -> Packing:
+    """Read the last frame of a dump; see `femssb.packing.files.read`."""
+    unit = length_unit(units)
+    lines = _lines(path)
+    starts = [i for i, line in enumerate(lines) if line.startswith("ITEM: TIMESTEP")]
+    if not starts:
+        raise InputError(f"read: {path.name} has no 'ITEM: TIMESTEP': it is not a dump")
+    items: dict[str, tuple[list[str], list[str]]] = {}
+    name = ""
+    for line in lines[starts[-1] :]:
+        if line.startswith("ITEM: "):
+            words = line.split()[1:]
+            upper = [word for word in words if word.isupper()]
+            name = " ".join(upper)
+            items[name] = (words[len(upper) :], [])
+        else:
+            items[name][1].append(line)
+    for wanted in ("NUMBER OF ATOMS", "BOX BOUNDS", "ATOMS"):
+        if wanted not in items:
+            raise InputError(f"read: the last frame of {path.name} lacks 'ITEM: {wanted}'")
+    sides, bounds = items["BOX BOUNDS"]
+    if "xy" in sides:
+        raise InputError(f"read: {path.name} has a skewed box, which a packing cannot have")
+    columns, rows = items["ATOMS"]
+    count = int(items["NUMBER OF ATOMS"][1][0])
+    if len(rows) != count or len(bounds) != 3:
+        raise InputError(
+            f"read: the last frame of {path.name} announces {count} spheres but has {len(rows)} "
+            "lines: it is cut short"
+        )
+    used = [i for i, name in enumerate(columns) if name in _COLUMNS]
+    table = _numbers(path, rows, used)
+    corners = np.array([line.split() for line in bounds], dtype=float)[:, :2].T
+    found = {columns[i]: table[:, k] for k, i in enumerate(used)}
+    for wanted in ("id", "type"):
+        if wanted not in found:
+            raise InputError(f"read: {path.name} lacks the column {wanted!r}")
+    if "radius" in found:
+        radii = found["radius"]
+    elif "diameter" in found:
+        radii = found["diameter"] / 2
+    else:
+        raise InputError(f"read: {path.name} lacks the column 'radius' or 'diameter'")
+    positions = []
+    for axis, low, high in zip("xyz", *corners, strict=True):
+        if axis in found or axis + "u" in found:
+            positions.append(found[axis if axis in found else axis + "u"])
+        elif axis + "s" in found or axis + "su" in found:
+            scaled = found[axis + "s" if axis + "s" in found else axis + "su"]
+            positions.append(low + scaled * (high - low))
+        else:
+            raise InputError(f"read: {path.name} lacks the column {axis!r}")
+    return _packing(
+        path,
+        np.column_stack(positions) * unit,
+        radii * unit,
+        found["type"],
+        found["id"],
+        phases,
+        box or (corners[0] * unit, corners[1] * unit),
+        periodic or (tuple(side == "pp" for side in sides[:3]) if sides else (False,) * 3),
+    )
+
+
+def read_data(
+    path: Path, units: str, phases: Mapping[int, str], box: Box, periodic: Sides
+) -> Packing:
+    """Read the spheres of a data file; see `femssb.packing.files.read`."""
+    unit = length_unit(units)
+    lines = _lines(path)
+    words = [line.partition("#")[0].split() for line in lines]
+    count = next((int(w[0]) for w in words if len(w) == 2 and w[1] == "atoms"), None)
+    start = next((i for i, w in enumerate(words) if w == ["Atoms"]), None)
+    if count is None or start is None:
+        raise InputError(f"read: {path.name} has no number of atoms or no section 'Atoms'")
+    style = lines[start].partition("#")[2].strip()
+    if style not in ("sphere", ""):
+        raise InputError(f"read: {path.name} has atom style {style!r}, 'sphere' is needed")
+    bounds = {w[2]: (float(w[0]), float(w[1])) for w in words if len(w) == 4 and w[2][1:] == "lo"}
+    if any(w[3:] == ["xy", "xz", "yz"] for w in words):
+        raise InputError(f"read: {path.name} has a skewed box, which a packing cannot have")
+    if set(bounds) != {"xlo", "ylo", "zlo"}:
+        raise InputError(f"read: {path.name} does not give its box")
+    rows = [lines[i] for i in range(start + 1, len(lines)) if words[i]][:count]
+    if len(rows) < count:
+        raise InputError(f"read: {path.name} announces {count} spheres but has {len(rows)}")
+    table = _numbers(path, rows, range(7))
+    corners = np.array([bounds["xlo"], bounds["ylo"], bounds["zlo"]]).T
+    return _packing(
+        path,
+        table[:, 4:7] * unit,
+        table[:, 2] / 2 * unit,
+        table[:, 1],
+        table[:, 0],
+        phases,
+        box or (corners[0] * unit, corners[1] * unit),
+        periodic or (False, False, False),
+    )
+
+
+def _packing(
+    path: Path,
+    positions: Array,
+    radii: Array,
+    types: Array,
+    ids: Array,
+    phases: Mapping[int, str],
+    box: tuple[Sequence[float] | Array, Sequence[float] | Array],
+    periodic: tuple[bool, ...],
+) -> Packing:
+    present = sorted({int(kind) for kind in types})
+    unnamed = [kind for kind in present if kind not in phases]
+    if unnamed:
+        raise InputError(f"read: {path.name} has types {unnamed}, which phases does not name")
+    names = tuple(dict.fromkeys(phases[kind] for kind in sorted(phases)))
+    order = np.argsort(ids)  # ranks write in the order in which they own
+    kinds = {kind: names.index(phases[kind]) for kind in present}
+    return Packing(
+        positions=positions[order],
+        radii=radii[order],
+        phases=np.array([kinds[int(kind)] for kind in types[order]]),
+        ids=ids[order].astype(np.int64),
+        phase_names=names,
+        lower=np.array(box[0]),
+        upper=np.array(box[1]),
+        periodic=(periodic[0], periodic[1], periodic[2]),
+        origin={"file": path.name},
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file, the last of which must be whole: half a number is one too."""
+    text = path.read_text()
+    if text and not text.endswith("\n"):
+        raise InputError(f"read: the last line of {path.name} does not end: it is cut short")
+    return text.splitlines()
+
+
+def _numbers(path: Path, rows: Sequence[str], columns: Sequence[int]) -> Array:
+    """Return some columns of every row; the others may hold words."""
+    try:
+        table = np.loadtxt(rows, usecols=columns, ndmin=2)
+    except (ValueError, IndexError) as error:
+        raise InputError(f"read: {path.name} has a line that is no sphere: {error}") from error
+    if len(table) != len(rows):
+        raise InputError(f"read: {path.name} has empty lines among its spheres")
+    return table
+
+
+def _corners(packing: Packing, unit: float) -> tuple[Array, Array]:
+    return packing.lower / unit, packing.upper / unit

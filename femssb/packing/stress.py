@@ -1,0 +1,92 @@
+"""Stress in every sphere, from the forces on its contacts; tension is positive.
+
+A sphere at rest under contact forces f at points x has the mean Cauchy stress
+
+    sigma = 1/V  sum over contacts of  (x - centre) f^T,
+
+K. Bagi, Mech. Mater. 22, 165 (1996), doi 10.1016/0167-6636(95)00044-5. The arm x - centre ends
+where the contact is: half the overlap inside the surface. LAMMPS and LIGGGHTS know no contact
+points and give each of two touching spheres one half of the whole branch instead
+(``partition="halves"``): in a mixture of sizes the small sphere then gets stress that belongs to
+the large one. The sum over all spheres is the same, but only with the contacts with the planes,
+which those programs leave out, does it equal the applied pressure.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.errors import InputError
+from femssb.packing.packing import Contacts, Packing
+
+Array = NDArray[np.float64]
+
+
+def particle_stress(
+    packing: Packing,
+    *,
+    partition: str = "arms",
+    planes: bool = True,
+) -> Array:
+    """Return the mean stress in every sphere.
+
+    Args:
+        packing: With its contacts.
+        partition: How the branch between two centres is shared: ``"arms"``, by the place of the
+            contact, or ``"halves"``, as LAMMPS and LIGGGHTS do.
+        planes: Whether contacts with planes count; LAMMPS and LIGGGHTS leave them out.
+
+    Returns:
+        Shape (n, 3, 3) [Pa]; the volume of a sphere is that of the whole ball.
+
+    Raises:
+        InputError: If the packing has no contacts, or the partition is unknown.
+    """
+    contacts = contacts_of(packing)
+    if partition not in ("arms", "halves"):
+        raise InputError(f"particle_stress: partition = {partition!r} must be 'arms' or 'halves'")
+    ball = contacts.between_spheres
+    own, other = packing.radii[contacts.first], packing.radii[contacts.second[ball]]
+    share = np.ones(len(ball))  # of the branch that lies in the first sphere
+    if partition == "halves":
+        share[ball] = 0.5
+    else:
+        distance = np.linalg.norm(contacts.branches[ball], axis=1)
+        share[ball] = 0.5 + (own[ball] - other) / (2 * distance)
+    moment = contacts.branches[:, :, None] * contacts.forces[:, None, :]
+    if not planes:
+        share = np.where(ball, share, 0.0)
+    total = np.zeros((len(packing.radii), 3, 3))
+    np.add.at(total, contacts.first, share[:, None, None] * moment)
+    np.add.at(total, contacts.second[ball], (1 - share[ball])[:, None, None] * moment[ball])
+    return total / packing.volumes[:, None, None]
+
+
+def mean_stress(packing: Packing) -> Array:
+    """Return the mean stress over the whole box, pores included, shape (3, 3) [Pa].
+
+    At rest its normal components are minus the pressures on the planes.
+
+    Raises:
+        InputError: If the packing has no contacts.
+    """
+    contacts = contacts_of(packing)
+    return contacts.branches.T @ contacts.forces / float(np.prod(packing.lengths))
+
+
+def von_mises(stress: Array) -> Array:
+    """Return the von Mises stress, shape (n,), of stresses of shape (n, 3, 3) [Pa]."""
+    deviator = stress - np.trace(stress, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
+    return np.sqrt(1.5 * np.sum(deviator**2, axis=(1, 2)))
+
+
+def contacts_of(packing: Packing) -> Contacts:
+    """Return the contacts of a packing.
+
+    Raises:
+        InputError: If it has none.
+    """
+    if packing.contacts is None:
+        raise InputError("the packing has no contacts: only those that were pressed have them")
+    return packing.contacts

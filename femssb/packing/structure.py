@@ -1,0 +1,242 @@
+"""What a packing looks like: porosity, coordination, overlaps, force chains, profiles and maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.errors import InputError, check_number
+from femssb.packing.packing import Packing
+from femssb.packing.stress import contacts_of
+
+Array = NDArray[np.float64]
+
+LINES = 160_000  # along z, through the box: gives porosity to about 1e-4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Porosity:
+    """The share of a box that is not solid, in the two ways that differ once spheres overlap."""
+
+    nominal: float  # every sphere counted whole: material that overlaps swallow has gone elsewhere
+    union: float  # what no sphere covers: overlaps count once, as on voxels
+    swallowed: float  # solid volume lost in overlaps and beyond planes, over all solid volume
+
+
+def porosity(packing: Packing) -> Porosity:
+    """Return the porosity of the box of a packing.
+
+    The union of the spheres is measured along many lines across the box: exactly along a line, and
+    to about 1e-4 over all.
+    """
+    box = float(np.prod(packing.lengths))
+    solid = float(packing.volumes.sum())
+    start, end, area = _covered(packing)
+    covered = float(np.sum(end - start) * area / box)
+    return Porosity(nominal=1 - solid / box, union=1 - covered, swallowed=1 - covered * box / solid)
+
+
+def solid_profile(packing: Packing, *, bins: int = 50) -> tuple[Array, Array]:
+    """Return the share of solids in slices across z, overlaps counted once.
+
+    Args:
+        packing: Any.
+        bins: Number of slices.
+
+    Returns:
+        Heights of the middle of the slices [m] and shares, shapes (bins,).
+    """
+    check_number("solid_profile", "bins", bins, lower=1, upper=10_000)
+    edges = np.linspace(packing.lower[2], packing.upper[2], bins + 1)
+    start, end, area = _covered(packing)
+    below = np.array([np.sum(np.clip(edge, start, end) - start) * area for edge in edges])
+    slices = np.diff(edges) * packing.lengths[0] * packing.lengths[1]
+    return (edges[1:] + edges[:-1]) / 2, np.diff(below) / slices
+
+
+def thickness(packing: Packing) -> float:
+    """Return the distance of the planes across z, or of the outermost surfaces without planes [m].
+
+    Raises:
+        InputError: If z is periodic.
+    """
+    if packing.periodic[2]:
+        raise InputError("thickness: the packing is periodic across z")
+    return float(packing.lengths[2])
+
+
+def coordination(packing: Packing) -> Array:
+    """Return how many contacts a sphere of one phase has with spheres of another, on average.
+
+    Returns:
+        Shape (phases, phases): row i, column j is the number with phase j of a sphere of phase i.
+
+    Raises:
+        InputError: If the packing has no contacts.
+    """
+    contacts = contacts_of(packing)
+    ball = contacts.between_spheres & contacts.loaded
+    kinds = len(packing.phase_names)
+    one = packing.phases[contacts.first[ball]]
+    other = packing.phases[contacts.second[ball]]
+    table = np.zeros((kinds, kinds))
+    np.add.at(table, (one, other), 1)
+    table += table.T
+    return table / np.maximum(np.bincount(packing.phases, minlength=kinds), 1)[:, None]
+
+
+def rattlers(packing: Packing) -> NDArray[np.bool_]:
+    """Return which spheres have fewer than two contacts and so carry no load, shape (n,).
+
+    Raises:
+        InputError: If the packing has no contacts.
+    """
+    contacts = contacts_of(packing)
+    loaded, ball = contacts.loaded, contacts.loaded & contacts.between_spheres
+    touched = np.bincount(contacts.first[loaded], minlength=len(packing.radii))
+    touched += np.bincount(contacts.second[ball], minlength=len(packing.radii))
+    return touched < 2
+
+
+def overlaps(packing: Packing, one: str, other: str) -> Array:
+    """Return the overlaps between two phases over the smaller radius, shape (m,).
+
+    Raises:
+        InputError: If the packing has no contacts, or no such phase.
+    """
+    contacts = contacts_of(packing)
+    ball = contacts.between_spheres
+    first, second = contacts.first[ball], contacts.second[ball]
+    a, b = packing.of_phase(one), packing.of_phase(other)
+    asked = (a[first] & b[second]) | (b[first] & a[second])
+    first, second = first[asked], second[asked]
+    distance = np.linalg.norm(contacts.branches[ball][asked], axis=1)
+    own, facing = packing.radii[first], packing.radii[second]
+    return (own + facing - distance) / np.minimum(own, facing)
+
+
+def force_chains(packing: Packing, *, above: float = 1.0) -> NDArray[np.int64]:
+    """Return the contacts between spheres that carry more than most, for pictures.
+
+    Args:
+        packing: With contacts.
+        above: Times the mean contact force.
+
+    Returns:
+        Rows in the contacts of the packing, strongest first, shape (m,).
+
+    Raises:
+        InputError: If the packing has no contacts.
+    """
+    contacts = contacts_of(packing)
+    size = np.linalg.norm(contacts.forces, axis=1)
+    carried = contacts.between_spheres
+    if not carried.any():
+        return np.empty(0, dtype=np.int64)
+    strong = np.flatnonzero(carried & (size > above * size[carried].mean()))
+    return strong[np.argsort(-size[strong], kind="stable")]
+
+
+def profile(
+    packing: Packing, values: Array, along: Array, *, bins: int = 20, by_volume: bool = False
+) -> tuple[Array, Array]:
+    """Return the mean of a value of spheres over bins of another, say stress along z or radius.
+
+    Args:
+        packing: Gives the volumes.
+        values: Of every sphere, shape (n,).
+        along: Of every sphere, shape (n,), such as ``packing.positions[:, 2]``.
+        bins: Number of bins of equal width.
+        by_volume: Whether spheres count by their volume; by number otherwise.
+
+    Returns:
+        Middle of the bins and means, shapes (bins,); nan where a bin is empty.
+    """
+    check_number("profile", "bins", bins, lower=1, upper=10_000)
+    edges = np.linspace(along.min(), along.max(), bins + 1)
+    weights = packing.volumes if by_volume else np.ones(len(values))
+    total, _ = np.histogram(along, edges, weights=weights)
+    summed, _ = np.histogram(along, edges, weights=weights * values)
+    mean = np.divide(summed, total, out=np.full(bins, np.nan), where=total > 0)
+    return (edges[1:] + edges[:-1]) / 2, mean
+
+
+def heat_map(packing: Packing, values: Array, *, bins: int = 20) -> Array:
+    """Return the mean of a value of spheres over the xy plane, through the whole thickness.
+
+    Args:
+        packing: Any.
+        values: Of every sphere, shape (n,).
+        bins: Along x and along y.
+
+    Returns:
+        Shape (bins, bins), first index along x; every sphere counts where its centre is, by its
+        volume; nan where there is none.
+    """
+    check_number("heat_map", "bins", bins, lower=1, upper=10_000)
+    place = packing.positions[:, :2] - packing.lower[:2]
+    lengths = packing.lengths[:2]
+    for axis in np.flatnonzero(packing.periodic[:2]):
+        place[:, axis] %= lengths[axis]
+    # Cells in a row, x slowest; a centre on the far side counts to the last cell.
+    cells = np.clip((place / lengths * bins).astype(int), 0, bins - 1) @ [bins, 1]
+    total = np.bincount(cells, packing.volumes, bins * bins).reshape(bins, bins)
+    summed = np.bincount(cells, packing.volumes * values, bins * bins).reshape(bins, bins)
+    return np.divide(summed, total, out=np.full((bins, bins), np.nan), where=total > 0)
+
+
+def _covered(packing: Packing) -> tuple[Array, Array, float]:
+    """Return the intervals inside spheres along lines parallel to z.
+
+    The lines start on a regular grid over the xy plane. A sphere covers one interval of each line
+    that meets it; intervals are cut at the ends of the box and where they overlap.
+
+    Returns:
+        Where each interval starts and ends, shapes (m,) [m], and the area for which a line
+        stands [m2].
+    """
+    across = np.sqrt(LINES * packing.lengths[:2] / packing.lengths[:2][::-1])
+    counts = np.maximum(np.rint(across).astype(int), 1)
+    spacing = packing.lengths[:2] / counts
+    starts, ends, lines = [], [], []
+    bottom, ceiling = packing.lower[2], packing.upper[2]
+    for shift in _images(packing):
+        centres = packing.positions + shift
+        # All grid points in the square around every disc, then those in the disc.
+        place = centres[:, :2] - packing.lower[:2]
+        first = np.ceil((place - packing.radii[:, None]) / spacing - 0.5)
+        last = np.floor((place + packing.radii[:, None]) / spacing - 0.5)
+        first = np.clip(first, 0, counts).astype(int)
+        last = np.clip(last, -1, counts - 1).astype(int)
+        size = np.maximum(last - first + 1, 0)
+        repeats = size[:, 0] * size[:, 1]
+        sphere = np.repeat(np.arange(len(repeats)), repeats)
+        within = np.arange(len(sphere)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        i = first[sphere, 0] + within // np.maximum(size[sphere, 1], 1)
+        j = first[sphere, 1] + within % np.maximum(size[sphere, 1], 1)
+        away = packing.lower[:2] + (np.column_stack([i, j]) + 0.5) * spacing - centres[sphere, :2]
+        half = packing.radii[sphere] ** 2 - np.sum(away**2, axis=1)
+        inside = half > 0
+        sphere, half = sphere[inside], np.sqrt(half[inside])
+        lines.append((i * counts[1] + j)[inside])
+        starts.append(np.clip(centres[sphere, 2] - half, bottom, ceiling))
+        ends.append(np.clip(centres[sphere, 2] + half, bottom, ceiling))
+    line, start, end = (np.concatenate(parts) for parts in (lines, starts, ends))
+    order = np.lexsort((start, line))
+    line, start, end = line[order], start[order], end[order]
+    # The furthest end so far on a line: lines are set apart by more than the box is high.
+    apart = line * (2 * packing.lengths[2])
+    reached = np.maximum.accumulate(end + apart) - apart
+    before = np.full(len(line), bottom)
+    same = np.flatnonzero(line[1:] == line[:-1]) + 1
+    before[same] = reached[same - 1]
+    return np.minimum(np.maximum(start, before), end), end, float(np.prod(spacing))
+
+
+def _images(packing: Packing) -> Array:
+    """Return the shifts at which periodic images of the spheres may reach into the box."""
+    choices = [(-1, 0, 1) if side else (0,) for side in packing.periodic]
+    grid = np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.asarray(grid * packing.lengths)

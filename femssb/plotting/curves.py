@@ -1,0 +1,376 @@
+"""Figures of time series: of one run, and of several beside each other.
+
+Matplotlib is loaded when a figure is asked for: a parallel run imports this on every rank.
+"""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from femssb.errors import InputError, check_number
+from femssb.results.quantities import PARTICLE_COLUMNS, of_particle, on_axis
+from femssb.results.solution import Solution
+from femssb.units import GPa, nm, pmol
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design" (2008).
+BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+SEQUENCE = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "black")
+SHADE = {"charge": BLUE, "discharge": ORANGE, "hold": GREEN, "rest": "white"}
+LINES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (4, 1.2, 1.2, 1.2)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """A value from elsewhere, drawn as a marker in the colour of the run it belongs to.
+
+    Raises:
+        InputError: If the value, or a time given in seconds, is not a finite number.
+    """
+
+    run: str  # the key of the run in the comparison
+    column: str  # of the series; of particle 1, say, where the panel shows every particle
+    when: float | str  # time [s], or a moment that `Solution.time_of` knows, such as "charge end"
+    value: float  # [the SI unit of the column]
+    source: str  # what the legend calls it, such as "Yuan et al. 2023"
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_number("Reference", "value", self.value)
+        if not isinstance(self.when, str):
+            check_number("Reference", "when", self.when, unit="s")
+
+    def time_in(self, solution: Solution) -> float:
+        """Return the time in a run [s].
+
+        Raises:
+            InputError: If the run has no such moment.
+        """
+        return solution.time_of(self.when) if isinstance(self.when, str) else self.when
+
+
+def voltage_and_gap(solution: Solution) -> Figure:
+    """Voltage, and the largest and the mean gap."""
+    figure, (above, below) = _panels(solution, 2)
+    _curves(above, solution, 1.0, {"Voltage [V]": ("", "black", "-")})
+    above.set_ylabel("Voltage [V]")
+    _curves(
+        below,
+        solution,
+        nm,
+        {"Maximum gap [m]": ("maximum", VERMILION, "-"), "Mean gap [m]": ("mean", BLUE, "-")},
+    )
+    below.set_ylabel("Interface gap [nm]")
+    return figure
+
+
+def lithium(solution: Solution) -> Figure:
+    """Lithium in each particle."""
+    figure, (axes,) = _panels(solution, 1)
+    names = [name for name in solution.series if name.startswith("Lithium in particle")]
+    colours = [BLUE, VERMILION, GREEN, ORANGE]
+    styles = ["-", "--", ":"]
+    shown = {
+        name: (
+            f"particle {row + 1}" if len(names) > 1 else "",
+            colours[row % 4],
+            styles[row // 4 % 3],
+        )
+        for row, name in enumerate(names)
+    }
+    _curves(axes, solution, pmol, shown)
+    axes.set_ylabel("Lithium in particle [pmol]" if len(names) > 1 else "Lithium [pmol]")
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def stress_and_strain(solution: Solution) -> Figure:
+    """Mean, percentiles and extreme of stress and strain."""
+    figure, (above, below) = _panels(solution, 2)
+    _curves(
+        above,
+        solution,
+        GPa,
+        {
+            "Maximum von Mises stress [Pa]": ("maximum", VERMILION, "-"),
+            "99.9 % von Mises stress [Pa]": ("99.9th percentile", ORANGE, "-"),
+            "99 % von Mises stress [Pa]": ("99th percentile", GREEN, "-"),
+            "Mean von Mises stress [Pa]": ("mean", BLUE, "-"),
+        },
+    )
+    above.set_ylabel("Von Mises stress [GPa]")
+    _curves(
+        below,
+        solution,
+        0.01,
+        {
+            "Mean volumetric strain [-]": ("mean", BLUE, "-"),
+            "1 % volumetric strain [-]": ("1st percentile", GREEN, "-"),
+            "0.1 % volumetric strain [-]": ("0.1th percentile", ORANGE, "-"),
+            "Minimum volumetric strain [-]": ("minimum", VERMILION, "-"),
+        },
+    )
+    below.set_ylabel("Volumetric strain [%]")
+    return figure
+
+
+def _panels(solution: Solution, count: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure of panels one above the other, the protocol's steps shaded and named."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.2, 0.7 + 2.0 * count), layout="constrained")
+    panels = list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
+    times = solution.series["Time [s]"]
+    panels[0].set_xlim(times[0], times[-1])
+    for axes in panels:
+        for step in solution.steps:
+            axes.axvspan(
+                step.start_time, step.end_time, color=SHADE[step.kind], alpha=0.07, linewidth=0
+            )
+            axes.axvline(step.end_time, color="0.7", linewidth=0.6, zorder=0)
+    for step in solution.steps:
+        if step.duration > 0.08 * (times[-1] - times[0]):  # else the name would not fit
+            middle = (step.start_time + step.end_time) / 2
+            panels[0].annotate(
+                step.kind,
+                (middle, 1),
+                xycoords=panels[0].get_xaxis_transform(),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                color="0.35",
+            )
+    panels[-1].set_xlabel("Time [s]")
+    figure.align_ylabels(panels)
+    return figure, panels
+
+
+def _curves(
+    axes: Axes,
+    solution: Solution,
+    unit: float,
+    columns: dict[str, tuple[str, str, str]],
+) -> None:
+    """Draw columns of the series, each with (label, colour, line style)."""
+    for name, (label, colour, style) in columns.items():
+        axes.plot(
+            solution.series["Time [s]"],
+            solution.series[name] / unit,
+            label=label,
+            color=colour,
+            linestyle=style,
+        )
+    if any(label for label, _, _ in columns.values()):
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def check_many(field: str, value: Sized) -> None:
+    """Check that an argument holds several things, or at least one.
+
+    Raises:
+        InputError: If it is empty, or a single string.
+    """
+    if isinstance(value, str) or len(value) == 0:
+        raise InputError(f"{field} = {value!r} must hold at least one item")
+
+
+def check_comparison(
+    solutions: Mapping[str, Solution],
+    columns: Sequence[str],
+    nominal_times: Mapping[str, float] | None,
+    reference: Sequence[Reference],
+) -> None:
+    """Check what `comparison` is asked for.
+
+    Raises:
+        InputError: If there is nothing to draw, a run lacks a column, a moment or a nominal time,
+            or a reference belongs to no run or panel.
+    """
+    check_many("solutions", solutions)
+    check_many("columns", columns)
+    shown: set[str] = set()
+    for run, solution in solutions.items():
+        for column in columns:
+            names = _shown(solution, column).values()
+            if not names or any(name not in solution.series for name in names):
+                raise InputError(f"columns: run {run!r} has no {column!r}")
+            shown.update(names)
+        if nominal_times is not None:
+            if run not in nominal_times:
+                raise InputError(f"nominal_times has no time of run {run!r}")
+            field, time = repr(run), nominal_times[run]
+            check_number("nominal_times", field, time, lower=0, strict=True, unit="s")
+    for value in reference:
+        if value.run not in solutions:
+            raise InputError(f"reference: run {value.run!r} is none of {list(solutions)}")
+        if value.column not in shown:
+            raise InputError(f"reference: column {value.column!r} is in none of the panels")
+        value.time_in(solutions[value.run])
+
+
+def comparison(
+    solutions: Mapping[str, Solution],
+    columns: Sequence[str],
+    nominal_times: Mapping[str, float] | None,
+    reference: Sequence[Reference],
+) -> Figure:
+    """A panel per column with a curve per run, and values from elsewhere: see `plotting.compare`.
+
+    The colour tells the run and the line style the particle; of one run alone, the colour tells
+    the particle.
+    """
+    unit_of_time = nominal_times or dict.fromkeys(solutions, 1.0)
+    figure, panels = _grid(len(columns), "Time / nominal time [-]" if nominal_times else "Time [s]")
+    end = max(run.series["Time [s]"][-1] / unit_of_time[name] for name, run in solutions.items())
+    looks = _looks(solutions, columns)
+    sources = dict.fromkeys(value.source for value in reference)
+    markers = dict(zip(sources, itertools.cycle(MARKERS), strict=False))
+    for axes, column in zip(panels, columns, strict=True):
+        label, unit = on_axis(column)
+        for run, solution in solutions.items():
+            for particle, name in _shown(solution, column).items():
+                colour, style = looks[run, particle]
+                times = solution.series["Time [s]"] / unit_of_time[run]
+                axes.plot(times, solution.series[name] / unit, color=colour, linestyle=style)
+                for value in reference:
+                    if (value.run, value.column) == (run, name):
+                        axes.plot(
+                            value.time_in(solution) / unit_of_time[run],
+                            value.value / unit,
+                            color=colour,
+                            **_marker(markers[value.source]),
+                        )
+        axes.set_title(textwrap.fill(label, 33), loc="left")
+        axes.set_xlim(0, 1.02 * end)
+        _start_at_zero(axes)
+    _legend(figure, columns, looks, markers)
+    return figure
+
+
+def _shown(solution: Solution, column: str) -> dict[int | None, str]:
+    """Return the columns of a panel: one of each particle (numbers from 1), or one of the run."""
+    if column not in PARTICLE_COLUMNS:
+        return {None: column}
+    numbers = itertools.takewhile(
+        lambda number: of_particle(column, number) in solution.series, itertools.count(1)
+    )
+    return {number: of_particle(column, number) for number in numbers}
+
+
+def _looks(
+    solutions: Mapping[str, Solution], columns: Sequence[str]
+) -> dict[tuple[str, int | None], tuple[Any, Any]]:
+    """Return colour and line style of each run (particle None) and of each of its particles."""
+    shown = {
+        run: sorted({number or 0 for name in columns for number in _shown(solution, name)})
+        for run, solution in solutions.items()
+    }
+    particles = range(1, 1 + max(numbers[-1] for numbers in shown.values()))
+    if len(solutions) == 1 and particles:
+        (run,) = solutions
+        of_particles = zip(particles, _colours(len(particles)), strict=True)
+        return {(run, None): ("black", "-")} | {(run, k): (c, "-") for k, c in of_particles}
+    looks: dict[tuple[str, int | None], tuple[Any, Any]] = {}
+    for run, colour in zip(solutions, _colours(len(solutions)), strict=True):
+        looks[run, None] = colour, "-"
+        for number in particles:
+            looks[run, number] = colour, LINES[(number - 1) % len(LINES)]
+    return looks
+
+
+def _colours(count: int) -> Sequence[Any]:
+    """Return colours to tell apart, or, of more than there are such, a scale from dark to light."""
+    import matplotlib as mpl
+
+    if count <= len(SEQUENCE):
+        return SEQUENCE[:count]
+    return list(mpl.colormaps["viridis"](np.linspace(0, 0.93, count)))
+
+
+def _grid(count: int, time_label: str) -> tuple[Figure, list[Axes]]:
+    """Return a figure of panels that share their time axis, with letters if there are several."""
+    from matplotlib.figure import Figure
+
+    across = 2 if count == 4 else min(count, 3)
+    down = -(-count // across)
+    width = {1: 4.0, 2: 6.0, 3: 7.6}[across]
+    figure = Figure(figsize=(width, 0.55 + 2.0 * down), layout="constrained")
+    panels = []
+    for index in range(count):
+        axes = figure.add_subplot(down, across, index + 1)
+        if count > 1:
+            axes.annotate(
+                chr(ord("a") + index),
+                (0, 1),
+                xycoords="axes fraction",
+                xytext=(-22, 6),
+                textcoords="offset points",
+                fontweight="bold",
+                fontsize=10,
+            )
+        lowest = index + across >= count
+        axes.tick_params(labelbottom=lowest)
+        if lowest:
+            axes.set_xlabel(time_label)
+        panels.append(axes)
+    return figure, panels
+
+
+def _marker(shape: str) -> dict[str, Any]:
+    return {
+        "marker": shape,
+        "linestyle": "none",
+        "markerfacecolor": "white",
+        "markeredgewidth": 1.3,
+        "markersize": 5,
+        "clip_on": False,
+        "zorder": 5,
+    }
+
+
+def _start_at_zero(axes: Axes) -> None:
+    """Let an axis of values that begin near zero begin there."""
+    values = np.concatenate([np.ravel(line.get_ydata()) for line in axes.lines])
+    low, high = values.min(), values.max()
+    if 0 <= low < 0.25 * high:
+        axes.set_ylim(bottom=0)
+    elif 0 >= high > 0.25 * low:
+        axes.set_ylim(top=0)
+
+
+def _legend(
+    figure: Figure,
+    columns: Sequence[str],
+    looks: Mapping[tuple[str, int | None], tuple[Any, Any]],
+    markers: Mapping[str, str],
+) -> None:
+    """Name runs, particles and sources above all panels."""
+    from matplotlib.lines import Line2D
+
+    runs = [run for run, number in looks if number is None]
+    numbers = [number for run, number in looks if run == runs[0] and number is not None]
+    by_particle = len(runs) == 1 and len(numbers) > 0  # what the colour tells
+    entries: dict[str, Line2D] = {}
+    if not by_particle or not PARTICLE_COLUMNS.keys() >= set(columns):
+        entries |= {run: Line2D([], [], color=looks[run, None][0]) for run in runs}
+    for number in numbers:
+        colour, style = looks[runs[0], number]
+        entries[f"particle {number}"] = Line2D(
+            [], [], color=colour if by_particle else "0.35", linestyle=style
+        )
+    for source, marker in markers.items():
+        entries[source] = Line2D([], [], color="0.35", **_marker(marker))
+    letters = 13 * figure.get_figwidth()
+    across = max(1, min(len(entries), int(letters / (6 + max(map(len, entries))))))
+    figure.set_figheight(figure.get_figheight() + 0.17 * (-(-len(entries) // across) - 1))
+    figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=across)

@@ -1,0 +1,476 @@
+"""Figures of fields: what PyVista renders, framed by Matplotlib with times, colour bars, scales."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyvista as pv
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from femssb.errors import InputError
+from femssb.plotting import rendering
+from femssb.plotting.rendering import Vector, View
+from femssb.results.fields import FieldData, Snapshot
+from femssb.results.quantities import on_axis
+from femssb.results.solution import Solution
+from femssb.units import GPa, nm, um
+
+PIXELS = 600  # height of a rendered picture: twice what is printed, so edges come out smooth
+LIFT = 0.02  # [um] towards the viewer, so that lines are not lost in the faces they lie on
+ARROW = {
+    "arrowstyle": "-|>,head_width=0.15,head_length=0.3",
+    "linewidth": 0.8,
+    "color": "black",
+    "shrinkA": 0,
+    "shrinkB": 0,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Field:
+    name: str  # in the snapshots
+    label: str  # on the colour bar
+    unit: float  # what 1 on the colour bar is in SI
+    colours: str  # a perceptually uniform colour map
+    from_zero: bool  # whether the range includes zero
+
+
+FIELDS = (
+    _Field(
+        name="Concentration [mol/m3]",
+        label="Lithium concentration [10³ mol m⁻³]",
+        unit=1e3,
+        colours="viridis",
+        from_zero=False,
+    ),
+    _Field(
+        name="Volumetric strain [-]",
+        label="Volumetric strain [%]",
+        unit=0.01,
+        colours="cividis",
+        from_zero=True,
+    ),
+    _Field(
+        name="Von Mises stress [Pa]",
+        label="Von Mises stress [GPa]",
+        unit=GPa,
+        colours="magma_r",
+        from_zero=True,
+    ),
+)
+STRESS = FIELDS[2]
+# Planes through the middle of a particle, named by what points right and up in the picture: the
+# direction to the viewer and the one that points up.
+PLANES: dict[str, tuple[Vector, Vector]] = {
+    "x-y": ((0, 0, 1), (0, 1, 0)),
+    "z-y": ((-1, 0, 0), (0, 1, 0)),
+    "z-x": ((0, 1, 0), (1, 0, 0)),
+}
+GAP = _Field(name="Gap [m]", label="Gap [nm]", unit=nm, colours="magma_r", from_zero=True)
+
+
+def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
+    """Three sections of a particle (rows) at each time (columns), for each of `FIELDS`."""
+    solids = [
+        rendering.grid(_only(snapshot.particle, "Particle [-]", number), "Grain [-]")
+        for snapshot in snapshots
+    ]
+    walls = rendering.walls(solids[0])
+    views = {
+        plane.replace("-", "\N{EN DASH}"): View.of(walls.points, towards=towards, up=up)
+        for plane, (towards, up) in PLANES.items()
+    }
+    figure, groups = _picture_groups(len(FIELDS), len(views), len(snapshots))
+    ranges = [
+        _limits(field, [solid.point_data[field.name] for solid in solids]) for field in FIELDS
+    ]
+    with rendering.renderer(PIXELS) as draw:
+        for row, (name, view) in enumerate(views.items()):
+            outline = walls.slice(normal=view.towards, origin=view.focus)
+            for column, solid in enumerate(solids):
+                cut = solid.slice(normal=view.towards, origin=view.focus)
+                for field, limits, (panels, _) in zip(FIELDS, ranges, groups, strict=True):
+                    layers = [
+                        (cut, _coloured(field, limits) | {"lighting": False}),
+                        (outline, rendering.LINE),
+                    ]
+                    panels[row][column].imshow(draw(view, layers), extent=view.extent)
+            for panels, _ in groups:
+                panels[row][0].set_ylabel(name, rotation=0, labelpad=14, va="center")
+    for field, limits, (_, bar) in zip(FIELDS, ranges, groups, strict=True):
+        _colour_bar(bar, field, limits, [solid.point_data[field.name] for solid in solids])
+    _name_times(groups[0][0][0], snapshots)
+    _scale_bar(groups[-1][0][-1][0])
+    return figure
+
+
+def compared_sections(
+    solutions: Mapping[str, Solution],
+    names: Sequence[str],
+    moments: Sequence[str],
+    plane: str,
+    number: int,
+) -> Figure:
+    """A section of a particle for each field and moment (rows) and run (columns)."""
+    if plane not in PLANES:
+        raise InputError(f"plane = {plane!r} is none of {list(PLANES)}")
+    towards, up = PLANES[plane]
+    values: dict[tuple[str, str, str], NDArray[np.float64]] = {}
+    cuts: dict[tuple[str, str], tuple[View, pv.DataSet, pv.DataSet]] = {}
+    shots = _snapshots(solutions, moments)
+    for (moment, run), snapshot in shots.items():
+        if number not in snapshot.particle.cell_data["Particle [-]"]:
+            raise InputError(f"particle = {number + 1} is not in run {run!r}")
+        for name in names:
+            _check_field(name, run, snapshot.particle)
+        solid = rendering.grid(_only(snapshot.particle, "Particle [-]", number), "Grain [-]")
+        walls = rendering.walls(solid)
+        view = View.of(walls.points, towards=towards, up=up)
+        cuts[moment, run] = (
+            view,
+            solid.slice(view.towards, origin=view.focus),
+            walls.slice(view.towards, origin=view.focus),
+        )
+        for name in names:
+            values[name, moment, run] = np.asarray(solid.point_data[name])
+    rows = [(name, moment) for name in names for moment in moments]
+    titles, lines = _wrapped(list(solutions))
+    figure, groups = _picture_groups(len(rows), 1, len(solutions), size=1.5, title_lines=lines)
+    with rendering.renderer(PIXELS) as draw:
+        for (name, moment), ((panels,), bar) in zip(rows, groups, strict=True):
+            field = _field(name)
+            of_row = [values[name, moment, run] for run in solutions]
+            limits = _limits(field, of_row)
+            options = _coloured(field, limits) | {"lighting": False}
+            for axes, run in zip(panels, solutions, strict=True):
+                view, cut, outline = cuts[moment, run]
+                picture = draw(view, [(cut, options), (outline, rendering.LINE)])
+                axes.imshow(picture, extent=view.extent)
+                _name_time(axes, shots[moment, run].time)
+            panels[0].set_ylabel(moment)
+            _colour_bar(bar, field, limits, of_row)
+    for axes, title in zip(groups[0][0][0], titles, strict=True):
+        axes.set_title(title)
+    _scale_bar(groups[-1][0][-1][0])
+    return figure
+
+
+def gap(snapshots: Sequence[Snapshot]) -> Figure:
+    """The gap on the particles' surface, seen from two sides (rows), at each time (columns)."""
+    surfaces = [rendering.surface(snapshot.interface) for snapshot in snapshots]
+    values = [surface.point_data[GAP.name] for surface in surfaces]
+    seams = rendering.seams(snapshots[0].particle, "Grain [-]")
+    limits = _limits(GAP, values)
+    options = _coloured(GAP, limits) | {"smooth_shading": True, "ambient": 0.75, "diffuse": 0.3}
+    views = {
+        "front": View.of(surfaces[0].points, towards=(-1, 0.3, -0.3), up=(0, 1, 0)),
+        "back": View.of(surfaces[0].points, towards=(1, 0.3, 0.3), up=(0, 1, 0)),
+    }
+    figure, ((panels, bar),) = _picture_groups(1, 2, len(snapshots), aspect=views["front"].aspect)
+    with rendering.renderer(PIXELS) as draw:
+        for row, (name, view) in enumerate(views.items()):
+            for axes, surface in zip(panels[row], surfaces, strict=True):
+                lines = seams.translate(LIFT * np.array(view.towards))
+                picture = draw(view, [(surface, options), (lines, rendering.LINE)])
+                axes.imshow(picture, extent=view.extent)
+            _triad(figure, panels[row][0], view, name)
+    _colour_bar(bar, GAP, limits, values)
+    _name_times(panels[0], snapshots)
+    _scale_bar(panels[-1][-1])
+    return figure
+
+
+def opened_cell(snapshot: Snapshot) -> Figure:
+    """Von Mises stress of the whole cell, a quarter taken out down to the first particle's axis."""
+    cell = _OpenedCell(snapshot, STRESS)
+    limits = _limits(STRESS, cell.values)
+    width, right, top = 5.6, 1.2, 0.35  # [inch]
+    height = width / cell.view.aspect
+    size = (width + right, height + top)
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0, 0, width / size[0], height / size[1]))
+    with rendering.renderer(2 * PIXELS) as draw:
+        axes.imshow(draw(cell.view, cell.layers(limits)), extent=cell.view.extent)
+    axes.set_axis_off()
+    axes.set_title(f"{snapshot.label}, {snapshot.time:.0f} s", fontsize=9)
+    _name_ends(axes, cell, "current collector", "lithium anode", 9)
+    bar = figure.add_axes((1 - (right - 0.1) / size[0], 0.2, 0.15 / size[0], 0.6))
+    _colour_bar(bar, STRESS, limits, cell.values)
+    return figure
+
+
+def compared_cells(solutions: Mapping[str, Solution], name: str, moments: Sequence[str]) -> Figure:
+    """The whole cell, opened, in several runs (columns) at each moment (rows)."""
+    field = _field(name)
+    shots = _snapshots(solutions, moments)
+    for (_, run), snapshot in shots.items():
+        _check_field(name, run, snapshot.particle)
+        _check_field(name, run, snapshot.matrix)
+    cells = {key: _OpenedCell(snapshot, field) for key, snapshot in shots.items()}
+    aspect = max(cell.view.aspect for cell in cells.values())
+    titles, lines = _wrapped(list(solutions))
+    figure, groups = _picture_groups(
+        len(moments), 1, len(solutions), aspect=aspect, size=2.1, title_lines=lines
+    )
+    with rendering.renderer(2 * PIXELS) as draw:
+        for moment, ((panels,), bar) in zip(moments, groups, strict=True):
+            of_row = [values for run in solutions for values in cells[moment, run].values]
+            limits = _limits(field, of_row)
+            for axes, run in zip(panels, solutions, strict=True):
+                cell = cells[moment, run]
+                axes.imshow(draw(cell.view, cell.layers(limits)), extent=cell.view.extent)
+                _name_ends(axes, cell, "collector", "anode", 7)
+                _name_time(axes, shots[moment, run].time)
+            panels[0].set_ylabel(moment)
+            _colour_bar(bar, field, limits, of_row)
+    for axes, title in zip(groups[0][0][0], titles, strict=True):
+        axes.set_title(title)
+    return figure
+
+
+class _OpenedCell:
+    """A cell of which a quarter is taken out, down to the axis of the first particle.
+
+    Attributes:
+        view: From the collector and above.
+        corners: Of what is left, first those of the collector [um].
+        values: Of the field, in each body.
+    """
+
+    def __init__(self, snapshot: Snapshot, field: _Field) -> None:
+        solids = [
+            rendering.grid(snapshot.matrix, "Region [-]"),
+            rendering.grid(snapshot.particle, "Grain [-]"),
+        ]
+        first = _only(snapshot.particle, "Particle [-]", 0).points / um
+        x, y, _ = ((first.min(axis=0) + first.max(axis=0)) / 2).tolist()
+        points = snapshot.matrix.points / um
+        low, high = points.min(axis=0), points.max(axis=0)
+        ring = [
+            (low[0], low[1]),
+            (high[0], low[1]),
+            (high[0], high[1]),
+            (x, high[1]),
+            (x, y),
+            (low[0], y),
+        ]
+        self.corners = np.array([(*place, z) for z in (low[2], high[2]) for place in ring])
+        self.view = View.of(self.corners, towards=(-1.0, 0.8, -0.6), up=(0.0, 1.0, 0.0))
+        self.values = [np.asarray(solid.point_data[field.name]) for solid in solids]
+        self._field = field
+        origin, lift = (x, y, 0.0), LIFT * np.array(self.view.towards)
+        self._faces: list[pv.DataSet] = []
+        self._lines: list[pv.DataSet] = [rendering.prism(self.corners + lift)]
+        for solid in solids:
+            walls = rendering.walls(solid)
+            behind = solid.clip(normal="x", origin=origin, invert=False)
+            below = solid.clip(normal="x", origin=origin).clip(normal="y", origin=origin)
+            upright = walls.slice(normal="x", origin=origin).clip("y", origin=origin, invert=False)
+            level = walls.slice(normal="y", origin=origin).clip("x", origin=origin)
+            self._faces += [behind, below]
+            self._lines += [lines.translate(lift) for lines in (upright, level)]
+
+    def layers(self, limits: tuple[float, float]) -> list[rendering.Layer]:
+        """Return what to draw, coloured within limits [SI]."""
+        options = _coloured(self._field, limits) | {"lighting": False}
+        return [
+            *((face, options) for face in self._faces),
+            *((lines, rendering.LINE) for lines in self._lines),
+        ]
+
+
+def _name_ends(axes: Axes, cell: _OpenedCell, collector: str, anode: str, size: float) -> None:
+    """Write along its edges where the cell has its collector and its anode."""
+    for name, ends in (
+        (collector, cell.corners[[1, 0]]),
+        (f"z \N{RIGHTWARDS ARROW} {anode}", cell.corners[[0, 6]]),
+    ):
+        start, end = cell.view.place(ends)
+        along = (end - start) / np.hypot(*(end - start))
+        axes.annotate(
+            name,
+            (start + end) / 2,
+            xytext=(5 * along[1], -5 * along[0]),
+            textcoords="offset points",
+            rotation=np.degrees(np.arctan2(along[1], along[0])),
+            rotation_mode="anchor",
+            ha="center",
+            va="top",
+            fontsize=size,
+        )
+
+
+def _snapshots(
+    solutions: Mapping[str, Solution], moments: Sequence[str]
+) -> dict[tuple[str, str], Snapshot]:
+    """Return the fields at each (moment, run); no file is read unless all moments are known."""
+    for solution in solutions.values():
+        for moment in moments:
+            solution.time_of(moment)
+    return {
+        (moment, run): solution.snapshot_at(moment)
+        for moment in moments
+        for run, solution in solutions.items()
+    }
+
+
+def _check_field(name: str, run: str, data: FieldData) -> None:
+    both = {**data.point_data, **data.cell_data}
+    scalars = [key for key, values in both.items() if values.ndim == 1]
+    if name not in scalars:
+        raise InputError(f"field {name!r} is not in run {run!r}, which has {scalars}")
+
+
+def _field(name: str) -> _Field:
+    known = {field.name: field for field in FIELDS}
+    if name in known:
+        return known[name]
+    label, unit = on_axis(name)
+    return _Field(name=name, label=label, unit=unit, colours="viridis", from_zero=False)
+
+
+def _only(data: FieldData, name: str, number: int) -> FieldData:
+    """Return the tetrahedra whose cell data have a number, and no point of the others."""
+    chosen = data.cell_data[name] == number
+    points, cells = np.unique(data.cells[chosen], return_inverse=True)
+    return FieldData(
+        points=data.points[points],
+        cells=cells.reshape(-1, data.cells.shape[1]),
+        point_data={key: values[points] for key, values in data.point_data.items()},
+        cell_data={key: values[chosen] for key, values in data.cell_data.items()},
+    )
+
+
+def _limits(field: _Field, values: Sequence[NDArray[Any]]) -> tuple[float, float]:
+    """Return the range of colours [SI]: all but the most extreme 0.2 % of the values."""
+    low, high = np.percentile(np.concatenate(values), (0.1, 99.9))
+    if field.from_zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return (low, high) if high > low else (low, low + field.unit)
+
+
+def _coloured(field: _Field, limits: tuple[float, float]) -> dict[str, Any]:
+    return {"scalars": field.name, "cmap": field.colours, "clim": limits}
+
+
+def _picture_groups(
+    groups: int,
+    rows: int,
+    columns: int,
+    *,
+    aspect: float = 1.0,
+    size: float = 1.35,
+    title_lines: int = 2,
+) -> tuple[Figure, list[tuple[list[list[Axes]], Axes]]]:
+    """Return a figure of pictures: for each group its rows of panels and its colour bar.
+
+    Args:
+        groups: Number of groups, one below the other.
+        rows: Of pictures in a group.
+        columns: Of pictures.
+        aspect: Width of a picture over its height.
+        size: Side of a square picture [inch]; others have the same area.
+        title_lines: Lines of text above the pictures.
+    """
+    across, down = size * aspect**0.5, size / aspect**0.5
+    left, right, between = 0.6, 0.95 if rows > 1 else 1.15, 0.12
+    top = 0.13 + 0.16 * title_lines
+    width = left + columns * across + right
+    height = top + groups * rows * down + (groups - 1) * between + 0.08
+    figure = Figure(figsize=(width, height))
+
+    def place(x: float, y: float, wide: float, high: float) -> Axes:
+        return figure.add_axes((x / width, 1 - (y + high) / height, wide / width, high / height))
+
+    result = []
+    for group in range(groups):
+        y = top + group * (rows * down + between)
+        panels = [
+            [
+                place(left + column * across, y + row * down, 0.97 * across, 0.97 * down)
+                for column in range(columns)
+            ]
+            for row in range(rows)
+        ]
+        for axes in (axes for row in panels for axes in row):
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        bar = place(width - right + 0.1, y + 0.15 * down, 0.13, (rows - 0.3) * down)
+        result.append((panels, bar))
+    return figure, result
+
+
+def _colour_bar(
+    axes: Axes, field: _Field, limits: tuple[float, float], values: Sequence[NDArray[Any]]
+) -> None:
+    """Draw a colour bar, with an arrow at each end that values go beyond."""
+    low, high = limits
+    below = min(np.min(value) for value in values) < low
+    above = max(np.max(value) for value in values) > high
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
+    bar = axes.figure.colorbar(
+        ScalarMappable(Normalize(low / field.unit, high / field.unit), field.colours),
+        cax=axes,
+        extend=extend.get((bool(below), bool(above)), "neither"),
+    )
+    room = axes.get_window_extent().height / axes.figure.dpi + 0.3  # [inch]
+    words, opening, unit = field.label.partition(" [")
+    together = opening + unit.replace(" ", "\N{NO-BREAK SPACE}")
+    bar.set_label(textwrap.fill(words + together, int(14 * room)))
+    bar.outline.set_linewidth(0.6)
+
+
+def _name_times(panels: Sequence[Axes], snapshots: Sequence[Snapshot]) -> None:
+    for axes, snapshot in zip(panels, snapshots, strict=True):
+        axes.set_title(f"{snapshot.label}\n{snapshot.time:.0f} s", fontsize=9)
+
+
+def _wrapped(runs: Sequence[str]) -> tuple[list[str], int]:
+    """Return labels of runs as titles of columns, and the lines of the longest."""
+    titles = [textwrap.fill(run, 22) for run in runs]
+    return titles, max(title.count("\n") + 1 for title in titles)
+
+
+def _name_time(axes: Axes, time: float) -> None:
+    axes.annotate(
+        f"{time:.0f} s",
+        (1, 0.01),
+        xycoords="axes fraction",
+        ha="right",
+        fontsize=7,
+        color="0.35",
+    )
+
+
+def _scale_bar(axes: Axes) -> None:
+    """Draw a bar as long as one of 1, 2, 5, 10 ... um below the left of a picture."""
+    left, right, bottom, top = axes.get_images()[0].get_extent()
+    lengths = [step * 10.0**power for power in range(-2, 4) for step in (1, 2, 5)]
+    length = max(length for length in lengths if length < 0.3 * (right - left))
+    height = bottom + 0.03 * (top - bottom)
+    axes.plot([left, left + length], [height, height], "k", linewidth=2, solid_capstyle="butt")
+    axes.annotate(
+        f"{length:g} µm", (left, height), xytext=(0, 3), textcoords="offset points", fontsize=7
+    )
+
+
+def _triad(figure: Figure, axes: Axes, view: View, name: str) -> None:
+    """Draw the axes of the sample as a view shows them, below its name, left of a picture."""
+    box = axes.get_position()
+    width, height = 0.5 / figure.get_size_inches()
+    middle = (box.y0 + box.y1) / 2
+    beside = figure.add_axes((box.x0 - 1.1 * width, middle - 0.75 * height, width, height))
+    beside.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
+    beside.set_axis_off()
+    beside.set_title(name, fontsize=9, pad=0)
+    for letter, arrow in zip("xyz", view.place(np.array(view.focus) + np.eye(3)), strict=True):
+        beside.annotate("", arrow, (0, 0), arrowprops=ARROW)
+        beside.annotate(letter, 1.35 * arrow, ha="center", va="center", fontsize=7)

@@ -1,0 +1,233 @@
+"""Figures of a run and of several beside each other: what a user calls. Computes nothing.
+
+What is drawn is in `femssb.plotting.curves` and `femssb.plotting.fields`. Matplotlib and PyVista
+are loaded when a figure is asked for, not with this module, which a parallel run imports on every
+rank.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from femssb.environment.files import make_folder, replacing
+from femssb.errors import InputError
+from femssb.plotting import curves
+from femssb.plotting.curves import Reference, check_many
+from femssb.results.solution import Solution
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Reference", "compare", "compare_cells", "compare_sections", "cycle"]
+
+logger = logging.getLogger(__name__)
+
+DOTS_PER_INCH = 220
+FORMATS = (".png", ".pdf", ".svg")
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.linewidth": 0.8,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+}
+
+
+def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
+    """Draw a run: curves against time, sections of each particle, the opened cell, the gap.
+
+    Renderings need snapshots; where VTK finds no OpenGL they are left out, with a warning.
+
+    Args:
+        solution: The run, as computed or as loaded.
+        folder: Where the figures go; made if it does not exist.
+
+    Returns:
+        The files written; none on ranks other than the first.
+
+    Raises:
+        InputError: If the folder cannot be made, or a file of the fields is damaged.
+    """
+    if not solution.first_rank:
+        return []
+    target = make_folder(Path(folder))
+    written = [
+        _save(target / "voltage_and_gap.png", curves.voltage_and_gap, solution),
+        _save(target / "lithium.png", curves.lithium, solution),
+        _save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
+    ]
+    rows = _chosen_rows(solution)
+    if not rows or not _can_render():
+        return written
+    from femssb.plotting import fields as pictures
+
+    snapshots = [solution.snapshots[row] for row in rows]
+    numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"])
+    for number in numbers:
+        name = "sections.png" if len(numbers) == 1 else f"sections_particle_{number + 1}.png"
+        written.append(_save(target / name, pictures.sections, snapshots, int(number)))
+    peak = solution.charge[-1].end_time if solution.charge else snapshots[-1].time
+    fullest = min(snapshots, key=lambda snapshot: abs(snapshot.time - peak))
+    written.append(_save(target / "cell.png", pictures.opened_cell, fullest))
+    written.append(_save(target / "gap.png", pictures.gap, snapshots))
+    return written
+
+
+def compare(
+    solutions: Mapping[str, Solution],
+    columns: Sequence[str],
+    path: str | os.PathLike[str],
+    *,
+    nominal_times: Mapping[str, float] | None = None,
+    reference: Sequence[Reference] = (),
+) -> list[Path]:
+    """Draw time series of several runs beside each other: a panel per column, a curve per run.
+
+    Args:
+        solutions: Label -> run.
+        columns: Names of columns. One of `PARTICLE_COLUMNS`, as it is written there with its "k",
+            shows a curve per particle.
+        path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
+        nominal_times: Label -> time that the time axis of the run is divided by [s].
+        reference: Values from elsewhere to compare with.
+
+    Returns:
+        The file written; none on ranks other than the first.
+
+    Raises:
+        InputError: If a run lacks a column or a nominal time, a reference belongs to no run, panel
+            or moment, or the file cannot be written.
+    """
+    curves.check_comparison(solutions, columns, nominal_times, reference)
+    if not _wanted(solutions, path):
+        return []
+    arguments = (solutions, columns, nominal_times, reference)
+    return [_save(Path(path), curves.comparison, *arguments)]
+
+
+def compare_sections(
+    solutions: Mapping[str, Solution],
+    fields: Sequence[str],
+    path: str | os.PathLike[str],
+    *,
+    moments: Sequence[str] = ("charge end", "discharge end"),
+    plane: str = "z-y",
+    particle: int = 1,
+) -> list[Path]:
+    """Draw sections of a particle in several runs: a row per field and moment, a column per run.
+
+    The colours of a row mean the same in all its pictures.
+
+    Args:
+        solutions: Label -> run.
+        fields: Names of scalar fields of the particles, such as "Von Mises stress [Pa]".
+        path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
+        moments: What `Solution.time_of` knows.
+        plane: Through the middle of the particle: "x-y", "z-y" or "z-x" (right-up).
+        particle: Its number, from 1.
+
+    Returns:
+        The file written; none on ranks other than the first, nor, with a warning, where VTK finds
+        no OpenGL.
+
+    Raises:
+        InputError: If a run lacks a field, a moment or the particle, there is no such plane, or the
+            file cannot be written.
+    """
+    check_many("solutions", solutions)
+    check_many("fields", fields)
+    check_many("moments", moments)
+    if not _wanted(solutions, path) or not _can_render():
+        return []
+    from femssb.plotting import fields as pictures
+
+    arguments = (solutions, fields, moments, plane, particle - 1)
+    return [_save(Path(path), pictures.compared_sections, *arguments)]
+
+
+def compare_cells(
+    solutions: Mapping[str, Solution],
+    path: str | os.PathLike[str],
+    *,
+    field: str = "Von Mises stress [Pa]",
+    moments: Sequence[str] = ("charge end",),
+) -> list[Path]:
+    """Draw the whole cell, opened, in several runs: a row per moment, a column per run.
+
+    The colours of a row mean the same in all its pictures.
+
+    Args:
+        solutions: Label -> run.
+        path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
+        field: Name of a scalar field of the particles and of what surrounds them.
+        moments: What `Solution.time_of` knows.
+
+    Returns:
+        The file written; none on ranks other than the first, nor, with a warning, where VTK finds
+        no OpenGL.
+
+    Raises:
+        InputError: If a run lacks the field or a moment, or the file cannot be written.
+    """
+    check_many("solutions", solutions)
+    check_many("moments", moments)
+    if not _wanted(solutions, path) or not _can_render():
+        return []
+    from femssb.plotting import fields as pictures
+
+    return [_save(Path(path), pictures.compared_cells, solutions, field, moments)]
+
+
+def _wanted(solutions: Mapping[str, Solution], path: str | os.PathLike[str]) -> bool:
+    """Check the name of a figure and return whether this rank draws it, its folder being made."""
+    target = Path(path)
+    if target.suffix not in FORMATS:
+        raise InputError(f"path = {str(path)!r} must end with one of {', '.join(FORMATS)}")
+    first = all(solution.first_rank for solution in solutions.values())
+    if first:
+        make_folder(target.parent)
+    return first
+
+
+def _can_render() -> bool:
+    from femssb.plotting import rendering
+
+    if not rendering.can_render():
+        logger.warning("no renderings: VTK finds no OpenGL here (Debian: install libegl1)")
+        return False
+    return True
+
+
+def _save(path: Path, draw: Callable[..., Figure], *arguments: Any) -> Path:
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE), replacing(path) as temporary:
+        draw(*arguments).savefig(temporary, format=path.suffix[1:], dpi=DOTS_PER_INCH)
+    return path
+
+
+def _chosen_rows(solution: Solution) -> list[int]:
+    """Return the snapshots nearest to start, middle and end of charge and discharge."""
+    available = np.array(solution.snapshot_times)
+    if not len(available):
+        return []
+    targets = [available[0]]
+    for half in (solution.charge, solution.discharge):
+        if half:
+            start, end = half[0].start_time, half[-1].end_time
+            targets += [(start + end) / 2, end]
+    if len(targets) == 1:
+        targets = list(np.linspace(available[0], available[-1], 5))
+    return sorted({int(np.argmin(np.abs(available - target))) for target in targets})

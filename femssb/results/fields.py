@@ -1,0 +1,235 @@
+"""The fields of a half-cell at chosen times, and the ParaView files they live in.
+
+A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface) and
+time, and per part a ``.pvd`` collection that lists them, which is what ParaView opens. Every file
+is replaced whole, collections after the files they list, so a killed run loses nothing it wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from femssb.environment.files import make_folder, replacing
+from femssb.errors import InputError, check_number
+
+PARTS = ("particle", "matrix", "interface")
+FIELDS_FOLDER = "fields"
+_SHAPES = {4: "tetra", 3: "triangle"}  # vertices of a mesh cell -> its name in meshio
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class FieldData:
+    """Fields on one part of the half-cell. Arrays are kept read-only.
+
+    Tensors are stored as six components in the order xx yy zz yz xz xy; shear strains are tensor
+    components, not engineering ones.
+
+    Raises:
+        InputError: If an array has the wrong shape or is not numeric, or a mesh cell names a point
+            that does not exist.
+    """
+
+    points: NDArray[np.float64]  # (n, 3) coordinates [m]
+    cells: NDArray[np.int64]  # (m, 4) tetrahedra or (m, 3) triangles: rows of `points`
+    point_data: Mapping[str, NDArray[Any]]  # name with its unit -> (n,) or (n, k)
+    cell_data: Mapping[str, NDArray[Any]]  # name with its unit -> (m,) or (m, k)
+
+    def __post_init__(self) -> None:
+        """Check every array and keep a read-only view of it."""
+        points, cells = _numeric("points", self.points), _numeric("cells", self.cells)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise InputError(f"FieldData.points must have shape (n, 3), got {points.shape}")
+        if cells.ndim != 2 or cells.shape[1] not in _SHAPES or cells.dtype != np.int64:
+            raise InputError(
+                "FieldData.cells must be integers of shape (m, 4) or (m, 3), "
+                f"got {cells.dtype} of shape {cells.shape}"
+            )
+        if cells.size and not 0 <= cells.min() <= cells.max() < len(points):
+            raise InputError(
+                f"FieldData.cells must lie in [0, {len(points) - 1}], "
+                f"got values from {cells.min()} to {cells.max()}"
+            )
+        object.__setattr__(self, "points", points.astype(np.float64, copy=False))
+        object.__setattr__(self, "cells", cells)
+        for name, rows in (("point_data", len(points)), ("cell_data", len(cells))):
+            checked = {
+                key: _numeric(f"{name}[{key!r}]", value)
+                for key, value in getattr(self, name).items()
+            }
+            for key, value in checked.items():
+                if value.ndim not in (1, 2) or len(value) != rows:
+                    raise InputError(
+                        f"FieldData.{name}[{key!r}] must have {rows} rows, got shape {value.shape}"
+                    )
+            object.__setattr__(self, name, checked)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Snapshot:
+    """Every field of the half-cell at one time.
+
+    Raises:
+        InputError: If the time is negative or not finite.
+    """
+
+    time: float  # [s]
+    label: str  # what happens then, such as "charge end"; may be empty
+    particle: FieldData  # tetrahedra of the particles
+    matrix: FieldData  # tetrahedra of ecbd and electrolyte
+    interface: FieldData  # triangles of the particles' surface
+
+    def __post_init__(self) -> None:
+        """Check the time."""
+        check_number("Snapshot", "time", self.time, lower=0, unit="s")
+
+    def write(self, folder: str | os.PathLike[str]) -> None:
+        """Add this snapshot to a folder of results.
+
+        Snapshots of the same or a later time that the folder holds already are removed: a resumed
+        or repeated run replaces what it computes again.
+
+        Args:
+            folder: The folder of results; made if it does not exist.
+
+        Raises:
+            InputError: If the folder cannot be made or holds something else under these names.
+        """
+        target = make_folder(Path(folder) / FIELDS_FOLDER)
+        present = _read_index(target)
+        kept = [entry for entry in present if entry[0] < self.time]
+        if len(kept) < len(present):
+            _write_index(target, kept)
+        for part in PARTS:
+            with replacing(target / _file_name(part, len(kept))) as path:
+                _write_vtu(path, getattr(self, part))
+        _write_index(target, [*kept, (self.time, self.label)])
+        listed = {_file_name(part, row) for part in PARTS for row in range(len(kept) + 1)}
+        for part in PARTS:
+            for path in target.glob(f"{part}_*.vtu"):
+                if path.name not in listed:
+                    path.unlink()
+
+
+class Snapshots(Sequence[Snapshot]):
+    """The snapshots that a folder of results holds, in time; each is read when it is asked for.
+
+    Attributes:
+        folder: The folder of results.
+        times: Time of every snapshot [s].
+        labels: Label of every snapshot.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """Read what there is, but no field yet.
+
+        Args:
+            folder: The folder of results; without snapshots in it, the sequence is empty.
+
+        Raises:
+            InputError: If a collection there is damaged, or not one of femssb's.
+        """
+        self.folder = Path(folder)
+        entries = _read_index(self.folder / FIELDS_FOLDER)
+        self.times = tuple(time for time, _ in entries)
+        self.labels = tuple(label for _, label in entries)
+
+    def __len__(self) -> int:
+        """Return how many snapshots there are."""
+        return len(self.times)
+
+    @overload
+    def __getitem__(self, index: int) -> Snapshot: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Snapshot]: ...
+
+    def __getitem__(self, index: int | slice) -> Snapshot | Sequence[Snapshot]:
+        """Read one snapshot, or several.
+
+        Raises:
+            InputError: If a file is missing, truncated, or not one of femssb's.
+        """
+        if isinstance(index, slice):
+            return tuple(self[row] for row in range(*index.indices(len(self))))
+        row = range(len(self))[index]
+        parts = {
+            part: _read_vtu(self.folder / FIELDS_FOLDER / _file_name(part, row)) for part in PARTS
+        }
+        return Snapshot(time=self.times[row], label=self.labels[row], **parts)
+
+
+def _numeric(name: str, value: ArrayLike) -> NDArray[Any]:
+    """Return a read-only view as float64 or int64, the two types that every reader takes."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"FieldData.{name} must be real numbers, got {array.dtype}")
+    array = array.astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False).view()
+    array.flags.writeable = False
+    return array
+
+
+def _file_name(part: str, row: int) -> str:
+    return f"{part}_{row:04d}.vtu"
+
+
+def _write_index(folder: Path, entries: Sequence[tuple[float, str]]) -> None:
+    for part in PARTS:
+        root = ET.Element("VTKFile", type="Collection", version="0.1")
+        collection = ET.SubElement(root, "Collection")
+        for row, (time, label) in enumerate(entries):
+            file = _file_name(part, row)
+            ET.SubElement(collection, "DataSet", timestep=repr(float(time)), name=label, file=file)
+        ET.indent(root)
+        with replacing(folder / f"{part}.pvd") as path:
+            ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _read_index(folder: Path) -> list[tuple[float, str]]:
+    """Return time and label of each snapshot, from the collection that is written last."""
+    path = folder / f"{PARTS[-1]}.pvd"
+    if not path.exists():
+        return []
+    try:
+        found = ET.parse(path).getroot().findall("Collection/DataSet")
+        return [(float(entry.attrib["timestep"]), entry.attrib["name"]) for entry in found]
+    except (ET.ParseError, KeyError, ValueError, OSError) as error:
+        raise InputError(f"{path} is not a collection of femssb's: {error}") from error
+
+
+def _write_vtu(path: Path, data: FieldData) -> None:
+    import meshio
+
+    shape = _SHAPES[data.cells.shape[1]]
+    mesh = meshio.Mesh(
+        data.points,
+        [(shape, data.cells)],
+        point_data=dict(data.point_data),
+        cell_data={name: [values] for name, values in data.cell_data.items()},
+    )
+    meshio.vtu.write(path, mesh, binary=True, compression="zlib")
+
+
+def _read_vtu(path: Path) -> FieldData:
+    import meshio
+
+    if not path.exists():
+        raise InputError(f"{path} is missing, though its collection lists it")
+    try:
+        mesh = meshio.vtu.read(path)
+        (block,) = mesh.cells
+    except Exception as error:  # meshio raises whatever its XML, base64 or zlib layer does
+        raise InputError(f"{path} is truncated or not one of femssb's: {error}") from error
+    return FieldData(
+        points=mesh.points,
+        cells=block.data,
+        point_data=mesh.point_data,
+        cell_data={name: values for name, (values,) in mesh.cell_data.items()},
+    )

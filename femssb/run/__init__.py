@@ -1,0 +1,1 @@
+"""A model taken through a protocol: time steps, records and checkpoints."""

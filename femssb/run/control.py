@@ -1,0 +1,107 @@
+"""What a step of the protocol imposes on a model, and when it ends."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from femssb.cell.coupling import Tolerances
+from femssb.cell.model import Model, State
+from femssb.errors import InputError, check_number
+from femssb.inputs.protocol import Charge, Discharge, Hold, Rest, Step
+from femssb.results.solution import End, Kind
+from femssb.units import hour
+
+_SMALLEST_CURRENT = 100.0  # that a hold can wait for, over the tolerance of currents
+
+
+class Control:
+    """What a protocol step imposes and when it ends.
+
+    Attributes:
+        current: Charging current imposed [A], or None.
+        voltage: Cell voltage held [V], or None.
+        cut_off: Voltage or C-rate that ends the step, or None.
+        ends_on: What `cut_off` is.
+        sign: 1 on charge, -1 on discharge, else 0.
+        c_rate: Of the imposed current; 1 where none is.
+        duration: Time that ends the step [s], or None.
+        longest: Time within which the step must end [s].
+        kind: What sort of step it is.
+        description: The step in words.
+    """
+
+    def __init__(self, step: Step, one_c: float) -> None:
+        self.one_c = one_c
+        self.current: float | None = None  # charging [A]
+        self.voltage: float | None = None
+        self.cut_off: float | None = None
+        self.sign = 0
+        self.c_rate = 1.0
+        self.kind: Kind = "rest"
+        self.ends_on: End = "voltage"
+        self.duration = step.until_duration
+        longest = 1e9
+        if isinstance(step, Charge | Discharge):
+            self.kind = "charge" if isinstance(step, Charge) else "discharge"
+            self.sign = 1 if isinstance(step, Charge) else -1
+            self.c_rate = step.c_rate
+            self.current = self.sign * step.c_rate * one_c
+            self.cut_off = step.until_voltage
+            longest = 2 * hour / step.c_rate  # twice what moves all lithium
+            end = f"until {step.until_voltage:g} V" if step.until_voltage is not None else ""
+            self.description = f"{self.kind.capitalize()} {step.c_rate:g}C {end}".strip()
+        elif isinstance(step, Hold):
+            self.kind = "hold"
+            self.voltage = step.voltage
+            self.cut_off = step.until_c_rate
+            self.ends_on = "current"
+            self.description = f"Hold {step.voltage:g} V"
+            if step.until_c_rate is not None:
+                self.description += f" until {step.until_c_rate:g}C"
+        else:
+            self.current = 0.0
+            self.description = f"Rest {step.until_duration:g} s"
+        self.longest = self.duration if self.duration is not None else longest
+
+    def beyond(self, state: State) -> float:
+        """Return by how much a state is past the cut-off, negative before it [V] or [-]."""
+        if self.cut_off is None:
+            return -1.0
+        if self.sign:
+            return self.sign * (state.voltage - self.cut_off)
+        return float(np.log(self.cut_off) - np.log(max(abs(state.current) / self.one_c, 1e-300)))
+
+
+def check_protocol(protocol: tuple[Step, ...], model: Model, tolerances: Tolerances) -> None:
+    """Check that there are steps and that every end lies where the material can take it."""
+    if not protocol:
+        raise InputError("Simulation.protocol is empty: give at least one step")
+    active = model.materials.active
+    curve = active.open_circuit_voltage
+    low, high = (float(curve.value(np.array([c]))[0]) for c in (curve.upper, curve.lower))
+    most = active.maximum_concentration / active.initial_concentration
+    for number, step in enumerate(protocol):
+        if not isinstance(step, Charge | Discharge | Hold | Rest):
+            raise InputError(f"Simulation.protocol[{number}] = {step!r} is not a protocol step")
+        name, voltage = "until_voltage", getattr(step, "until_voltage", None)
+        if isinstance(step, Hold):
+            name, voltage = "voltage", step.voltage
+        if voltage is not None and not low < voltage < high:
+            raise InputError(
+                f"Simulation.protocol[{number}].{name} = {voltage:g} V can never be reached: the "
+                f"open-circuit voltage goes from {low:.4g} to {high:.4g} V"
+            )
+        if isinstance(step, Charge | Discharge) and step.until_duration and voltage is None:
+            longest = most * hour / step.c_rate
+            if step.until_duration > longest:
+                raise InputError(
+                    f"Simulation.protocol[{number}].until_duration = {step.until_duration:g} s can "
+                    f"never be reached: {longest:.5g} s move all lithium that fits the particles"
+                )
+        if isinstance(step, Hold) and step.until_c_rate is not None:
+            check_number(
+                f"Simulation.protocol[{number}]",
+                "until_c_rate",
+                step.until_c_rate,
+                lower=_SMALLEST_CURRENT * tolerances.current,  # below, the current is noise
+            )

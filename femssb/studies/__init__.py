@@ -1,0 +1,1 @@
+"""Parameter studies: cases, a runner, a cache and comparison pages."""

@@ -1,0 +1,1 @@
+"""Conduction through voxel images."""

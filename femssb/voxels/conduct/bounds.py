@@ -1,0 +1,230 @@
+"""How far a potential is from the solution: a bound from both sides, not an estimate.
+
+By Dirichlet's principle any potential phi dissipates more than the true one; by Thomson's any
+balanced current does. The currents of phi become balanced by link currents c that carry off its
+residual r (div c = r), and the conductance G between the plates lies in
+
+    E(phi) - sum c^2 / T  <=  G  <=  E(phi) = sum T (phi_i - phi_j)^2
+
+whatever c; a good c makes the gap a small multiple of the error. Here the coarsest network is
+solved, a coarse link's current is shared out over the links it stands for in proportion to their
+conductances, and what is then left within an aggregate, which sums to zero, runs along a tree of
+its strong links.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from femssb.voxels.conduct.aggregation import OVERCORRECTION, STRONG, members, strongest_links
+from femssb.voxels.conduct.hierarchy import Hierarchy
+from femssb.voxels.conduct.network import Array, Integers, Longs, Single
+
+
+def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Array, float]:
+    """Return the current that arrives at each own node too much, and what the potential dissipates.
+
+    Args:
+        hierarchy: The network is its finest level.
+        potential: At own nodes; it is 1 at the lower plate and 0 at the upper, shape (n,).
+        lower: Conductance to the lower plate, shape (n,).
+    """
+    level = hierarchy.levels[0]
+    surplus = np.empty(level.nodes)
+    dissipation = _residual(
+        level.starts,
+        level.neighbours,
+        level.conductances,
+        level.ground,
+        lower,
+        hierarchy.halos[0].extend(potential),
+        surplus,
+    )
+    return surplus, float(hierarchy.sum(dissipation))
+
+
+def gap(hierarchy: Hierarchy, surplus: Array) -> float:
+    """Return an upper bound on how much a potential dissipates beyond the true one.
+
+    Args:
+        hierarchy: The network is its finest level.
+        surplus: Current that arrives at each own node too much, shape (n,).
+    """
+    surpluses = [surplus.copy()]
+    for aggregates, level in zip(hierarchy.aggregates, hierarchy.levels[1:], strict=True):
+        joined = aggregates[: len(surpluses[-1])]
+        surpluses.append(np.bincount(joined, surpluses[-1], level.nodes))
+    level = hierarchy.levels[-1]
+    own = hierarchy.solve_coarsest(surpluses.pop())
+    potential = hierarchy.halos[-1].extend(own)
+    rows = np.repeat(np.arange(level.nodes), np.diff(level.starts))
+    drops = potential[rows] - potential[level.neighbours]
+    currents = (level.conductances * drops).astype(np.float32)
+    ground = (level.ground * own).astype(np.float32)
+    for depth in reversed(range(len(hierarchy.aggregates))):
+        coarse, level = level, hierarchy.levels[depth]
+        aggregates = hierarchy.aggregates[depth]
+        coarse_currents = currents
+        coarse_potential = np.zeros_like(ground)
+        np.divide(ground, coarse.ground, out=coarse_potential, where=coarse.ground > 0)
+        coarse_potential *= np.float32(OVERCORRECTION)
+        currents = np.empty(len(level.conductances), np.float32)
+        ground = np.empty(level.nodes, np.float32)
+        _share_out(
+            level.starts,
+            level.neighbours,
+            level.conductances,
+            level.ground,
+            surpluses.pop(),
+            aggregates,
+            *members(aggregates[: level.nodes], coarse.nodes),
+            coarse.starts,
+            coarse.neighbours,
+            coarse_currents / coarse.conductances * np.float32(OVERCORRECTION),
+            coarse_potential,
+            coarse.nodes + len(coarse.ghosts),
+            currents,
+            ground,
+        )
+    return float(
+        hierarchy.sum(_dissipation(level.conductances, currents) / 2)  # a link stands in two rows
+        + hierarchy.sum(_dissipation(level.ground, ground))
+    )
+
+
+@njit(cache=True)
+def _residual(
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
+    ground: Single,
+    lower: Single,
+    potential: Array,
+    surplus: Array,
+) -> float:
+    dissipation = 0.0
+    for i in range(len(ground)):
+        here = potential[i]
+        arriving, heat = 0.0, 0.0
+        for e in range(starts[i], starts[i + 1]):
+            current = conductances[e] * (potential[neighbours[e]] - here)
+            arriving += current
+            heat += 0.5 * current * (potential[neighbours[e]] - here)
+        upper = ground[i] - lower[i]
+        surplus[i] = arriving + lower[i] * (1 - here) - upper * here
+        dissipation += heat + lower[i] * (1 - here) ** 2 + upper * here**2
+    return dissipation
+
+
+@njit(cache=True)
+def _dissipation(conductances: Single, currents: Single) -> float:
+    total = 0.0
+    for e in range(len(currents)):
+        if conductances[e] > 0:
+            current = np.float64(currents[e])
+            total += current * current / conductances[e]
+    return total
+
+
+@njit(cache=True)
+def _share_out(
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
+    to_plates: Single,
+    surplus: Array,
+    aggregates: Integers,
+    order: Integers,
+    begins: Longs,
+    coarse_starts: Longs,
+    coarse_neighbours: Integers,
+    coarse_drops: Single,
+    coarse_potential: Single,
+    places: int,
+    currents: Single,
+    ground: Single,
+) -> None:
+    """Fill in `currents` out of each row's node and to the plates that carry off a surplus.
+
+    A coarse drop is the current of a coarse link over the sum of the conductances it stands for.
+    """
+    n = len(starts) - 1
+    strongest = strongest_links(starts, conductances)
+    drop = np.empty(places, np.float64)
+    seen = np.zeros(n, np.bool_)
+    queue, before = np.empty(n, np.int32), np.empty(n, np.int32)
+    for row in range(len(begins) - 1):
+        for e in range(coarse_starts[row], coarse_starts[row + 1]):
+            drop[coarse_neighbours[e]] = coarse_drops[e]
+        for m in range(begins[row], begins[row + 1]):
+            i = order[m]
+            ground[i] = coarse_potential[row] * to_plates[i]
+            surplus[i] -= ground[i]
+            for e in range(starts[i], starts[i + 1]):
+                end = aggregates[neighbours[e]]
+                currents[e] = 0
+                if end != row:
+                    currents[e] = drop[end] * conductances[e]
+                    surplus[i] -= currents[e]
+        # The tree, breadth first from any node; from its leaves the surplus runs to that node.
+        queue[0] = order[begins[row]]
+        seen[queue[0]] = True
+        filled, at, nodes = 1, 0, begins[row + 1] - begins[row]
+        while filled < nodes:
+            if at == filled:  # only what had no strong link is left, and joins by its best
+                for m in range(begins[row], begins[row + 1]):
+                    j = order[m]
+                    if not seen[j]:
+                        i = _best(starts, neighbours, conductances, aggregates, seen, j)
+                        if i >= 0:
+                            seen[j] = True
+                            before[j] = i
+                            queue[filled] = j
+                            filled += 1
+            i = queue[at]
+            at += 1
+            for e in range(starts[i], starts[i + 1]):
+                j = neighbours[e]
+                if j < n and aggregates[j] == row and not seen[j]:
+                    if conductances[e] >= STRONG * max(strongest[i], strongest[j]):
+                        seen[j] = True
+                        before[j] = i
+                        queue[filled] = j
+                        filled += 1
+        for at in range(filled - 1, 0, -1):
+            j = queue[at]
+            i = before[j]
+            _run(starts, neighbours, currents, j, i, surplus[j])
+            _run(starts, neighbours, currents, i, j, -surplus[j])
+            surplus[i] += surplus[j]
+
+
+@njit(cache=True)
+def _best(
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
+    aggregates: Integers,
+    seen: NDArray[np.bool_],
+    node: int,
+) -> int:
+    """Return the node of the same aggregate, of those seen, that a node is linked to best."""
+    best, most = -1, np.float32(0)
+    for e in range(starts[node], starts[node + 1]):
+        j = neighbours[e]
+        if j < len(seen) and aggregates[j] == aggregates[node] and seen[j]:
+            if conductances[e] > most:
+                best, most = j, conductances[e]
+    return best
+
+
+@njit(cache=True)
+def _run(
+    starts: Longs, neighbours: Integers, currents: Single, one: int, other: int, current: float
+) -> None:
+    """Write the current from one node to another into the row of the first."""
+    for e in range(starts[one], starts[one + 1]):
+        if neighbours[e] == other:
+            currents[e] = current

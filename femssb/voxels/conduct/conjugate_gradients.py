@@ -1,0 +1,117 @@
+"""Conjugate gradients on a network that stop on the error of the conductance between the plates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numba import njit
+from scipy.linalg import blas
+
+from femssb.errors import NotConverged
+from femssb.voxels.conduct import bounds
+from femssb.voxels.conduct.hierarchy import Hierarchy
+from femssb.voxels.conduct.network import Array, Single
+
+HOPE = 0.1  # error that may be left over what the last step took off, at best
+
+
+class Solver(Protocol):
+    """What conjugate gradients need of a solver."""
+
+    hierarchy: Hierarchy
+
+    def multiply(self, potential: Array, currents: Array) -> None:
+        """Write the current out of each node, for plates at zero, into `currents`."""
+
+    def precondition(self, residual: Array) -> Any:
+        """Return about the potential whose currents are `residual`; valid until the next call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved:
+    """A potential and the bounds that it proves.
+
+    Attributes:
+        potential: At own nodes, 1 at the lower plate and 0 at the upper, shape (n,).
+        upper: Upper bound of the conductance between the plates.
+        lower: Lower bound of it.
+        iterations: Steps taken.
+    """
+
+    potential: Array
+    upper: float
+    lower: float
+    iterations: int
+
+    @property
+    def conductance(self) -> float:
+        """The middle between the bounds."""
+        return (self.lower + self.upper) / 2
+
+    @property
+    def error(self) -> float:
+        """Half the gap between the bounds."""
+        return (self.upper - self.lower) / 2
+
+
+def solve(
+    solver: Solver, lower: Single, potential: Array, *, tolerance: float, maximum_iterations: int
+) -> Solved:
+    """Improve a potential until its bounds on the conductance are close enough to each other.
+
+    Each step takes `step * slope` off what the potential dissipates beyond the true one. Once that
+    is little, the bounds are worth their cost, that of about a step.
+
+    Args:
+        solver: Multiplies and preconditions.
+        lower: Conductance to the lower plate of own nodes, shape (n,).
+        potential: To begin with; it is overwritten, shape (n,).
+        tolerance: Half the gap between the bounds, over their mean.
+        maximum_iterations: Steps after which it has failed.
+
+    Raises:
+        NotConverged: If the bounds are still too far apart.
+    """
+    hierarchy = solver.hierarchy
+    residual, upper = bounds.residual(hierarchy, potential, lower)
+    currents, direction = np.zeros_like(potential), np.zeros_like(potential)
+    step, slope, distance = 0.0, 1.0, math.inf
+    for iteration in range(1, maximum_iterations + 1):
+        correction = solver.precondition(residual)
+        # Polak and Ribiere: the preconditioner may differ a little from step to step.
+        along, mixed = hierarchy.sum(_products(correction, residual, currents))
+        direction *= -step * mixed / slope
+        direction += correction
+        slope = along
+        solver.multiply(direction, currents)
+        curvature = hierarchy.sum(float(np.dot(direction, currents)))
+        exhausted = not (slope > 0 and curvature > 0)  # only roundoff is left
+        step = 0.0 if exhausted else slope / curvature
+        blas.daxpy(direction, potential, a=step)
+        blas.daxpy(currents, residual, a=-step)
+        upper -= step * slope
+        if HOPE * step * slope <= tolerance * upper:
+            residual, upper = bounds.residual(hierarchy, potential, lower)
+            bound = max(upper - bounds.gap(hierarchy, residual), 0.0)
+            distance = (upper - bound) / (upper + bound)
+            if distance <= tolerance:
+                return Solved(potential=potential, upper=upper, lower=bound, iterations=iteration)
+        if exhausted:
+            break
+    raise NotConverged(
+        f"the conductance is not within {tolerance:g} of its value after {iteration} iterations",
+        residuals={"conductance": distance / tolerance},
+    )
+
+
+@njit(cache=True)
+def _products(correction: Array | Single, residual: Array, currents: Array) -> Array:
+    """Return the products of the correction with the other two."""
+    sums = np.zeros(2)
+    for i in range(len(correction)):
+        sums[0] += correction[i] * residual[i]
+        sums[1] += correction[i] * currents[i]
+    return sums

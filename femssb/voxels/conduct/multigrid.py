@@ -1,0 +1,200 @@
+"""The solver on plain packages: NumPy and Numba, on several ranks mpi4py, no PETSc.
+
+A cycle is a forward Gauss-Seidel sweep, a correction from the next coarser network, and a backward
+sweep, in single precision. The coarse corrections are two steps of conjugate gradients, each with a
+cycle of its own (K-cycle), which is what makes plain aggregation independent of the size. On
+several ranks each sweeps over its own nodes, with the values that the others had before.
+
+Source: Notay and Vassilevski, Numer. Linear Algebra Appl. 15 (2008) 473, for the K-cycle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from femssb.voxels.conduct.hierarchy import Hierarchy
+from femssb.voxels.conduct.network import Array, Integers, Longs, Single
+
+ENOUGH = 0.25  # share of the residual left below which the second step on a level is spared
+
+
+class Multigrid:
+    """A solver of networks; see `femssb.voxels.conduct.conjugate_gradients.Solver`.
+
+    Args:
+        hierarchy: Networks from fine to coarse.
+    """
+
+    def __init__(self, hierarchy: Hierarchy) -> None:
+        self.hierarchy = hierarchy
+        self._sweepable = [
+            (
+                level.starts,
+                level.neighbours,
+                level.conductances,
+                level.ground,
+                _inverse_diagonal(level.starts, level.conductances, level.ground),
+            )
+            for level in hierarchy.levels
+        ]
+        self._potential = np.empty(hierarchy.levels[0].nodes, np.float32)
+
+    def multiply(self, potential: Array, currents: Array) -> None:
+        """Write the current out of each node, for plates at zero, into `currents`."""
+        self._multiply(0, potential, currents)
+
+    def precondition(self, residual: Array) -> Single:
+        """Return about the potential whose currents are `residual`; valid until the next call."""
+        self._cycle(0, residual.astype(np.float32), self._potential)
+        return self._potential
+
+    def _cycle(self, depth: int, right: Single, potential: Single) -> None:
+        if depth == len(self._sweepable) - 1:
+            potential[:] = self.hierarchy.solve_coarsest(right.astype(np.float64))
+            return
+        arrays, aggregates = self._sweepable[depth], self.hierarchy.aggregates[depth]
+        halo, level = self.hierarchy.halos[depth], self.hierarchy.levels[depth]
+        coarse_right = np.zeros(self.hierarchy.levels[depth + 1].nodes, np.float32)
+        potential[:] = 0
+        _sweep(*arrays, right, potential, np.zeros(len(level.ghosts), np.float32), False)
+        _restrict(*arrays, right, potential, halo.ghosts(potential), aggregates, coarse_right)
+        _add(self._correction(depth + 1, coarse_right), aggregates, potential)
+        _sweep(*arrays, right, potential, halo.ghosts(potential), True)
+
+    def _correction(self, depth: int, right: Single) -> Single:
+        """Return one or two steps of conjugate gradients, each preconditioned by a cycle."""
+        first = np.empty_like(right)
+        self._cycle(depth, right, first)
+        if depth == len(self._sweepable) - 1:
+            return first
+        first_currents = np.empty_like(right)
+        self._multiply(depth, first, first_currents)
+        curvature, slope = self._dots((first, first_currents), (first, right))
+        if not curvature > 0:
+            return first  # nothing to correct
+        step = slope / curvature
+        left = right - np.float32(step) * first_currents
+        remaining, whole = self._dots((left, left), (right, right))
+        if remaining <= ENOUGH**2 * whole:
+            return np.float32(step) * first
+        second, second_currents = np.empty_like(right), np.empty_like(right)
+        self._cycle(depth, left, second)
+        self._multiply(depth, second, second_currents)
+        mixed, own, second_slope = self._dots(
+            (second, first_currents), (second, second_currents), (second, left)
+        )
+        second_curvature = own - mixed**2 / curvature
+        if not second_curvature > 0:
+            return np.float32(step) * first
+        second_step = second_slope / second_curvature
+        second *= np.float32(second_step)
+        second += np.float32(step - second_step * mixed / curvature) * first
+        return second
+
+    def _dots(self, *pairs: tuple[Single, Single]) -> list[float]:
+        """Return the products of pairs of vectors over all ranks."""
+        products: Array = self.hierarchy.sum(
+            np.array([float(np.dot(one, other)) for one, other in pairs])
+        )
+        return products.tolist()
+
+    def _multiply(self, depth: int, potential: Array | Single, currents: Array | Single) -> None:
+        level = self.hierarchy.levels[depth]
+        _currents(
+            level.starts,
+            level.neighbours,
+            level.conductances,
+            level.ground,
+            potential,
+            self.hierarchy.halos[depth].ghosts(potential),
+            currents,
+        )
+
+
+@njit(inline="always")
+def _outflow(
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
+    ground: Single,
+    potential: Array | Single,
+    ghosts: Array | Single,
+    i: int,
+) -> float:
+    """Return the current out of a node, for plates at zero."""
+    n, here = len(ground), potential[i]
+    current = ground[i] * here
+    for e in range(starts[i], starts[i + 1]):
+        j = neighbours[e]
+        current += conductances[e] * (here - (potential[j] if j < n else ghosts[j - n]))
+    return current
+
+
+@njit(cache=True)
+def _currents(
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
+    ground: Single,
+    potential: Array | Single,
+    ghosts: Array | Single,
+    currents: Array | Single,
+) -> None:
+    for i in range(len(ground)):
+        currents[i] = _outflow(starts, neighbours, conductances, ground, potential, ghosts, i)
+
+
+@njit(cache=True)
+def _inverse_diagonal(starts: Longs, conductances: Single, ground: Single) -> Single:
+    inverse = np.empty(len(ground), np.float32)
+    for i in range(len(ground)):
+        diagonal = np.float64(ground[i])
+        for e in range(starts[i], starts[i + 1]):
+            diagonal += conductances[e]
+        inverse[i] = 1 / diagonal
+    return inverse
+
+
+@njit(cache=True)
+def _sweep(
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
+    ground: Single,
+    inverse: Single,
+    right: Single,
+    potential: Single,
+    ghosts: Single,
+    backward: bool,
+) -> None:
+    n = len(inverse)
+    for m in range(n):
+        i = n - 1 - m if backward else m
+        out = _outflow(starts, neighbours, conductances, ground, potential, ghosts, i)
+        potential[i] += (right[i] - out) * inverse[i]
+
+
+@njit(cache=True)
+def _restrict(
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
+    ground: Single,
+    inverse: Single,
+    right: Single,
+    potential: Single,
+    ghosts: Single,
+    aggregates: Integers,
+    coarse_right: Single,
+) -> None:
+    """Add up the residual over each aggregate."""
+    for i in range(len(inverse)):
+        out = _outflow(starts, neighbours, conductances, ground, potential, ghosts, i)
+        coarse_right[aggregates[i]] += right[i] - out
+
+
+@njit(cache=True)
+def _add(coarse: Single, aggregates: Integers, potential: Single) -> None:
+    for i in range(len(potential)):
+        potential[i] += coarse[aggregates[i]]

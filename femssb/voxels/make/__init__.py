@@ -1,0 +1,1 @@
+"""Voxel images made from packings and from generators."""
