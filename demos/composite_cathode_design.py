@@ -57,7 +57,7 @@ def main(
 ):
     """Measure the electrodes, fit, and write a table and the map to a folder."""
     check_number("main", "realisations", realisations, lower=1)
-    check_number("main", "voltage_drop", voltage_drop, lower=0, strict=True, unit="V")
+    check_number("main", "voltage_drop", voltage_drop, above=0, unit="V")
     folder = make_folder(Path(out))
     rows = []
     for share in SHARES:

@@ -14,10 +14,10 @@ from paper000 import GROWTH, HEIGHT, LAWS, PRESSURE, cycling, measure_all, powde
 
 from femssb.__main__ import Parser, exit_code
 from femssb.environment.files import make_folder, replacing
+from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import check_number
 from femssb.packing import insert
 from femssb.particles import press
-from femssb.particles.ranks import communicator, on_first_rank
 from femssb.plotting.runs import DOTS_PER_INCH, STYLE
 from femssb.units import MPa, um
 
@@ -50,7 +50,7 @@ def main(
     check_number("main", "particles", particles, lower=400)
     check_number("main", "cycles", cycles, lower=1, upper=1000)
     comm = communicator(comm)
-    folder = on_first_rank(comm, lambda: make_folder(Path(out)))
+    folder = from_first_rank(comm, lambda: make_folder(Path(out)))
     start = insert(powder(particles), height=HEIGHT, seed=seed)
     stages = pressing(pressure) | cycling(isostatic, cycles, growth)
     pressed = press(start, list(stages.values()), LAWS[law], out=folder, comm=comm)

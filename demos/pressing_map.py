@@ -18,10 +18,10 @@ from paper000 import AM, LAWS, SE, measure_all
 
 from femssb.__main__ import Parser, exit_code
 from femssb.environment.files import make_folder, replacing
+from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import check_number
 from femssb.packing import Component, LognormalSizes, Recipe, insert
 from femssb.particles import Uniaxial, press
-from femssb.particles.ranks import communicator, on_first_rank
 from femssb.plotting.runs import DOTS_PER_INCH, STYLE
 from femssb.units import MPa, um
 
@@ -50,7 +50,7 @@ def main(
     check_number("main", "particles", particles, lower=100)
     pressures = sorted(pressures)
     comm = communicator(comm)
-    folder = on_first_rank(comm, lambda: make_folder(Path(out)))
+    folder = from_first_rank(comm, lambda: make_folder(Path(out)))
     maps = {name: np.empty((len(ratios), len(pressures))) for name in QUANTITIES}
     for row, ratio in enumerate(ratios):
         recipe = powder(ratio, particles)

@@ -32,10 +32,10 @@ from paper000_figures import draw_all
 
 from femssb.__main__ import Parser, exit_code
 from femssb.environment.files import make_folder, replacing
+from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import NotConverged, check_number
 from femssb.packing import insert
 from femssb.particles import Isostatic, press
-from femssb.particles.ranks import communicator, on_first_rank
 from femssb.units import MPa, um
 
 TARGETS = Path(__file__).parents[1] / "tests" / "validation" / "paper000.csv"
@@ -76,7 +76,7 @@ def main(study, out="results/paper000", pictures=True, comm=None):
     """Do what is left of a study, and write the page that sets it beside the paper."""
     check_number("reproduce", "cycles", study.cycles, lower=1, upper=100)
     comm = communicator(comm)
-    folder = on_first_rank(comm, lambda: make_folder(Path(out)))
+    folder = from_first_rank(comm, lambda: make_folder(Path(out)))
     found, figures, troubles = {}, {}, []
     for law in study.laws:
         electrodes, numbers = {}, {}

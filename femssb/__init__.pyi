@@ -7,12 +7,14 @@ from . import packing as packing
 from . import particles as particles
 from . import plotting as plotting
 from . import studies as studies
+from . import tensors as tensors
 from . import units as units
 from . import voxels as voxels
 from ._version import __version__ as __version__
 from .cell.coupling import Tolerances as Tolerances
 from .cell.model import Couplings as Couplings
 from .cell.model import Model as Model
+from .environment.command import command as command
 from .errors import EngineError as EngineError
 from .errors import FemssbError as FemssbError
 from .errors import InputError as InputError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping
 
 
@@ -50,7 +52,8 @@ def check_number(
     *,
     lower: float | None = None,
     upper: float | None = None,
-    strict: bool = False,
+    above: float | None = None,
+    below: float | None = None,
     unit: str = "",
 ) -> None:
     """Check that a field holds a finite number within its bounds.
@@ -61,26 +64,38 @@ def check_number(
         value: What the user gave.
         lower: Smallest value allowed, None for no bound.
         upper: Largest value allowed, None for no bound.
-        strict: Whether the bounds themselves are excluded.
+        above: Bound that must be exceeded, None for no bound.
+        below: Bound that must not be reached, None for no bound.
         unit: Unit shown in the message.
 
     Raises:
         InputError: If it is not a finite number, or outside its bounds.
     """
-    import math
-    import numbers
-
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(f"{owner}.{field} must be a number [{unit or '-'}], got {value!r}")
     number = float(value)
-    below = lower is not None and (number <= lower if strict else number < lower)
-    above = upper is not None and (number >= upper if strict else number > upper)
-    if not math.isfinite(number) or below or above:
-        opening, closing = ("(", ")") if strict else ("[", "]")
-        low = "-inf" if lower is None else f"{lower:g}"
-        high = "inf" if upper is None else f"{upper:g}"
+    inside = (
+        (lower is None or number >= lower)
+        and (upper is None or number <= upper)
+        and (above is None or number > above)
+        and (below is None or number < below)
+    )
+    if not math.isfinite(number) or not inside:
+        tail = f" {unit}" if unit else ""
         raise InputError(
-            f"{owner}.{field} = {number:g} {unit}".rstrip()
-            + f" is outside {opening}{low}, {high}{closing}"
-            + (f" {unit}" if unit else "")
+            f"{owner}.{field} = {number:g}{tail} is outside "
+            f"{interval(lower=lower, upper=upper, above=above, below=below)}{tail}"
         )
+
+
+def interval(
+    *,
+    lower: float | None = None,
+    upper: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> str:
+    """Return bounds as an interval: a square bracket where the bound itself is allowed."""
+    low = f"[{lower:g}" if lower is not None else "(-inf" if above is None else f"({above:g}"
+    high = f"{upper:g}]" if upper is not None else "inf)" if below is None else f"{below:g})"
+    return f"{low}, {high}"

@@ -42,7 +42,7 @@ class Tolerances:
     def __post_init__(self) -> None:
         """Check every field."""
         for name in ("current", "force", "exchange"):
-            check_number("Tolerances", name, getattr(self, name), lower=0, upper=0.1, strict=True)
+            check_number("Tolerances", name, getattr(self, name), above=0, below=0.1)
         check_number("Tolerances", "maximum_passes", self.maximum_passes, lower=2, upper=1000)
 
 

@@ -24,6 +24,7 @@ from femssb.fem.solver import Convergence, LinearSolver, PointOperator, SurfaceP
 from femssb.fem.trace import Trace, surface_nodes
 from femssb.inputs.boundary import Fixed, Pressure, Support
 from femssb.inputs.materials import Materials
+from femssb.tensors import rotate_stiffness
 
 Array = NDArray[np.float64]
 
@@ -95,7 +96,7 @@ class MechanicalProblem:
     def _assemble(self, linear_solver: LinearSolver) -> None:
         bodies, active = self.bodies, self.materials.active
         rotations, tags = bodies.data.orientations, bodies.data.grain_tags
-        rotated = mechanics.rotate_stiffness(active.elasticity.stiffness_matrix(), rotations)
+        rotated = rotate_stiffness(active.elasticity.stiffness_matrix(), rotations)
         axes = mechanics.expansion_direction(active.expansion_ratio, rotations)
         stiffness = bodies.particle.by_tag(dict(zip(tags, rotated, strict=True)))
         direction = bodies.particle.by_tag(dict(zip(tags, axes, strict=True)))

@@ -85,35 +85,6 @@ def volume_weight(scalars: fem.FunctionSpace) -> fem.Form:
     return fem.form(fem.Constant(scalars.mesh, 1.0) * ufl.TestFunction(scalars) * ufl.dx)
 
 
-def rotate_stiffness(stiffness: Array, rotations: Array) -> Array:
-    """Turn a stiffness from crystal axes into the sample frame.
-
-    Args:
-        stiffness: (6, 6) Voigt matrix in crystal axes [Pa].
-        rotations: (n, 3, 3) active rotations, columns are the crystal axes.
-
-    Returns:
-        (n, 6, 6) Voigt matrices in the sample frame [Pa].
-    """
-    bond = bond_matrices(rotations)
-    return np.einsum("nij,jk,nlk->nil", bond, stiffness, bond)
-
-
-def bond_matrices(rotations: Array) -> Array:
-    """Return (n, 6, 6) matrices that turn Voigt stresses: stress' = M stress.
-
-    Source: Auld, Acoustic Fields and Waves in Solids (1973), section 3D.
-    """
-    pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
-    matrices = np.empty((len(rotations), 6, 6))
-    for row, (i, j) in enumerate(pairs):
-        for column, (k, m) in enumerate(pairs):
-            direct = rotations[:, i, k] * rotations[:, j, m]
-            crossed = rotations[:, i, m] * rotations[:, j, k]
-            matrices[:, row, column] = direct if k == m else direct + crossed
-    return matrices
-
-
 def expansion_direction(ratio: tuple[float, float, float], rotations: Array) -> Array:
     """Return (n, 6) Voigt strains ``Q diag(ratio) Q^T`` (engineering shear)."""
     tensor = np.einsum("nik,k,njk->nij", rotations, np.asarray(ratio), rotations)
@@ -127,12 +98,4 @@ def expansion_direction(ratio: tuple[float, float, float], rotations: Array) -> 
             2 * tensor[:, 0, 1],
         ],
         axis=1,
-    )
-
-
-def von_mises(stress: Array) -> Array:
-    """Return the von Mises stress (n,) of Voigt stresses (n, 6) [Pa]."""
-    xx, yy, zz, yz, xz, xy = stress.T
-    return np.sqrt(
-        0.5 * ((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) + 3 * (yz**2 + xz**2 + xy**2)
     )

@@ -62,7 +62,7 @@ def packing_conductivity(
         NotConverged: As `conductivity` does.
     """
     check_number("packing_conductivity", "grids", grids, lower=2, upper=4)
-    check_number("packing_conductivity", "spacing", spacing, lower=0, strict=True, unit="m")
+    check_number("packing_conductivity", "spacing", spacing, above=0, unit="m")
     if "faces" in options or "contact_resistance" in options:
         raise InputError("packing_conductivity takes neither faces nor contact_resistance")
     results = []

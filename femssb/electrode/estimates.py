@@ -75,17 +75,17 @@ class CompositeCathode:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        _check("thickness", self.thickness, unit="m")
+        _check("thickness", self.thickness, above=0, unit="m")
         for name in ("active_share", "electrolyte_share"):
-            _check(name, getattr(self, name), upper=1)
-        _check("void", self.void, upper=1, strict=False)
+            _check(name, getattr(self, name), above=0, below=1)
+        _check("void", self.void, lower=0, upper=1)
         tortuosity_factor = np.asarray(self.tortuosity_factor)
         if not np.all(np.isposinf(tortuosity_factor)):  # inf: not a path, hence no current
             finite = tortuosity_factor[~np.isposinf(tortuosity_factor)]
-            _check("tortuosity_factor", finite, lower=1, strict=False)
-        _check("conductivity", self.conductivity, unit="S/m")
-        _check("specific_capacity", self.specific_capacity, unit="C/kg")
-        _check("density", self.density, unit="kg/m3")
+            _check("tortuosity_factor", finite, lower=1)
+        _check("conductivity", self.conductivity, above=0, unit="S/m")
+        _check("specific_capacity", self.specific_capacity, above=0, unit="C/kg")
+        _check("density", self.density, above=0, unit="kg/m3")
         solids = np.max(np.add(self.active_share, self.electrolyte_share))
         if solids > 1 + 1e-9:
             raise InputError(
@@ -119,7 +119,7 @@ class CompositeCathode:
         Raises:
             InputError: If the voltage is not above 0.
         """
-        _check("voltage_drop", voltage_drop, unit="V")
+        _check("voltage_drop", voltage_drop, above=0, unit="V")
         return self.effective_conductivity * np.asarray(voltage_drop) / self.thickness
 
     def c_rate(self, voltage_drop: ArrayLike) -> Array:
@@ -158,8 +158,8 @@ def fit_power_law(
             f"x and y have shapes {x.shape} and {y.shape}, expected (n,) with n above {fitted}"
         )
     for name, value in (("x", x), ("y", y)):
-        _check(name, value, owner="fit_power_law")
-    check_number("fit_power_law", "confidence", confidence, lower=0, upper=1, strict=True)
+        _check(name, value, owner="fit_power_law", above=0)
+    check_number("fit_power_law", "confidence", confidence, above=0, below=1)
     log_x, log_y = np.log(x), np.log(y)
     if np.ptp(log_x) == 0 if prefactor is None else not np.any(log_x):
         raise InputError(f"x = {x} does not vary: no exponent can be fitted")
@@ -167,7 +167,7 @@ def fit_power_law(
         columns = np.column_stack([np.ones_like(x), -log_x])
         target = log_y
     else:
-        check_number("fit_power_law", "prefactor", prefactor, lower=0, strict=True)
+        check_number("fit_power_law", "prefactor", prefactor, above=0)
         columns = -log_x[:, None]
         target = log_y - np.log(prefactor)
     best, *_ = np.linalg.lstsq(columns, target)
@@ -194,10 +194,8 @@ def _check(
     value: object,
     *,
     owner: str = "CompositeCathode",
-    lower: float = 0,
-    upper: float | None = None,
-    strict: bool = True,
     unit: str = "",
+    **bounds: float,
 ) -> None:
     """Check that a field holds a number, or only numbers, within its bounds.
 
@@ -208,6 +206,4 @@ def _check(
     if array.dtype.kind not in "fiu" or array.size == 0:
         raise InputError(f"{owner}.{name} = {value!r} must be a number or numbers [{unit or '-'}]")
     for extreme in (array.min(), array.max()):  # nan is both
-        check_number(
-            owner, name, float(extreme), lower=lower, upper=upper, strict=strict, unit=unit
-        )
+        check_number(owner, name, float(extreme), unit=unit, **bounds)

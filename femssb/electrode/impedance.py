@@ -64,7 +64,7 @@ class SymmetricCell:
             ("ionic_conductivity", "S/m"),
             ("capacitance", "F s^(n-1)/m3"),
         ):
-            check_number(owner, name, getattr(self, name), lower=0, strict=True, unit=unit)
+            check_number(owner, name, getattr(self, name), above=0, unit=unit)
         check_number(owner, "exponent", self.exponent, lower=0, upper=1)
         _check_contacts(self.contacts)
 
@@ -166,8 +166,8 @@ def fit_impedance(
         )
     if not np.all(np.isfinite(measured)) or np.any(measured.real <= 0):
         raise InputError("impedance holds values that are not finite, or without resistance")
-    check_number("fit_impedance", "thickness", thickness, lower=0, strict=True, unit="m")
-    check_number("fit_impedance", "confidence", confidence, lower=0, upper=1, strict=True)
+    check_number("fit_impedance", "thickness", thickness, above=0, unit="m")
+    check_number("fit_impedance", "confidence", confidence, above=0, below=1)
     _check_contacts(contacts)
 
     names = [*_conductivities(contacts), "capacitance", "exponent"]

@@ -60,7 +60,7 @@ class LinearSolver:
             )
         owner = "LinearSolver"
         check_number(owner, "direct_up_to", self.direct_up_to, lower=0)
-        check_number(owner, "reduction", self.reduction, lower=0, upper=0.5, strict=True)
+        check_number(owner, "reduction", self.reduction, above=0, below=0.5)
         check_number(owner, "refactor_after", self.refactor_after, lower=0, upper=1000)
         check_number(owner, "stale_iterations", self.stale_iterations, lower=1, upper=100000)
         check_number(owner, "maximum_iterations", self.maximum_iterations, lower=1, upper=100000)

@@ -58,7 +58,7 @@ def read_tess(
     Raises:
         InputError: If the file is missing, damaged, or lacks seeds.
     """
-    check_number("read_tess", "unit", unit, lower=0, strict=True, unit="m")
+    check_number("read_tess", "unit", unit, above=0, unit="m")
     path = Path(path)
     sections = _sections(path)
     if "**cell" not in sections or "*seed" not in sections:
@@ -118,7 +118,7 @@ def read_sites(path: str | Path, *, unit: float = um) -> tuple[Grain, ...]:
     Raises:
         InputError: If the file is missing or damaged, or a column is unknown.
     """
-    check_number("read_sites", "unit", unit, lower=0, strict=True, unit="m")
+    check_number("read_sites", "unit", unit, above=0, unit="m")
     path = Path(path)
     rows = [[item.strip() for item in row] for row in csv.reader(_lines(path))]
     if not rows:

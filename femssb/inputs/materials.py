@@ -103,9 +103,7 @@ class Elasticity:
     def __post_init__(self) -> None:
         """Check every field."""
         _check_bounds(self, young_modulus=(1e6, 2e12, "Pa"))
-        check_number(
-            "Elasticity", "poisson_ratio", self.poisson_ratio, lower=-1, upper=0.5, strict=True
-        )
+        check_number("Elasticity", "poisson_ratio", self.poisson_ratio, above=-1, below=0.5)
 
     def lame(self) -> tuple[float, float]:
         """Return the Lame constants: lambda and the shear modulus mu [Pa]."""
@@ -466,4 +464,4 @@ def _check_triple(
 
 def _check_transfer(owner: InsertionKinetics | MetalKinetics) -> None:
     name = type(owner).__name__
-    check_number(name, "anodic_transfer", owner.anodic_transfer, lower=0, upper=1, strict=True)
+    check_number(name, "anodic_transfer", owner.anodic_transfer, above=0, below=1)

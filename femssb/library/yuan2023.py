@@ -84,7 +84,7 @@ class Open:
     def __post_init__(self) -> None:
         """Check every field."""
         for field in fields(self):
-            check_number("Open", field.name, getattr(self, field.name), lower=0, strict=True)
+            check_number("Open", field.name, getattr(self, field.name), above=0)
 
     def chemical_strain(self, concentration: Array) -> Array:
         """Return the chemical strain along [100] against the initial state [-]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ import dolfinx.mesh
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from femssb.errors import FemssbError, MeshError
+from femssb.environment.ranks import on_first_rank
+from femssb.errors import MeshError
 
 if TYPE_CHECKING:
     from femssb.grains.tessellation import Statistics
@@ -77,27 +78,6 @@ class Parts:
     grain_particle: Tags  # (n_grains,)
     orientations: Array  # (n_grains, 3, 3)
     tessellations: tuple[Statistics, ...] = ()
-
-
-def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result | None:
-    """Do some work on rank 0 and return its result there, None elsewhere.
-
-    Raises:
-        FemssbError: On every rank what the work raised on rank 0, so that none waits for ever.
-    """
-    result, failure = None, None
-    if comm.rank == 0:
-        try:
-            result = work()
-        except Exception as error:
-            failure = error
-            if comm.size > 1 and not isinstance(error, FemssbError):
-                failure = RuntimeError(f"{type(error).__name__} on rank 0: {error}")
-                failure.__cause__ = error
-    failure = comm.bcast(failure, root=0)
-    if failure is not None:
-        raise failure
-    return result
 
 
 def from_arrays(

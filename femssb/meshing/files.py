@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
+from femssb.environment.ranks import on_first_rank
 from femssb.errors import FemssbError, InputError, MeshError, check_number
 from femssb.inputs.geometry import LENGTHS
 from femssb.meshing.data import (
@@ -40,7 +41,6 @@ from femssb.meshing.data import (
     gather,
     grain_names,
     grain_number,
-    on_first_rank,
 )
 from femssb.units import um
 
@@ -73,7 +73,7 @@ def read(
         InputError: If the file, the unit or the orientations are missing or wrong; on every rank.
         MeshError: If the file is damaged, or names or shapes do not fit; on every rank.
     """
-    check_number("read", "unit", unit, lower=0, strict=True, unit="m")
+    check_number("read", "unit", unit, above=0, unit="m")
     path = Path(path)
     data = distribute(on_first_rank(comm, lambda: _read(path, unit, orientations)), comm)
     return replace(data, origin={"file": str(path), "unit": unit})
@@ -98,7 +98,7 @@ def from_gmsh(
         InputError: If the unit or the orientations are missing or wrong; on every rank.
         MeshError: If names or shapes do not fit; on every rank.
     """
-    check_number("from_gmsh", "unit", unit, lower=0, strict=True, unit="m")
+    check_number("from_gmsh", "unit", unit, above=0, unit="m")
 
     def work() -> Parts:
         return _assemble("the Gmsh model", *_from_model(model), unit, orientations)

@@ -23,6 +23,7 @@ from mpi4py import MPI
 import numpy as np
 from scipy.spatial import cKDTree
 
+from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError, MeshError, check_number
 from femssb.grains.power_diagram import inflated
 from femssb.grains.tessellation import Tessellation, tessellate
@@ -37,7 +38,6 @@ from femssb.meshing.data import (
     Parts,
     distribute,
     from_arrays,
-    on_first_rank,
 )
 from femssb.meshing.files import TETRAHEDRON, TRIANGLE, from_gmsh, gmsh_session, read, write
 from femssb.meshing.quality import MeshSummary, RegionSummary, describe, gamma

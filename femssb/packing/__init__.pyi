@@ -12,7 +12,6 @@ from .recipe import Recipe as Recipe
 from .recipe import TabulatedSizes as TabulatedSizes
 from .stress import mean_stress as mean_stress
 from .stress import particle_stress as particle_stress
-from .stress import von_mises as von_mises
 from .structure import Porosity as Porosity
 from .structure import coordination as coordination
 from .structure import force_chains as force_chains

@@ -27,14 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.environment.files import make_folder, replacing
-from femssb.errors import EngineError, InputError
+from femssb.environment.packages import load
+from femssb.errors import InputError
 from femssb.packing import lammps_files
 from femssb.packing.packing import Contacts, Packing
+from femssb.tensors import COMPONENTS, PAIRS
 
 FORMAT = 1  # of the HDF5 files; raised when older readers would misread newer files
-_COMPONENTS = ("xx", "yy", "zz", "yz", "xz", "xy")
 _CSV = ("id", "phase", "x [m]", "y [m]", "z [m]", "radius [m]")
-_CSV_STRESS = tuple(f"stress {name} [Pa]" for name in _COMPONENTS)
+_CSV_STRESS = tuple(f"stress {name} [Pa]" for name in COMPONENTS)
 _SUFFIXES = ".h5, .hdf5, .vtp, .csv, .dump, .liggghts, .data"
 
 
@@ -124,7 +125,7 @@ def read(
 
 
 def _write_hdf5(packing: Packing, path: Path) -> None:
-    with _h5py().File(path, "w") as file:
+    with load("h5py", extra="particles").File(path, "w") as file:
         file.attrs["femssb packing"] = FORMAT
         file.attrs["phase_names"] = json.dumps(packing.phase_names)
         file.attrs["periodic"] = np.array(packing.periodic)
@@ -142,7 +143,7 @@ def _write_hdf5(packing: Packing, path: Path) -> None:
 
 
 def _read_hdf5(path: Path) -> Packing:
-    h5py = _h5py()
+    h5py = load("h5py", extra="particles")
     try:
         with h5py.File(path, "r") as file:
             if "femssb packing" not in file.attrs:
@@ -165,7 +166,7 @@ def _read_hdf5(path: Path) -> Packing:
 
 
 def _write_vtk(packing: Packing, path: Path) -> None:
-    pyvista = _pyvista()
+    pyvista = load("pyvista", extra="plot")
     cloud = pyvista.PolyData(packing.positions)
     cloud["radius"] = packing.radii
     cloud["phase"] = packing.phases
@@ -183,7 +184,7 @@ def _write_vtk(packing: Packing, path: Path) -> None:
 
 
 def _read_vtk(path: Path) -> Packing:
-    pyvista = _pyvista()
+    pyvista = load("pyvista", extra="plot")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # so pyvista tells of a file that VTK cannot read
@@ -219,7 +220,7 @@ def _write_csv(packing: Packing, path: Path) -> None:
     header = list(_CSV)
     if packing.stress is not None:
         header += _CSV_STRESS
-        columns += [packing.stress[:, i, j] for i, j in _indices()]
+        columns += [packing.stress[:, i, j] for i, j in PAIRS]
     with path.open("w", newline="") as file:
         file.write(f"# {json.dumps(about)}\n")
         writer = csv.writer(file)
@@ -268,7 +269,7 @@ def _read_csv(
     stress = None
     if all(name in rows[0] for name in _CSV_STRESS):
         stress = np.empty((len(rows), 3, 3))
-        for (i, j), name in zip(_indices(), _CSV_STRESS, strict=True):
+        for (i, j), name in zip(PAIRS, _CSV_STRESS, strict=True):
             stress[:, i, j] = stress[:, j, i] = column(name)
     return Packing(
         positions=np.column_stack([column(name) for name in _CSV[2:5]]),
@@ -282,23 +283,3 @@ def _read_csv(
         phase_names=names,
         origin=about.get("origin", {"file": path.name}),
     )
-
-
-def _indices() -> list[tuple[int, int]]:
-    return [("xyz".index(name[0]), "xyz".index(name[1])) for name in _COMPONENTS]
-
-
-def _h5py() -> Any:
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise EngineError("HDF5 files need h5py: pip install 'femssb[particles]'") from error
-    return h5py
-
-
-def _pyvista() -> Any:
-    try:
-        import pyvista
-    except ModuleNotFoundError as error:
-        raise EngineError("VTK files need pyvista: pip install 'femssb[plot]'") from error
-    return pyvista

@@ -42,7 +42,7 @@ def insert(recipe: Recipe, *, height: float, seed: int) -> Packing:
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InputError(f"insert: seed = {seed!r} must be a whole number from 0 on")
-    check_number("insert", "height", height, lower=0.0, upper=1.0, strict=True, unit="m")
+    check_number("insert", "height", height, above=0.0, below=1.0, unit="m")
     lengths = np.array([recipe.width, recipe.width, height])
     solid = recipe.volumes().sum() / np.prod(lengths)
     if solid > DENSEST:

@@ -61,9 +61,9 @@ class Sizes:
                 "it needs as many of both, at least one"
             )
         for diameter in self.diameters:
-            check_number("Sizes", "diameters", diameter, lower=0, strict=True, unit="m")
+            check_number("Sizes", "diameters", diameter, above=0, unit="m")
         for number in self.numbers:
-            check_number("Sizes", "numbers", number, lower=0, strict=True)
+            check_number("Sizes", "numbers", number, above=0)
 
     @classmethod
     def by_volume(cls, diameters: Sequence[float], shares: Sequence[float]) -> Sizes:
@@ -80,7 +80,7 @@ class Sizes:
             median: Half of the particles are smaller [m].
             spread: Standard deviation of the logarithm of the diameters.
         """
-        check_number("Sizes.lognormal", "median", median, lower=0, strict=True, unit="m")
+        check_number("Sizes.lognormal", "median", median, above=0, unit="m")
         check_number("Sizes.lognormal", "spread", spread, lower=0, upper=1)
         steps = ndtri((np.arange(CLASSES) + 0.5) / CLASSES)
         return cls(diameters=tuple((median * np.exp(spread * steps)).tolist()))
@@ -131,7 +131,7 @@ def pack_spheres(
         NotConverged: If the spheres jam before they are all free.
     """
     edges = np.array(lengths, dtype=np.float64)
-    check_number("pack_spheres", "fraction", fraction, lower=0, upper=1, strict=True)
+    check_number("pack_spheres", "fraction", fraction, above=0, below=1)
     check_number("pack_spheres", "overlap", overlap, lower=0, upper=0.2)
     check_number("pack_spheres", "seed", seed, lower=0)
     if edges.shape != (3,):

@@ -40,7 +40,7 @@ class LognormalSizes:
             check_number(
                 "LognormalSizes", name, getattr(self, name), lower=SMALLEST, upper=LARGEST, unit="m"
             )
-        check_number("LognormalSizes", "spread", self.spread, lower=1.0, upper=10.0, strict=True)
+        check_number("LognormalSizes", "spread", self.spread, above=1.0, below=10.0)
         if self.largest <= self.smallest:
             raise InputError(
                 f"LognormalSizes.largest = {self.largest:g} m must exceed smallest = "

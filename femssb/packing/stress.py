@@ -75,12 +75,6 @@ def mean_stress(packing: Packing) -> Array:
     return contacts.branches.T @ contacts.forces / float(np.prod(packing.lengths))
 
 
-def von_mises(stress: Array) -> Array:
-    """Return the von Mises stress, shape (n,), of stresses of shape (n, 3, 3) [Pa]."""
-    deviator = stress - np.trace(stress, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
-    return np.sqrt(1.5 * np.sum(deviator**2, axis=(1, 2)))
-
-
 def contacts_of(packing: Packing) -> Contacts:
     """Return the contacts of a packing.
 

@@ -18,13 +18,13 @@ import numpy as np
 
 from femssb._version import __version__
 from femssb.environment.files import make_folder
+from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import InputError, NotConverged
 from femssb.packing import files
 from femssb.packing.packing import Contacts, Packing
 from femssb.packing.stress import particle_stress
 from femssb.particles.lammps.engine import FACES, Engine
 from femssb.particles.laws import ContactLaw
-from femssb.particles.ranks import communicator, on_first_rank
 from femssb.particles.servo import BALANCE, PRESSURE_ERROR, until_rest
 from femssb.particles.stages import Isostatic, Stage, Swell
 from femssb.units import MPa
@@ -81,7 +81,7 @@ def press(
         for number, stage in enumerate(stages, start=1):
             start = done[-1] if done else packing
             record = _Record(folder, number, stage, _key(start, stage, law))
-            finished = on_first_rank(comm, record.read)
+            finished = from_first_rank(comm, record.read)
             if finished is None:
                 label = (
                     f"{number}/{len(stages)} {type(stage).__name__} {stage.pressure / MPa:.3g} MPa"
@@ -130,7 +130,7 @@ def _pressed(
         if rest.settled:
             report["state"] = engine.save(record.state)
     reached = replace(reached, stress=particle_stress(reached))
-    on_first_rank(comm, lambda: record.write(reached, rest.settled))
+    from_first_rank(comm, lambda: record.write(reached, rest.settled))
     if not rest.settled:
         raise NotConverged(
             f"{type(stage).__name__} did not come to rest",
@@ -187,9 +187,9 @@ def _folder(out: str | Path | None, comm: MPI.Intracomm) -> Iterator[Path]:
     if out is not None and any(letter in str(out) for letter in '%*"'):
         raise InputError(f'press: out = {str(out)!r} must not hold any of the letters % * "')
     if out is not None:
-        yield on_first_rank(comm, lambda: make_folder(Path(out)))
+        yield from_first_rank(comm, lambda: make_folder(Path(out)))
         return
-    path = on_first_rank(comm, lambda: Path(tempfile.mkdtemp(prefix="femssb_")))
+    path = from_first_rank(comm, lambda: Path(tempfile.mkdtemp(prefix="femssb_")))
     try:
         yield path
     finally:

@@ -209,7 +209,7 @@ def check_comparison(
             if run not in nominal_times:
                 raise InputError(f"nominal_times has no time of run {run!r}")
             field, time = repr(run), nominal_times[run]
-            check_number("nominal_times", field, time, lower=0, strict=True, unit="s")
+            check_number("nominal_times", field, time, above=0, unit="s")
     for value in reference:
         if value.run not in solutions:
             raise InputError(f"reference: run {value.run!r} is none of {list(solutions)}")

@@ -27,9 +27,9 @@ from scipy.spatial import cKDTree
 from femssb.cell.electrochemical_problem import VOLTAGE
 from femssb.cell.model import Model, State
 from femssb.environment.files import replacing
+from femssb.environment.ranks import collect, on_first_rank
 from femssb.errors import InputError
 from femssb.fem.constraints import Unknowns
-from femssb.meshing.data import on_first_rank
 
 Array = NDArray[np.float64]
 
@@ -72,13 +72,11 @@ def write(path: Path, model: Model, position: Position, log: Mapping[str, Any]) 
         InputError: If the file cannot be written; on every rank.
     """
     comm = model.comm
-    arrays = {
-        f"places of {name}": _collect(comm, places) for name, places in _places(model).items()
-    }
+    arrays = {f"places of {name}": collect(comm, places) for name, places in _places(model).items()}
     scalars = []
     for number, item in enumerate((position.start, *position.past)):
         values, single = _split(model, item)
-        arrays |= {f"{name} {number}": _collect(comm, value) for name, value in values.items()}
+        arrays |= {f"{name} {number}": collect(comm, value) for name, value in values.items()}
         scalars.append(single)
     document = {
         "format": _FORMAT,
@@ -274,9 +272,3 @@ def _load(path: Path) -> tuple[dict[str, Any], Array, dict[str, Array]]:
             return document, file["scalars"], {name: file[name] for name in file.files}
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is damaged or not a checkpoint of femssb: {error}") from error
-
-
-def _collect(comm: MPI.Comm, values: Array) -> Array:
-    """Return the values of all ranks, one below the other, on rank 0; empty elsewhere."""
-    parts = comm.gather(values, root=0)
-    return np.concatenate(parts) if parts is not None else values[:0]

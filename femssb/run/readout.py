@@ -17,8 +17,10 @@ import numpy as np
 from dolfinx import fem
 from numpy.typing import NDArray
 
+from femssb import tensors
 from femssb.cell import mechanics
 from femssb.cell.model import Model, State
+from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part, n_cells
 from femssb.fem.trace import submesh_cells
 from femssb.results.fields import FieldData, Snapshot
@@ -104,7 +106,7 @@ class Readout:
         drop = model.interface_current(state).drop
         strain, stress = self._strain_and_stress(self._particle, state)
         owned = volume.weights.size
-        von_mises = mechanics.von_mises(stress[:owned])
+        von_mises = tensors.von_mises(stress[:owned])
         volumetric = strain[:owned, :3].sum(axis=1)
         # Of all particles together, then of each.
         mean_gap, largest_gap = surface.means(gap), surface.largest(gap)
@@ -224,10 +226,10 @@ class Readout:
         n, m = nodes.index_map.size_local, _owned_cells(body.part)
         local = nodes.list[:m]
         cells = nodes.index_map.local_to_global(local.ravel().astype(np.int32)).reshape(-1, 4)
-        points = _collect(comm, body.corners.tabulate_dof_coordinates()[:n])
-        all_cells = _collect(comm, cells)
-        point_data = {name: _collect(comm, values[:n]) for name, values in at_points.items()}
-        cell_data = {name: _collect(comm, values[:m]) for name, values in at_cells.items()}
+        points = collect(comm, body.corners.tabulate_dof_coordinates()[:n])
+        all_cells = collect(comm, cells)
+        point_data = {name: collect(comm, values[:n]) for name, values in at_points.items()}
+        cell_data = {name: collect(comm, values[:m]) for name, values in at_cells.items()}
         if comm.rank != 0:
             return None
         return FieldData(points=points, cells=all_cells, point_data=point_data, cell_data=cell_data)
@@ -246,10 +248,10 @@ class Readout:
         }
         n = len(points.facets)
         means = {
-            name: _collect(model.comm, values.reshape(n, points.per_facet).mean(axis=1))
+            name: collect(model.comm, values.reshape(n, points.per_facet).mean(axis=1))
             for name, values in fields.items()
         }
-        corners = _collect(model.comm, points.vertices.reshape(-1, 3))
+        corners = collect(model.comm, points.vertices.reshape(-1, 3))
         if model.comm.rank != 0:
             return None
         cells = np.arange(len(corners)).reshape(-1, 3)
@@ -276,8 +278,8 @@ class _Sample:
         self._particle = particle
         self._particles = particles
         self._total = self._sums(np.ones_like(weights))
-        self._all_weights = _collect(comm, weights)
-        self._all_particle = _collect(comm, particle)
+        self._all_weights = collect(comm, weights)
+        self._all_particle = collect(comm, particle)
 
     def means(self, values: NDArray[Any]) -> Array:
         """Return weighted means of values (n,), shape (1 + particles,)."""
@@ -292,7 +294,7 @@ class _Sample:
 
     def quantiles(self, values: Array, shares: Sequence[float]) -> Array:
         """Return the values (n,) below which shares of the weight lie, (1 + particles, shares)."""
-        everywhere = _collect(self._comm, values)
+        everywhere = collect(self._comm, values)
         found = None
         if self._comm.rank == 0:
             order = np.argsort(everywhere)
@@ -354,14 +356,8 @@ def _tensors(strain: Array, stress: Array) -> dict[str, Array]:
     tensor = strain.copy()
     tensor[:, 3:] /= 2  # engineering shear to tensor components
     return {
-        "Von Mises stress [Pa]": mechanics.von_mises(stress),
+        "Von Mises stress [Pa]": tensors.von_mises(stress),
         "Volumetric strain [-]": strain[:, :3].sum(axis=1),
         "Stress [Pa]": stress,
         "Strain [-]": tensor,
     }
-
-
-def _collect[T: np.generic](comm: MPI.Comm, values: NDArray[T]) -> NDArray[T]:
-    """Return the values of all ranks, one below the other, on rank 0; empty elsewhere."""
-    parts = comm.gather(values, root=0)
-    return np.concatenate(parts) if parts is not None else values[:0]

@@ -16,8 +16,8 @@ import numpy as np
 from femssb.cell.coupling import Work
 from femssb.cell.model import Model, State
 from femssb.environment import platform as _platform
+from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError
-from femssb.meshing.data import on_first_rank
 from femssb.results.fields import Snapshot, Snapshots
 from femssb.results.solution import Solution, StepRecord
 from femssb.run import checkpoint

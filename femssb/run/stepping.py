@@ -39,10 +39,10 @@ class Stepping:
         """Check every field."""
         owner = "Stepping"
         for name in ("stoichiometry_error", "voltage_error"):
-            check_number(owner, name, getattr(self, name), lower=0, upper=0.5, strict=True)
+            check_number(owner, name, getattr(self, name), above=0, below=0.5)
         for name in ("first", "largest", "smallest", "event"):
             value = getattr(self, name)
-            check_number(owner, name, value, lower=0, upper=hour, strict=True, unit="s")
+            check_number(owner, name, value, above=0, below=hour, unit="s")
         if not self.smallest <= self.first <= self.largest:
             raise InputError(
                 f"Stepping.first = {self.first:g} s is not between smallest "

@@ -21,14 +21,14 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.errors import EngineError, InputError
+from femssb.environment.packages import load
+from femssb.errors import InputError
 from femssb.units import mm, nm, um
 from femssb.voxels.image import Names, VoxelImage, check_memory, from_array
 
@@ -140,16 +140,6 @@ def _said(text: object) -> dict[str, Any]:
         return {}
 
 
-def _library(name: str, ending: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise EngineError(
-            f"files of the kind {ending} need the package {name.split('.')[0]!r}: "
-            "install femssb with the extra 'voxels', or that package alone"
-        ) from error
-
-
 def _check(path: Path, shape: Sequence[int], kind: np.dtype[Any], copies: float) -> None:
     """Check an array in a file before it is read: its type, its axes, its size in memory."""
     if kind.kind not in "biu":
@@ -181,7 +171,7 @@ def _write_npy(image: VoxelImage, path: Path) -> None:
 
 
 def _read_tiff(path: Path, array: str | None) -> _Content:
-    tifffile = _library("tifffile", ".tif")
+    tifffile = load("tifffile", extra="voxels")
     files = [path]
     if path.is_dir():
         files = [file for file in path.iterdir() if file.suffix.lower() in _TIFF_FOLDER]
@@ -274,7 +264,7 @@ def _tiff_says(tiff: Any) -> dict[str, Any]:
 
 
 def _write_tiff(image: VoxelImage, path: Path) -> None:
-    tifffile = _library("tifffile", ".tif")
+    tifffile = load("tifffile", extra="voxels")
     dx, dy, dz = (edge / um for edge in image.spacing)
     tifffile.imwrite(
         path,
@@ -286,8 +276,8 @@ def _write_tiff(image: VoxelImage, path: Path) -> None:
 
 
 def _read_vti(path: Path, array: str | None) -> _Content:
-    pyvista = _library("pyvista", ".vti")
-    vtk_core = _library("vtkmodules.vtkCommonCore", ".vti")
+    pyvista = load("pyvista", extra="voxels")
+    vtk_core = load("vtkmodules.vtkCommonCore", extra="voxels")
     warned = vtk_core.vtkObject.GetGlobalWarningDisplay()
     vtk_core.vtkObject.SetGlobalWarningDisplay(0)  # a damaged file is reported below, once
     try:
@@ -314,7 +304,7 @@ def _read_vti(path: Path, array: str | None) -> _Content:
 
 
 def _write_vti(image: VoxelImage, path: Path) -> None:
-    pyvista = _library("pyvista", ".vti")
+    pyvista = load("pyvista", extra="voxels")
     grid = pyvista.ImageData(
         dimensions=tuple(n + 1 for n in image.shape), spacing=image.spacing, origin=(0, 0, 0)
     )
@@ -324,7 +314,7 @@ def _write_vti(image: VoxelImage, path: Path) -> None:
 
 
 def _read_hdf5(path: Path, array: str | None) -> _Content:
-    h5py = _library("h5py", ".h5")
+    h5py = load("h5py", extra="voxels")
     try:
         with h5py.File(path, "r") as file:
             found: dict[str, Any] = {}
@@ -343,7 +333,7 @@ def _read_hdf5(path: Path, array: str | None) -> _Content:
 
 
 def _write_hdf5(image: VoxelImage, path: Path) -> None:
-    h5py = _library("h5py", ".h5")
+    h5py = load("h5py", extra="voxels")
     with h5py.File(path, "w") as file:
         data = file.create_dataset("labels", data=image.labels, compression="gzip", shuffle=False)
         data.attrs["femssb"] = _about(image)

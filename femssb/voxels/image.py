@@ -115,7 +115,7 @@ class VoxelImage:
             if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 3:
                 raise InputError(f"VoxelImage.{name} = {value!r} must hold three values")
         for step in self.spacing:
-            check_number("VoxelImage", "spacing", step, lower=0, strict=True, unit="m")
+            check_number("VoxelImage", "spacing", step, above=0, unit="m")
         for side in self.periodic:
             if not isinstance(side, (bool, np.bool_)):
                 raise InputError(f"VoxelImage.periodic = {self.periodic!r} must be true or false")
@@ -217,7 +217,7 @@ def empty_image(
     Raises:
         InputError: If a length is none, or the image would not fit into memory.
     """
-    check_number("empty_image", "spacing", spacing, lower=0, strict=True, unit="m")
+    check_number("empty_image", "spacing", spacing, above=0, unit="m")
     for edge in lengths:
         check_number("empty_image", "lengths", edge, lower=spacing, unit="m")
     shape = tuple(max(1, round(edge / spacing)) for edge in lengths)

@@ -38,21 +38,21 @@ def test_bounds_may_be_reached_unless_strict() -> None:
     check_number("Box", "width", 0.0, lower=0)
     check_number("Box", "width", 2.0, upper=2)
     with pytest.raises(InputError):
-        check_number("Box", "width", 0.0, lower=0, strict=True)
+        check_number("Box", "width", 0.0, above=0)
     with pytest.raises(InputError):
-        check_number("Box", "width", 2.0, upper=2, strict=True)
+        check_number("Box", "width", 2.0, below=2)
 
 
 def test_message_names_field_value_unit_and_bounds() -> None:
     """Catches a message that leaves the user guessing what to change."""
     with pytest.raises(InputError) as caught:
-        check_number("HalfCell", "width", -3e-6, lower=0, upper=1e-3, strict=True, unit="m")
+        check_number("HalfCell", "width", -3e-6, above=0, below=1e-3, unit="m")
     assert str(caught.value) == "HalfCell.width = -3e-06 m is outside (0, 0.001) m"
 
 
 def test_an_open_bound_is_shown_as_infinite() -> None:
     """Catches 'None' in a message."""
-    with pytest.raises(InputError, match=r"outside \[1, inf\]"):
+    with pytest.raises(InputError, match=r"outside \[1, inf\)"):
         check_number("Box", "width", 0.5, lower=1)
 
 

@@ -11,6 +11,7 @@ import femssb.environment.platform
 import numpy as np
 import pytest
 
+from femssb import tensors
 from femssb.cell import interface, mechanics
 from femssb.fem.assembly import Operator
 from femssb.inputs.materials import CohesiveLaw
@@ -153,7 +154,7 @@ class Eshelby:
 
 def von_mises(stress):
     i, j = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
-    return mechanics.von_mises(stress[i, j][None])[0]
+    return tensors.von_mises(stress[i, j][None])[0]
 
 
 INSIDE, MATRIX = (140 * GPa, 0.3), (150 * GPa, 0.26)
@@ -270,7 +271,7 @@ def test_clamped_grain(order, crystal):
     own = CRYSTAL * GPa if crystal else isotropic(*INSIDE)
     solid = Solid(
         box((2, 2, 2)),
-        {0: mechanics.rotate_stiffness(own, q[None])[0]},
+        {0: tensors.rotate_stiffness(own, q[None])[0]},
         direction={0: mechanics.expansion_direction(ratio, q[None])[0]},
         order=order,
         held=lambda x: np.repeat(((np.abs(x - 0.5) > 0.499).any(axis=1))[:, None], 3, axis=1),
@@ -298,7 +299,7 @@ def test_clamped_grain(order, crystal):
 def test_hydrostatic_operators_of_a_clamped_grain():
     """The stress that drives lithium must be the stress of mechanics, a third of its trace."""
     q, ratio, amplitude = rotation(9), (1.0, 0.5, -1.0), -0.02
-    turn = mechanics.rotate_stiffness(CRYSTAL * GPa, q[None])[0]
+    turn = tensors.rotate_stiffness(CRYSTAL * GPa, q[None])[0]
     direction = mechanics.expansion_direction(ratio, q[None])[0]
     solid = Solid(box((2, 2, 2)), {0: turn}, direction={0: direction})
     body = solid.bodies[0]

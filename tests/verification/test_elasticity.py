@@ -15,7 +15,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.sparse.linalg import spsolve
 
-from femssb.cell import mechanics
+from femssb import tensors
 from femssb.errors import MeshError
 from femssb.fem.assembly import n_dofs
 from femssb.inputs.materials import CrystalElasticity, Elasticity
@@ -65,7 +65,7 @@ def turned(stiffness, q):
 def test_stiffness_turns_with_the_crystal():
     """A passive rotation, or a factor 2 of engineering shear, would pass for cubic crystals."""
     turns = np.stack([rotation(seed) for seed in range(5)])
-    found = mechanics.rotate_stiffness(CRYSTAL, turns)
+    found = tensors.rotate_stiffness(CRYSTAL, turns)
     expected = np.stack([turned(CRYSTAL, q) for q in turns])
     passive = np.stack([turned(CRYSTAL, q.T) for q in turns])
     np.testing.assert_allclose(found, expected, atol=1e-12 * 350)  # roundoff
@@ -76,7 +76,7 @@ def test_isotropic_stiffness_does_not_turn():
     """Catches wrong Lame constants and a bond matrix that is not orthogonal to isotropy."""
     stiffness = Elasticity(young_modulus=140e9, poisson_ratio=0.3).stiffness_matrix()
     np.testing.assert_allclose(stiffness, isotropic(140e9, 0.3), rtol=1e-14)
-    found = mechanics.rotate_stiffness(stiffness, rotation(1)[None])[0]
+    found = tensors.rotate_stiffness(stiffness, rotation(1)[None])[0]
     np.testing.assert_allclose(found, stiffness, atol=1e-14 * stiffness.max())
 
 
@@ -85,10 +85,10 @@ def test_stress_and_strain_turn_alike():
     q = rotation(3)
     strain = np.array([[1.0, 0.3, -0.2], [0.3, -2.0, 0.5], [-0.2, 0.5, 0.7]])
     stress = tensor(CRYSTAL @ voigt(strain))
-    moved = mechanics.rotate_stiffness(CRYSTAL, q[None])[0] @ voigt(q @ strain @ q.T)
+    moved = tensors.rotate_stiffness(CRYSTAL, q[None])[0] @ voigt(q @ strain @ q.T)
     np.testing.assert_allclose(tensor(moved), q @ stress @ q.T, atol=1e-12 * 350)
     np.testing.assert_allclose(
-        mechanics.bond_matrices(q[None])[0] @ (CRYSTAL @ voigt(strain)), moved, atol=1e-12 * 350
+        tensors.bond_matrices(q[None])[0] @ (CRYSTAL @ voigt(strain)), moved, atol=1e-12 * 350
     )
 
 
@@ -136,7 +136,7 @@ def on_the_box(x):
 )
 def test_rate_in_a_rotated_crystal(order, cells, rates):
     """A wrong entry of C, a wrong shear factor or a wrong element stops the convergence."""
-    stiffness = mechanics.rotate_stiffness(CRYSTAL, rotation(7)[None])[0]
+    stiffness = tensors.rotate_stiffness(CRYSTAL, rotation(7)[None])[0]
     exact = Waves()
     sizes, errors, slopes = [], [], []
     for n in cells:
@@ -171,7 +171,7 @@ PERIODIC_CELLS, PERIODIC_SIZE = (3, 2, 4), (1.5, 1.0, 2.0)
 
 
 def two_stiffnesses():
-    turned_crystal = mechanics.rotate_stiffness(CRYSTAL, rotation(5)[None])[0]
+    turned_crystal = tensors.rotate_stiffness(CRYSTAL, rotation(5)[None])[0]
     return {0: isotropic(100, 0.25), 1: turned_crystal}
 
 
@@ -253,7 +253,7 @@ def test_sides_that_do_not_match_are_refused(comm, order):
 @pytest.mark.parametrize("order", [1, 2])
 def test_uniform_strain_is_exact(comm, order):
     """The patch test: any error in the element, the quadrature or the lift shows at roundoff."""
-    stiffness = mechanics.rotate_stiffness(CRYSTAL, rotation(2)[None])[0]
+    stiffness = tensors.rotate_stiffness(CRYSTAL, rotation(2)[None])[0]
     solid = Solid(box((3, 2, 2), comm=comm), {0: stiffness}, order=order, held=on_the_box)
     gradient = np.random.default_rng(1).normal(size=(3, 3))
     x = solid.bodies[0].space.tabulate_dof_coordinates()

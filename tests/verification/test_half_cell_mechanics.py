@@ -15,6 +15,7 @@ from mpi4py import MPI
 import numpy as np
 import pytest
 
+from femssb import tensors
 from femssb.cell import mechanics
 from femssb.cell.model import Couplings, Model
 from femssb.errors import InputError
@@ -293,7 +294,7 @@ def test_half_cell_with_a_stiff_interface_is_one_body(coarse):
     base = yuan2023.materials()
     turns = coarse.orientations
     active = base.active
-    stiffness = mechanics.rotate_stiffness(active.elasticity.stiffness_matrix(), turns)
+    stiffness = tensors.rotate_stiffness(active.elasticity.stiffness_matrix(), turns)
     direction = mechanics.expansion_direction(active.expansion_ratio, turns)
     by_grain = dict(zip(coarse.grain_tags.tolist(), stiffness, strict=True))
     outside = {

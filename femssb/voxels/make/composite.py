@@ -48,7 +48,7 @@ class Composite:
             raise InputError(f"Composite.electrolyte = {self.electrolyte!r} must be Polyhedra")
         for name in ("active_share", "void", "binder_ratio", "active_overlap"):
             check_number("Composite", name, getattr(self, name), lower=0, upper=1)
-        check_number("Composite", "active_share", self.active_share, lower=0, upper=1, strict=True)
+        check_number("Composite", "active_share", self.active_share, above=0, below=1)
         if self.electrolyte_fraction < 0:
             raise InputError(
                 f"Composite.binder_ratio = {self.binder_ratio:g} leaves no room for electrolyte: "

@@ -132,7 +132,7 @@ class Prisms:
         """Check every field."""
         for name in ("height", "ray"):
             mean = getattr(self, name)
-            check_number("Prisms", name, mean, lower=0, strict=True, unit="m")
+            check_number("Prisms", name, mean, above=0, unit="m")
             spread = f"{name}_spread"
             # Beyond, too many would have to be drawn again for being negative.
             check_number("Prisms", spread, getattr(self, spread), lower=0, upper=mean / 2, unit="m")

@@ -184,7 +184,7 @@ def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[Shape, 
     if len(given) != 3:
         raise InputError(f"voxelise.spacing = {spacing!r} must be one length or three")
     for side, edge in zip(packing.lengths.tolist(), given, strict=True):
-        check_number("voxelise", "spacing", edge, lower=0, strict=True, unit="m")
+        check_number("voxelise", "spacing", edge, above=0, unit="m")
         check_number("voxelise", "spacing", edge, upper=side, unit="m")
     shape = np.maximum(1, np.rint(packing.lengths / np.array(given, dtype=np.float64))).astype(int)
     dx, dy, dz = (packing.lengths / shape).tolist()

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from importlib import import_module
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.errors import EngineError, InputError, check_number
+from femssb.environment.packages import load
+from femssb.errors import InputError, check_number
 from femssb.voxels.image import VoxelImage, check_memory
 
 Array = NDArray[np.float64]
@@ -112,9 +112,7 @@ def _load_porespy() -> ModuleType:
     handlers, level = root.handlers[:], root.level
     try:
         with np.errstate():
-            porespy = import_module("porespy")
-    except ImportError as error:
-        raise EngineError(f"pore_network needs PoreSpy (pip install porespy): {error}") from error
+            porespy: ModuleType = load("porespy", extra="pores")
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)

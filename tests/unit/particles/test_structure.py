@@ -9,7 +9,8 @@ import pytest
 
 from femssb.errors import InputError
 from femssb.packing import Contacts, Packing, structure
-from femssb.packing.stress import mean_stress, particle_stress, von_mises
+from femssb.packing.stress import mean_stress, particle_stress
+from femssb.tensors import von_mises
 from femssb.units import um
 
 

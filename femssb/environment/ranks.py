@@ -1,0 +1,67 @@
+"""How MPI ranks share work and agree; MPI starts only when a communicator is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.environment.packages import load
+from femssb.errors import FemssbError
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+
+def communicator(comm: MPI.Intracomm | None = None) -> MPI.Intracomm:
+    """Return a communicator: that of all ranks if none is given. This starts MPI.
+
+    Raises:
+        EngineError: If mpi4py is missing.
+    """
+    world: MPI.Intracomm = load("mpi4py.MPI", extra="particles").COMM_WORLD
+    return world if comm is None else comm
+
+
+def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result | None:
+    """Do some work on rank 0 and return its result there, None elsewhere; collective.
+
+    Args:
+        comm: The ranks.
+        work: Called on rank 0 only.
+
+    Raises:
+        FemssbError: On every rank what the work raised on rank 0, so that none waits for ever.
+        RuntimeError: On every rank if rank 0 raised any other exception.
+    """
+    result, failure = None, None
+    if comm.rank == 0:
+        try:
+            result = work()
+        except Exception as error:
+            failure = error
+            if comm.size > 1 and not isinstance(error, FemssbError):
+                failure = RuntimeError(f"{type(error).__name__} on rank 0: {error}")
+                failure.__cause__ = error
+    failure = comm.bcast(failure, root=0)
+    if failure is not None:
+        raise failure
+    return result
+
+
+def from_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result:
+    """Do some work on rank 0 and return its result on every rank; collective.
+
+    Raises:
+        FemssbError: As `on_first_rank` does.
+    """
+    result: Result = comm.bcast(on_first_rank(comm, work), root=0)
+    return result
+
+
+def collect[T: np.generic](comm: MPI.Comm, values: NDArray[T]) -> NDArray[T]:
+    """Return the rows of all ranks, in rank order, on rank 0; no rows elsewhere. Collective."""
+    parts = comm.gather(values, root=0)
+    return np.concatenate(parts) if parts is not None else values[:0]
