@@ -21,7 +21,9 @@ def load(module: str, *, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
+        package = module.split(".")[0]
+        lost = isinstance(error, ModuleNotFoundError) and error.name in (None, package, module)
         raise EngineError(
-            f"{module.split('.')[0]} is missing ({error}): install it with "
+            f"{package} {'is missing' if lost else f'does not load ({error})'}: install it with "
             f"`pip install '.[{extra}]'` in the folder of femssb, or from conda-forge"
         ) from error

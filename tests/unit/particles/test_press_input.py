@@ -121,7 +121,7 @@ def test_lammps_without_a_package(monkeypatch):
         "has_style",
         lambda self, kind, name: name != "granular" and known(self, kind, name),
     )
-    with pytest.raises(EngineError, match=r"lacks the package GRANULAR .*install it with"):
+    with pytest.raises(EngineError, match=r"lacks the package GRANULAR .*wheels"):
         press(pair(), PRESS, HERTZ)
 
 

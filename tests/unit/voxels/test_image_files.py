@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import h5py
 import meshio
@@ -14,7 +15,6 @@ import tifffile
 from femssb.errors import EngineError, InputError
 from femssb.units import nm, um
 from femssb.voxels import VoxelImage, read_image, write_image
-from femssb.voxels import files as image_files
 from femssb.voxels import image as image_module
 
 NAMES = ("void", "NMC µ", "SE")
@@ -215,12 +215,8 @@ def test_writing_to_nowhere(image, tmp_path):
 
 def test_missing_library_is_named(image, tmp_path, monkeypatch):
     """Catches a bare ImportError that does not say what to install."""
-
-    def fails(name):
-        raise ImportError(name)
-
-    monkeypatch.setattr(image_files, "import_module", fails)
-    with pytest.raises(EngineError, match=r"need the package 'tifffile'.*'voxels'"):
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(EngineError, match=r"tifffile is missing: install it with .*\[voxels\]"):
         write_image(image, tmp_path / "image.tif")
 
 
