@@ -1,7 +1,9 @@
-"""The inputs of a run as plain data, for ``case.json``."""
+"""Inputs as plain data, for ``case.json``, and their fingerprint, by which results are found."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -42,3 +44,9 @@ def describe(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
     return value
+
+
+def fingerprint(*values: Any) -> str:
+    """Return a word of 16 letters that changes with anything that `describe` tells of values."""
+    text = json.dumps([describe(value) for value in values], sort_keys=True, default=float)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
