@@ -20,8 +20,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from femssb.errors import InputError, check_number
+from femssb.errors import InputError
 from femssb.packing.packing import Packing
+from femssb.voxels.conduct.links import conductivities_of
 from femssb.voxels.image import Axis, axis_number, check_memory
 from femssb.voxels.make.voxelisation import Spheres, check_samples, grid_of, paint, paint_order
 
@@ -196,18 +197,8 @@ def face_conductances(
     Raises:
         InputError: If a phase is unknown, a conductivity is negative, or none is above 0.
     """
-    sigma = np.zeros(len(apertures.phase_names))
-    for name, value in conductivities.items():
-        if name not in apertures.phase_names:
-            raise InputError(
-                f"face_conductances.conductivities names {name!r}; the phases are "
-                f"{apertures.phase_names!r}"
-            )
-        check_number("face_conductances", f"conductivities[{name!r}]", value, lower=0, unit="S/m")
-        sigma[apertures.phase_names.index(name)] = value
+    sigma = conductivities_of("face_conductances", apertures.phase_names, conductivities)
     flux = axis_number("face_conductances", axis)
-    if not sigma.any():
-        raise InputError("face_conductances.conductivities: no phase conducts")
     links = []
     for across in range(3):
         on_face, face_resistance = _conducting(apertures.faces[across], sigma, across)

@@ -1,4 +1,4 @@
-"""The solver on plain packages: NumPy and Numba, on several ranks mpi4py, no PETSc.
+"""Approximate solution of a network by one cycle over its hierarchy, in NumPy and Numba.
 
 A cycle is a forward Gauss-Seidel sweep, a correction from the next coarser network, and a backward
 sweep, in single precision. The coarse corrections are two steps of conjugate gradients, each with a
@@ -20,7 +20,7 @@ ENOUGH = 0.25  # share of the residual left below which the second step on a lev
 
 
 class Multigrid:
-    """A solver of networks; see `femssb.voxels.conduct.conjugate_gradients.Solver`.
+    """The matrix and the preconditioner of conjugate gradients on a network.
 
     Args:
         hierarchy: Networks from fine to coarse.
