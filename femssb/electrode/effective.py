@@ -1,4 +1,4 @@
-"""The conductivity of a packing of spheres, with the error that voxels make taken off.
+"""The conductivity of a packing of spheres, extrapolated to vanishing voxel size.
 
 Face conductances from the spheres themselves (`femssb.voxels.conduct.apertures`), on grids that are
 refined twofold, and Richardson's extrapolation from them.

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 from scipy.spatial.transform import Rotation
 
+from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, check_number
-from femssb.packing.jamming import Sizes
+from femssb.inputs.case import describe
+from femssb.packing import Sizes
 from femssb.voxels.image import VoxelImage, counts_of
 
 Array = NDArray[np.float64]
@@ -43,38 +45,23 @@ class Faces:
 
 
 class Shapes(Protocol):
-    """What can be thrown into an image."""
+    """Particles that can be thrown into an image."""
 
     def draw(self, random: np.random.Generator, number: int) -> Faces:
         """Return that many particles, randomly turned."""
         ...
 
-    def about(self) -> dict[str, Any]:
-        """Return what they are, as plain data."""
-        ...
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Polyhedra:
     """Irregular convex polyhedra, about as long as wide.
 
     Their faces are tangent to a sphere in directions drawn at random, but not too close to each
     other; their diameter is that of the sphere of the same volume.
-
-    Raises:
-        InputError: If a field is out of its bounds.
     """
 
-    sizes: Sizes  # diameters of the spheres of the same volume
-    faces: int = 12  # number of faces, 6 to 30
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        if not isinstance(self.sizes, Sizes):
-            raise InputError(f"Polyhedra.sizes = {self.sizes!r} must be Sizes")
-        check_number("Polyhedra", "faces", self.faces, lower=6, upper=30)
-        if not isinstance(self.faces, int):
-            raise InputError(f"Polyhedra.faces = {self.faces!r} must be a whole number")
+    sizes: Sizes = field("diameters of the spheres of the same volume")
+    faces: int = field("number of faces", lower=6, upper=30, default=12)
 
     def draw(self, random: np.random.Generator, number: int) -> Faces:
         """Return that many polyhedra, randomly turned."""
@@ -104,41 +91,21 @@ class Polyhedra:
         scale = (np.pi / 6 / ConvexHull(corners).volume) ** (1 / 3)
         return normals, float(scale), float(scale * outer)
 
-    def about(self) -> dict[str, Any]:
-        """Return what they are, as plain data."""
-        return {
-            "shape": "polyhedra",
-            "faces": self.faces,
-            "diameters [m]": list(self.sizes.diameters),
-            "numbers": list(self.sizes.numbers),
-        }
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Prisms:
-    """Regular prisms whose height and width are normally distributed, such as LiCoO2 platelets.
+    """Regular prisms whose height and width are normally distributed, such as LiCoO2 platelets."""
 
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    height: float  # mean distance of the two bases [m]
-    height_spread: float  # standard deviation [m]
-    ray: float  # mean distance of the sides from the axis [m]
-    ray_spread: float  # standard deviation [m]
-    sides: int = 5  # number of sides, 3 to 12
+    height: float = field("mean distance of the two bases", unit="m", above=0)
+    height_spread: float = field("standard deviation, at most half the mean", unit="m", lower=0)
+    ray: float = field("mean distance of the sides from the axis", unit="m", above=0)
+    ray_spread: float = field("standard deviation, at most half the mean", unit="m", lower=0)
+    sides: int = field("number of sides", lower=3, upper=12, default=5)
 
     def __post_init__(self) -> None:
-        """Check every field."""
-        for name in ("height", "ray"):
-            mean = getattr(self, name)
-            check_number("Prisms", name, mean, above=0, unit="m")
-            spread = f"{name}_spread"
-            # Beyond, too many would have to be drawn again for being negative.
-            check_number("Prisms", spread, getattr(self, spread), lower=0, upper=mean / 2, unit="m")
-        check_number("Prisms", "sides", self.sides, lower=3, upper=12)
-        if not isinstance(self.sides, int):
-            raise InputError(f"Prisms.sides = {self.sides!r} must be a whole number")
+        # Beyond half the mean, too many would be negative and have to be drawn again.
+        for name, mean in (("height_spread", self.height), ("ray_spread", self.ray)):
+            check_number("Prisms", name, getattr(self, name), upper=mean / 2, unit="m")
 
     def draw(self, random: np.random.Generator, number: int) -> Faces:
         """Return that many prisms, randomly turned; extremes beyond two deviations are cut off."""
@@ -159,13 +126,6 @@ class Prisms:
             distances=distances,
             reaches=np.hypot(corner, heights / 2),
         )
-
-    def about(self) -> dict[str, Any]:
-        """Return what they are, as plain data."""
-        names = ("height", "height_spread", "ray", "ray_spread")
-        return {"shape": "prisms", "sides": self.sides} | {
-            f"{name} [m]": getattr(self, name) for name in names
-        }
 
 
 def _cut_normal(random: np.random.Generator, number: int) -> Array:
@@ -273,7 +233,7 @@ def add_polyhedra(
                 f"{placed} particles"
             )
     labels.flags.writeable = False
-    made = {**shapes.about(), "left": left, "overlap": overlap, "seed": seed, "particles": placed}
+    made = {"shapes": describe(shapes), "left": left, "overlap": overlap, "seed": seed, "particles": placed}
     return VoxelImage(
         labels=labels,
         phase_names=names,
