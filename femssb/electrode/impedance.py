@@ -5,7 +5,7 @@ layer between the phases. The contacts at both ends join one rail, called `throu
 the other. At low frequency the impedance is that of the joined rail alone, at high frequency
 that of both rails in parallel, so one spectrum gives both conductivities.
 
-Source: equation 1 of Alabdali 2024 (wet process), doi:10.1002/batt.202400709, after Siroma et al.,
+Source: equation 1 of doi:10.1002/batt.202400709, after Siroma et al.,
 doi:10.1016/j.jpowsour.2016.03.059 (electron-electron connection). The sum of the rails in the
 second term has the exponent 3/2, as follows from the equations of the line; it is printed with 2,
 which does not give a resistance.
@@ -47,7 +47,7 @@ class SymmetricCell:
     exponent: float = field(
         "n of the double layer, 1 for a capacitor", lower=0, upper=1, default=1.0
     )
-    contacts: Rail = field("rail that the contacts join; they block the other", default="electronic")
+    contacts: Rail = field("rail that they join; the other is blocked", default="electronic")
 
     def impedance(self, frequencies: ArrayLike) -> Complex:
         """Return the impedance times the area of the electrode [ohm m2].

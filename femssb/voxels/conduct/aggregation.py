@@ -1,6 +1,6 @@
 """Coarser networks: nodes of one conductor that lie in one block of 2 x 2 x 2 become one node.
 
-An aggregate never joins two conductors: its nodes hang together over links that are strong for both
+An aggregate never joins two conductors: its nodes are connected by links that are strong for both
 ends. Only a node that has no such link, such as a poor conductor that has shrunk to one node amid a
 good one, joins a neighbour: its potential follows from theirs. With these rules the iterations
 depend neither on the contrast nor on the size of the image; without them they do on both.
@@ -19,12 +19,12 @@ from numba import njit
 
 from femssb.voxels.conduct.network import Integers, Longs, Network, Single, unite
 
-STRONG = 0.1  # share of the strongest link of either end from which two nodes belong together
-OVERCORRECTION = 0.7  # by which the conductances of a coarser network are multiplied
+STRONG = 0.1  # share of the strongest link of either end from which a link is strong [-]
+OVERCORRECTION = 0.7  # factor on the conductances of a coarser network [-]
 
 
 def aggregate(level: Network, shift: int, rows: int, columns: int) -> tuple[Integers, int]:
-    """Return the aggregate of each own node, shape (n,), and how many there are.
+    """Return the aggregate of each own node, shape (n,), and the number of aggregates.
 
     Args:
         level: The network.
@@ -45,8 +45,8 @@ def coarsen(
 
     Args:
         level: The finer network.
-        aggregates: Local number of the aggregate of every node; for those of other ranks too.
-        count: How many aggregates this rank owns.
+        aggregates: Local number of the aggregate of every node, those of other ranks included.
+        count: Number of aggregates that this rank owns.
         ghosts: As in the new `Network`.
         first: As in the new `Network`.
         total: As in the new `Network`.
@@ -107,7 +107,7 @@ def _aggregate(
         for e in range(starts[i], starts[i + 1]):
             j = neighbours[e]
             if j >= n:
-                alone = False  # nothing is known of the other end here
+                alone = False  # the links of the other end are not known here
                 continue
             inside = block[j] == block[i]
             if conductances[e] >= STRONG * max(strongest[i], strongest[j]):

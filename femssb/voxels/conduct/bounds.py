@@ -1,4 +1,4 @@
-"""How far a potential is from the solution: a bound from both sides, not an estimate.
+"""Bounds of the conductance from both sides: they prove the error of a potential.
 
 By Dirichlet's principle any potential phi dissipates more than the true one; by Thomson's any
 balanced current does. The currents of phi become balanced by link currents c that carry off its
@@ -24,7 +24,7 @@ from femssb.voxels.conduct.network import Array, Integers, Longs, Single
 
 
 def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Array, float]:
-    """Return the current that arrives at each own node too much, and what the potential dissipates.
+    """Return the surplus of current at each own node, shape (n,), and the dissipation.
 
     Args:
         hierarchy: The network is its finest level.
@@ -46,11 +46,11 @@ def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Arr
 
 
 def gap(hierarchy: Hierarchy, surplus: Array) -> float:
-    """Return an upper bound on how much a potential dissipates beyond the true one.
+    """Return an upper bound of the dissipation of a potential beyond that of the true one.
 
     Args:
         hierarchy: The network is its finest level.
-        surplus: Current that arrives at each own node too much, shape (n,).
+        surplus: Current that arrives at each own node beyond what leaves it, shape (n,).
     """
     surpluses = [surplus.copy()]
     for aggregates, level in zip(hierarchy.aggregates, hierarchy.levels[1:], strict=True):
@@ -173,7 +173,7 @@ def _share_out(
         seen[queue[0]] = True
         filled, at, nodes = 1, 0, begins[row + 1] - begins[row]
         while filled < nodes:
-            if at == filled:  # only what had no strong link is left, and joins by its best
+            if at == filled:  # only nodes without a strong link are left, and join by their best
                 for m in range(begins[row], begins[row + 1]):
                     j = order[m]
                     if not seen[j]:
@@ -210,7 +210,7 @@ def _best(
     seen: NDArray[np.bool_],
     node: int,
 ) -> int:
-    """Return the node of the same aggregate, of those seen, that a node is linked to best."""
+    """Return the seen node of the same aggregate with the best link to a node, -1 if none."""
     best, most = -1, np.float32(0)
     for e in range(starts[node], starts[node + 1]):
         j = neighbours[e]

@@ -172,8 +172,8 @@ class Conduction:
             )
         lines += [
             f"share of {of.phase}  {of.fraction:.4g}, bulk conductivity {of.bulk:.4g} S/m",
-            f"sides across x, y, z  {', '.join(self.sides)}; plates on the outer faces of the first "
-            "and last voxels",
+            f"sides across x, y, z  {', '.join(self.sides)}; plates on the outer faces of the "
+            "first and last voxels",
         ]
         if not self.percolates:
             lines.append("nothing conducts from plate to plate")

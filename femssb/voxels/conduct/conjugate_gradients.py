@@ -14,13 +14,13 @@ from femssb.voxels.conduct import bounds
 from femssb.voxels.conduct.multigrid import Multigrid
 from femssb.voxels.conduct.network import Array, Single
 
-HOPE = 0.1  # error that may be left over what the last step took off, at best [-]
+HOPE = 0.1  # error left over the decrease by the last step, at best [-]
 MOST_STEPS = 100  # after which the solve has failed; 5 to 15 are usual
 
 
 @dataclass(frozen=True, kw_only=True)
 class Solved:
-    """A potential and the bounds that it proves.
+    """A potential and the bounds of the conductance that it proves.
 
     Attributes:
         potential: At own nodes, 1 at the lower plate and 0 at the upper, shape (n,).
@@ -48,13 +48,13 @@ class Solved:
 def solve(solver: Multigrid, lower: Single, potential: Array, *, tolerance: float) -> Solved:
     """Improve a potential until its bounds on the conductance are close enough to each other.
 
-    Each step takes `step * slope` off what the potential dissipates beyond the true one. Once that
-    is little, the bounds are worth their cost, that of about a step.
+    Each step takes `step * slope` off the dissipation beyond that of the true potential. Once that
+    is little, the bounds are worth their cost, about that of a step.
 
     Args:
         solver: Multiplies and preconditions.
         lower: Conductance to the lower plate of own nodes, shape (n,).
-        potential: To begin with; it is overwritten, shape (n,).
+        potential: First guess, shape (n,); it is overwritten.
         tolerance: Half the gap between the bounds, over their mean.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a solved network conducts: through every plane, sideways, and at every node."""
+"""Currents of a solved network: through every plane, sideways, and at every node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from femssb.voxels.conduct.network import Array, Integers, Longs, Network, Singl
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """Currents for 1 V between the plates, over `Links.unit`, as far as own nodes carry them.
+    """Currents of own nodes for 1 V between the plates, over `Links.unit`.
 
     Attributes:
         planes: Upward, through the faces below each plane and above the last, shape (planes + 1,).

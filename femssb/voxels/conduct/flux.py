@@ -23,6 +23,8 @@ from femssb.voxels.conduct.links import Slab
 from femssb.voxels.conduct.multigrid import Multigrid
 from femssb.voxels.conduct.network import Array, Network, Single, assemble, percolating
 
+BLOCK = 16  # planes to whose multiples thick slabs are cut: aggregates do not cross ranks
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FluxProblem:
@@ -173,7 +175,7 @@ def _network(
 
 
 def cut(planes: int, comm: Any) -> Slab:
-    """Return the planes of this rank: about as many each, blocks of voxels mostly left whole."""
+    """Return the planes of this rank: about as many each, most blocks of voxels left whole."""
     if comm is None:
         return Slab(start=0, stop=planes, planes=planes)
     share = planes // comm.size
@@ -181,7 +183,7 @@ def cut(planes: int, comm: Any) -> Slab:
         raise InputError(
             f"conductivity.comm has {comm.size} ranks for {planes} planes: at least two each"
         )
-    even = 16 if share >= 64 else 2
+    even = BLOCK if share >= 4 * BLOCK else 2
     start, stop = (planes * rank // comm.size // even * even for rank in (comm.rank, comm.rank + 1))
     return Slab(start=start, stop=planes if comm.rank == comm.size - 1 else stop, planes=planes)
 

@@ -26,8 +26,10 @@ from femssb.errors import InputError, check_number
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
 
-SMOOTHING = 1.5  # width of the Gaussian that an interface normal is read from [voxels]
-REACH = 6  # planes beyond which that Gaussian is cut off [voxels]
+SMOOTHING = 1.5  # width of the Gaussian that interface normals are read from [voxels]
+REACH = 6  # distance from which on the labels do not matter for a normal [voxels]
+ROUGH = 1.5  # |nx| + |ny| + |nz| where there is no normal, as of a lone voxel: that of a sphere
+NO_NORMAL = 1e-6  # length of the smoothed gradient below which there is no normal [-]
 
 
 def conductivities_of(
@@ -122,7 +124,7 @@ def from_labels(
         slab: Planes wanted.
         contacts: Contact resistance between two labels [ohm m2].
     """
-    # So that the best conductor's links along the flux are 1, without rounding.
+    # The best conductor's links along the flux are 1, without rounding.
     unit = conductivities.max() * spacing[1] * spacing[2] / spacing[0]
     areas = [spacing[1] * spacing[2], spacing[2] * spacing[0], spacing[0] * spacing[1]]
     tables = []
@@ -131,7 +133,7 @@ def from_labels(
             half = distance / (2 * conductivities * area) * unit
         tables.append((1 / (half[:, None] + half[None, :])).astype(np.float32))
     low, high = max(slab.start - 1, 0), min(slab.stop + 1, slab.planes)
-    near = np.ascontiguousarray(labels[low:high])  # with a plane of each neighbour, if there is one
+    near = np.ascontiguousarray(labels[low:high])  # with a plane of each neighbour
     own = near[slab.start - low : slab.stop - low]
 
     along = np.empty((len(own) + 1, *own.shape[1:]), np.float32)
@@ -160,9 +162,8 @@ def from_labels(
             faces = ((before == one) & (after == other)) | ((before == other) & (after == one))
             mean = n_before[faces].astype(np.float64) + n_after[faces]
             length = np.sqrt(np.sum(mean**2, axis=1))
-            # No direction to be read (a lone voxel): the mean over all directions.
-            ratio = np.full(len(mean), 1.5)
-            np.divide(np.abs(mean).sum(axis=1), length, out=ratio, where=length > 1e-6)
+            ratio = np.full(len(mean), ROUGH)
+            np.divide(np.abs(mean).sum(axis=1), length, out=ratio, where=length > NO_NORMAL)
             conductance[faces] = 1 / (1 / conductance[faces] + resistance * ratio / area * unit)
     _close(second, third, periodic)
     return Links(along=along, second=second, third=third, unit=unit)
@@ -189,7 +190,7 @@ def from_faces(faces: Sequence[NDArray[Any]], *, periodic: tuple[bool, bool], sl
 
 
 def _close(second: Single, third: Single, periodic: tuple[bool, bool]) -> None:
-    """Let nothing through insulating sides, nor from a voxel to itself."""
+    """Close insulating sides, and links from a voxel to itself."""
     if not periodic[0] or second.shape[1] == 1:
         second[:, -1] = 0
     if not periodic[1] or third.shape[2] == 1:

@@ -2,8 +2,8 @@
 
 A cycle is a forward Gauss-Seidel sweep, a correction from the next coarser network, and a backward
 sweep, in single precision. The coarse corrections are two steps of conjugate gradients, each with a
-cycle of its own (K-cycle), which is what makes plain aggregation independent of the size. On
-several ranks each sweeps over its own nodes, with the values that the others had before.
+cycle of its own (K-cycle), which makes plain aggregation independent of the size. On several ranks
+each sweeps over its own nodes, with the values that the others had before.
 
 Source: Notay and Vassilevski, Numer. Linear Algebra Appl. 15 (2008) 473, for the K-cycle.
 """
@@ -16,7 +16,7 @@ from numba import njit
 from femssb.voxels.conduct.hierarchy import Hierarchy
 from femssb.voxels.conduct.network import Array, Integers, Longs, Single
 
-ENOUGH = 0.25  # share of the residual left below which the second step on a level is spared
+ENOUGH = 0.25  # share of the residual left below which the second step on a level is spared [-]
 
 
 class Multigrid:
@@ -45,7 +45,7 @@ class Multigrid:
         self._multiply(0, potential, currents)
 
     def precondition(self, residual: Array) -> Single:
-        """Return about the potential whose currents are `residual`; valid until the next call."""
+        """Return roughly the potential of given currents; it is valid until the next call."""
         self._cycle(0, residual.astype(np.float32), self._potential)
         return self._potential
 

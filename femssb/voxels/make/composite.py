@@ -1,8 +1,8 @@
 """Composite cathodes of active material, electrolyte, binder and voids from a few numbers.
 
-The recipe of Bielefeld, Weber and Janek 2020 (doi:10.1021/acsami.9b22788): spheres of active
-material that do not overlap, binder as menisci between them, and overlapping polyhedra of
-electrolyte that fill what is left, but for the voids.
+The recipe of Bielefeld 2020 (doi:10.1021/acsami.9b22788): spheres of active material that do not
+overlap, binder as menisci between them, and overlapping polyhedra of electrolyte that fill the
+rest, but for the voids.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from femssb.voxels.make.binder import add_binder
 from femssb.voxels.make.polyhedra import Polyhedra, Prisms, add_polyhedra
 from femssb.voxels.make.voxelisation import voxelise
 
-SULFIDE = Polyhedra(sizes=Sizes(diameters=(3 * um,)))  # section 3.1.2 of the paper
+SULFIDE = Polyhedra(sizes=Sizes(diameters=(3 * um,)))  # Bielefeld 2020, section 3.1.2
 
 
 @description
@@ -37,7 +37,7 @@ class Composite:
     binder_ratio: float = field(
         "volume of binder over that of active material", lower=0, upper=1, default=0.0
     )
-    electrolyte: Polyhedra = field("particles that fill the rest, but for the void", default=SULFIDE)
+    electrolyte: Polyhedra = field("fills the rest, but for the void", default=SULFIDE)
     active_overlap: float = field(
         "largest overlap: of spheres its depth over their distance, of a platelet its share in "
         "others",
@@ -70,11 +70,12 @@ class Composite:
     def generate(self) -> VoxelImage:
         """Return an image with the phases void, AM, binder (if any) and SE.
 
-        The void share is met to half a particle of electrolyte, that of the active material to the
-        accuracy of the voxels; see ``image.fractions()``. The image is the same for the same seed.
+        The share of the void is exact to half a particle of electrolyte, that of the active
+        material to the accuracy of the voxels; see ``image.fractions()``. The same seed gives the
+        same image.
 
         Raises:
-            InputError: If the box is too small or too large.
+            InputError: If the box is smaller than a voxel, or too large for the memory.
             NotConverged: If the active material cannot be packed that densely.
         """
         shape = [max(1, round(length / self.spacing)) for length in self.lengths]

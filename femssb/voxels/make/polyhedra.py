@@ -1,7 +1,7 @@
 """Convex polyhedra thrown into a voxel image until only a given share of it is left empty.
 
 Solid electrolyte, soft enough to fill the gaps: polyhedra that may overlap. Platelets such as those
-of LiCoO2: prisms that overlap little or not at all. What is in the image already stays as it is.
+of LiCoO2: prisms that overlap little or not at all. Phases already in the image stay as they are.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ Array = NDArray[np.float64]
 
 MODELS = 50  # different polyhedra in a batch, each turned and scaled
 BATCH = 2000  # particles drawn at a time
-MOST_MISSES = 200_000  # particles in a row for which there is no room
-MOST_TRIES = 500  # for a last particle that is small enough
+MOST_MISSES = 200_000  # particles in a row without room, after which there is none
+MOST_TRIES = 500  # particles tried for a last one that is small enough
+SPIKE = 3.0  # outer over inner radius beyond which a polyhedron is drawn again [-]
+APART = 0.6  # angle between faces, over that between neighbours on a grid [-]
+CUT = 2.0  # standard deviations beyond which sizes of prisms are drawn again
+THINNEST = 0.1  # smallest height and ray of a prism over their means [-]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +90,7 @@ class Polyhedra:
             planes = np.column_stack([normals, -np.ones(self.faces)])
             corners = HalfspaceIntersection(planes, np.zeros(3)).intersections
             outer = float(np.max(np.linalg.norm(corners, axis=1)))
-            if outer < 3:  # else the faces nearly leave a side open: a spike
+            if outer < SPIKE:  # else the faces nearly leave a side open
                 break
         scale = (np.pi / 6 / ConvexHull(corners).volume) ** (1 / 3)
         return normals, float(scale), float(scale * outer)
@@ -108,11 +112,11 @@ class Prisms:
             check_number("Prisms", name, getattr(self, name), upper=mean / 2, unit="m")
 
     def draw(self, random: np.random.Generator, number: int) -> Faces:
-        """Return that many prisms, randomly turned; extremes beyond two deviations are cut off."""
+        """Return that many prisms, randomly turned."""
         heights = self.height + self.height_spread * _cut_normal(random, number)
         rays = self.ray + self.ray_spread * _cut_normal(random, number)
-        heights = np.maximum(heights, 0.1 * self.height)
-        rays = np.maximum(rays, 0.1 * self.ray)
+        heights = np.maximum(heights, THINNEST * self.height)
+        rays = np.maximum(rays, THINNEST * self.ray)
         angle = 2 * np.pi * np.arange(self.sides) / self.sides
         around = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(self.sides)])
         normals = np.vstack([around, [[0, 0, 1], [0, 0, -1]]])
@@ -129,16 +133,16 @@ class Prisms:
 
 
 def _cut_normal(random: np.random.Generator, number: int) -> Array:
-    """Return normally distributed numbers, those beyond 2 drawn again."""
+    """Return normally distributed numbers, those beyond `CUT` drawn again."""
     values = random.standard_normal(number)
-    while np.any(far := np.abs(values) > 2):
+    while np.any(far := np.abs(values) > CUT):
         values[far] = random.standard_normal(int(far.sum()))
     return values
 
 
 def _spread_directions(random: np.random.Generator, number: int) -> Array:
     """Return random unit vectors that keep a distance, shape (number, 3)."""
-    apart = np.cos(1.2 * np.sqrt(4 / number))  # 0.6 of the angle between neighbours on a grid
+    apart = np.cos(2 * APART * np.sqrt(4 / number))
     found: list[Array] = []
     misses = 0
     while len(found) < number:
@@ -169,29 +173,29 @@ def add_polyhedra(
     voxels whose centres lie in it and that are still empty.
 
     Args:
-        image: What is there already; it keeps its voxels.
+        image: Image to start from; its phases keep their voxels.
         shapes: Polyhedra or prisms.
         phase: Name of the phase they are made of; new, or one of the image.
         left: Share of the box that is to be left empty [-].
         into: Phase that counts as empty.
-        overlap: Largest share of a particle that may lie in what is there already, others of its
-            kind included; 1 lets all overlap, 0 none.
+        overlap: Largest share of a particle that may lie in voxels that are not empty, others of
+            its kind included; 1 lets all overlap, 0 none.
         seed: Of the random positions, shapes and orientations.
 
     Returns:
-        The image with one more phase; `origin` tells how many particles were placed.
+        The image with one more phase; `origin` holds the number of particles placed.
 
     Raises:
         InputError: If an input is out of bounds, or less than `left` is empty.
-        NotConverged: If no more particles fit in without overlapping too much, and more than half
-            a particle is missing.
+        NotConverged: If no more particles fit without overlapping too much, and more than half a
+            particle is missing.
     """
     check_number("add_polyhedra", "left", left, lower=0, upper=1)
     check_number("add_polyhedra", "overlap", overlap, lower=0, upper=1)
     check_number("add_polyhedra", "seed", seed, lower=0)
     empty = image.label(into)
     if phase == into:
-        raise InputError(f"add_polyhedra.phase = {phase!r} is what counts as empty")
+        raise InputError(f"add_polyhedra.phase = {phase!r} counts as empty")
     names = image.phase_names if phase in image.phase_names else (*image.phase_names, phase)
     label = names.index(phase)
     labels = np.array(image.labels)
@@ -233,13 +237,13 @@ def add_polyhedra(
                 f"{placed} particles"
             )
     labels.flags.writeable = False
-    made = {"shapes": describe(shapes), "left": left, "overlap": overlap, "seed": seed, "particles": placed}
+    made = {"left": left, "overlap": overlap, "seed": seed, "particles": placed}
     return VoxelImage(
         labels=labels,
         phase_names=names,
         spacing=image.spacing,
         periodic=image.periodic,
-        origin={**image.origin, f"polyhedra of {phase}": made},
+        origin={**image.origin, f"polyhedra of {phase}": {**describe(shapes), **made}},
     )
 
 

@@ -1,4 +1,4 @@
-"""What a wrong answer would look like: a path found where none is, a name taken for another.
+"""Wrong answers of a conduction: a path found where none is, a name taken for another.
 
 A conductivity goes straight into the half-cell, and nobody sees the image again. Worth reading:
 `test_clusters_that_reach_one_plate_carry_nothing` and `test_conventions_of_tortuosity`.
