@@ -11,8 +11,7 @@ no current is lost to roundoff however large the image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -31,11 +30,10 @@ OUTSIDE = -1  # number of a voxel that is no node
 LOWER, UPPER = 1, 2  # bits of the plates that a cluster touches
 
 
-@dataclass(frozen=True, kw_only=True)
-class Network:
+class Network(NamedTuple):
     """The nodes that this rank owns and their links, also to nodes of other ranks.
 
-    Conductances are divided by `Links.unit`.
+    Conductances are divided by `Links.unit`. A named tuple can be handed to compiled functions.
 
     Attributes:
         starts: Where each row begins in `neighbours`, shape (n + 1,).
