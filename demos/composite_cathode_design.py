@@ -93,12 +93,12 @@ def measure(share, diameter, box, spacing, seed):
     return (
         share,
         seed,
-        ionic.fraction,
+        ionic.fractions["SE"],
         utilisation["AM"],
         utilisation["SE"],
         active_interface(networks).per_volume,
         ionic.value,
-        ionic.tau_squared,
+        ionic.tortuosity().tau_squared,
     )
 
 

@@ -77,8 +77,8 @@ def draw(path, image, found):
 
     width, height = image.lengths[across] / um, image.lengths[flux] / um
     phases = section(image.labels)
-    potential = section(found.potential)
-    speed = section(np.linalg.norm(found.current_density, axis=3))
+    potential = section(found.maps.potential)
+    speed = section(np.linalg.norm(found.maps.current_density, axis=3))
     speed /= found.value / image.lengths[flux]  # the mean over the box
     extent = (0, width, 0, height)
     options = {"origin": "lower", "extent": extent, "interpolation": "nearest"}

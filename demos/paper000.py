@@ -166,7 +166,7 @@ def conduction(image):
     return {
         "sigma_el": electrons.value,  # over that of the active material
         "D_eff": ions.value,  # over that of the electrolyte
-        "tau": ions.tau,
+        "tau": ions.tortuosity().tau,
         "AM on voxels": image.fractions()["AM"],
         "SE on voxels": image.fractions()["SE"],
     }

@@ -23,6 +23,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, TypeAliasType, Union, dataclass_transform, get_args, get_origin
 
+import numpy as np
+
 from femssb.errors import InputError, check_number, interval
 
 _LISTS = (list, tuple)
@@ -42,8 +44,8 @@ def field(
 ) -> Any:
     """Declare a field of a `description`.
 
-    Bounds hold for every number in the field: a tuple, or a union with None, is checked item by
-    item. What is not a number is checked by its annotation alone.
+    Bounds hold for every number in the field: a tuple, an array, or a union with None, is checked
+    item by item. What is not a number is checked by its annotation alone.
 
     Args:
         meaning: In words; it becomes part of the docstring.
@@ -118,11 +120,17 @@ def _checked(owner: str, name: str, value: Any, hint: Any, item: dataclasses.Fie
             f"{owner}.{name} must be {wanted}{f' [{unit}]' if unit else ''}, got {value!r}"
         )
     kinds = get_args(member)
+    bounds, unit = item.metadata.get("bounds", {}), item.metadata.get("unit", "")
     if member in (float, int):
         value = value.item() if hasattr(value, "item") else value
-        bounds = item.metadata.get("bounds", {})
         if not (item.metadata.get("infinite") and value == float("inf")):
-            check_number(owner, name, value, unit=item.metadata.get("unit", ""), **bounds)
+            check_number(owner, name, value, unit=unit, **bounds)
+    elif isinstance(value, np.ndarray) and bounds:
+        if value.dtype.kind not in "fiu" or not value.size:
+            raise InputError(f"{owner}.{name} must hold numbers, got {value!r}")
+        inner = value[value != np.inf] if item.metadata["infinite"] else value
+        for extreme in (inner.min(), inner.max()) if inner.size else ():  # NaN is both
+            check_number(owner, name, float(extreme), unit=unit, **bounds)
     elif get_origin(member) is tuple:
         if kinds[-1] is Ellipsis:
             kinds = kinds[:1] * len(value)
@@ -145,8 +153,9 @@ def _checked(owner: str, name: str, value: Any, hint: Any, item: dataclasses.Fie
 
 def _members(hint: Any) -> tuple[Any, ...]:
     """Return the alternatives of an annotation."""
-    if isinstance(hint, TypeAliasType):
-        return _members(hint.__value__)
+    alias = get_origin(hint) or hint  # NDArray is an alias that takes an argument
+    if isinstance(alias, TypeAliasType):
+        return _members(alias.__value__)
     if get_origin(hint) in (Union, types.UnionType):
         return tuple(member for one in get_args(hint) for member in _members(one))
     return (hint,)
@@ -173,6 +182,8 @@ def _worded(member: Any) -> str:
     """Return an annotation in words."""
     words = {float: "a number", int: "a whole number", bool: "True or False", str: "a word"}
     origin = get_origin(member)
+    if origin is np.ndarray:
+        return "an array"
     if origin is Literal:
         return f"one of {get_args(member)}"
     if origin is tuple:

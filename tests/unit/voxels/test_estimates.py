@@ -92,7 +92,7 @@ def test_no_path_carries_no_current():
     ("change", "message"),
     [
         ({"thickness": 0.0}, "thickness = 0 m"),
-        ({"thickness": "100 um"}, "thickness = '100 um'"),
+        ({"thickness": "100 um"}, "thickness must be a number or an array .* got '100 um'"),
         ({"active_share": 1.2}, "active_share = 1.2"),
         ({"active_share": 0.8}, "= 1.1 is above 1"),
         ({"void": -0.1}, "void = -0.1"),

@@ -183,7 +183,7 @@ def test_half_a_particle_may_be_missing(monkeypatch, missing, enough):
     [
         ({"left": 1.5}, "left = 1.5"),
         ({"overlap": -0.1}, "overlap = -0.1"),
-        ({"phase": "void"}, "is what counts as empty"),
+        ({"phase": "void"}, "counts as empty"),
         ({"into": "pore"}, "no phase 'pore'"),
         ({"seed": -1}, "seed = -1"),
     ],
