@@ -1,4 +1,4 @@
-"""Frozen descriptions: what a user says, checked field by field when it is said.
+"""Frozen descriptions: the inputs of a user, checked field by field when they are made.
 
 A description is a frozen dataclass whose fields carry their meaning, unit and bounds. The check,
 the error message and the docstring all come from there::
@@ -9,7 +9,8 @@ the error message and the docstring all come from there::
 
         pressure: float = field("positive compresses", unit="Pa", lower=-1e10, upper=1e10)
 
-A class that must check more than its fields does so in ``__post_init__``, after them.
+A check across fields stands in ``__post_init__``, which runs once every field is sound. A derived
+description is checked as its bases are, then by its own ``__post_init__``.
 """
 
 from __future__ import annotations
@@ -17,15 +18,26 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import numbers
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
+from math import inf
 from typing import Any, Literal, TypeAliasType, Union, dataclass_transform, get_args, get_origin
 
-from femssb.errors import InputError, check_number, interval
+import numpy as np
 
-_LISTS = (list, tuple)
+from femssb.errors import InputError, check_number
+
+_WORDS = {  # for one and for many
+    float: ("a number", "numbers"),
+    int: ("a whole number", "whole numbers"),
+    bool: ("True or False", "True or False"),
+    str: ("a word", "words"),
+    type(None): ("None", "None"),
+}
 
 
 def field(
@@ -42,19 +54,20 @@ def field(
 ) -> Any:
     """Declare a field of a `description`.
 
-    Bounds hold for every number in the field: a tuple, or a union with None, is checked item by
-    item. What is not a number is checked by its annotation alone.
+    Numbers must be finite. Bounds hold for every number in the field, also for those in a tuple
+    and for the values of a mapping; anything else is checked by its annotation alone. A tuple of
+    any length may be empty only where ``()`` is the default.
 
     Args:
-        meaning: In words; it becomes part of the docstring.
+        meaning: Words for the docstring.
         unit: SI unit of the numbers.
         lower: Smallest value allowed.
         upper: Largest value allowed.
         above: Bound that must be exceeded.
         below: Bound that must not be reached.
-        infinite: Whether infinity is allowed beyond the bounds.
-        default: Value where none is given; without it the field is required.
-        default_factory: Makes that value anew each time.
+        infinite: Whether plus infinity is allowed, too.
+        default: Value if none is given; without it the field is required.
+        default_factory: Function that makes the value if none is given.
     """
     given = {"lower": lower, "upper": upper, "above": above, "below": below}
     bounds = {name: bound for name, bound in given.items() if bound is not None}
@@ -68,81 +81,91 @@ def field(
 def description[Class: type](cls: Class) -> Class:
     """Make a class a frozen dataclass, with keywords only, that checks every field when made.
 
+    Lists and arrays become tuples, mappings become dictionaries, and NumPy numbers plain ones, so
+    that a description can be compared, and kept as text.
+
     Raises:
         InputError: When an instance is made with a field of the wrong kind or out of its bounds;
             the message names the field, the value and the bound.
     """
-    more = getattr(cls, "__post_init__", None)
-    if not getattr(more, "checks_fields", False):
+    found = (vars(base).get("__post_init__") for base in reversed(cls.__mro__))
+    across = [getattr(check, "across", check) for check in found if check is not None]
 
-        def check(self: Any) -> None:
-            check_fields(self)
-            if more is not None:
-                more(self)
+    def check(self: Any) -> None:
+        for name, hint, item in _fields(type(self)):
+            value = getattr(self, name)
+            kept = _kept(type(self).__name__, name, value, hint, item)
+            if kept is not value:
+                object.__setattr__(self, name, kept)
+        for check_across in across:
+            check_across(self)
 
-        check.checks_fields = True  # type: ignore[attr-defined]
-        cls.__post_init__ = check  # type: ignore[attr-defined]
+    check.across = vars(cls).get("__post_init__", lambda _: None)  # type: ignore[attr-defined]
+    cls.__post_init__ = check  # type: ignore[attr-defined]
     made: Any = dataclasses.dataclass(frozen=True, kw_only=True, slots=True)(cls)
     made.__doc__ = _document(made)
     return made
 
 
-def check_fields(owner: Any) -> None:
-    """Check every field of a description by its annotation and its bounds.
-
-    Lists become tuples and NumPy numbers plain ones, so that a description can be kept as text.
-
-    Raises:
-        InputError: If a field is of the wrong kind, or out of its bounds.
-    """
-    hints = _hints(type(owner))  # type: ignore[arg-type]
-    for item in dataclasses.fields(owner):
-        value = getattr(owner, item.name)
-        checked = _checked(type(owner).__name__, item.name, value, hints[item.name], item)
-        if checked is not value:
-            object.__setattr__(owner, item.name, checked)
-
-
 @cache
-def _hints(cls: Any) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+def _fields(cls: Any) -> tuple[tuple[str, Any, dataclasses.Field[Any]], ...]:
+    """Return name, annotation and declaration of each field; annotations are found at first use."""
+    hints = typing.get_type_hints(cls)
+    return tuple((item.name, hints[item.name], item) for item in dataclasses.fields(cls))
 
 
-def _checked(owner: str, name: str, value: Any, hint: Any, item: dataclasses.Field[Any]) -> Any:
+def _kept(owner: str, name: str, value: Any, hint: Any, item: dataclasses.Field[Any]) -> Any:
     """Return a value as it is kept, or raise."""
-    member = next((one for one in _members(hint) if _is_of(value, one)), None)
-    if member is None:
-        unit = item.metadata.get("unit", "")
-        wanted = " or ".join(_worded(one) for one in _members(hint))
-        raise InputError(
-            f"{owner}.{name} must be {wanted}{f' [{unit}]' if unit else ''}, got {value!r}"
-        )
-    kinds = get_args(member)
-    if member in (float, int):
-        value = value.item() if hasattr(value, "item") else value
-        bounds = item.metadata.get("bounds", {})
-        if not (item.metadata.get("infinite") and value == float("inf")):
-            check_number(owner, name, value, unit=item.metadata.get("unit", ""), **bounds)
-    elif get_origin(member) is tuple:
+    members = _members(hint)
+    fitting = [member for member in members if _fits(value, member)]
+    if not fitting:
+        unit = f" [{item.metadata['unit']}]" if item.metadata.get("unit") else ""
+        wanted = " or ".join(_worded(member) for member in members)
+        raise InputError(f"{owner}.{name} must be {wanted}{unit}, got {_shown(value)}")
+    for member in fitting[:-1]:  # two kinds of tuples, say
+        with suppress(InputError):
+            return _kept_as(owner, name, value, member, item)
+    return _kept_as(owner, name, value, fitting[-1], item)
+
+
+def _kept_as(owner: str, name: str, value: Any, member: Any, item: dataclasses.Field[Any]) -> Any:
+    """Return a value of the kind of an annotation as it is kept, or raise."""
+    origin, kinds = _taken_apart(member)
+    if member is float or member is int:
+        if type(value) is not float and type(value) is not int:
+            value = int(value) if isinstance(value, numbers.Integral) else float(value)
+        unit, bounds = item.metadata.get("unit", ""), item.metadata.get("bounds", {})
+        if not (item.metadata.get("infinite") and value == inf):
+            check_number(owner, name, value, unit=unit, **bounds)
+    elif origin is tuple:
         if kinds[-1] is Ellipsis:
             kinds = kinds[:1] * len(value)
-            if not value and item.default != ():
+            if not kinds and item.default != ():
                 raise InputError(f"{owner}.{name} is empty; it needs at least one")
         elif len(value) != len(kinds):
-            raise InputError(f"{owner}.{name} must hold {len(kinds)} values, got {value!r}")
+            raise InputError(
+                f"{owner}.{name} must hold {len(kinds)} values, not {len(value)}: {_shown(value)}"
+            )
         return tuple(
-            _checked(owner, f"{name}[{row}]", part, kind, item)
+            _kept(owner, f"{name}[{row}]", part, kind, item)
             for row, (part, kind) in enumerate(zip(value, kinds, strict=True))
         )
-    elif isinstance(value, Mapping) and kinds:
-        for key, part in value.items():
-            _checked(owner, f"{name} (key)", key, kinds[0], item)
-            _checked(owner, f"{name}[{key!r}]", part, kinds[1], item)
+    elif origin is Mapping:
+        plain = dataclasses.field()  # bounds are those of the values
+        return {
+            _kept(owner, f"{name} (key)", key, kinds[0], plain): _kept(
+                owner, f"{name}[{key!r}]", part, kinds[1], item
+            )
+            for key, part in value.items()
+        }
+    elif member is bool:
+        return bool(value)
     elif member is str and not value:
         raise InputError(f"{owner}.{name} must be a word, got {value!r}")
     return value
 
 
+@cache
 def _members(hint: Any) -> tuple[Any, ...]:
     """Return the alternatives of an annotation."""
     if isinstance(hint, TypeAliasType):
@@ -152,57 +175,76 @@ def _members(hint: Any) -> tuple[Any, ...]:
     return (hint,)
 
 
-def _is_of(value: Any, member: Any) -> bool:
-    """Return whether a value is of the kind of an annotation, whatever its bounds."""
-    origin = get_origin(member) or member
-    if member is Any:
-        return True
-    if origin is Literal:
-        return any(value == word and type(value) is type(word) for word in get_args(member))
-    if member in (float, int):
+@cache
+def _taken_apart(member: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(member) or member, get_args(member)
+
+
+def _fits(value: Any, member: Any) -> bool:
+    """Return whether a value is of the kind of an annotation, whatever its parts and bounds."""
+    origin, words = _taken_apart(member)
+    if member is float or member is int:
         kind = numbers.Real if member is float else numbers.Integral
         return isinstance(value, kind) and not isinstance(value, bool)
+    if member is bool:
+        return isinstance(value, bool | np.bool_)
+    if origin is Literal:
+        return any(type(value) is type(word) and value == word for word in words)
     if origin is tuple:
-        return isinstance(value, _LISTS)
+        return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
     if origin is Callable:
         return callable(value)
-    return isinstance(value, origin)
+    return member is Any or isinstance(value, origin)
 
 
-def _worded(member: Any) -> str:
+def _worded(member: Any, many: bool = False) -> str:
     """Return an annotation in words."""
-    words = {float: "a number", int: "a whole number", bool: "True or False", str: "a word"}
-    origin = get_origin(member)
+    origin, kinds = _taken_apart(member)
     if origin is Literal:
-        return f"one of {get_args(member)}"
+        return f"one of {kinds}"
     if origin is tuple:
-        inner = get_args(member)
-        many = "one or more" if inner[-1] is Ellipsis else str(len(inner))
-        return f"a tuple of {many} ({' or '.join(_worded(m) for m in _members(inner[0]))})"
+        count = "one or more" if kinds[-1] is Ellipsis else len(kinds)
+        parts = " or ".join(_worded(part, many=True) for part in _members(kinds[0]))
+        return f"{'tuples' if many else 'a tuple'} of {count} {parts}"
     if origin is Callable:
         return "a function"
-    if member is type(None):
-        return "None"
-    return words.get(member, getattr(origin or member, "__name__", str(member)))
+    return _WORDS[member][many] if member in _WORDS else getattr(origin, "__name__", str(member))
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message shows it: on one line, and not all of a material or a table."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _document(cls: Any) -> str:
-    """Return the docstring of a class with a line for each field: meaning, unit, range, default."""
-    text = inspect.cleandoc(cls.__doc__ or "")
-    lines = ["", "", "Attributes:"]
-    for item in dataclasses.fields(cls):
-        meaning = item.metadata.get("meaning", "")
-        unit, bounds = item.metadata.get("unit", ""), item.metadata.get("bounds", {})
-        notes = [interval(**bounds) + (f" {unit}" if unit else "")] if bounds else []
-        if not bounds and unit:
-            notes.append(unit)
-        if item.default is not dataclasses.MISSING:
-            notes.append(f"default {item.default!r}")
-        lines.append(f"    {item.name}: {meaning}{f' ({"; ".join(notes)})' if notes else ''}")
-    if "Raises:" not in text:
-        lines += [
-            "",
-            "Raises:",
-            "    InputError: If a field is of the wrong kind or out of bounds.",
-        ]
-    return text + "\n".join(lines) + "\n"
+    """Return the docstring of a class with meaning, range, unit and default of each field."""
+    text, _, across = inspect.cleandoc(cls.__doc__ or "").partition("\n\nRaises:\n")
+    fields = "\n".join(
+        textwrap.fill(
+            _documented(item),
+            width=96,
+            initial_indent=" " * 4,
+            subsequent_indent=" " * 8,
+            break_on_hyphens=False,
+        )
+        for item in dataclasses.fields(cls)
+    )
+    raised = "\n    InputError: If a field is of the wrong kind or out of its bounds.\n"
+    return f"{text}\n\nAttributes:\n{fields}\n\nRaises:{raised}{across}" if fields else text
+
+
+def _documented(item: dataclasses.Field[Any]) -> str:
+    """Return a field in words, as ``name: meaning [unit] (range, default)``."""
+    unit, bounds = item.metadata.get("unit", ""), item.metadata.get("bounds", {})
+    words = {"lower": "at least", "above": "above", "upper": "at most", "below": "below"}
+    notes = [f"{words[name]} {bound:g}" for name, bound in bounds.items()]
+    if bounds.keys() == {"lower", "upper"}:
+        notes = [f"{bounds['lower']:g} to {bounds['upper']:g}"]
+    if item.metadata.get("infinite"):
+        notes.append("or inf")
+    if item.default is not dataclasses.MISSING:
+        value = item.default
+        notes.append(f"default {f'{value:g}' if isinstance(value, float) else _shown(value)}")
+    meaning = f"{item.metadata.get('meaning', '')}{f' [{unit}]' if unit else ''}"
+    return f"{item.name}: {meaning}{f' ({", ".join(notes)})' if notes else ''}"
