@@ -22,7 +22,6 @@ import textwrap
 import types
 import typing
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cache
 from math import inf
 from typing import Any, Literal, TypeAliasType, Union, dataclass_transform, get_args, get_origin
@@ -30,6 +29,8 @@ from typing import Any, Literal, TypeAliasType, Union, dataclass_transform, get_
 import numpy as np
 
 from femssb.errors import InputError, check_number
+
+type Keep = Callable[[str, str, Any], Any]  # owner, field, value -> value as it is kept
 
 _WORDS = {  # for one and for many
     float: ("a number", "numbers"),
@@ -92,9 +93,10 @@ def description[Class: type](cls: Class) -> Class:
     across = [getattr(check, "across", check) for check in found if check is not None]
 
     def check(self: Any) -> None:
-        for name, hint, item in _fields(type(self)):
+        owner: Any = type(self)
+        for name, keep in _keepers(owner):
             value = getattr(self, name)
-            kept = _kept(type(self).__name__, name, value, hint, item)
+            kept = keep(owner.__name__, name, value)
             if kept is not value:
                 object.__setattr__(self, name, kept)
         for check_across in across:
@@ -108,107 +110,144 @@ def description[Class: type](cls: Class) -> Class:
 
 
 @cache
-def _fields(cls: Any) -> tuple[tuple[str, Any, dataclasses.Field[Any]], ...]:
-    """Return name, annotation and declaration of each field; annotations are found at first use."""
+def _keepers(cls: Any) -> tuple[tuple[str, Keep], ...]:
+    """Return name and check of each field; annotations are looked up once, at first use."""
     hints = typing.get_type_hints(cls)
-    return tuple((item.name, hints[item.name], item) for item in dataclasses.fields(cls))
+    return tuple((item.name, _one_of(hints[item.name], item)) for item in dataclasses.fields(cls))
 
 
-def _kept(owner: str, name: str, value: Any, hint: Any, item: dataclasses.Field[Any]) -> Any:
-    """Return a value as it is kept, or raise."""
-    members = _members(hint)
-    fitting = [member for member in members if _fits(value, member)]
-    if not fitting:
-        unit = f" [{item.metadata['unit']}]" if item.metadata.get("unit") else ""
-        wanted = " or ".join(_worded(member) for member in members)
-        raise InputError(f"{owner}.{name} must be {wanted}{unit}, got {_shown(value)}")
-    for member in fitting[:-1]:  # two kinds of tuples, say
-        with suppress(InputError):
-            return _kept_as(owner, name, value, member, item)
-    return _kept_as(owner, name, value, fitting[-1], item)
+def _one_of(hint: Any, item: dataclasses.Field[Any]) -> Keep:
+    """Return the check of an annotation: the first alternative that a value passes counts."""
+    kinds = [(_test(kind), _keep(kind, item)) for kind in _alternatives(hint)]
+    unit = f" [{item.metadata['unit']}]" if item.metadata.get("unit") else ""
+    wanted = " or ".join(_worded(kind) for kind in _alternatives(hint)) + unit
+
+    def keep(owner: str, name: str, value: Any) -> Any:
+        error = None
+        for fits, keep_as in kinds:
+            if fits(value):
+                try:
+                    return keep_as(owner, name, value)
+                except InputError as found:
+                    error = found
+        raise error or InputError(f"{owner}.{name} must be {wanted}, got {_shown(value)}")
+
+    return keep
 
 
-def _kept_as(owner: str, name: str, value: Any, member: Any, item: dataclasses.Field[Any]) -> Any:
-    """Return a value of the kind of an annotation as it is kept, or raise."""
-    origin, kinds = _taken_apart(member)
-    if member is float or member is int:
-        if type(value) is not float and type(value) is not int:
-            value = int(value) if isinstance(value, numbers.Integral) else float(value)
-        unit, bounds = item.metadata.get("unit", ""), item.metadata.get("bounds", {})
-        if not (item.metadata.get("infinite") and value == inf):
-            check_number(owner, name, value, unit=unit, **bounds)
-    elif origin is tuple:
-        if kinds[-1] is Ellipsis:
-            kinds = kinds[:1] * len(value)
-            if not kinds and item.default != ():
-                raise InputError(f"{owner}.{name} is empty; it needs at least one")
-        elif len(value) != len(kinds):
-            raise InputError(
-                f"{owner}.{name} must hold {len(kinds)} values, not {len(value)}: {_shown(value)}"
-            )
-        return tuple(
-            _kept(owner, f"{name}[{row}]", part, kind, item)
-            for row, (part, kind) in enumerate(zip(value, kinds, strict=True))
+def _alternatives(hint: Any) -> list[Any]:
+    """Return the kinds that an annotation allows."""
+    if isinstance(hint, TypeAliasType):
+        return _alternatives(hint.__value__)
+    if get_origin(hint) in (Union, types.UnionType):
+        return [kind for one in get_args(hint) for kind in _alternatives(one)]
+    return [hint]
+
+
+def _test(kind: Any) -> Callable[[Any], bool]:
+    """Return the function that says whether a value is of a kind, whatever its parts and bounds."""
+    origin, words = get_origin(kind) or kind, get_args(kind)
+    if kind is float or kind is int:
+        number = numbers.Real if kind is float else numbers.Integral
+        return lambda value: isinstance(value, number) and not isinstance(value, bool)
+    if kind is bool:
+        return lambda value: isinstance(value, bool | np.bool_)
+    if origin is Literal:
+        return lambda value: any(type(value) is type(word) and value == word for word in words)
+    if origin is tuple:
+        return lambda value: (
+            isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
         )
-    elif origin is Mapping:
-        plain = dataclasses.field()  # bounds are those of the values
-        return {
-            _kept(owner, f"{name} (key)", key, kinds[0], plain): _kept(
-                owner, f"{name}[{key!r}]", part, kinds[1], item
-            )
-            for key, part in value.items()
-        }
-    elif member is bool:
-        return bool(value)
-    elif member is str and not value:
+    if origin is Callable:
+        return callable
+    if kind is Any:
+        return lambda value: True
+    return lambda value: isinstance(value, origin)
+
+
+def _keep(kind: Any, item: dataclasses.Field[Any]) -> Keep:
+    """Return the function that checks parts and bounds of a value of a kind."""
+    origin, parts = get_origin(kind) or kind, get_args(kind)
+    if kind is float or kind is int:
+        return _number(item)
+    if kind is bool:
+        return lambda owner, name, value: bool(value)
+    if kind is str:
+        return _word
+    if origin is tuple:
+        return _tuple(parts, item)
+    if origin in (Mapping, dict):
+        return _mapping(parts, item)
+    return lambda owner, name, value: value
+
+
+def _number(item: dataclasses.Field[Any]) -> Keep:
+    unit, bounds = item.metadata.get("unit", ""), item.metadata.get("bounds", {})
+    infinite = item.metadata.get("infinite", False)
+    low = max(bounds.get("lower", -inf), bounds.get("above", -inf))
+    high = min(bounds.get("upper", inf), bounds.get("below", inf))
+
+    def keep(owner: str, name: str, value: Any) -> Any:
+        if type(value) is float and low < value < high:  # nearly always
+            return value
+        if not (infinite and value == inf):
+            check_number(owner, name, value, unit=unit, **bounds)
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+    return keep
+
+
+def _word(owner: str, name: str, value: Any) -> Any:
+    if not value:
         raise InputError(f"{owner}.{name} must be a word, got {value!r}")
     return value
 
 
-@cache
-def _members(hint: Any) -> tuple[Any, ...]:
-    """Return the alternatives of an annotation."""
-    if isinstance(hint, TypeAliasType):
-        return _members(hint.__value__)
-    if get_origin(hint) in (Union, types.UnionType):
-        return tuple(member for one in get_args(hint) for member in _members(one))
-    return (hint,)
+def _tuple(parts: tuple[Any, ...], item: dataclasses.Field[Any]) -> Keep:
+    any_length = parts[-1] is Ellipsis
+    checks = [_one_of(part, item) for part in parts if part is not Ellipsis]
+
+    def keep(owner: str, name: str, value: Any) -> Any:
+        if any_length and not len(value) and item.default != ():
+            raise InputError(f"{owner}.{name} is empty; it needs at least one")
+        if not any_length and len(value) != len(checks):
+            raise InputError(
+                f"{owner}.{name} must hold {len(checks)} values, not {len(value)}: {_shown(value)}"
+            )
+        each = checks * len(value) if any_length else checks
+        return tuple(
+            check(owner, f"{name}[{row}]", part)
+            for row, (check, part) in enumerate(zip(each, value, strict=True))
+        )
+
+    return keep
 
 
-@cache
-def _taken_apart(member: Any) -> tuple[Any, tuple[Any, ...]]:
-    return get_origin(member) or member, get_args(member)
+def _mapping(parts: tuple[Any, ...], item: dataclasses.Field[Any]) -> Keep:
+    check_key = _one_of(parts[0], dataclasses.field())  # the bounds are those of the values
+    check_value = _one_of(parts[1], item)
+
+    def keep(owner: str, name: str, value: Any) -> Any:
+        return {
+            check_key(owner, f"{name} (key)", key): check_value(owner, f"{name}[{key!r}]", part)
+            for key, part in value.items()
+        }
+
+    return keep
 
 
-def _fits(value: Any, member: Any) -> bool:
-    """Return whether a value is of the kind of an annotation, whatever its parts and bounds."""
-    origin, words = _taken_apart(member)
-    if member is float or member is int:
-        kind = numbers.Real if member is float else numbers.Integral
-        return isinstance(value, kind) and not isinstance(value, bool)
-    if member is bool:
-        return isinstance(value, bool | np.bool_)
+def _worded(kind: Any, many: bool = False) -> str:
+    """Return a kind in words."""
+    origin, parts = get_origin(kind) or kind, get_args(kind)
     if origin is Literal:
-        return any(type(value) is type(word) and value == word for word in words)
+        return f"one of {parts}"
     if origin is tuple:
-        return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
-    if origin is Callable:
-        return callable(value)
-    return member is Any or isinstance(value, origin)
-
-
-def _worded(member: Any, many: bool = False) -> str:
-    """Return an annotation in words."""
-    origin, kinds = _taken_apart(member)
-    if origin is Literal:
-        return f"one of {kinds}"
-    if origin is tuple:
-        count = "one or more" if kinds[-1] is Ellipsis else len(kinds)
-        parts = " or ".join(_worded(part, many=True) for part in _members(kinds[0]))
-        return f"{'tuples' if many else 'a tuple'} of {count} {parts}"
-    if origin is Callable:
-        return "a function"
-    return _WORDS[member][many] if member in _WORDS else getattr(origin, "__name__", str(member))
+        count = "one or more" if parts[-1] is Ellipsis else len(parts)
+        inner = " or ".join(_worded(part, many=True) for part in _alternatives(parts[0]))
+        return f"{'tuples' if many else 'a tuple'} of {count} {inner}"
+    if origin in (Callable, Mapping, dict):
+        return "a function" if origin is Callable else "a mapping"
+    return _WORDS[kind][many] if kind in _WORDS else getattr(origin, "__name__", str(kind))
 
 
 def _shown(value: Any) -> str:
@@ -223,7 +262,7 @@ def _document(cls: Any) -> str:
     fields = "\n".join(
         textwrap.fill(
             _documented(item),
-            width=96,
+            width=92,
             initial_indent=" " * 4,
             subsequent_indent=" " * 8,
             break_on_hyphens=False,
