@@ -97,8 +97,7 @@ class Documented:
         InputError: If it is Monday.
     """
 
-    day: int = field("day of the week, and a meaning so long that it takes two lines, not one",
-                     unit="d", lower=1, upper=7)  # fmt: skip
+    day: int = field(f"day of the week, {'for ' * 18}two lines", unit="d", lower=1, upper=7)
 
 
 @pytest.mark.parametrize(
@@ -302,12 +301,13 @@ def test_making_one_takes_microseconds() -> None:
 
 def test_the_docstring_is_written_from_the_fields() -> None:
     """Catches a docstring that leaves out a field, a unit, a bound, a default or an error."""
-    assert Documented.__doc__ == (
+    assert Documented.__doc__ is not None
+    assert max(map(len, Documented.__doc__.splitlines())) <= 92
+    assert Documented.__doc__.replace("\n        ", " ") == (
         "Be documented in a way of its own.\n"
         "\n"
         "Attributes:\n"
-        "    day: day of the week, and a meaning so long that it takes two lines, not one [d]\n"
-        "        (1 to 7)\n"
+        f"    day: day of the week, {'for ' * 18}two lines [d] (1 to 7)\n"
         "\n"
         "Raises:\n"
         "    InputError: If a field is of the wrong kind or out of its bounds.\n"
