@@ -30,6 +30,7 @@ import numpy as np
 
 from femssb.errors import InputError, check_number
 
+type Test = Callable[[Any], bool]
 type Keep = Callable[[str, str, Any], Any]  # owner, field, value -> value as it is kept
 
 _WORDS = {  # for one and for many
@@ -118,7 +119,7 @@ def _keepers(cls: Any) -> tuple[tuple[str, Keep], ...]:
 
 def _one_of(hint: Any, item: dataclasses.Field[Any]) -> Keep:
     """Return the check of an annotation: the first alternative that a value passes counts."""
-    kinds = [(_test(kind), _keep(kind, item)) for kind in _alternatives(hint)]
+    kinds = [_kind(kind, item) for kind in _alternatives(hint)]
     unit = f" [{item.metadata['unit']}]" if item.metadata.get("unit") else ""
     wanted = " or ".join(_worded(kind) for kind in _alternatives(hint)) + unit
 
@@ -144,41 +145,38 @@ def _alternatives(hint: Any) -> list[Any]:
     return [hint]
 
 
-def _test(kind: Any) -> Callable[[Any], bool]:
-    """Return the function that says whether a value is of a kind, whatever its parts and bounds."""
-    origin, words = get_origin(kind) or kind, get_args(kind)
-    if kind is float or kind is int:
-        number = numbers.Real if kind is float else numbers.Integral
-        return lambda value: isinstance(value, number) and not isinstance(value, bool)
-    if kind is bool:
-        return lambda value: isinstance(value, bool | np.bool_)
-    if origin is Literal:
-        return lambda value: any(type(value) is type(word) and value == word for word in words)
-    if origin is tuple:
-        return lambda value: (
-            isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
-        )
-    if origin is Callable:
-        return callable
-    if kind is Any:
-        return lambda value: True
-    return lambda value: isinstance(value, origin)
-
-
-def _keep(kind: Any, item: dataclasses.Field[Any]) -> Keep:
-    """Return the function that checks parts and bounds of a value of a kind."""
+def _kind(kind: Any, item: dataclasses.Field[Any]) -> tuple[Test, Keep]:
+    """Return the test of whether a value is of a kind, and the check of its parts and bounds."""
     origin, parts = get_origin(kind) or kind, get_args(kind)
-    if kind is float or kind is int:
-        return _number(item)
+    if kind is float:
+        return lambda value: _is(value, numbers.Real), _number(item)
+    if kind is int:
+        return lambda value: _is(value, numbers.Integral), _number(item)
     if kind is bool:
-        return lambda owner, name, value: bool(value)
+        return lambda value: isinstance(value, bool | np.bool_), lambda *given: bool(given[-1])
     if kind is str:
-        return _word
+        return lambda value: isinstance(value, str), _word
     if origin is tuple:
-        return _tuple(parts, item)
+        return _is_row, _tuple(parts, item)
     if origin in (Mapping, dict):
-        return _mapping(parts, item)
-    return lambda owner, name, value: value
+        return lambda value: isinstance(value, Mapping), _mapping(parts, item)
+    if origin is Literal:
+        return lambda value: any(type(value) is type(w) and value == w for w in parts), _as_it_is
+    if origin is Callable:
+        return callable, _as_it_is
+    return lambda value: kind is Any or isinstance(value, origin), _as_it_is
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def _as_it_is(owner: str, name: str, value: Any) -> Any:
+    return value
 
 
 def _number(item: dataclasses.Field[Any]) -> Keep:
