@@ -67,7 +67,7 @@ def field(
         upper: Largest value allowed.
         above: Bound that must be exceeded.
         below: Bound that must not be reached.
-        infinite: Whether plus infinity is allowed, too.
+        infinite: Allow plus infinity, too.
         default: Value if none is given; without it the field is required.
         default_factory: Function that makes the value if none is given.
     """

@@ -25,7 +25,7 @@ class NotConverged(FemssbError):
     Attributes:
         time: Simulated time at which the step started [s].
         step: Index of the time step.
-        reason: What failed, in words.
+        reason: Cause of the failure, in words.
         residuals: Last residual of each problem, relative to its tolerance.
     """
 
@@ -61,7 +61,7 @@ def check_number(
     Args:
         owner: Name of the class or function the field belongs to.
         field: Name of the field.
-        value: What the user gave.
+        value: Value to check.
         lower: Smallest value allowed, None for no bound.
         upper: Largest value allowed, None for no bound.
         above: Bound that must be exceeded, None for no bound.

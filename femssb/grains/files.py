@@ -53,7 +53,7 @@ def read_tess(
         unit: Length of the unit of the file [m].
         centre: Point that becomes the centre of the particle, in the unit of the file; by default
             the middle of the bounding box of the vertices.
-        before_4_10: Whether Neper was older than 4.10 (see above; the file does not say).
+        before_4_10: True if Neper was older than 4.10 (see above; the file does not say).
 
     Raises:
         InputError: If the file is missing, damaged, or lacks seeds.
@@ -92,7 +92,7 @@ def read_orientations(
         path: The file.
         descriptor: ``rodrigues``, ``quaternion`` (scalar first), ``euler-bunge`` [degrees],
             ``axis-angle`` [degrees] or ``rotmat``, perhaps with ``:active`` or ``:passive``.
-        before_4_10: Whether Neper was older than 4.10 (see above).
+        before_4_10: True if Neper was older than 4.10 (see above).
 
     Returns:
         Active rotations, columns are the crystal axes, shape (n, 3, 3).

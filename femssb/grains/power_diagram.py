@@ -33,7 +33,7 @@ class PowerDiagram:
 
     Attributes:
         nodes: Vertices inside the ball, then points where edges pierce the sphere, (k, 3).
-        on_sphere: Whether a node lies on the sphere, (k,).
+        on_sphere: True where a node lies on the sphere, (k,).
         owners: Cells that meet at a node; three and -1 on the sphere, (k, 4).
         edges: Nodes of the straight edges, (m, 2).
         triples: Cells around each edge, ascending, (m, 3).

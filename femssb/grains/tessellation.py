@@ -37,7 +37,7 @@ class Statistics:
         shortest_edge: Shortest edge or arc [m]; infinite if there is none.
         moves: Number of times that sites were moved to lengthen short edges.
         largest_move: Largest distance that these moves took a site [m].
-        regular: Whether every edge and every cut reached its bound.
+        regular: True if every edge and every cut reached its bound.
         left_out: Indices of given grains that own next to nothing of the ball.
         attempt: 0 unless the mesh of the first tessellation was not good enough.
     """

@@ -1,4 +1,4 @@
-"""How the two end faces of the cell are held: plain data."""
+"""Supports of the two end faces of the cell: plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frozen descriptions of what a half-cell is made of; no equation is solved here.
+"""Frozen descriptions of the materials of a half-cell; no equation is solved here.
 
 Every field is checked when it is given, also by `dataclasses.replace`: bounds are wide enough for
 any real material, and narrow enough that a value a million times off (a modulus in MPa, a length in

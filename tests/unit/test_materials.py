@@ -33,7 +33,7 @@ PARTS = {
     "metal": library.LITHIUM,
     "sulfide": library.LI3PS4_GLASS,
 }
-# Zero is a legitimate limit of these: a value that is too small cannot be distinguished from a small one.
+# Zero is a legitimate limit of these: no value is too small to be meant.
 TOO_LARGE_ONLY = {
     ("active", "drift_volume"),
     ("ecbd", "electronic_conductivity"),
