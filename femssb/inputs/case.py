@@ -16,9 +16,9 @@ _SAMPLES = 25  # of a property curve, so that a case shows what its functions we
 
 
 def describe(value: Any) -> Any:
-    """Return plain data that says what a description holds.
+    """Return a description as plain data.
 
-    Frozen dataclasses become dictionaries that also name their class; a property curve becomes the
+    Dataclasses become dictionaries that also name their class; a property curve becomes the
     name of its function and samples of it; arrays become lists; infinity becomes a string.
 
     Args:
@@ -47,6 +47,6 @@ def describe(value: Any) -> Any:
 
 
 def fingerprint(*values: Any) -> str:
-    """Return a word of 16 letters that changes with anything that `describe` tells of values."""
+    """Return a word of 16 letters that changes with anything that `describe` returns for values."""
     text = json.dumps([describe(value) for value in values], sort_keys=True, default=float)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -382,7 +382,7 @@ ANGLES = {"mode I": 0.0, "20 deg": 20.0, "45 deg": 45.0, "70 deg": 70.0, "mode I
 
 
 def answer(law, jump, damage=None, previous=None, time_step=1.0):
-    """Return the cohesion of points, from an intact and closed state unless told otherwise."""
+    """Return the cohesion of points, from an intact and closed state unless given another."""
     jump = np.atleast_2d(np.asarray(jump, dtype=float))
     damage = np.zeros(len(jump)) if damage is None else np.broadcast_to(damage, len(jump)).copy()
     previous = np.zeros_like(jump) if previous is None else previous
@@ -612,7 +612,7 @@ def test_the_law_has_no_preferred_tangent():
     )
 
 
-def test_viscous_part_is_a_dashpot_beside_the_law():
+def test_viscous_part_is_a_dashpot_next_to_the_law():
     """Catches a viscous energy that the ledger would miss, or one that acts on the jump itself."""
     law = replace(BASE, viscosity=2e16)
     previous = np.array([[1.0, -2.0, 0.5]]) * nm
