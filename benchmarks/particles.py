@@ -93,7 +93,7 @@ def run(width: float, law: str) -> None:
                 solid=NCM523,
                 share=0.733,
                 sizes=LognormalSizes(
-                    median=4.95 * um, spread=1.3, smallest=3 * um, largest=10 * um
+                    median=4.95 * um, geometric_deviation=1.3, smallest=3 * um, largest=10 * um
                 ),
             ),
             Component(
@@ -101,7 +101,7 @@ def run(width: float, law: str) -> None:
                 solid=LI6PS5CL,
                 share=0.267,
                 sizes=LognormalSizes(
-                    median=7.6 * um, spread=1.17, smallest=6 * um, largest=13 * um
+                    median=7.6 * um, geometric_deviation=1.17, smallest=6 * um, largest=13 * um
                 ),
             ),
         ),

@@ -130,6 +130,11 @@ class Packing:
         return self.upper - self.lower
 
     @property
+    def period(self) -> Array:
+        """Period along each axis, 0 where the sides are planes, shape (3,) [m]."""
+        return np.where(self.periodic, self.lengths, 0.0)
+
+    @property
     def volumes(self) -> Array:
         """Volume of every sphere, overlaps not taken off, shape (n,) [m3]."""
         return 4 / 3 * np.pi * self.radii**3

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.errors import InputError, check_number
+from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
 from femssb.packing.stress import contacts_of
 
@@ -176,10 +177,8 @@ def heat_map(packing: Packing, values: Array, *, bins: int = 20) -> Array:
         volume; nan where there is none.
     """
     check_number("heat_map", "bins", bins, lower=1, upper=10_000)
-    place = packing.positions[:, :2] - packing.lower[:2]
     lengths = packing.lengths[:2]
-    for axis in np.flatnonzero(packing.periodic[:2]):
-        place[:, axis] %= lengths[axis]
+    place = wrapped(packing.positions[:, :2] - packing.lower[:2], packing.period[:2])
     # Cells in a row, x slowest; a centre on the far side counts to the last cell.
     cells = np.clip((place / lengths * bins).astype(int), 0, bins - 1) @ [bins, 1]
     total = np.bincount(cells, packing.volumes, bins * bins).reshape(bins, bins)

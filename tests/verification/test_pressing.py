@@ -61,8 +61,12 @@ QUICK = [Uniaxial(pressure=50 * MPa), Swell(phase="AM", growth=0.01, pressure=50
 def powder(width: float = 14 * um, seed: int = 1):
     """Return about a hundred spheres of two phases."""
     sizes = {
-        "AM": LognormalSizes(median=4 * um, spread=1.2, smallest=3 * um, largest=5 * um),
-        "SE": LognormalSizes(median=6 * um, spread=1.2, smallest=5 * um, largest=7 * um),
+        "AM": LognormalSizes(
+            median=4 * um, geometric_deviation=1.2, smallest=3 * um, largest=5 * um
+        ),
+        "SE": LognormalSizes(
+            median=6 * um, geometric_deviation=1.2, smallest=5 * um, largest=7 * um
+        ),
     }
     recipe = Recipe(
         components=tuple(

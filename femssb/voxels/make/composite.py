@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from femssb.errors import InputError, check_number
-from femssb.packing.jamming import Sizes, pack_spheres
+from femssb.packing.jamming import pack_spheres
+from femssb.packing.sizes import ListedSizes, Sizes
 from femssb.units import um
 from femssb.voxels.image import VoxelImage, check_memory, empty_image
 from femssb.voxels.make.binder import add_binder
 from femssb.voxels.make.polyhedra import Polyhedra, Prisms, add_polyhedra
 from femssb.voxels.make.voxelisation import voxelise
 
-SULFIDE = Polyhedra(sizes=Sizes(diameters=(3 * um,)))  # section 3.1.2 of the paper
+SULFIDE = Polyhedra(sizes=ListedSizes(diameters=(3 * um,)))  # section 3.1.2 of the paper
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 from scipy.spatial.transform import Rotation
 
 from femssb.errors import InputError, NotConverged, check_number
-from femssb.packing.jamming import Sizes
+from femssb.packing.sizes import Sizes
 from femssb.voxels.image import VoxelImage, counts_of
 
 Array = NDArray[np.float64]
@@ -80,8 +80,9 @@ class Polyhedra:
         """Return that many polyhedra, randomly turned."""
         models = [self._model(random) for _ in range(min(MODELS, number))]
         chosen = random.integers(len(models), size=number)
-        chance = np.array(self.sizes.numbers) / np.sum(self.sizes.numbers)
-        size = random.choice(self.sizes.diameters, size=number, p=chance)
+        sizes = self.sizes.listed()
+        chance = np.array(sizes.numbers) / np.sum(sizes.numbers)
+        size = random.choice(sizes.diameters, size=number, p=chance)
         normals = np.array([normals for normals, _, _ in models])[chosen]
         inner = np.array([inner for _, inner, _ in models])[chosen] * size
         outer = np.array([outer for _, _, outer in models])[chosen] * size
@@ -106,11 +107,12 @@ class Polyhedra:
 
     def about(self) -> dict[str, Any]:
         """Return what they are, as plain data."""
+        sizes = self.sizes.listed()
         return {
             "shape": "polyhedra",
             "faces": self.faces,
-            "diameters [m]": list(self.sizes.diameters),
-            "numbers": list(self.sizes.numbers),
+            "diameters [m]": list(sizes.diameters),
+            "numbers": list(sizes.numbers),
         }
 
 
