@@ -1,4 +1,8 @@
-"""Random packings without overlaps: where the spheres of a recipe are before they are pressed."""
+"""Random packings of the spheres of a recipe, without overlaps, before they are pressed.
+
+Pairs are pushed apart one by one, which is fast while spheres fill less than `DENSEST` of the box;
+`femssb.packing.jamming` reaches denser packings.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ def insert(recipe: Recipe, *, height: float, seed: int) -> Packing:
     stay inside the box along z.
 
     Args:
-        recipe: What to place.
+        recipe: Names the spheres to place.
         height: Of the box, along z [m].
         seed: Of the random numbers: the same seed gives the same packing.
 

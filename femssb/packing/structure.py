@@ -1,4 +1,4 @@
-"""What a packing looks like: porosity, coordination, overlaps, force chains, profiles and maps."""
+"""Structure of packings: porosity, coordination, overlaps, force chains, profiles and maps."""
 
 from __future__ import annotations
 
@@ -19,11 +19,17 @@ LINES = 160_000  # along z, through the box: gives porosity to about 1e-4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Porosity:
-    """The share of a box that is not solid, in the two ways that differ once spheres overlap."""
+    """Share of a box that is not solid, in the two ways that differ once spheres overlap.
 
-    nominal: float  # every sphere counted whole: material that overlaps swallow has gone elsewhere
-    union: float  # what no sphere covers: overlaps count once, as on voxels
-    swallowed: float  # solid volume lost in overlaps and beyond planes, over all solid volume
+    Attributes:
+        nominal: With every sphere counted whole, as if what overlaps swallow had moved elsewhere.
+        union: Not covered by any sphere: overlaps count once, as on voxels.
+        swallowed: Solid volume lost in overlaps and beyond planes, over all solid volume.
+    """
+
+    nominal: float
+    union: float
+    swallowed: float
 
 
 def porosity(packing: Packing) -> Porosity:

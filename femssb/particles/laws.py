@@ -23,19 +23,12 @@ TABOR = 2.8  # hardness over yield strength; D. Tabor, The Hardness of Metals, 1
 
 @description
 class ContactLaw:
-    """Solids in contact, with friction: what all laws have in common.
-
-    Raises:
-        InputError: If a field is out of its bounds, or a solid lacks its elasticity.
-    """
+    """Solids in contact, with friction: base of all laws."""
 
     solids: Mapping[str, Solid] = field("solid of every phase, by name")
     friction: float = field("between any two spheres", lower=0.0, upper=10.0, default=0.5)
     restitution: float = field(
-        "speed after over before a head-on impact too weak to yield",
-        lower=0.01,
-        upper=1.0,
-        default=0.9,
+        "speed after over before an impact too weak to yield", lower=0.01, upper=1.0, default=0.9
     )
 
     def __post_init__(self) -> None:
@@ -68,9 +61,6 @@ class HertzMindlin(ContactLaw):
     gives a head-on impact its coefficient of restitution: states at rest hardly depend on it, but
     the lower it is, the more steps they take. Valid while the contact pressure stays
     below the hardness, which is a few MPa of applied pressure for a sulfide electrolyte.
-
-    Raises:
-        InputError: If a field is out of its bounds, or a solid lacks its elasticity.
     """
 
 
@@ -87,9 +77,6 @@ class ElasticPlastic(ContactLaw):
 
     The law knows nothing of neighbouring contacts: above a relative density of about 0.9, where
     dents meet, it is too soft.
-
-    Raises:
-        InputError: If a field is out of its bounds, or a solid lacks its elasticity.
     """
 
     yield_pressures: Mapping[str, float] = field(

@@ -54,7 +54,7 @@ def press(
 
     Args:
         packing: Where to start.
-        stages: What to do, in this order.
+        stages: Done in this order.
         law: Of all contacts.
         out: Folder for the packing after every stage, ``01_uniaxial.h5`` and so on.
         comm: The ranks that share the work; all of them if left out.

@@ -24,74 +24,56 @@ Array = NDArray[np.float64]
 class Servo:
     """How planes follow a pressure, and when a packing counts as being at rest.
 
-    It does when `balance` and `pressure_error` are both met in two looks in a row.
+    A stage ends when the packing is at rest at two looks in a row. Unbalanced means the mean net
+    force on a sphere over the mean contact force.
     """
 
-    balance: float = field(
-        "mean net force on a sphere over mean contact force at rest",
-        above=0.0,
-        upper=1.0,
-        default=1e-3,
-    )
+    balance: float = field("largest unbalanced share at rest", above=0, upper=1, default=1e-3)
     pressure_error: float = field(
-        "relative error of the pressure on every plane at rest", above=0.0, upper=1.0, default=1e-3
+        "largest relative error of the pressure on a plane at rest", above=0, upper=1, default=1e-3
     )
-    most_steps: int = field("after which a stage is given up", lower=1, default=200_000)
+    most_steps: int = field("after which a stage fails", lower=1, default=200_000)
     interval: int = field("steps between corrections of the planes", lower=1, default=10)
     corrections: int = field("of the planes between looks at the balance", lower=1, default=50)
     stiffer: float = field(
-        "pressure over that of the last look above which masses are set again, if it is also",
-        lower=1.0,
+        "pressure over that of the last look above which masses are set again,",
+        lower=1,
         default=1.5,
     )
-    slack: float = field("above this share of the pressure of the stage", lower=0.0, default=0.01)
+    slack: float = field("if it exceeds this share of the wanted one", lower=0, default=0.01)
     growth_interval: int = field("corrections between changes of size", lower=1, default=5)
-    growth: float = field("relative change of a diameter at once", above=0.0, default=6e-4)
+    growth: float = field("largest relative change of a diameter at once", above=0, default=6e-4)
     growth_error: float = field(
-        "relative error of the pressure above which growth waits", above=0.0, default=0.1
+        "relative error of the pressure above which growth waits", above=0, default=0.1
     )
     inertia: float = field(
         "largest inertial number: strain rate x diameter x sqrt(density / pressure)",
-        above=0.0,
+        above=0,
         default=4e-3,
     )
-    plane_mass: float = field("of a plane over that of all spheres", above=0.0, default=1.0)
+    plane_mass: float = field("of a plane over that of all spheres", above=0, default=1.0)
     shock: float = field(
-        "pressure that a receding plane may take off the spheres, over that on it",
-        above=0.0,
+        "largest drop of pressure that a receding plane makes, over the pressure",
+        above=0,
         default=0.3,
     )
     quiet: float = field(
-        "mean net force over mean contact force above which it recedes more slowly,",
-        above=0.0,
-        default=5e-3,
+        "unbalanced share above which planes recede more slowly,", above=0, default=5e-3
     )
-    slowest: float = field(
-        "at least with this share of the speed", above=0.0, upper=1.0, default=0.05
-    )
+    slowest: float = field("at least with this share of that speed", above=0, upper=1, default=0.05)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rest:
-    """How a stage ended.
+    """How a stage ended."""
 
-    Attributes:
-        settled: Whether the packing is at rest, by both criteria.
-        contacts: All of them.
-        balance: At the last look.
-        pressure_error: Largest, of the planes that move, relative.
-        steps: Of LAMMPS, in this stage.
-        highest_speed: Of a plane [m per step].
-        highest_inertia: Inertial number of the packing between the planes [-].
-    """
-
-    settled: bool
+    settled: bool  # is the packing at rest, by both criteria?
     contacts: Contacts
-    balance: Balance
-    pressure_error: float
-    steps: int
-    highest_speed: float
-    highest_inertia: float
+    balance: Balance  # at the last look
+    pressure_error: float  # largest, of the planes that move, relative
+    steps: int  # of LAMMPS, in this stage
+    highest_speed: float  # of a plane [m per step]
+    highest_inertia: float  # inertial number of the packing between the planes [-]
 
 
 def until_rest(engine: Engine, stage: Stage, servo: Servo, report: Callable[[str], None]) -> Rest:

@@ -6,10 +6,9 @@ kinds: a new kind is a class derived from `Stage`, which overrides whatever diff
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from femssb.description import description, field
 from femssb.errors import InputError
 from femssb.packing.neighbours import wrapped
-from femssb.packing.packing import Contacts, Packing
+from femssb.packing.packing import Packing
 from femssb.units import MPa
 
 if TYPE_CHECKING:
@@ -28,18 +27,11 @@ NARROWEST = 1.98  # distance of periodic sides over the largest diameter: two, b
 # which a recipe scales its sizes to meet its volume
 
 
-class Work(Protocol):
-    """Work of a stage between two corrections of the planes."""
+class Work:
+    """Work of a stage between two corrections of the planes: none, if nothing is overridden."""
 
-    @property
-    def done(self) -> bool:
-        """Whether nothing is left to do, so that the packing may come to rest."""
-        ...
-
-    @property
-    def progress(self) -> str:
-        """How much is done, for lines of progress; may be empty."""
-        ...
+    done = True  # a packing may come to rest only then
+    progress = ""  # part of the lines of progress
 
     def advance(self, error: float) -> None:
         """Do the next part.
@@ -47,16 +39,6 @@ class Work(Protocol):
         Args:
             error: Largest relative error of the pressure on the planes that move.
         """
-        ...
-
-
-class Nothing:
-    """The work of a stage that only moves planes."""
-
-    done, progress = True, ""
-
-    def advance(self, error: float) -> None:
-        """Do nothing."""
 
 
 @description
@@ -69,7 +51,7 @@ class Stage:
 
     @property
     def label(self) -> str:
-        """What the stage is called in lines of progress."""
+        """Name of the stage in lines of progress."""
         return f"{type(self).__name__} {self.pressure / MPa:.3g} MPa"
 
     def prepared(self, packing: Packing) -> Packing:
@@ -109,7 +91,7 @@ class Stage:
 
     def work(self, engine: Engine, servo: Servo) -> Work:
         """Return what is done between corrections of the planes."""
-        return Nothing()
+        return Work()
 
 
 @description
@@ -139,7 +121,7 @@ class Swell(Stage):
 
     phase: str = field("that changes its size")
     growth: float = field("relative change, negative shrinks", lower=-0.5, upper=1.0)
-    of: Literal["diameter", "volume"] = field("what changes by it", default="diameter")
+    of: Literal["diameter", "volume"] = field("quantity that changes by it", default="diameter")
 
     def factor(self) -> float:
         """Return the new diameter over the old one."""
@@ -163,28 +145,16 @@ class Swell(Stage):
         return Growth(engine, {self.phase: self.factor()}, servo)
 
 
-class Growth:
+class Growth(Work):
     """Growth or shrinkage of phases in small parts, each of which waits for the planes."""
 
     def __init__(self, engine: Engine, factors: Mapping[str, float], servo: Servo) -> None:
         """Take the new diameter over the old one of each phase that changes."""
-        names = engine.phase_names
-        self._engine, self._servo = engine, servo
-        self._whole = np.array([math.log(factors.get(name, 1.0)) for name in names])
+        self._engine, self._servo, self._turn = engine, servo, 0
+        factor = [factors.get(name, 1.0) for name in engine.phase_names]
+        self._whole = np.log(factor)
         self._left = self._whole.copy()
-        self._turn = 0
-
-    @property
-    def done(self) -> bool:
-        """Whether all phases have their new size."""
-        return not self._left.any()
-
-    @property
-    def progress(self) -> str:
-        """Relative growth so far, and in the end."""
-        largest = np.argmax(np.abs(self._whole))
-        whole, left = self._whole[largest], self._left[largest]
-        return f"{whole - left:+.4f} of {whole:+.4f} grown"
+        self._report()
 
     def advance(self, error: float) -> None:
         """Change the sizes by one part, if it is their turn and the planes keep up."""
@@ -194,6 +164,13 @@ class Growth:
             part = np.clip(self._left, -self._servo.growth, self._servo.growth)
             self._left -= part
             self._engine.scale_radii(np.exp(part))
+            self._report()
+
+    def _report(self) -> None:
+        largest = np.argmax(np.abs(self._whole))
+        whole, left = self._whole[largest], self._left[largest]
+        self.done = not self._left.any()
+        self.progress = f"{whole - left:+.4f} of {whole:+.4f} grown"
 
 
 def between_planes(packing: Packing) -> Packing:
@@ -204,27 +181,18 @@ def between_planes(packing: Packing) -> Packing:
     if not any(packing.periodic):
         return packing
     positions = wrapped(packing.positions, packing.period, packing.lower)
-    lower, upper = np.array(packing.lower), np.array(packing.upper)
-    for axis in np.flatnonzero(packing.periodic):
-        lower[axis] = np.min(positions[:, axis] - packing.radii)
-        upper[axis] = np.max(positions[:, axis] + packing.radii)
+    radii = packing.radii[:, None]
     contacts = packing.contacts
     if contacts is not None:
         straight = positions[contacts.second] - positions[contacts.first]
         away = np.linalg.norm(straight - contacts.branches, axis=1)
         kept = ~contacts.between_spheres | (away < packing.radii[contacts.first])
-        contacts = Contacts(
-            first=contacts.first[kept],
-            second=contacts.second[kept],
-            branches=contacts.branches[kept],
-            forces=contacts.forces[kept],
-            memory=None if contacts.memory is None else contacts.memory[kept],
-        )
+        contacts = contacts.part(kept)
     return replace(
         packing,
         positions=positions,
-        lower=lower,
-        upper=upper,
+        lower=np.where(packing.periodic, np.min(positions - radii, axis=0), packing.lower),
+        upper=np.where(packing.periodic, np.max(positions + radii, axis=0), packing.upper),
         periodic=(False, False, False),
         stress=None,
         contacts=contacts,
@@ -246,7 +214,7 @@ def cycles(
         growth: Relative change, positive: grows first, as a cathode does on discharge [-].
         pressure: On every plane, positive compresses [Pa].
         count: Number of cycles, at least 1.
-        of: What changes by it.
+        of: Quantity that changes by it.
 
     Raises:
         InputError: If an argument is out of its bounds.

@@ -2,7 +2,7 @@
 
 LAMMPS works in pg, um and us, so forces are in nN and pressures in kPa; everything outside this
 module is SI. Every side of the box that is not periodic is a plane, rigid and without friction: it
-hands on pressure and nothing else, like the membrane of an isostatic press or a lubricated punch.
+transmits pressure and nothing else, like the membrane of an isostatic press or a lubricated punch.
 
 Time has no meaning here: the motion is damped and slow, and only states at rest are results. So the
 time step is one, and the masses are set from the contact stiffnesses such that it is stable.
@@ -64,7 +64,7 @@ class Balance:
         unbalanced: Mean net force on a sphere over mean contact force [-].
         pressures: On the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa].
         modulus: Of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa].
-        holds: Number of contacts of every sphere that hand on a force, shape (n,).
+        holds: Number of contacts of every sphere that carry a force, shape (n,).
         stiffness: Normal, of all contacts of every sphere on unloading, shape (n,) [N/m].
     """
 
@@ -104,7 +104,6 @@ class Engine:
         """
         self.law = law
         self.phase_names = packing.phase_names
-        self.origin = packing.origin
         self._lammps, self.comm = _start(comm)
         try:
             with _engine_errors():
@@ -159,8 +158,7 @@ class Engine:
 
     def _build(self, packing: Packing, state: Path | None) -> None:
         run = self._lammps.command
-        self._walled = [2 * axis + side for axis in range(3) for side in (0, 1)]
-        self._walled = [face for face in self._walled if not packing.periodic[face // 2]]
+        self._walled = [face for face in range(6) if not packing.periodic[face // 2]]
         edges = " ".join("p" if side else "f" for side in packing.periodic)
         for line in (
             "units micro",
@@ -240,11 +238,7 @@ class Engine:
         self._local("radius")[:] = self.radii[self._owned()] / LENGTH
 
     def scale_radii(self, factors: Array) -> None:
-        """Multiply the radii, in the middle of a run.
-
-        Args:
-            factors: Of every phase, shape (phases,).
-        """
+        """Multiply the radii by a factor for every phase, shape (phases,)."""
         self.radii *= factors[self._phases]
         self._scatter_radii()
         self._forces.reach()
@@ -257,11 +251,8 @@ class Engine:
         for face in self._walled:
             axis, side = divmod(face, 2)
             at = (self.planes[axis, side] - self._zero[axis, side]) / LENGTH
-            for part, value in (
-                ("at", at),
-                ("speed", velocities[axis, side] / LENGTH),
-                ("since", float(step)),
-            ):
+            speed = velocities[axis, side] / LENGTH
+            for part, value in (("at", at), ("speed", speed), ("since", step)):
                 self._lammps.set_internal_variable(f"{part}_{FACES[face]}", float(value))
 
     def run(self, steps: int) -> None:
@@ -286,8 +277,8 @@ class Engine:
             self.planes += self._velocities * part
             self.steps += part
 
-    def forces_on_planes(self) -> Array:
-        """Return the force that presses each plane outwards, shape (3, 2) [N].
+    def pressures(self) -> Array:
+        """Return the pressure on each plane, 0 on periodic sides, shape (3, 2) [Pa].
 
         Raises:
             EngineError: If a sphere ran into a plane before it was known to be near.
@@ -301,13 +292,9 @@ class Engine:
                 f"within {LOOK} steps, a sphere ran into a plane that was far away: planes or "
                 "spheres move too fast"
             )
-        return forces.reshape(3, 2) * FORCE
-
-    def pressures(self) -> Array:
-        """Return the pressure on each plane, 0 on periodic sides, shape (3, 2) [Pa]."""
         lengths = self.planes[:, 1] - self.planes[:, 0]
         areas = np.prod(lengths) / lengths
-        return self.forces_on_planes() / areas[:, None]
+        return forces.reshape(3, 2) * FORCE / areas[:, None]
 
     def positions(self) -> Array:
         """Return the centres, shape (n, 3) [m]."""
@@ -320,7 +307,7 @@ class Engine:
         return everything
 
     def contacts(self) -> Contacts:
-        """Return all contacts, in an order that does not depend on the number of ranks."""
+        """Return all contacts, in the same order on any number of ranks."""
         shared = self.comm.allgather(self._touching())
         first, second, branches, forces, memory = (
             np.concatenate(columns) for columns in zip(*shared, strict=True)
@@ -340,7 +327,7 @@ class Engine:
         )
 
     def _touching(self) -> Table:
-        """Return what `Contacts` holds, of the contacts that this rank lists."""
+        """Return the columns of `Contacts` for the contacts that this rank lists, in SI units."""
         first, second, branches, forces, memory = self._forces.contacts(
             self.planes.ravel() / LENGTH
         )
@@ -357,7 +344,7 @@ class Engine:
         stiffness = self._stiffnesses(first, second, distance, memory)
         along = branches / distance[:, None]
         modulus = (stiffness * distance**2 * ball) @ (along * along) ** 2
-        # Net force, contacts that hold and stiffness of every sphere; then what counts for all.
+        # Net force, loaded contacts and stiffness of every sphere; then sums over all contacts.
         sums = np.zeros(5 * n + 5)
         for row, values, sign in zip(
             sums[: 5 * n].reshape(5, n),
@@ -400,11 +387,7 @@ class Engine:
         return hertz_stiffness(modulus, radius, overlap)
 
     def calm(self, balance: Balance) -> None:
-        """Stop the spheres that nothing holds: between collisions, nothing would slow them down.
-
-        Args:
-            balance: The present one.
-        """
+        """Stop the spheres that nothing holds: between collisions, nothing would slow them down."""
         free = balance.holds[self._owned()] < 2
         self._local("v")[free] = 0.0
         self._local("omega")[free] = 0.0
@@ -483,7 +466,7 @@ def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
 def _forces(
     lammps: Any, law: ContactLaw, phases: tuple[str, ...], comm: MPI.Intracomm
 ) -> GranularForces | PlasticForces:
-    """Return what computes the forces of a law, after a check of what this LAMMPS can do."""
+    """Return what computes the forces of a law, once this LAMMPS is known to have its styles."""
     home = plastic if isinstance(law, ElasticPlastic) else granular
     for (kind, style), package in (_NEEDED | home.NEEDED).items():
         if not lammps.has_style(kind, style):
@@ -500,7 +483,7 @@ def _forces(
 
 @contextmanager
 def _engine_errors() -> Iterator[None]:
-    """Turn what LAMMPS raises, a plain Exception, into an EngineError."""
+    """Turn the plain exceptions of LAMMPS into an EngineError."""
     try:
         yield
     except (EngineError, InputError):
