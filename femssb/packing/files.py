@@ -21,7 +21,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def write(
     packing: Packing,
     path: str | Path,
     *,
-    units: str = "micro",
+    units: Literal["si", "micro"] = "micro",
     densities: Mapping[str, float] | None = None,
 ) -> None:
     """Write a packing, whole or not at all; the suffix says in which format.
@@ -80,7 +80,7 @@ def write(
 def read(
     path: str | Path,
     *,
-    units: str | None = None,
+    units: Literal["si", "micro"] | None = None,
     phases: Mapping[int, str] | None = None,
     box: tuple[Sequence[float], Sequence[float]] | None = None,
     periodic: tuple[bool, bool, bool] | None = None,

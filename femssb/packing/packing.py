@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ class Contacts:
     def part(self, rows: NDArray[Any]) -> Contacts:
         """Return some of the contacts: rows, or which ones, shape (m,)."""
         columns = {item.name: getattr(self, item.name) for item in fields(self)}
-        return Contacts(**{name: c if c is None else c[rows] for name, c in columns.items()})
+        return replace(self, **{name: c[rows] for name, c in columns.items() if c is not None})
 
     @property
     def between_spheres(self) -> NDArray[np.bool_]:

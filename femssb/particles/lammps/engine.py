@@ -10,10 +10,9 @@ time step is one, and the masses are set from the contact stiffnesses such that 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +51,6 @@ _LOOSE = 1e-4  # overlap over radius for which a sphere without contacts is heav
 _IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
 _STEP = 0.45  # time step over sqrt(mass / sum of contact stiffnesses) without dashpots, and the
 _DASHPOT = 2.3  # ratio of damping they add up to, over that of one contact: both make it shorter
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +113,7 @@ class Engine:
         self._step = _STEP * (np.sqrt(1 + ratio**2) - ratio)
         self._moduli = effective_moduli(law, packing.phase_names)
         self._plane_moduli = plane_moduli(law, packing.phase_names)
-        self._ids = np.array(packing.ids)
+        self._start = packing
         self._phases = packing.phases
         self.periodic = packing.periodic
         self.radii = np.array(packing.radii)
@@ -428,18 +425,9 @@ class Engine:
             contacts: The present ones.
             origin: What made it.
         """
-        return Packing(
-            positions=self.positions(),
-            radii=self.radii,
-            phases=self._phases,
-            phase_names=self.phase_names,
-            lower=self.planes[:, 0],
-            upper=self.planes[:, 1],
-            periodic=self.periodic,
-            ids=self._ids,
-            origin=origin,
-            contacts=contacts,
-        )
+        lower, upper = self.planes.T
+        moved = replace(self._start, positions=self.positions(), radii=self.radii, stress=None)
+        return replace(moved, lower=lower, upper=upper, origin=origin, contacts=contacts)
 
 
 def _lengths(vectors: Array) -> Array:

@@ -144,7 +144,7 @@ def test_same_seed_same_packing():
     assert np.abs(one.positions - other.positions).max() > 1 * um
 
 
-def test_jammed_spheres_are_told():
+def test_jammed_spheres_are_an_error():
     """Would catch an endless search, or overlapping spheres handed on in silence."""
     with pytest.raises(NotConverged, match="jam"):
         separate(np.full((8, 3), 0.5), np.full(8, 0.4), np.ones(3))
