@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from femssb.description import description, field
 from femssb.errors import InputError
-from femssb.packing import Sizes, pack_spheres
+from femssb.packing import ListedSizes, Sizes, pack_spheres
 from femssb.units import um
 from femssb.voxels.image import VoxelImage, check_memory, empty_image
 from femssb.voxels.make.binder import add_binder
 from femssb.voxels.make.polyhedra import Polyhedra, Prisms, add_polyhedra
 from femssb.voxels.make.voxelisation import voxelise
 
-SULFIDE = Polyhedra(sizes=Sizes(diameters=(3 * um,)))  # Bielefeld 2020, section 3.1.2
+SULFIDE = Polyhedra(sizes=ListedSizes(diameters=(3 * um,)))  # Bielefeld 2020, section 3.1.2
 
 
 @description

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, check_number
 from femssb.inputs.case import describe
-from femssb.packing import Sizes
+from femssb.packing.sizes import Sizes
 from femssb.voxels.image import VoxelImage, counts_of
 
 Array = NDArray[np.float64]
@@ -71,8 +71,9 @@ class Polyhedra:
         """Return that many polyhedra, randomly turned."""
         models = [self._model(random) for _ in range(min(MODELS, number))]
         chosen = random.integers(len(models), size=number)
-        chance = np.array(self.sizes.numbers) / np.sum(self.sizes.numbers)
-        size = random.choice(self.sizes.diameters, size=number, p=chance)
+        sizes = self.sizes.listed()
+        chance = np.array(sizes.numbers) / np.sum(sizes.numbers)
+        size = random.choice(sizes.diameters, size=number, p=chance)
         normals = np.array([normals for normals, _, _ in models])[chosen]
         inner = np.array([inner for _, inner, _ in models])[chosen] * size
         outer = np.array([outer for _, _, outer in models])[chosen] * size
