@@ -9,6 +9,8 @@ differs everywhere, so a test that passes by chance of the last digit fails here
 this one cannot imitate are left out, with a line that says so.
 """
 
+# ruff: noqa: T201 - it is a command
+
 from __future__ import annotations
 
 import argparse
@@ -17,8 +19,9 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,33 +69,37 @@ class Outcome:
         return f"{self.name:<24}{verdict:<8}{self.seconds:7.0f} s  {self.remark}".rstrip()
 
 
-def command(ranks: int, mpirun: str, slow: bool, tests: list[str]) -> list[str]:
+def command(ranks: int, arguments: argparse.Namespace) -> list[str]:
     """Return the command that runs the tests on a number of ranks."""
-    pytest = [sys.executable, "-m", "pytest", *tests]
+    slow, tests = arguments.slow, arguments.tests
     patience = 3600 if slow else 600 if ranks == 1 else 300  # [s] for a test, before all is ended
-    pytest += ["-o", f"faulthandler_timeout={patience}"]
+    pytest = [sys.executable, "-m", "pytest", *tests, "-o", f"faulthandler_timeout={patience}"]
     if ranks == 1:
         several = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadscope"]
         return pytest + ([] if slow else ["-m", "not slow"]) + ([] if tests else several)
     marks = "mpi" if slow else "mpi and not slow"
-    return [mpirun, "-n", str(ranks), *pytest, "-p", "no:cacheprovider", "-m", marks]
+    return [arguments.mpirun, "-n", str(ranks), *pytest, "-p", "no:cacheprovider", "-m", marks]
+
+
+def run(name: str, stage: list[str], **options: Any) -> Outcome:
+    """Run a stage."""
+    start = time.monotonic()
+    code = subprocess.run(stage, cwd=ROOT, check=False, **options).returncode
+    remark = "has no tests" if code == NOTHING_TO_RUN else ""
+    return Outcome(name, code in (0, NOTHING_TO_RUN), time.monotonic() - start, remark)
+
+
+def on_ranks(ranks: int) -> str:
+    """Return how a stage is called."""
+    return f"{ranks} rank{'s' * (ranks > 1)}"
 
 
 def plain(arguments: argparse.Namespace) -> list[Outcome]:
     """Run lint, unless single files are asked for, and the tests on 1, 2 and 3 ranks."""
-    commands = {} if arguments.tests else {"lint": ["make", "--no-print-directory", "lint"]}
+    stages = {} if arguments.tests else {"lint": ["make", "--no-print-directory", "lint"]}
     for ranks in RANKS:
-        commands[f"tests on {ranks} rank{'s' * (ranks > 1)}"] = command(
-            ranks, arguments.mpirun, arguments.slow, arguments.tests
-        )
-    outcomes = []
-    for name, stage in commands.items():
-        start = time.monotonic()
-        code = subprocess.run(stage, cwd=ROOT, check=False).returncode
-        nothing = bool(arguments.tests) and code == NOTHING_TO_RUN
-        seconds = time.monotonic() - start
-        remark = "no test of these runs there" * nothing
-        outcomes.append(Outcome(name, code == 0 or nothing, seconds, remark))
+        stages[f"tests on {on_ranks(ranks)}"] = command(ranks, arguments)
+    outcomes = [run(name, stage) for name, stage in stages.items()]
     print("\n" + "\n".join(map(str, outcomes)))
     return outcomes
 
@@ -121,64 +128,54 @@ def variables(name: str, found: dict[str, int]) -> dict[str, str]:
     return {variable: value for variable, value in settings.items() if value}
 
 
-def kernels(environment: dict[str, str]) -> str:
+def kernels(environment: dict[str, str]) -> list[str]:
     """Return the kernels that OpenBLAS really runs in an environment."""
+    command = [sys.executable, "-c", KERNELS]
     found = subprocess.run(
-        [sys.executable, "-c", KERNELS],
-        env=environment,
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
+        command, env=environment, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True
     )
-    return found.stdout.decode().strip()
+    return found.stdout.split()
+
+
+def obstacle(name: str, found: dict[str, int], used: list[str]) -> str | None:
+    """Return why this machine cannot imitate a processor; None if it can."""
+    if name == NUMBERING:
+        return None
+    widest = max(found.values(), default=0) if platform.machine() in ("x86_64", "AMD64") else -1
+    if PROCESSORS[name][0] > widest:
+        return "this processor lacks its vector units"
+    if name not in used:
+        return f"no OpenBLAS here has its kernels; it runs {', '.join(used) or 'none'}"
+    return None
 
 
 def portable(arguments: argparse.Namespace) -> list[Outcome]:
     """Run the tests as each processor, on 1, 2 and 3 ranks, and show a line for each."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    names = [arguments.config] if arguments.config else [*PROCESSORS, NUMBERING]
     outside = {key: value for key, value in os.environ.items() if key not in VARIABLES}
     found, outcomes = vectors(), []
-    for name in names:
-        needed = PROCESSORS.get(name, (0, ""))[0]
-        runs = platform.machine() in ("x86_64", "AMD64") and needed <= max(
-            found.values(), default=0
-        )
-        if name in PROCESSORS and not runs:
-            print(f"{name}: left out, this processor cannot run it")
-            continue
+    for name in [arguments.config] if arguments.config else [*PROCESSORS, NUMBERING]:
         environment = {**outside, **variables(name, found)}
         used = kernels(environment)
-        if name in PROCESSORS and name not in used.split():
-            print(f"{name}: left out, no OpenBLAS here has its kernels (it runs {used or 'none'})")
+        if reason := obstacle(name, found, used):
+            print(f"{name:<24}left out: {reason}", flush=True)
             continue
         for ranks in RANKS:
             log = LOGS / f"{name}_{ranks}.log"
-            start = time.monotonic()
             with log.open("w") as file:
-                code = subprocess.run(
-                    command(ranks, arguments.mpirun, arguments.slow, arguments.tests),
-                    cwd=ROOT,
+                outcome = run(
+                    f"{name}, {on_ranks(ranks)}",
+                    command(ranks, arguments),
                     env=environment,
                     stdout=file,
                     stderr=subprocess.STDOUT,
-                    check=False,
-                ).returncode
-            nothing = bool(arguments.tests) and code == NOTHING_TO_RUN
-            outcome = Outcome(
-                f"{name}, {ranks} rank{'s' * (ranks > 1)}",
-                code == 0 or nothing,
-                time.monotonic() - start,
-                f"kernels {used}" if code == 0 else f"see {log.relative_to(ROOT)}",
-            )
-            print(outcome, flush=True)
+                )
+            outcomes.append(replace(outcome, remark=outcome.remark or "on " + ", ".join(used)))
+            print(outcomes[-1], flush=True)
             if not outcome.passed:
                 lines = log.read_text(errors="replace").splitlines()
-                print(
-                    *(f"  {line}" for line in lines if line.startswith(("FAILED", "ERROR"))),
-                    sep="\n",
-                )
-            outcomes.append(outcome)
+                failures = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+                print(*failures, f"see {log.relative_to(ROOT)}", sep="\n", flush=True)
     return outcomes
 
 
