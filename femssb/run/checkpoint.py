@@ -26,6 +26,8 @@ from scipy.spatial import cKDTree
 
 from femssb.cell.electrochemical_problem import VOLTAGE
 from femssb.cell.model import Model, State
+from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
+from femssb.cell.surfaces import INTERFACE
 from femssb.environment.files import replacing
 from femssb.environment.ranks import collect, on_first_rank
 from femssb.errors import InputError
@@ -168,12 +170,12 @@ def _places(model: Model) -> dict[str, Array]:
     """Return where the values that this rank owns are given."""
     spaces = {
         "lithium": model.bodies.scalars,
-        "ionic": model.electrochemistry.ionic_space,
-        "electronic": model.electrochemistry.electronic_space,
-        "particle": model.mechanics.particle_space,
-        "matrix": model.mechanics.matrix_space,
+        "ionic": model.electrochemistry.spaces[IONIC],
+        "electronic": model.electrochemistry.spaces[ELECTRONIC],
+        "particle": model.mechanics.spaces[PARTICLE],
+        "matrix": model.mechanics.spaces[MATRIX],
     }
-    points = model.bodies.interface
+    points = model.bodies.points[INTERFACE]
     middles = np.repeat(points.vertices.mean(axis=1), points.per_facet, axis=0)
     return {
         **{
@@ -199,12 +201,12 @@ def _split(model: Model, item: Past) -> tuple[dict[str, Array], list[float]]:
     values = {
         "lithium": lithium[:nodes],
         "hydrostatic": state.hydrostatic[:nodes],
-        "ionic": ionic[: _owned(model.electrochemistry.ionic_space)],
-        "electronic": electronic[: _owned(model.electrochemistry.electronic_space)],
-        "particle": particle.reshape(-1, 3)[: _owned(model.mechanics.particle_space)],
-        "matrix": matrix.reshape(-1, 3)[: _owned(model.mechanics.matrix_space)],
+        "ionic": ionic[: _owned(model.electrochemistry.spaces[IONIC])],
+        "electronic": electronic[: _owned(model.electrochemistry.spaces[ELECTRONIC])],
+        "particle": particle.reshape(-1, 3)[: _owned(model.mechanics.spaces[PARTICLE])],
+        "matrix": matrix.reshape(-1, 3)[: _owned(model.mechanics.spaces[MATRIX])],
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
-        "jump": np.einsum("nji,nj->ni", model.bodies.interface.frame, state.jump),
+        "jump": np.einsum("nji,nj->ni", model.bodies.points[INTERFACE].frame, state.jump),
         "damage": state.damage,
         "gap": state.gap,
     }
@@ -232,7 +234,7 @@ def _join(model: Model, values: Mapping[str, Array], single: Array) -> Past:
         time=time,
         electrochemical=x.array_r.copy(),
         mechanical=moved.array_r.copy(),
-        jump=np.einsum("nij,nj->ni", model.bodies.interface.frame, values["jump"]),
+        jump=np.einsum("nij,nj->ni", model.bodies.points[INTERFACE].frame, values["jump"]),
         damage=values["damage"],
         gap=values["gap"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.cell import mechanics
 from femssb.cell.model import Model, State
+from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
+from femssb.cell.surfaces import INTERFACE
 from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part, n_cells
 from femssb.fem.trace import submesh_cells
@@ -53,16 +55,16 @@ class Readout:
     def __init__(self, model: Model) -> None:
         """Prepare the strain operators; collective."""
         self.model = model
-        particle, matrix = model.bodies.particle, model.bodies.matrix
+        particle, matrix = model.bodies.parts[PARTICLE], model.bodies.parts[MATRIX]
         mechanics, scalars = model.mechanics, model.bodies.scalars
         self._particle = _body(
-            particle, mechanics.particle_space, mechanics.particle_stiffness, scalars
+            particle, mechanics.spaces[PARTICLE], mechanics.stiffness[PARTICLE], scalars
         )
         self._matrix = _body(
             matrix,
-            mechanics.matrix_space,
-            mechanics.matrix_stiffness,
-            model.electrochemistry.ionic_space,
+            mechanics.spaces[MATRIX],
+            mechanics.stiffness[MATRIX],
+            model.electrochemistry.spaces[IONIC],
         )
         grain = np.searchsorted(model.data.grain_tags, particle.cell_tags)
         self._grain_of_cell = grain
@@ -75,7 +77,7 @@ class Readout:
             self._particle_of_cell[:owned],
             self.particles,
         )
-        interface = model.bodies.interface
+        interface = model.bodies.points[INTERFACE]
         inside = submesh_cells(particle.entities, interface.minus, n_cells(model.data.mesh))
         self._surface = _Sample(
             model.comm,
@@ -178,9 +180,9 @@ class Readout:
         )
         strain, stress = self._strain_and_stress(self._matrix, state)
         potential = np.full(ionic.size, np.nan)
-        own = model.bodies.matrix_cells_of_ecbd
-        potential[electrochemistry.ionic_space.dofmap.list[own]] = (
-            electronic[electrochemistry.electronic_space.dofmap.list] + state.voltage
+        own = model.bodies.cells_of(model.bodies.domains[ELECTRONIC], self._matrix.part)
+        potential[electrochemistry.spaces[IONIC].dofmap.list[own]] = (
+            electronic[electrochemistry.spaces[ELECTRONIC].dofmap.list] + state.voltage
         )
         matrix = self._gather(
             self._matrix,
@@ -191,7 +193,7 @@ class Readout:
             },
             {
                 **_tensors(strain, stress),
-                "Region [-]": model.bodies.matrix.cell_tags.astype(np.int64),
+                "Region [-]": self._matrix.part.cell_tags.astype(np.int64),
             },
         )
         interface = self._gather_interface(state)
@@ -235,7 +237,7 @@ class Readout:
         return FieldData(points=points, cells=all_cells, point_data=point_data, cell_data=cell_data)
 
     def _gather_interface(self, state: State) -> FieldData | None:
-        model, points = self.model, self.model.bodies.interface
+        model, points = self.model, self.model.bodies.points[INTERFACE]
         kinetics = model.interface_current(state)
         traction = model.traction(state)
         fields = {

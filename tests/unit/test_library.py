@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from femssb import library
-from femssb.cell.interface import contact_resistance, exchange_current
+from femssb.cell.kinetics import contact_resistance, exchange_current
 from femssb.errors import InputError
 from femssb.inputs.materials import Conductor, Elasticity, Materials, Solid
 from femssb.units import FARADAY, GAS_CONSTANT, MPa, hour, mV, nm, um

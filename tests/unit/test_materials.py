@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from femssb import library
-from femssb.cell.interface import cohesive_traction
+from femssb.cell.cohesion import cohesive_traction
 from femssb.errors import InputError
 from femssb.inputs.materials import CohesiveLaw, CrystalElasticity, Curve, Elasticity, Solid
 
