@@ -36,11 +36,13 @@ class Servo:
     interval: int = field("steps between corrections of the planes", lower=1, default=10)
     corrections: int = field("of the planes between looks at the balance", lower=1, default=50)
     stiffer: float = field(
-        "pressure over that of the last look above which masses are set again,",
+        "pressure over that of the last look above which masses are set again",
         lower=1,
         default=1.5,
     )
-    slack: float = field("if it exceeds this share of the wanted one", lower=0, default=0.01)
+    slack: float = field(
+        "share of the wanted pressure that it must also exceed", lower=0, default=0.01
+    )
     growth_interval: int = field("corrections between changes of size", lower=1, default=5)
     growth: float = field("largest relative change of a diameter at once", above=0, default=6e-4)
     growth_error: float = field(
@@ -58,9 +60,9 @@ class Servo:
         default=0.3,
     )
     quiet: float = field(
-        "unbalanced share above which planes recede more slowly,", above=0, default=5e-3
+        "unbalanced share above which planes recede more slowly", above=0, default=5e-3
     )
-    slowest: float = field("at least with this share of that speed", above=0, upper=1, default=0.05)
+    slowest: float = field("smallest factor by which they do", above=0, upper=1, default=0.05)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
