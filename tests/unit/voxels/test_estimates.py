@@ -99,7 +99,8 @@ def test_no_path_carries_no_current():
         ({"tortuosity_factor": np.array([2.0, 0.9])}, "tortuosity_factor = 0.9"),
         ({"tortuosity_factor": np.nan}, "tortuosity_factor = nan"),
         ({"conductivity": -1.0}, "conductivity = -1 S/m"),
-        ({"density": np.array([])}, "density"),
+        ({"density": np.array([])}, "density must hold numbers"),
+        ({"void": np.array([True])}, "void must hold numbers"),
         ({"specific_capacity": np.inf}, "specific_capacity = inf"),
     ],
 )
