@@ -53,7 +53,7 @@ def series(times, particles):
     columns = dict(zip(COLUMNS, values, strict=True))
     shares = np.linspace(0.9, 1.1, particles) / particles
     for row, share in enumerate(shares / shares.sum()):
-        own = [share * lithium, gap, 3.8 * gap, strain, 0.85 * strain, stress, 0.65 * stress]
+        own = [share * lithium, gap, 3.8 * gap, stress, 0.65 * stress, strain, 0.85 * strain]
         own[1:] = [(0.9 + 0.1 * row) * values for values in own[1:]]
         for name, values in list(zip(PARTICLE_COLUMNS, own, strict=True))[
             : 7 if particles > 1 else 1

@@ -18,6 +18,7 @@ import pytest
 
 from femssb import HalfCell, Model, Polycrystal, library, mesh
 from femssb.cell.coupling import Guess, Tolerances, advance
+from femssb.cell.surfaces import INTERFACE
 from femssb.errors import InputError
 from femssb.fem.linear_solver import LinearSolver
 from femssb.units import MPa, um
@@ -118,7 +119,7 @@ def test_iterations_do_not_grow():
 def charged(linear_solver):
     """Charge at 1C in given time steps; return voltage [V], mean gap [m] and damage after each."""
     model = Model(meshed(COARSE), weak(), linear_solver=linear_solver)
-    interface, area = model.bodies.interface, model.bodies.interface_area
+    interface, area = model.bodies.points[INTERFACE], model.bodies.area(INTERFACE)
     before, state, found = None, model.initial_state(), []
     for time_step in CHARGE:
         after, _ = half_cells.step(
