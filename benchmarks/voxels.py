@@ -13,8 +13,8 @@ Times are CPU seconds of all threads together, one thread being asked for, per m
 whole box; memory is what a solve adds to the process at its peak, per voxel. A tool's error is
 against the exact solution of its own discretisation: the plates of TauFactor (several phases) lie a
 voxel beyond the image, those of PoreSpy at the centres of the first and last voxels. The proven
-error of femssb stands next to the true one. `ratio` is the time of a tool over that of femssb at the
-loosest tolerance at which its true error is no larger.
+error of femssb stands next to the true one. `ratio` is the time of a tool over that of femssb at
+the loosest tolerance at which its true error is no larger.
 """
 
 from __future__ import annotations
