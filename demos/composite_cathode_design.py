@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from femssb.__main__ import Parser, exit_code
 from femssb.electrode.estimates import CompositeCathode, fit_power_law
+from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder
 from femssb.errors import check_number
 from femssb.packing.jamming import Sizes

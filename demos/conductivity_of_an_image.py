@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from femssb.__main__ import Parser, exit_code
+from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder
 from femssb.errors import InputError
 from femssb.packing import Sizes

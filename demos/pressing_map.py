@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from paper000 import AM, LAWS, SE, measure_all
 
-from femssb.__main__ import Parser, exit_code
+from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder, replacing
 from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import check_number

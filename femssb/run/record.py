@@ -15,7 +15,7 @@ import numpy as np
 
 from femssb.cell.coupling import Work
 from femssb.cell.model import Model, State
-from femssb.environment import platform as _platform
+from femssb.environment.doctor import versions
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError
 from femssb.results.fields import Snapshot, Snapshots
@@ -134,7 +134,7 @@ class Record:
             "rejected_steps": self.rejected,
             "factorisations": self._factorisations() - self._factorisations_before,
             "peak_memory": memory,
-            "versions": _platform.versions(),
+            "versions": versions(),
         }
         on_disk = self._folder if self._root else None
         solution = Solution(
