@@ -22,8 +22,7 @@ from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder
 from femssb.errors import check_number
 from femssb.packing.jamming import Sizes
-from femssb.plotting.curves import BLUE, VERMILION
-from femssb.plotting.runs import STYLE
+from femssb.plotting.style import BLUE, STYLE, VERMILION
 from femssb.units import cm2, hour, mA, um
 from femssb.voxels.conduct.conduction import conductivity
 from femssb.voxels.make.composite import Composite

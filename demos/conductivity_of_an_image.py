@@ -20,7 +20,7 @@ from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder
 from femssb.errors import InputError
 from femssb.packing import Sizes
-from femssb.plotting.runs import DOTS_PER_INCH, STYLE
+from femssb.plotting.style import DOTS_PER_INCH, STYLE
 from femssb.units import um
 from femssb.voxels import Composite, conductivity, read_image, write_image
 

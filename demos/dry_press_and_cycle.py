@@ -18,7 +18,7 @@ from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import check_number
 from femssb.packing import insert
 from femssb.particles import press
-from femssb.plotting.runs import DOTS_PER_INCH, STYLE
+from femssb.plotting.style import DOTS_PER_INCH, STYLE
 from femssb.units import MPa, um
 
 COLUMNS = {

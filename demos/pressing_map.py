@@ -22,7 +22,7 @@ from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import check_number
 from femssb.packing import Component, LognormalSizes, Recipe, insert
 from femssb.particles import Uniaxial, press
-from femssb.plotting.runs import DOTS_PER_INCH, STYLE
+from femssb.plotting.style import DOTS_PER_INCH, STYLE
 from femssb.units import MPa, um
 
 SHARE = 0.733  # of the active material in the mass

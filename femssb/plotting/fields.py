@@ -1,23 +1,21 @@
-"""Figures of fields: what PyVista renders, framed by Matplotlib with times, colour bars, scales."""
+"""Figures of fields: pictures that PyVista renders, in Matplotlib's frames, scales and bars."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyvista as pv
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from femssb.errors import InputError
 from femssb.plotting import rendering
-from femssb.plotting.rendering import Vector, View
+from femssb.plotting.rendering import Vector, View, show
+from femssb.plotting.style import bare, colour_bar
 from femssb.results.fields import FieldData, Snapshot
 from femssb.results.quantities import on_axis
 from femssb.results.solution import Solution
@@ -34,51 +32,32 @@ ARROW = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Field:
+class _Field(NamedTuple):
     name: str  # in the snapshots
     label: str  # on the colour bar
     unit: float  # what 1 on the colour bar is in SI
-    colours: str  # a perceptually uniform colour map
-    from_zero: bool  # whether the range includes zero
+    colours: str = "viridis"  # a perceptually uniform colour map
+    from_zero: bool = True  # whether the range includes zero
 
 
+STRESS = _Field("Von Mises stress [Pa]", "Von Mises stress [GPa]", GPa, "magma_r")
 FIELDS = (
-    _Field(
-        name="Concentration [mol/m3]",
-        label="Lithium concentration [10³ mol m⁻³]",
-        unit=1e3,
-        colours="viridis",
-        from_zero=False,
-    ),
-    _Field(
-        name="Volumetric strain [-]",
-        label="Volumetric strain [%]",
-        unit=0.01,
-        colours="cividis",
-        from_zero=True,
-    ),
-    _Field(
-        name="Von Mises stress [Pa]",
-        label="Von Mises stress [GPa]",
-        unit=GPa,
-        colours="magma_r",
-        from_zero=True,
-    ),
+    _Field("Concentration [mol/m3]", "Lithium concentration [10³ mol m⁻³]", 1e3, from_zero=False),
+    _Field("Volumetric strain [-]", "Volumetric strain [%]", 0.01, "cividis"),
+    STRESS,
 )
-STRESS = FIELDS[2]
-# Planes through the middle of a particle, named by what points right and up in the picture: the
-# direction to the viewer and the one that points up.
+GAP = _Field("Gap [m]", "Gap [nm]", nm, "magma_r")
+# Planes through the middle of a particle, named by the axes that point right and up in the picture:
+# the direction to the viewer and the one that points up.
 PLANES: dict[str, tuple[Vector, Vector]] = {
     "x-y": ((0, 0, 1), (0, 1, 0)),
     "z-y": ((-1, 0, 0), (0, 1, 0)),
     "z-x": ((0, 1, 0), (1, 0, 0)),
 }
-GAP = _Field(name="Gap [m]", label="Gap [nm]", unit=nm, colours="magma_r", from_zero=True)
 
 
 def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
-    """Three sections of a particle (rows) at each time (columns), for each of `FIELDS`."""
+    """Draw three sections of a particle (rows) at each time (columns), for each of `FIELDS`."""
     solids = [
         rendering.grid(_only(snapshot.particle, "Particle [-]", number), "Grain [-]")
         for snapshot in snapshots
@@ -102,7 +81,7 @@ def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
                         (cut, _coloured(field, limits) | {"lighting": False}),
                         (outline, rendering.LINE),
                     ]
-                    panels[row][column].imshow(draw(view, layers), extent=view.extent)
+                    show(panels[row][column], draw, view, layers)
             for panels, _ in groups:
                 panels[row][0].set_ylabel(name, rotation=0, labelpad=14, va="center")
     for field, limits, (_, bar) in zip(FIELDS, ranges, groups, strict=True):
@@ -119,7 +98,7 @@ def compared_sections(
     plane: str,
     number: int,
 ) -> Figure:
-    """A section of a particle for each field and moment (rows) and run (columns)."""
+    """Draw a section of a particle for each field and moment (rows) and run (columns)."""
     if plane not in PLANES:
         raise InputError(f"plane = {plane!r} is none of {list(PLANES)}")
     towards, up = PLANES[plane]
@@ -152,8 +131,7 @@ def compared_sections(
             options = _coloured(field, limits) | {"lighting": False}
             for axes, run in zip(panels, solutions, strict=True):
                 view, cut, outline = cuts[moment, run]
-                picture = draw(view, [(cut, options), (outline, rendering.LINE)])
-                axes.imshow(picture, extent=view.extent)
+                show(axes, draw, view, [(cut, options), (outline, rendering.LINE)])
                 _name_time(axes, shots[moment, run].time)
             panels[0].set_ylabel(moment)
             _colour_bar(bar, field, limits, of_row)
@@ -164,7 +142,7 @@ def compared_sections(
 
 
 def gap(snapshots: Sequence[Snapshot]) -> Figure:
-    """The gap on the particles' surface, seen from two sides (rows), at each time (columns)."""
+    """Draw the gap on the particles, seen from two sides (rows), at each time (columns)."""
     surfaces = [rendering.surface(snapshot.interface) for snapshot in snapshots]
     values = [surface.point_data[GAP.name] for surface in surfaces]
     seams = rendering.seams(snapshots[0].particle, "Grain [-]")
@@ -179,8 +157,7 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
         for row, (name, view) in enumerate(views.items()):
             for axes, surface in zip(panels[row], surfaces, strict=True):
                 lines = seams.translate(LIFT * np.array(view.towards))
-                picture = draw(view, [(surface, options), (lines, rendering.LINE)])
-                axes.imshow(picture, extent=view.extent)
+                show(axes, draw, view, [(surface, options), (lines, rendering.LINE)])
             _triad(figure, panels[row][0], view, name)
     _colour_bar(bar, GAP, limits, values)
     _name_times(panels[0], snapshots)
@@ -189,7 +166,7 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
 
 
 def opened_cell(snapshot: Snapshot) -> Figure:
-    """Von Mises stress of the whole cell, a quarter taken out down to the first particle's axis."""
+    """Draw the von Mises stress of the whole cell, opened: see `_OpenedCell`."""
     cell = _OpenedCell(snapshot, STRESS)
     limits = _limits(STRESS, cell.values)
     width, right, top = 5.6, 1.2, 0.35  # [inch]
@@ -198,7 +175,7 @@ def opened_cell(snapshot: Snapshot) -> Figure:
     figure = Figure(figsize=size)
     axes = figure.add_axes((0, 0, width / size[0], height / size[1]))
     with rendering.renderer(2 * PIXELS) as draw:
-        axes.imshow(draw(cell.view, cell.layers(limits)), extent=cell.view.extent)
+        show(axes, draw, cell.view, cell.layers(limits))
     axes.set_axis_off()
     axes.set_title(f"{snapshot.label}, {snapshot.time:.0f} s", fontsize=9)
     _name_ends(axes, cell, "current collector", "lithium anode", 9)
@@ -208,7 +185,7 @@ def opened_cell(snapshot: Snapshot) -> Figure:
 
 
 def compared_cells(solutions: Mapping[str, Solution], name: str, moments: Sequence[str]) -> Figure:
-    """The whole cell, opened, in several runs (columns) at each moment (rows)."""
+    """Draw the whole cell, opened, in several runs (columns) at each moment (rows)."""
     field = _field(name)
     shots = _snapshots(solutions, moments)
     for (_, run), snapshot in shots.items():
@@ -226,7 +203,7 @@ def compared_cells(solutions: Mapping[str, Solution], name: str, moments: Sequen
             limits = _limits(field, of_row)
             for axes, run in zip(panels, solutions, strict=True):
                 cell = cells[moment, run]
-                axes.imshow(draw(cell.view, cell.layers(limits)), extent=cell.view.extent)
+                show(axes, draw, cell.view, cell.layers(limits))
                 _name_ends(axes, cell, "collector", "anode", 7)
                 _name_time(axes, shots[moment, run].time)
             panels[0].set_ylabel(moment)
@@ -241,8 +218,8 @@ class _OpenedCell:
 
     Attributes:
         view: From the collector and above.
-        corners: Of what is left, first those of the collector [um].
-        values: Of the field, in each body.
+        corners: Corners of the rest, first those at the collector [um].
+        values: Values of the field in each body [SI].
     """
 
     def __init__(self, snapshot: Snapshot, field: _Field) -> None:
@@ -262,7 +239,7 @@ class _OpenedCell:
             (x, y),
             (low[0], y),
         ]
-        self.corners = np.array([(*place, z) for z in (low[2], high[2]) for place in ring])
+        self.corners = rendering.corners(ring, low[2], high[2])
         self.view = View.of(self.corners, towards=(-1.0, 0.8, -0.6), up=(0.0, 1.0, 0.0))
         self.values = [np.asarray(solid.point_data[field.name]) for solid in solids]
         self._field = field
@@ -279,7 +256,7 @@ class _OpenedCell:
             self._lines += [lines.translate(lift) for lines in (upright, level)]
 
     def layers(self, limits: tuple[float, float]) -> list[rendering.Layer]:
-        """Return what to draw, coloured within limits [SI]."""
+        """Return the faces and lines to draw, coloured within limits [SI]."""
         options = _coloured(self._field, limits) | {"lighting": False}
         return [
             *((face, options) for face in self._faces),
@@ -334,7 +311,7 @@ def _field(name: str) -> _Field:
     if name in known:
         return known[name]
     label, unit = on_axis(name)
-    return _Field(name=name, label=label, unit=unit, colours="viridis", from_zero=False)
+    return _Field(name, label, unit, from_zero=False)
 
 
 def _only(data: FieldData, name: str, number: int) -> FieldData:
@@ -395,14 +372,11 @@ def _picture_groups(
         y = top + group * (rows * down + between)
         panels = [
             [
-                place(left + column * across, y + row * down, 0.97 * across, 0.97 * down)
+                bare(place(left + column * across, y + row * down, 0.97 * across, 0.97 * down))
                 for column in range(columns)
             ]
             for row in range(rows)
         ]
-        for axes in (axes for row in panels for axes in row):
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
         bar = place(width - right + 0.1, y + 0.15 * down, 0.13, (rows - 0.3) * down)
         result.append((panels, bar))
     return figure, result
@@ -416,15 +390,18 @@ def _colour_bar(
     below = min(np.min(value) for value in values) < low
     above = max(np.max(value) for value in values) > high
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
-    bar = axes.figure.colorbar(
-        ScalarMappable(Normalize(low / field.unit, high / field.unit), field.colours),
-        cax=axes,
-        extend=extend.get((bool(below), bool(above)), "neither"),
-    )
     room = axes.get_window_extent().height / axes.figure.dpi + 0.3  # [inch]
     words, opening, unit = field.label.partition(" [")
     together = opening + unit.replace(" ", "\N{NO-BREAK SPACE}")
-    bar.set_label(textwrap.fill(words + together, int(14 * room)))
+    bar = colour_bar(
+        axes.figure,
+        limits,
+        field.unit,
+        textwrap.fill(words + together, int(14 * room)),
+        field.colours,
+        cax=axes,
+        extend=extend.get((bool(below), bool(above)), "neither"),
+    )
     bar.outline.set_linewidth(0.6)
 
 
@@ -467,10 +444,10 @@ def _triad(figure: Figure, axes: Axes, view: View, name: str) -> None:
     box = axes.get_position()
     width, height = 0.5 / figure.get_size_inches()
     middle = (box.y0 + box.y1) / 2
-    beside = figure.add_axes((box.x0 - 1.1 * width, middle - 0.75 * height, width, height))
-    beside.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
-    beside.set_axis_off()
-    beside.set_title(name, fontsize=9, pad=0)
+    own = figure.add_axes((box.x0 - 1.1 * width, middle - 0.75 * height, width, height))
+    own.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
+    own.set_axis_off()
+    own.set_title(name, fontsize=9, pad=0)
     for letter, arrow in zip("xyz", view.place(np.array(view.focus) + np.eye(3)), strict=True):
-        beside.annotate("", arrow, (0, 0), arrowprops=ARROW)
-        beside.annotate(letter, 1.35 * arrow, ha="center", va="center", fontsize=7)
+        own.annotate("", arrow, (0, 0), arrowprops=ARROW)
+        own.annotate(letter, 1.35 * arrow, ha="center", va="center", fontsize=7)
