@@ -50,15 +50,9 @@ class Reference:
 def voltage_and_gap(solution: Solution) -> Figure:
     """Draw the voltage, and the largest and the mean gap."""
     figure, (above, below) = _panels(solution, 2)
-    _curves(above, solution, 1.0, {"Voltage [V]": ("", "black", "-")})
-    above.set_ylabel("Voltage [V]")
-    _curves(
-        below,
-        solution,
-        nm,
-        {"Maximum gap [m]": ("maximum", VERMILION, "-"), "Mean gap [m]": ("mean", BLUE, "-")},
-    )
-    below.set_ylabel("Interface gap [nm]")
+    _curves(above, solution, "Voltage [V]", 1.0, {"Voltage [V]": ("", "black")})
+    gaps = {"Maximum gap [m]": ("maximum", VERMILION), "Mean gap [m]": ("mean", BLUE)}
+    _curves(below, solution, "Interface gap [nm]", nm, gaps)
     return figure
 
 
@@ -72,8 +66,8 @@ def lithium(solution: Solution) -> Figure:
         name: (label, colour, style)
         for name, label, (style, colour) in zip(names, labels, looks, strict=False)
     }
-    _curves(axes, solution, pmol, shown)
-    axes.set_ylabel("Lithium in particle [pmol]" if len(names) > 1 else "Lithium [pmol]")
+    label = "Lithium in particle [pmol]" if len(names) > 1 else "Lithium [pmol]"
+    _curves(axes, solution, label, pmol, shown)
     axes.set_ylim(bottom=0)
     return figure
 
@@ -81,30 +75,20 @@ def lithium(solution: Solution) -> Figure:
 def stress_and_strain(solution: Solution) -> Figure:
     """Draw mean, percentiles and extreme of stress and strain."""
     figure, (above, below) = _panels(solution, 2)
-    _curves(
-        above,
-        solution,
-        GPa,
-        {
-            "Maximum von Mises stress [Pa]": ("maximum", VERMILION, "-"),
-            "99.9 % von Mises stress [Pa]": ("99.9th percentile", ORANGE, "-"),
-            "99 % von Mises stress [Pa]": ("99th percentile", GREEN, "-"),
-            "Mean von Mises stress [Pa]": ("mean", BLUE, "-"),
-        },
-    )
-    above.set_ylabel("Von Mises stress [GPa]")
-    _curves(
-        below,
-        solution,
-        0.01,
-        {
-            "Mean volumetric strain [-]": ("mean", BLUE, "-"),
-            "1 % volumetric strain [-]": ("1st percentile", GREEN, "-"),
-            "0.1 % volumetric strain [-]": ("0.1th percentile", ORANGE, "-"),
-            "Minimum volumetric strain [-]": ("minimum", VERMILION, "-"),
-        },
-    )
-    below.set_ylabel("Volumetric strain [%]")
+    stresses = {
+        "Maximum von Mises stress [Pa]": ("maximum", VERMILION),
+        "99.9 % von Mises stress [Pa]": ("99.9th percentile", ORANGE),
+        "99 % von Mises stress [Pa]": ("99th percentile", GREEN),
+        "Mean von Mises stress [Pa]": ("mean", BLUE),
+    }
+    strains = {
+        "Mean volumetric strain [-]": ("mean", BLUE),
+        "1 % volumetric strain [-]": ("1st percentile", GREEN),
+        "0.1 % volumetric strain [-]": ("0.1th percentile", ORANGE),
+        "Minimum volumetric strain [-]": ("minimum", VERMILION),
+    }
+    _curves(above, solution, "Von Mises stress [GPa]", GPa, stresses)
+    _curves(below, solution, "Volumetric strain [%]", 0.01, strains)
     return figure
 
 
@@ -142,19 +126,17 @@ def _panels(solution: Solution, count: int) -> tuple[Figure, list[Axes]]:
 def _curves(
     axes: Axes,
     solution: Solution,
+    axis_label: str,
     unit: float,
-    columns: dict[str, tuple[str, str, str]],
+    columns: Mapping[str, tuple[str, ...]],
 ) -> None:
-    """Draw columns of the series, each with (label, colour, line style)."""
-    for name, (label, colour, style) in columns.items():
-        axes.plot(
-            solution.series["Time [s]"],
-            solution.series[name] / unit,
-            label=label,
-            color=colour,
-            linestyle=style,
-        )
-    if any(label for label, _, _ in columns.values()):
+    """Draw columns of the series, each with (label, colour) or (label, colour, line style)."""
+    times = solution.series["Time [s]"]
+    for name, (label, colour, *style) in columns.items():
+        line = style[0] if style else "-"
+        axes.plot(times, solution.series[name] / unit, line, color=colour, label=label)
+    axes.set_ylabel(axis_label)
+    if any(look[0] for look in columns.values()):
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
