@@ -17,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from femssb.__main__ import Parser, exit_code
 from femssb.electrode.estimates import CompositeCathode, fit_power_law
+from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder
 from femssb.errors import check_number
 from femssb.packing import ListedSizes
-from femssb.plotting.curves import BLUE, VERMILION
-from femssb.plotting.runs import STYLE
+from femssb.plotting.style import BLUE, STYLE, VERMILION
 from femssb.units import cm2, hour, mA, um
 from femssb.voxels.conduct.conduction import conductivity
 from femssb.voxels.make.composite import Composite

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from femssb.__main__ import Parser, exit_code
+from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder
 from femssb.errors import InputError
 from femssb.packing import ListedSizes
-from femssb.plotting.runs import DOTS_PER_INCH, STYLE
+from femssb.plotting.style import DOTS_PER_INCH, STYLE
 from femssb.units import um
 from femssb.voxels import Composite, conductivity, read_image, write_image
 

@@ -18,7 +18,7 @@ from femssb import (
     mesh,
     plotting,
 )
-from femssb.__main__ import Parser, exit_code
+from femssb.environment.command import Parser, exit_code
 from femssb.units import um
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from paper000 import GROWTH, HEIGHT, LAWS, PRESSURE, cycling, measure_all, powder, pressing
 
-from femssb.__main__ import Parser, exit_code
+from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder, replacing
 from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import check_number
 from femssb.packing import insert
 from femssb.particles import press
-from femssb.plotting.runs import DOTS_PER_INCH, STYLE
+from femssb.plotting.style import DOTS_PER_INCH, STYLE
 from femssb.units import MPa, um
 
 COLUMNS = {

@@ -8,8 +8,7 @@ from paper000 import SOLIDS, halved
 from femssb.environment.files import make_folder, replacing
 from femssb.plotting import packings as pictures
 from femssb.plotting import profiles, rendering
-from femssb.plotting.curves import BLUE, GREEN, ORANGE, VERMILION
-from femssb.plotting.runs import DOTS_PER_INCH, STYLE
+from femssb.plotting.style import BLUE, DOTS_PER_INCH, GREEN, ORANGE, STYLE, VERMILION
 from femssb.units import MPa, um
 
 PRESSURE_COLOURS = (BLUE, GREEN, VERMILION, ORANGE)

@@ -32,9 +32,9 @@ import numpy as np
 from comparison_page import Block, Heading, Picture, Table, Text, html, markdown, passes
 
 from femssb import Charge, Discharge, HalfCell, Model, Simulation, Solution, library, mesh
-from femssb.__main__ import Parser, exit_code
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Couplings
+from femssb.environment.command import Parser, exit_code
 from femssb.errors import FemssbError, InputError
 from femssb.inputs.boundary import Fixed, Free, Support
 from femssb.inputs.case import describe

@@ -34,8 +34,7 @@ from paper004 import (
 )
 
 from femssb.electrode import CompositeCathode, PowerLaw
-from femssb.plotting.curves import BLUE, GREEN, ORANGE, VERMILION
-from femssb.plotting.runs import STYLE
+from femssb.plotting.style import BLUE, GREEN, ORANGE, STYLE, VERMILION
 from femssb.units import cm2, mA, um
 from femssb.voxels import VoxelImage, find_clusters
 

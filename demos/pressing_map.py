@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from paper000 import AM, LAWS, SE, measure_all
 
-from femssb.__main__ import Parser, exit_code
+from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder, replacing
 from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import check_number
 from femssb.packing import Component, LognormalSizes, Recipe, insert
 from femssb.particles import Uniaxial, press
-from femssb.plotting.runs import DOTS_PER_INCH, STYLE
+from femssb.plotting.style import DOTS_PER_INCH, STYLE
 from femssb.units import MPa, um
 
 SHARE = 0.733  # of the active material in the mass

@@ -30,7 +30,7 @@ from paper000 import (
 )
 from paper000_figures import draw_all
 
-from femssb.__main__ import Parser, exit_code
+from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder, replacing
 from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import NotConverged, check_number

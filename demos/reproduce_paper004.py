@@ -34,8 +34,8 @@ from paper004 import (
 )
 from paper004_figures import BINDER_TAU, BRUGGEMAN, BY_SIZE, draw
 
-from femssb.__main__ import Parser, exit_code
 from femssb.electrode import fit_power_law
+from femssb.environment.command import Parser, exit_code
 from femssb.environment.files import make_folder
 from femssb.errors import FemssbError, InputError
 from femssb.units import cm2, hour, mA, um

@@ -1,4 +1,6 @@
 from . import electrode as electrode
+from . import environment as environment
+from . import errors as errors
 from . import grains as grains
 from . import inputs as inputs
 from . import library as library
@@ -25,6 +27,7 @@ from .fem.linear_solver import LinearSolver as LinearSolver
 from .inputs.boundary import Fixed as Fixed
 from .inputs.boundary import Free as Free
 from .inputs.boundary import Pressure as Pressure
+from .inputs.boundary import Support as Support
 from .inputs.geometry import Grain as Grain
 from .inputs.geometry import HalfCell as HalfCell
 from .inputs.geometry import Polycrystal as Polycrystal
@@ -43,6 +46,7 @@ from .inputs.protocol import Charge as Charge
 from .inputs.protocol import Discharge as Discharge
 from .inputs.protocol import Hold as Hold
 from .inputs.protocol import Rest as Rest
+from .inputs.protocol import Step as Step
 from .meshing.half_cell import mesh as mesh
 from .results.fields import Snapshot as Snapshot
 from .results.solution import Solution as Solution

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 from scipy.stats import binned_statistic
@@ -20,12 +18,11 @@ from scipy.stats import binned_statistic
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.packing.structure import heat_map
+from femssb.plotting.style import PHASE_COLOURS, colour_bar, styled
 from femssb.units import MPa, um
 
 Array = NDArray[np.float64]
 
-# Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design" (2008).
-PHASE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 LINES = ("-", "--", ":", "-.")
 FEWEST = 3  # spheres in a bin whose mean is worth showing
 STRESS_MAP = "viridis"
@@ -42,6 +39,7 @@ def compression(packing: Packing) -> Array:
     return -np.diagonal(packing.stress, axis1=1, axis2=2)
 
 
+@styled()
 def stress_profiles(packings: Mapping[str, Packing], *, bins: int = 12) -> Figure:
     """Draw the mean stress of each phase against height (above) and radius (below), by number.
 
@@ -98,6 +96,7 @@ def draw_profiles(
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
 
 
+@styled()
 def heat_maps(
     rows: Mapping[str, Mapping[str, Packing]], *, axis: int = 2, bins: int = 15
 ) -> Figure:
@@ -140,10 +139,9 @@ def heat_maps(
                 axes.set_title(title, fontsize=9)
             axes.set_ylabel(f"{name}\ny [µm]" if across == 0 else "")
             axes.set_xlabel("x [µm]" if down == len(grid) - 1 else "")
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(low, high), STRESS_MAP), ax=panels, extend="both", shrink=0.8
-    )
-    bar.set_label(f"Compressive stress along {'xyz'[axis]} [MPa]")
+    label = f"Compressive stress along {'xyz'[axis]} [MPa]"
+    options = {"ax": panels, "extend": "both", "shrink": 0.8}
+    colour_bar(figure, (low, high), 1.0, label, STRESS_MAP, **options)
     return figure
 
 

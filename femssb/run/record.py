@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from femssb.cell.model import Model
-from femssb.environment import platform
+from femssb.environment.doctor import versions
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError
 from femssb.results.fields import Snapshot, Snapshots
@@ -58,7 +58,7 @@ class Record:
         self._rows: list[dict[str, float]] = []
         self._steps: list[StepRecord] = []
         self._snapshots: list[Snapshot] = []
-        self._versions = platform.versions()
+        self._versions = versions()
         self._factorisations_before = self._factorisations()
         self._started = time.perf_counter()
         self._time_kept = self._started

@@ -131,12 +131,12 @@ def test_what_cannot_be_written_is_known_before_the_first_solve(
 def test_missing_and_truncated_meshes_are_named(tmp_path: Path) -> None:
     """Catches a traceback from Gmsh or meshio."""
     with pytest.raises(FemssbError, match=r"nowhere\.msh"):
-        femssb.meshing.half_cell.read(tmp_path / "nowhere.msh")
+        femssb.meshing.read(tmp_path / "nowhere.msh")
     file = tmp_path / "cell.msh"
-    femssb.meshing.half_cell.write(tiny_model(couplings=ALONE).data, file)
+    femssb.meshing.write(tiny_model(couplings=ALONE).data, file)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(FemssbError, match=r"cell\.msh"):
-        femssb.meshing.half_cell.read(file)
+        femssb.meshing.read(file)
 
 
 COMMANDS = [
