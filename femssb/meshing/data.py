@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import MeshError
+from femssb.tetrahedra import volumes
 
 if TYPE_CHECKING:
     from femssb.grains.tessellation import Statistics
@@ -141,8 +142,7 @@ def assemble(
     points, cells, given = _without_loose_points(points, cells, given)
     corners = points[cells]
     edges = corners[:, 1:] - corners[:, :1]
-    volumes = np.abs(np.linalg.det(edges)) / 6
-    flat = volumes <= 1e-12 * np.abs(edges).max(axis=(1, 2)) ** 3
+    flat = volumes(points, cells) <= 1e-12 * np.abs(edges).max(axis=(1, 2)) ** 3
     if flat.any():
         raise MeshError(f"{int(flat.sum())} of {len(cells)} tetrahedra have no volume")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from femssb.meshing.data import FIRST_GRAIN, Array, Integers, MeshData, Parts, gather, grain_names
+from femssb.tetrahedra import volumes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,12 +75,6 @@ def gamma(points: Array, cells: Integers) -> Array:
     lever = sum(squares[:, k, None] * across[k] for k in range(3))
     # inscribed radius = 3 V / A, circumscribed radius = |lever| / (12 V)
     return np.asarray(6 * six_volumes**2 / (twice_areas * np.linalg.norm(lever, axis=1)))
-
-
-def volumes(points: Array, cells: Integers) -> Array:
-    """Return the volumes of tetrahedra, shape (m,)."""
-    edges = points[cells[:, 1:]] - points[cells[:, :1]]
-    return np.asarray(np.abs(np.linalg.det(edges)) / 6)
 
 
 def describe(data: MeshData) -> MeshSummary:

@@ -23,7 +23,8 @@ from femssb.grains.tessellation import tessellate
 from femssb.inputs.geometry import Grain, HalfCell, Polycrystal
 from femssb.meshing import describe, from_arrays, half_cell, mesh
 from femssb.meshing.data import MeshData, Parts, gather
-from femssb.meshing.quality import gamma, volumes
+from femssb.meshing.quality import gamma
+from femssb.tetrahedra import volumes
 from femssb.units import um
 
 CELL = HalfCell(particles=(Polycrystal(grains=8, seed=2),))
