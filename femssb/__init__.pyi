@@ -6,6 +6,7 @@ from . import meshing as meshing
 from . import packing as packing
 from . import particles as particles
 from . import plotting as plotting
+from . import results as results
 from . import studies as studies
 from . import tensors as tensors
 from . import units as units
@@ -46,4 +47,5 @@ from .meshing.half_cell import mesh as mesh
 from .results.fields import Snapshot as Snapshot
 from .results.solution import Solution as Solution
 from .run.simulation import Simulation as Simulation
+from .run.stepping import FixedSteps as FixedSteps
 from .run.stepping import Stepping as Stepping

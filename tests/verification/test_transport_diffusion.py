@@ -21,7 +21,7 @@ from femssb.cell.model import Couplings
 from femssb.fem.assembly import Operator, Part, linear_form
 from femssb.fem.constraints import Field, Unknowns
 from femssb.fem.solver import LinearSolver, SurfaceProblem
-from femssb.run.simulation import bdf, error_share, extrapolate
+from femssb.run.stepping import bdf, error_share, extrapolate
 from femssb.units import FARADAY
 from tests.verification.half_cells import WIDTH, constant, face_collector, laminate, lopsided, step
 from tests.verification.rates import observed_order
