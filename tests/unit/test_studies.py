@@ -21,7 +21,7 @@ from femssb.cell.coupling import advance
 from femssb.errors import FemssbError
 from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS
 from femssb.results.solution import SUMMARY
-from femssb.run import simulation as loop
+from femssb.run import stepper as loop
 from femssb.units import um
 
 ROOT = Path(__file__).parents[2]

@@ -26,8 +26,8 @@ from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.inputs.materials import Elasticity
 from femssb.library import yuan2023
 from femssb.meshing import mesh
-from femssb.run.readout import Readout
 from femssb.units import GPa, MPa, nm, um
+from tests.runs import read
 from tests.verification.slabs import Layer, slabs
 from tests.verification.solids import Solid
 from tests.verification.test_cohesive import BRITTLE, FAILURE, ONSET
@@ -351,7 +351,7 @@ def test_shrinking_particle_in_the_cell_opens_outwards(coarse):
     free = 0.01 * 5 * um  # of an isotropic ball; the grains differ
     mean = model.bodies.sum(model.bodies.interface.weights * gap) / model.bodies.interface_area
     assert 0.1 * free < mean < free
-    numbers = Readout(model).numbers(state)
+    numbers = read(model, state)
     assert numbers["Mean gap [m]"] / mean == pytest.approx(1)
 
 
