@@ -238,7 +238,7 @@ def _read_vtu(path: Path) -> FieldData:
     try:
         mesh = meshio.vtu.read(path)
         (block,) = mesh.cells
-    except Exception as error:  # meshio raises whatever its XML, base64 or zlib layer does
+    except Exception as error:  # meshio lets errors of its XML, base64 and zlib layers pass
         raise InputError(f"{path} is truncated or of another program: {error}") from error
     return FieldData(
         points=mesh.points,

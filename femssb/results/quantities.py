@@ -133,7 +133,7 @@ FIELDS = {one.name: one.meaning for one in SNAPSHOT}
 # The same of the columns of each particle, "k" being its number, from 1. A cell with one particle
 # has only the first of them: the others would repeat what `COLUMNS` gives.
 PARTICLE_COLUMNS = {one.of_each: f"{one.meaning}; this one alone" for one in SERIES if one.each}
-# Key -> meaning of what a run measures about itself: keys of `Solution.performance`.
+# Key of `Solution.performance` -> meaning.
 PERFORMANCE = {
     "rejected_steps": "time steps that were cut and tried again",
     "factorisations": "matrix factorisations",

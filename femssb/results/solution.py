@@ -245,7 +245,7 @@ class Solution:
             folder: The folder a run was saved to.
 
         Returns:
-            The run. What was not finite in `case` or `performance` is None.
+            The run; None stands for values of `case` and `performance` that were not finite.
 
         Raises:
             InputError: If a file is missing, truncated or of another program.
@@ -275,7 +275,7 @@ class Solution:
     def report(self) -> None:
         """Print the run as a table: its steps, then the ends of charge and discharge."""
         if self.first_rank:
-            print(_report(self))  # noqa: T201 - printing is what it is for
+            print(_report(self))  # noqa: T201 - it is asked to print
 
 
 def _half_cycle(steps: Sequence[StepRecord], kind: Kind) -> tuple[StepRecord, ...]:

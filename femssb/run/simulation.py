@@ -1,4 +1,4 @@
-"""The time loop: a model is taken through a protocol, and functions are called after each step."""
+"""The time loop: it takes a model through a protocol and calls functions after each time step."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Simulation:
         return record.kept
 
     def _progress(self, record: Record, show: bool) -> Callable[[TimeStep], None]:
-        """Return what prints a line of progress now and then."""
+        """Return a hook that prints a line of progress now and then."""
         report = progress_lines(show and self.model.comm.rank == 0)
 
         def on_step(step: TimeStep) -> None:
@@ -148,7 +148,7 @@ class Simulation:
 def _calling(
     functions: Sequence[Callable[[State, Solution], None]], record: Record, comm: MPI.Comm
 ) -> Callable[[TimeStep], None]:
-    """Return what calls the functions of a user; where one raises on a rank, all ranks raise."""
+    """Return a hook that calls functions of a user; where one raises on a rank, all ranks raise."""
 
     def on_step(step: TimeStep) -> None:
         state, solution, failure = step.now.state, record.solution(), None

@@ -43,7 +43,7 @@ class Past:
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """Where a run is in its protocol.
+    """The place of a run in its protocol.
 
     Attributes:
         index: Index of the protocol step.

@@ -147,7 +147,7 @@ def test_there_must_be_something_to_resume_from(model: Model, tmp_path: Path) ->
 
 
 def test_the_format_is_the_documented_one(folder: Path) -> None:
-    """Catches an array or key of the file that its description lacks, or names in vain."""
+    """Catches an array or key of the file that its description lacks, or invents."""
     words = set(re.findall(r"``(.*?)``", checkpoint.__doc__))
     with np.load(folder / FILE, allow_pickle=False) as file:
         document = json.loads(str(file["document"]))

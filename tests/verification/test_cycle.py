@@ -17,8 +17,9 @@ from mpi4py import MPI
 import numpy as np
 import pytest
 
-from femssb import Charge, Hold, Simulation, Solution
+from femssb import Charge, Hold, Rest, Simulation, Solution
 from femssb.cell.coupling import Tolerances
+from femssb.cell.model import State
 from femssb.run.stepping import Stepping
 from tests.runs import CHARGE, DISCHARGE, HOLD, STEPS, TIGHT, TIMED, tiny_model
 
@@ -85,6 +86,24 @@ def test_a_folder_holds_the_same_as_the_memory(comm: MPI.Comm, shared_path: Path
             lithium = [s.particle.point_data["Concentration [mol/m3]"] for s in (one, other)]
             np.testing.assert_allclose(lithium[0], lithium[1], rtol=1e-6)
     comm.Barrier()
+
+
+@pytest.mark.mpi
+def test_a_function_that_fails_on_one_rank_ends_the_run_on_all(
+    comm: MPI.Comm, shared_path: Path
+) -> None:
+    """Catches ranks that wait for the one whose function raised, and results lost with it."""
+    last = comm.rank == comm.size - 1
+
+    def fail(state: State, _: Solution) -> None:
+        if last and state.time > 5.0:
+            raise KeyError("made to fail")
+
+    simulation = Simulation(tiny_model(comm), [Rest(until_duration=60.0)], stepping=STEPS)
+    with pytest.raises(KeyError if last else RuntimeError, match="fail"):
+        simulation.run(shared_path, progress=False, on_step=[fail])
+    comm.Barrier()
+    assert Solution.load(shared_path).series["Time [s]"].tolist() == [0.0, 1.0, 6.0]
 
 
 def test_two_cycles_close_the_ledger() -> None:
