@@ -66,7 +66,7 @@ def start(size: float, ranks: int, variant: str, until: float | None) -> dict[st
 def run(size: float, variant: str, until: float | None) -> None:
     """Run one case and print, on rank 0, what it took."""
     from femssb import Charge, HalfCell, Model, Simulation, library, mesh
-    from femssb.fem.solver import LinearSolver
+    from femssb.fem.linear_solver import LinearSolver
     from femssb.units import um
 
     model = Model(

@@ -21,7 +21,7 @@ from femssb.__main__ import Parser, exit_code
 from femssb.electrode.estimates import CompositeCathode, fit_power_law
 from femssb.environment.files import make_folder
 from femssb.errors import check_number
-from femssb.packing.jamming import Sizes
+from femssb.packing import ListedSizes
 from femssb.plotting.curves import BLUE, VERMILION
 from femssb.plotting.runs import STYLE
 from femssb.units import cm2, hour, mA, um
@@ -79,7 +79,7 @@ def main(
 def measure(share, diameter, box, spacing, seed):
     """Return a row of the table: what one generated electrode is like."""
     image = Composite(
-        active=Sizes(diameters=(diameter,)),
+        active=ListedSizes(diameters=(diameter,)),
         active_share=share,
         void=VOID,
         lengths=(box, box, box),
@@ -93,12 +93,12 @@ def measure(share, diameter, box, spacing, seed):
     return (
         share,
         seed,
-        ionic.fraction,
+        ionic.fractions["SE"],
         utilisation["AM"],
         utilisation["SE"],
         active_interface(networks).per_volume,
         ionic.value,
-        ionic.tau_squared,
+        ionic.tortuosity().tau_squared,
     )
 
 

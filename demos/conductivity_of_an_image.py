@@ -19,7 +19,7 @@ import numpy as np
 from femssb.__main__ import Parser, exit_code
 from femssb.environment.files import make_folder
 from femssb.errors import InputError
-from femssb.packing import Sizes
+from femssb.packing import ListedSizes
 from femssb.plotting.runs import DOTS_PER_INCH, STYLE
 from femssb.units import um
 from femssb.voxels import Composite, conductivity, read_image, write_image
@@ -54,7 +54,7 @@ def main(
 def example(folder):
     """Write a TIFF of a composite cathode and return its name."""
     cathode = Composite(
-        active=Sizes(diameters=(7 * um, 5 * um), numbers=(1, 2)),
+        active=ListedSizes(diameters=(7 * um, 5 * um), numbers=(1, 2)),
         active_share=0.6,
         void=0.15,
         lengths=(24 * um, 24 * um, 30 * um),
@@ -77,8 +77,8 @@ def draw(path, image, found):
 
     width, height = image.lengths[across] / um, image.lengths[flux] / um
     phases = section(image.labels)
-    potential = section(found.potential)
-    speed = section(np.linalg.norm(found.current_density, axis=3))
+    potential = section(found.maps.potential)
+    speed = section(np.linalg.norm(found.maps.current_density, axis=3))
     speed /= found.value / image.lengths[flux]  # the mean over the box
     extent = (0, width, 0, height)
     options = {"origin": "lower", "extent": extent, "interpolation": "nearest"}

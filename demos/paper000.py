@@ -14,7 +14,7 @@ import numpy as np
 from femssb.environment.files import replacing
 from femssb.errors import FemssbError
 from femssb.inputs.materials import Elasticity, Solid
-from femssb.packing.recipe import Component, LognormalSizes, Recipe
+from femssb.packing import Component, LognormalSizes, Recipe
 from femssb.packing.stress import particle_stress
 from femssb.packing.structure import coordination, porosity, rattlers
 from femssb.particles.laws import ElasticPlastic, HertzMindlin, yield_pressure
@@ -69,7 +69,7 @@ def powder(particles=11_002):
                 solid=AM,
                 share=0.733,
                 sizes=LognormalSizes(
-                    median=4.9658 * um, spread=1.3, smallest=3 * um, largest=10 * um
+                    median=4.9658 * um, geometric_deviation=1.3, smallest=3 * um, largest=10 * um
                 ),
             ),
             Component(
@@ -77,7 +77,7 @@ def powder(particles=11_002):
                 solid=SE,
                 share=0.267,
                 sizes=LognormalSizes(
-                    median=7.6 * um, spread=1.17, smallest=6 * um, largest=13 * um
+                    median=7.6 * um, geometric_deviation=1.17, smallest=6 * um, largest=13 * um
                 ),
             ),
         ),
@@ -166,7 +166,7 @@ def conduction(image):
     return {
         "sigma_el": electrons.value,  # over that of the active material
         "D_eff": ions.value,  # over that of the electrolyte
-        "tau": ions.tau,
+        "tau": ions.tortuosity().tau,
         "AM on voxels": image.fractions()["AM"],
         "SE on voxels": image.fractions()["SE"],
     }

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from femssb.electrode import CompositeCathode
 from femssb.errors import FemssbError, InputError
 from femssb.inputs.case import describe
-from femssb.packing import Sizes
+from femssb.packing import ListedSizes
 from femssb.units import cm2, hour, um
 from femssb.voxels import (
     Composite,
@@ -182,7 +182,7 @@ def spheres(
     """
     packs_freely = share * (1 - void) <= LOOSE[len(diameters)]
     return Composite(
-        active=Sizes(diameters=tuple(diameters), numbers=tuple(numbers)),
+        active=ListedSizes(diameters=tuple(diameters), numbers=tuple(numbers)),
         active_share=share,
         void=void,
         binder_ratio=binder,

@@ -84,7 +84,10 @@ def powder(ratio, particles):
             solid=solid,
             share=share,
             sizes=LognormalSizes(
-                median=diameter, spread=SPREAD, smallest=0.65 * diameter, largest=1.5 * diameter
+                median=diameter,
+                geometric_deviation=SPREAD,
+                smallest=0.65 * diameter,
+                largest=1.5 * diameter,
             ),
         )
         for name, solid, share, diameter in (

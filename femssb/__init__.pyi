@@ -21,7 +21,7 @@ from .errors import FemssbError as FemssbError
 from .errors import InputError as InputError
 from .errors import MeshError as MeshError
 from .errors import NotConverged as NotConverged
-from .fem.solver import LinearSolver as LinearSolver
+from .fem.linear_solver import LinearSolver as LinearSolver
 from .inputs.boundary import Fixed as Fixed
 from .inputs.boundary import Free as Free
 from .inputs.boundary import Pressure as Pressure

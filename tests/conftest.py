@@ -3,12 +3,16 @@
 On several ranks (``mpirun -n 3 python -m pytest -m mpi``) rank 0 reports as usual; another rank
 speaks only of its own failures. When a test fails on some ranks while the others wait for them in
 a collective call, all are ended after `PATIENCE` instead of hanging.
+
+`FEMSSB_TEST_NUMBERING=1` (or another whole number) runs the tests on meshes whose nodes and cells
+are numbered, and shared out to ranks, in another way: see `make test-portable`.
 """
 
 from __future__ import annotations
 
 import gc
 import math
+import os
 import sys
 import time
 from collections.abc import Generator
@@ -20,6 +24,8 @@ from mpi4py import MPI
 
 import numpy as np
 import pytest
+
+from tests.renumbering import shuffle_meshes
 
 PATIENCE = 30.0  # time a rank that failed gives the others to finish the same test [s]
 
@@ -43,7 +49,9 @@ def shared_path(tmp_path_factory: pytest.TempPathFactory, comm: MPI.Intracomm) -
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the reporting to rank 0."""
+    """Leave the reporting to rank 0, and number meshes as asked."""
+    if "FEMSSB_TEST_NUMBERING" in os.environ:
+        shuffle_meshes(int(os.environ["FEMSSB_TEST_NUMBERING"]))
     if MPI.COMM_WORLD.rank > 0:
         config.pluginmanager.unregister(name="terminalreporter")
 

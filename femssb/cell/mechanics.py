@@ -16,21 +16,14 @@ import ufl
 from dolfinx import fem
 from numpy.typing import NDArray
 
+from femssb.tensors import PAIRS, components
+
 Array = NDArray[np.float64]
 
 
 def voigt_strain(strain: ufl.core.expr.Expr) -> ufl.core.expr.Expr:
     """Return a symmetric strain tensor as (11, 22, 33, 2 23, 2 13, 2 12)."""
-    return ufl.as_vector(
-        [
-            strain[0, 0],
-            strain[1, 1],
-            strain[2, 2],
-            2 * strain[1, 2],
-            2 * strain[0, 2],
-            2 * strain[0, 1],
-        ]
-    )
+    return ufl.as_vector([(strain[i, j] if i == j else 2 * strain[i, j]) for i, j in PAIRS])
 
 
 def strain(displacement: ufl.core.expr.Expr) -> ufl.core.expr.Expr:
@@ -88,14 +81,4 @@ def volume_weight(scalars: fem.FunctionSpace) -> fem.Form:
 def expansion_direction(ratio: tuple[float, float, float], rotations: Array) -> Array:
     """Return (n, 6) Voigt strains ``Q diag(ratio) Q^T`` (engineering shear)."""
     tensor = np.einsum("nik,k,njk->nij", rotations, np.asarray(ratio), rotations)
-    return np.stack(
-        [
-            tensor[:, 0, 0],
-            tensor[:, 1, 1],
-            tensor[:, 2, 2],
-            2 * tensor[:, 1, 2],
-            2 * tensor[:, 0, 2],
-            2 * tensor[:, 0, 1],
-        ],
-        axis=1,
-    )
+    return components(tensor) * np.array([1, 1, 1, 2, 2, 2])

@@ -38,7 +38,7 @@ class Field:
     """
 
     space: fem.FunctionSpace
-    fixed: Indices = field(default_factory=lambda: np.empty(0, np.int64))  # zero for ever
+    fixed: Indices = field(default_factory=lambda: np.empty(0, np.int64))  # always zero
     tied: tuple[tuple[str, Indices], ...] = ()  # (group, members): all members are one unknown
 
 
@@ -142,6 +142,18 @@ class Unknowns:
         self._scatter.scatter(self._local, vector, PETSc.InsertMode.ADD, PETSc.ScatterMode.REVERSE)
         return vector
 
+    def assign(self, vector: PETSc.Vec, index: int, values: Array) -> None:
+        """Set the unknowns of a field that this rank owns.
+
+        Args:
+            vector: Where to set them.
+            index: Of the field.
+            values: At its first local degrees of freedom, at least at those that it owns.
+        """
+        numbers = self.reduced[index][: values.size] - self.offset
+        here = (numbers >= 0) & (numbers < self.local_size)
+        vector.array[numbers[here]] = values[here]
+
     def read_single(self, vector: PETSc.Vec, name: str) -> float:
         """Return the value of a group or named unknown on every rank; collective."""
         here = float(vector.array_r[self.single[name]]) if self.comm.rank == 0 else 0.0
@@ -149,18 +161,22 @@ class Unknowns:
 
     def write_single(self, vector: PETSc.Vec, name: str, value: float) -> None:
         """Set the value of a group or named unknown; collective."""
+        self.write(vector, self.single[name], value)
+
+    def write(self, vector: PETSc.Vec, index: int, value: float) -> None:
+        """Set the value of one unknown; collective."""
         values = vector.array  # on every rank: PETSc would keep an old norm where it is not written
-        if self.comm.rank == 0:
-            values[self.single[name]] = value
+        if self.offset <= index < self.offset + self.local_size:
+            values[index - self.offset] = value
 
 
 _FREE, _HELD, _IMAGE = 0, 1, 2
 
 
 def _ownership(item: Field, period: tuple[Array, Array] | None) -> tuple[NDArray[np.int8], Array]:
-    """Tell for each owned degree of freedom whether it is free, held, or a periodic image.
+    """Return whether each owned degree of freedom is free, held, or a periodic image.
 
-    Also returns the coordinates (n_nodes, 3) at which each owned node has its original.
+    Also return the coordinates (n_nodes, 3) at which each owned node has its original.
     """
     dofmap = item.space.dofmap
     n_nodes, block = dofmap.index_map.size_local, dofmap.index_map_bs

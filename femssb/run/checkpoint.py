@@ -57,6 +57,8 @@ from scipy.spatial import cKDTree
 
 from femssb.cell.electrochemical_problem import VOLTAGE
 from femssb.cell.model import Model, State
+from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
+from femssb.cell.surfaces import INTERFACE
 from femssb.environment.files import replacing
 from femssb.environment.ranks import collect, from_first_rank, on_first_rank
 from femssb.errors import InputError
@@ -169,10 +171,10 @@ def _essentials(model: Model) -> dict[str, Any]:
 def _spaces(model: Model) -> dict[str, fem.FunctionSpace]:
     return {
         "lithium": model.bodies.scalars,
-        "ionic": model.electrochemistry.ionic_space,
-        "electronic": model.electrochemistry.electronic_space,
-        "particle": model.mechanics.particle_space,
-        "matrix": model.mechanics.matrix_space,
+        "ionic": model.electrochemistry.spaces[IONIC],
+        "electronic": model.electrochemistry.spaces[ELECTRONIC],
+        "particle": model.mechanics.spaces[PARTICLE],
+        "matrix": model.mechanics.spaces[MATRIX],
     }
 
 
@@ -182,7 +184,7 @@ def _owned(space: fem.FunctionSpace) -> int:
 
 def _places(model: Model) -> dict[str, Array]:
     """Return the places of the values that this rank owns."""
-    points = model.bodies.interface
+    points = model.bodies.points[INTERFACE]
     middles = np.repeat(points.vertices.mean(axis=1), points.per_facet, axis=0)
     places = {
         name: space.tabulate_dof_coordinates()[: _owned(space)]
@@ -206,7 +208,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
         "particle": particle.reshape(-1, 3)[: owned["particle"]],
         "matrix": matrix.reshape(-1, 3)[: owned["matrix"]],
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
-        "jump": np.einsum("nji,nj->ni", model.bodies.interface.frame, state.jump),
+        "jump": np.einsum("nji,nj->ni", model.bodies.points[INTERFACE].frame, state.jump),
         "damage": state.damage,
         "gap": state.gap,
     }
@@ -224,7 +226,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
     return State(
         electrochemical=x.array_r.copy(),
         mechanical=moved.array_r.copy(),
-        jump=np.einsum("nij,nj->ni", model.bodies.interface.frame, values["jump"]),
+        jump=np.einsum("nij,nj->ni", model.bodies.points[INTERFACE].frame, values["jump"]),
         damage=values["damage"],
         gap=values["gap"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),

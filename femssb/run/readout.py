@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.cell import mechanics
 from femssb.cell.model import Model, State
+from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
+from femssb.cell.surfaces import INTERFACE
 from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part, n_cells
 from femssb.fem.trace import submesh_cells
@@ -62,18 +64,18 @@ class Readout:
         """Prepare the strain operators; collective."""
         self.model = model
         bodies, mechanics = model.bodies, model.mechanics
-        particle, scalars = bodies.particle, bodies.scalars
-        self._interface = interface = bodies.interface
+        particle, scalars = bodies.parts[PARTICLE], bodies.scalars
+        self._interface = interface = bodies.points[INTERFACE]
         self._particle = _body(
-            particle, mechanics.particle_space, mechanics.particle_stiffness, scalars
+            particle, mechanics.spaces[PARTICLE], mechanics.stiffness[PARTICLE], scalars
         )
         self._matrix = _body(
-            bodies.matrix,
-            mechanics.matrix_space,
-            mechanics.matrix_stiffness,
-            model.electrochemistry.ionic_space,
+            bodies.parts[MATRIX],
+            mechanics.spaces[MATRIX],
+            mechanics.stiffness[MATRIX],
+            model.electrochemistry.spaces[IONIC],
         )
-        self._ecbd = bodies.matrix_cells_of_ecbd
+        self._conducting = bodies.cells_of(bodies.domains[ELECTRONIC], self._matrix.part)
         self._grain_of_cell = np.searchsorted(model.data.grain_tags, particle.cell_tags)
         self._particle_of_cell = model.data.grain_particle[self._grain_of_cell]
         self.particles = int(model.data.grain_particle.max()) + 1
@@ -150,8 +152,8 @@ class Readout:
         )
         strain, stress = self._strain_and_stress(self._matrix, state)
         potential = np.full(ionic.size, np.nan)
-        potential[electrochemistry.ionic_space.dofmap.list[self._ecbd]] = (
-            electronic[electrochemistry.electronic_space.dofmap.list] + state.voltage
+        potential[electrochemistry.spaces[IONIC].dofmap.list[self._conducting]] = (
+            electronic[electrochemistry.spaces[ELECTRONIC].dofmap.list] + state.voltage
         )
         matrix = self._gather(
             self._matrix,

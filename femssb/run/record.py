@@ -169,7 +169,8 @@ class Record:
     def _factorisations(self) -> int:
         model = self._model
         return (
-            model.electrochemistry.problem.factorisations + model.mechanics.problem.factorisations
+            model.electrochemistry.linear_solver.factorisations
+            + model.mechanics.linear_solver.factorisations
         )
 
     def _write(self, write: Callable[[Path], None]) -> None:

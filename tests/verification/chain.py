@@ -14,9 +14,11 @@ from dolfinx import fem
 from numpy.typing import NDArray
 
 from femssb.cell import electrochemistry
+from femssb.fem import newton
 from femssb.fem.assembly import Operator, Part, linear_form
 from femssb.fem.constraints import Field, Unknowns
-from femssb.fem.solver import LinearSolver, PointOperator, SurfaceProblem
+from femssb.fem.linear_solver import KrylovSolver, LinearSolver
+from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import (
     SurfacePoints,
     Trace,
@@ -101,8 +103,8 @@ class Chain:
             np.concatenate([diagonal, *(rows for rows, _, _ in blocks)]),
             np.concatenate([diagonal, *(columns for _, columns, _ in blocks)]),
             [self._plane(plane, plane in own_unknown) for plane in range(1, len(layers))],
-            LinearSolver(reduction=1e-10),
         )
+        self._linear_solver = KrylovSolver("chain", self.unknowns, LinearSolver(reduction=1e-10))
 
     def _trace(self, layer: int, plane: int) -> tuple[SurfacePoints, Trace]:
         """Return the points of a plane (0 is the lowest face), and a layer's field there."""
@@ -147,7 +149,9 @@ class Chain:
             rate: Factor of the values in their time derivative [1/s].
         """
         self.problem.set_bulk(np.concatenate([rate * self.content, self._conduction]))
-        self.problem.solve(
+        newton.solve(
+            self.problem,
+            self._linear_solver,
             x,
             load if load is not None else self.unknowns.vector(),
             lambda values: [law(v) for law, v in zip(laws, values, strict=True)],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from femssb.cell.coupling import Guess, Tolerances, Work, advance
 from femssb.cell.model import Model, State
-from femssb.fem.solver import LinearSolver
+from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free
 from femssb.inputs.materials import Curve, Materials
 from femssb.library import yuan2023

@@ -145,7 +145,7 @@ from mpi4py import MPI
 from femssb import Charge, Simulation
 model = tiny_model(MPI.COMM_WORLD, separator=18e-6)
 run = Simulation(model, [Charge(c_rate=1, until_duration=1.0)]).run(progress=False)
-points = MPI.COMM_WORLD.gather(len(model.bodies.interface.points))
+points = MPI.COMM_WORLD.gather(model.bodies.weights.size)
 if MPI.COMM_WORLD.rank == 0:
     print("without interface", points.count(0), "ledger", run.summary["ledger_error"])
 """

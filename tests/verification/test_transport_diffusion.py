@@ -18,9 +18,11 @@ from scipy.spatial.transform import Rotation
 
 from femssb.cell import electrochemistry
 from femssb.cell.model import Couplings
+from femssb.fem import newton
 from femssb.fem.assembly import Operator, Part, linear_form
 from femssb.fem.constraints import Field, Unknowns
-from femssb.fem.solver import LinearSolver, SurfaceProblem
+from femssb.fem.linear_solver import KrylovSolver, LinearSolver
+from femssb.fem.surface_problem import SurfaceProblem
 from femssb.run.stepping import bdf, error_share, extrapolate
 from femssb.units import FARADAY
 from tests.verification.half_cells import WIDTH, constant, face_collector, laminate, lopsided, step
@@ -93,12 +95,12 @@ def manufactured_errors(count, tensor, rate):
         np.concatenate([owned, rows]),
         np.concatenate([owned, columns]),
         [],
-        LinearSolver(reduction=1e-12),
     )
+    linear_solver = KrylovSolver("manufactured", unknowns, LinearSolver(reduction=1e-12))
     problem.set_bulk(np.concatenate([rate * mass, values]))
     load = unknowns.filled(linear_form(fem.form(source * ufl.TestFunction(space) * measure)))
     solution = unknowns.vector()
-    problem.solve(solution, load, lambda values: [], tolerance=1e-12)
+    newton.solve(problem, linear_solver, solution, load, lambda values: [], tolerance=1e-12)
 
     found = fem.Function(space)
     found.x.array[:] = unknowns.expand(solution)[0]
