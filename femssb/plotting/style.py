@@ -1,6 +1,6 @@
 """The look of all figures: style, colours, colour bars, and how a figure is written to a file.
 
-Matplotlib is loaded when a figure is asked for: a parallel run imports this module on every rank.
+Matplotlib is loaded with the first figure, not with this module, which every rank imports.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def colour_bar(
     Args:
         figure: Where it goes.
         limits: Values at its ends [SI].
-        unit: What 1 on the bar is in SI.
+        unit: Value of 1 on the bar in SI.
         label: Quantity and unit.
         colours: Name of a colour map.
         options: As those of `matplotlib.figure.Figure.colorbar`.
