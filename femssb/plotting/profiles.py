@@ -81,8 +81,8 @@ def draw_profiles(
         panels[0, axis].set_xlabel("Height z [µm]")
         panels[1, axis].set_xlabel("Radius [µm]")
     panels[0, 0].set_ylim(bottom=min(0.0, panels[0, 0].get_ylim()[0]))
-    for row in panels:
-        row[0].set_ylabel("Compressive stress [MPa]")
+    for left in panels[:, 0]:
+        left.set_ylabel("Compressive stress [MPa]")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
 
