@@ -116,10 +116,10 @@ def test_an_uncaught_exception_ends_all_ranks(failing: str, shown_by: str) -> No
         "world.Barrier()\n"
     )
     command = [str(_platform._launcher()), "-n", "2", sys.executable, "-c", script]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert told.returncode != 0
-    assert told.stderr.count("RuntimeError: lost") == 1
-    assert shown_by in told.stderr
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert done.stderr.count("RuntimeError: lost") == 1
+    assert shown_by in done.stderr
 
 
 def test_versions_name_what_a_result_depends_on() -> None:
@@ -146,7 +146,7 @@ def test_a_missing_dolfinx_is_said_in_one_line() -> None:
         "import sys; sys.modules['dolfinx'] = None\n"
         "from femssb.__main__ import main; sys.exit(main(['doctor']))"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert told.returncode == 2
-    assert told.stderr.startswith("femssb: DOLFINx with PETSc is missing (no module 'dolfinx')")
-    assert told.stderr.count("\n") == 1
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("femssb: DOLFINx with PETSc is missing (no module 'dolfinx')")
+    assert done.stderr.count("\n") == 1

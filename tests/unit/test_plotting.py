@@ -212,7 +212,7 @@ def test_runs_are_compared_in_the_units_of_the_axes(made_up_run):
 
 
 def test_particles_of_one_run_have_colours_and_of_several_line_styles(made_up_run):
-    """Catches particles that cannot be told from each other or from those of another run."""
+    """Catches particles that look like each other or like those of another run."""
     run = made_up_run(particles=2, snapshots=False)
     column = "Maximum gap of particle k [m]"
     mark = Reference(
@@ -295,7 +295,7 @@ def test_references_are_numbers():
 
 @needs_opengl
 def test_sections_of_a_row_share_their_colours(made_up_run, small_pictures, monkeypatch):
-    """Catches pictures beside each other in which one colour means two values."""
+    """Catches pictures next to each other in which one colour means two values."""
     ranges = []
     original = pictures._coloured
     monkeypatch.setattr(

@@ -180,7 +180,7 @@ class Solid:
             held: Tells for nodes (n, 3) which components (n, 3) stay at zero.
             tied: For each name, which components (n, 3) of nodes (n, 3) are one unknown.
             period: Lower and upper corner of the periodic box.
-            linear_solver: How to solve.
+            linear_solver: How to solve; by default directly, which is quick at the size of tests.
         """
         self.comm = domain.comm
         self.domain = domain
@@ -223,7 +223,7 @@ class Solid:
             np.concatenate([e[0] for e in entries]),
             np.concatenate([e[1] for e in entries]),
             operators,
-            linear_solver or LinearSolver(),
+            linear_solver or LinearSolver(method="direct"),
         )
         self.problem.set_bulk(np.concatenate([e[2] for e in entries]))
 

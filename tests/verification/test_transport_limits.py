@@ -60,10 +60,11 @@ def test_closed_resistance_without_gap_coupling(data):
     model = laminate(data, materials, couplings=Couplings(gap_resistance=False))
     gap = np.full(len(model.bodies.interface.points), 20 * nm)
     closed = np.full(gap.size, materials.resistance.closed)
-    assert np.array_equal(model.electrochemistry.resistance(gap), closed)
+    assert model.electrochemistry.resistance(gap) == pytest.approx(closed, rel=1e-14)
 
     endless = replace(materials, resistance=replace(materials.resistance, decay_length=np.inf))
-    assert np.array_equal(laminate(data, endless).electrochemistry.resistance(gap), closed)
+    found = laminate(data, endless).electrochemistry.resistance(gap)
+    assert found == pytest.approx(closed, rel=1e-14)
     raised = materials.resistance.closed * np.exp(20 * nm / materials.resistance.decay_length)
     found = laminate(data, materials).electrochemistry.resistance(gap)
     assert found == pytest.approx(raised, rel=1e-14)

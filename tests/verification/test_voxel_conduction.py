@@ -18,7 +18,7 @@ from femssb.voxels import VoxelImage, conductivity, extrapolate, voxelise
 
 
 def image(labels, names=("void", "SE"), edge=1.0, periodic=(False, False, False)):
-    """Return an image whose voxels have an edge of 1 m unless told."""
+    """Return an image whose voxels have an edge of 1 m by default."""
     return VoxelImage(
         labels=np.asarray(labels, np.uint8),
         phase_names=names,
