@@ -147,19 +147,19 @@ def _of_make(arguments: list[str]) -> str | None:
 def _of_help(command: list[str], arguments: list[str]) -> str | None:
     """Compare arguments with what the help of a command, or of its subcommand, lists."""
     subcommand = arguments[:1] if command[-1] == "femssb" else []
-    told = _help(tuple(command + subcommand))
-    if told is None:
+    text = _help(tuple(command + subcommand))
+    if text is None:
         return f"{' '.join(subcommand) or command[-1]} --help fails"
     for word in arguments:
         option = word.split("=")[0]
-        if option.startswith("-") and not re.search(rf"(?<![\w-]){option}(?![\w-])", told):
+        if option.startswith("-") and not re.search(rf"(?<![\w-]){option}(?![\w-])", text):
             return f"{command[-1]} has no option {option}"
     return None
 
 
 @cache
 def _help(command: tuple[str, ...]) -> str | None:
-    told = subprocess.run(
+    done = subprocess.run(
         [*command, "--help"], capture_output=True, text=True, cwd=ROOT, check=False
     )
-    return told.stdout if told.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None

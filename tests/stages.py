@@ -74,6 +74,8 @@ def command(ranks: int, arguments: argparse.Namespace) -> list[str]:
     slow, tests = arguments.slow, arguments.tests
     patience = 3600 if slow else 600 if ranks == 1 else 300  # [s] for a test, before all is ended
     pytest = [sys.executable, "-m", "pytest", *tests, "-o", f"faulthandler_timeout={patience}"]
+    if slow:
+        pytest += ["--hypothesis-profile", "default"]  # examples that have not been tried
     if ranks == 1:
         several = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadscope"]
         return pytest + ([] if slow else ["-m", "not slow"]) + ([] if tests else several)

@@ -73,8 +73,7 @@ def draw_profiles(
             colour = PHASE_COLOURS[phase % len(PHASE_COLOURS)]
             for row, axis in np.ndindex(2, 3):
                 place, mean = _means(pressed[own, axis], along[row][own], bins)
-                axes: Axes = panels[row, axis]
-                axes.plot(place / um, mean, style, color=colour, label=label)
+                panels[row, axis].plot(place / um, mean, style, color=colour, label=label)
     for axis, letter in enumerate("xyz"):
         if titled:
             panels[0, axis].set_title(f"along {letter}", fontsize=9)

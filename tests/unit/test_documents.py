@@ -85,10 +85,10 @@ def test_wrong_commands_are_found(line: str, message: str) -> None:
 
 def test_comments_change_the_block_behind_them() -> None:
     """Catches a change that is lost, or that outlives what it changed."""
-    change = "<!-- test: smaller\n53 -> 3\n-->\n\n"
-    text = change + "<!-- test: before\nx = 1\n-->\n```python\ny = 53\n```\n"
-    (block,) = blocks(text + "```python\nz = 53\n```\n", "python")[:1]
-    assert (block.text, block.before, block.line) == ("y = 3\n", "x = 1\n", 9)
-    assert blocks(text + "```python\nz = 53\n```\n", "python")[1].text == "z = 53\n"
+    comments = "<!-- test: smaller\n53 -> 3\n-->\n\n<!-- test: before\nx = 1\n-->\n"
+    text = comments + "```python\ny = 53\n```\n"
+    first, second = blocks(text + "```python\nz = 53\n```\n", "python")
+    assert (first.text, first.before, first.line) == ("y = 3\n", "x = 1\n", 9)
+    assert (second.text, second.before, second.line) == ("z = 53\n", "", 12)
     with pytest.raises(ValueError, match="no '53' in the block"):
         blocks(text.replace("y = 53", "y = 54"), "python")

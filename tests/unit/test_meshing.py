@@ -209,7 +209,7 @@ def test_gamma_of_known_tetrahedra() -> None:
 
 
 def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Would catch a retry that repeats itself, or loses the better mesh."""
+    """Would catch a retry that repeats itself, loses the better mesh, or goes unreported."""
     monkeypatch.setattr(half_cell, "GOOD_GAMMA", 1.0)
     monkeypatch.setattr(half_cell, "ATTEMPTS", 3)
     found = [

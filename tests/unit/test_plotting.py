@@ -236,7 +236,7 @@ def test_runs_are_compared_in_the_units_of_the_axes(made_up_run):
 
 
 def test_particles_of_one_run_have_colours_and_of_several_line_styles(made_up_run):
-    """Catches particles that cannot be told from each other or from those of another run."""
+    """Catches particles that look like each other or like those of another run."""
     run = made_up_run(particles=2, snapshots=False)
     column = "Maximum gap of particle k [m]"
     mark = Reference(

@@ -183,7 +183,7 @@ class Solid:
             held: Tells for nodes (n, 3) which components (n, 3) stay at zero.
             tied: For each name, which components (n, 3) of nodes (n, 3) are one unknown.
             period: Lower and upper corner of the periodic box.
-            linear_solver: How to solve.
+            linear_solver: How to solve; by default directly, which is quick at the size of tests.
         """
         self.comm = domain.comm
         self.domain = domain
@@ -227,7 +227,8 @@ class Solid:
             np.concatenate([e[1] for e in entries]),
             operators,
         )
-        self.linear_solver = KrylovSolver("solid", self.unknowns, linear_solver or LinearSolver())
+        method = linear_solver or LinearSolver(method="direct")
+        self.linear_solver = KrylovSolver("solid", self.unknowns, method)
         self.problem.set_bulk(np.concatenate([e[2] for e in entries]))
 
     def _jump(self, inside: NDArray[np.bool_], order: int) -> PointOperator:
