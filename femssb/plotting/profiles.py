@@ -6,6 +6,7 @@ contacts or by halves of the branches, depends on the packing: see `femssb.packi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,7 +72,7 @@ def draw_profiles(
                 continue
             label = name if len(packings) == 1 else f"{name}, {title}"
             colour = PHASE_COLOURS[phase % len(PHASE_COLOURS)]
-            for row, axis in np.ndindex(2, 3):
+            for row, axis in itertools.product(range(2), range(3)):
                 place, mean = _means(pressed[own, axis], along[row][own], bins)
                 panels[row, axis].plot(place / um, mean, style, color=colour, label=label)
     for axis, letter in enumerate("xyz"):
