@@ -98,15 +98,10 @@ class Operator:
         self.matrix.data[:] = self._storage.data[self._kept]
         return self.matrix.data
 
-    def triplets(self, rows: Indices, columns: Indices) -> tuple[Indices, Indices, Array]:
-        """Return the renumbered entries.
-
-        Args:
-            rows: New number of each local row.
-            columns: New number of each local column.
-        """
+    def triplets(self, numbers: Indices) -> tuple[Indices, Indices, Array]:
+        """Return rows, columns and values of the entries, given the new number of each row."""
         row = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
-        return rows[row], columns[self.matrix.indices], self.matrix.data
+        return numbers[row], numbers[self.matrix.indices], self.matrix.data
 
 
 def linear_form(form: fem.Form) -> Array:

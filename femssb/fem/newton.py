@@ -45,12 +45,12 @@ def solve(
 
     Args:
         problem: What R is made of.
-        linear_solver: Solver of the linear systems; it keeps its preconditioner between calls.
-        x: Starting guess, then the solution.
+        linear_solver: It keeps its preconditioner between calls.
+        x: Guess, then solution.
         load: The load f.
         law: The laws of the surfaces.
-        tolerance: Largest sum of absolute residuals, relative to ``scale``.
-        scale: What to compare with; by default the sum of absolute loads and surface forces.
+        tolerance: Largest sum of absolute residuals over ``scale``.
+        scale: By default the sum of absolute loads and surface forces.
         fixed: An unknown that keeps its value in ``x``; its equation is left out.
         maximum_newton: Iterations after which to give up.
 

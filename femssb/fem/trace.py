@@ -43,11 +43,6 @@ class SurfacePoints:
     weights: Array  # (n,) share of the area [m2]
     frame: Array  # (n, 3, 3) rows: normal, first tangent, second tangent
 
-    @property
-    def area(self) -> float:
-        """Area on this rank [m2]."""
-        return float(self.weights.sum())
-
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
