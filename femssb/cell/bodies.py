@@ -59,8 +59,8 @@ class Bodies:
 
         Args:
             data: The mesh.
-            regions: What it is made of.
-            surfaces: Where bodies meet or end.
+            regions: The rows of the table of regions.
+            surfaces: The rows of the table of surfaces.
             order: Polynomial degree that integrals over surfaces must resolve.
 
         Raises:

@@ -40,7 +40,7 @@ class ElectrochemicalProblem:
         spaces: Space of the stoichiometry and of each potential.
         unknowns: How these and the voltage are numbered.
         problem: The discrete problem.
-        linear_solver: What solves its linear systems.
+        linear_solver: Solver of its linear systems.
         node_charge: F c_max times the volume of each owned particle node [C].
         lithium_initial: Lithium in all particles at the start [mol].
         one_c: Current that moves all the initial lithium in one hour [A].

@@ -38,7 +38,7 @@ class MechanicalProblem:
         spaces: Space of the displacement of each body.
         unknowns: How these are numbered.
         problem: The discrete problem.
-        linear_solver: What solves its linear systems.
+        linear_solver: Solver of its linear systems.
         stiffness: (6, 6) of each cell of each body, in the axes of the box [Pa].
         expansion_direction: (6,) of each cell with lithium: strain over its amplitude.
         node_volume: Volume of each owned particle node [m3].
@@ -178,7 +178,7 @@ class MechanicalProblem:
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
 
         Returns:
-            What it took, the surfaces at the solution, and the jump (n, 3) [m].
+            The effort, the surfaces at the solution, and the jump (n, 3) [m].
 
         Raises:
             NotConverged: If Newton's method fails.

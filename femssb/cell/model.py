@@ -205,7 +205,7 @@ class Model:
         """Return the opening at the cohesive points, shape (n,) [m]."""
         return np.maximum(jump[:, 0], 0.0)
 
-    # What a state holds.
+    # Read from a state.
 
     def electrochemical(self, state: State) -> PETSc.Vec:
         """Return the electrochemical unknowns of a state."""

@@ -92,7 +92,7 @@ class Operator:
         self._kept = np.flatnonzero(parts[1] < shape[1])
 
     def refresh(self) -> Array:
-        """Assemble again, with the coefficients of now; return the entries of `triplets`."""
+        """Assemble again with the present coefficients; return the entries of `triplets`."""
         self._storage.data[:] = 0.0
         fem.assemble_matrix(self._storage, self._form)
         self.matrix.data[:] = self._storage.data[self._kept]

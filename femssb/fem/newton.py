@@ -22,7 +22,7 @@ _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # until the residual is not above both 
 
 @dataclass(frozen=True, kw_only=True)
 class Convergence:
-    """What a Newton solve took."""
+    """The effort of a Newton solve."""
 
     newton: int  # Newton iterations
     linear: int  # iterations of the linear solver in all of them
@@ -44,7 +44,7 @@ def solve(
     """Solve R(x) = 0 in place; collective.
 
     Args:
-        problem: What R is made of.
+        problem: Residual and Jacobian.
         linear_solver: It keeps its preconditioner between calls.
         x: Guess, then solution.
         load: The load f.

@@ -121,8 +121,8 @@ class SurfaceProblem:
             x: The unknowns.
             load: The load f.
             law: The laws of the surfaces.
-            scale: What the residual is compared with; by default the sum of absolute loads and
-                surface forces.
+            scale: Compared with the residual; by default the sum of absolute loads and surface
+                forces.
             fixed: An unknown whose equation is left out.
         """
         response = law(self.at_points(x))
