@@ -6,6 +6,7 @@ The two problems live on these, and agree on the particle nodes and on the point
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import femssb.environment.platform
 
@@ -15,7 +16,7 @@ import numpy as np
 from dolfinx import fem, la
 from numpy.typing import NDArray
 
-from femssb.cell.regions import FIELDS, LITHIUM, Region, made_of
+from femssb.cell.regions import FIELDS, LITHIUM, Region
 from femssb.cell.surfaces import Side, Surface
 from femssb.errors import MeshError
 from femssb.fem.assembly import Part, n_cells, n_dofs
@@ -58,8 +59,8 @@ class Bodies:
 
         Args:
             data: The mesh.
-            regions: What it is made of.
-            surfaces: Where bodies meet or end, and what acts there.
+            regions: The rows of the table of regions.
+            surfaces: The rows of the table of surfaces.
             order: Polynomial degree that integrals over surfaces must resolve.
 
         Raises:
@@ -76,21 +77,20 @@ class Bodies:
         cut: dict[tuple[str, ...], Part] = {}
 
         def part(rows: Iterable[Region]) -> Part:
-            wanted = tuple(rows)
-            key = tuple(row.name for row in wanted)
-            if key not in cut:
-                cut[key] = Part(data.mesh, _within(tags, wanted), tags)
-            return cut[key]
+            wanted = {row.name: row for row in rows}
+            names = tuple(wanted)
+            if names not in cut:
+                cut[names] = Part(data.mesh, _within(tags, *wanted.values()), tags)
+            return cut[names]
 
-        names = dict.fromkeys(row.body for row in regions)
-        self.parts = {name: part(r for r in regions if r.body == name) for name in names}
+        of_body = {row.body: [r for r in regions if r.body == row.body] for row in regions}
+        self.parts = {body: part(rows) for body, rows in of_body.items()}
         self.domains = {name: part(r for r in regions if name in r.carries) for name in FIELDS}
-
         self.points = {
             surface.name: surface_points(
                 data.mesh,
                 data.facet_tags.find(data.facets[surface.name]),
-                inside=_within(tags, [r for r in regions if r.body == surface.minus]),
+                inside=_within(tags, *of_body[surface.minus]),
                 order=order,
             )
             for surface in surfaces
@@ -110,41 +110,37 @@ class Bodies:
         self.scalars, first = self.vectors.sub(0).collapse()
         self.first_component = np.ravel(first)
 
-    def by_cell(self, part: Part, rows: Iterable[tuple[Region, Array]]) -> fem.Function:
+    def by_cell[Material](
+        self, part: Part, kind: type[Material], value: Callable[[Region, Material], Any]
+    ) -> fem.Function:
         """Return a cell-wise constant function on a part.
 
         Args:
             part: The submesh.
-            rows: Regions, each with the value for each of its tags, shape (n, ...).
+            kind: Of the materials there.
+            value: Gives, for a region and its material, the value of each tag, shape (n, ...).
         """
+        made = [(r, r.material) for r in self.regions if isinstance(r.material, kind)]
         return part.by_tag(
-            {t: v for region, values in rows for t, v in zip(region.tags, values, strict=True)}
+            {t: v for r, m in made for t, v in zip(r.tags, value(r, m), strict=True)}
         )
 
-    def at_nodes(
-        self, value: Callable[[ActiveMaterial, NDArray[np.int32]], Array | float]
-    ) -> Array:
+    def at_nodes(self, value: Callable[[ActiveMaterial, Cells], Any]) -> Array:
         """Return a property at the particle nodes, ghosts included, shape (nodes,).
 
         Args:
             value: Gives it for an active material at some local nodes.
         """
         result = np.zeros(n_dofs(self.scalars))
-        part, nodes = self.domains[LITHIUM], self.scalars.dofmap.list
-        for region, active in made_of(self.regions, ActiveMaterial):
-            own = np.unique(nodes[_within(part.cell_tags, [region])])
-            result[own] = value(active, own)
+        for region in self.regions:
+            if isinstance(region.material, ActiveMaterial):
+                cells = _within(self.domains[LITHIUM].cell_tags, region)
+                nodes = np.unique(self.scalars.dofmap.list[cells])
+                result[nodes] = value(region.material, nodes)
         return result
 
     def trace(self, space: fem.FunctionSpace, part: Part, surface: str, side: Side) -> Trace:
-        """Return what evaluates a field at the points of a surface.
-
-        Args:
-            space: Space of the field, on `part`.
-            part: The submesh.
-            surface: Name of the surface.
-            side: The side on which the part lies.
-        """
+        """Return what evaluates a field of a part at the points of a surface, on one side."""
         points = self.points[surface]
         cells = points.minus if side == "minus" else points.plus
         own = submesh_cells(part.entities, cells, n_cells(self.data.mesh))
@@ -153,15 +149,17 @@ class Bodies:
         return trace(space, np.repeat(own, points.per_facet), points.points)
 
     def cells_of(self, inner: Part, outer: Part) -> Cells:
-        """Return the cell of one submesh that each local cell of another inside it is."""
+        """Return the cell of a part that each local cell of another part, inside it, is."""
         own = np.arange(n_cells(inner.mesh), dtype=np.int32)
         parents = inner.entities.sub_topology_to_topology(own, False)
         return submesh_cells(outer.entities, parents, n_cells(self.data.mesh))
 
     def split(self, values: Array) -> dict[str, Array]:
-        """Return values at the cohesive points for each surface by itself."""
-        ends = np.cumsum([len(self.points[name].weights) for name in self.cohesive])
-        return dict(zip(self.cohesive, np.split(values, ends[:-1]), strict=True))
+        """Return values at the cohesive points for each surface: zero where it is not cohesive."""
+        sizes = {name: points.weights.size for name, points in self.points.items()}
+        ends = np.cumsum([sizes[name] for name in self.cohesive])
+        parts = zip(self.cohesive, np.split(values, ends[:-1]), strict=True)
+        return {name: np.zeros(size) for name, size in sizes.items()} | dict(parts)
 
     def area(self, surface: str) -> float:
         """Return the area of a surface over all ranks [m2]; collective."""
@@ -183,6 +181,6 @@ class Bodies:
         return vector.array.copy()
 
 
-def _within(tags: Cells, rows: Sequence[Region]) -> NDArray[np.bool_]:
+def _within(tags: Cells, *rows: Region) -> NDArray[np.bool_]:
     """Return whether each cell belongs to one of the regions."""
     return np.isin(tags, [tag for row in rows for tag in row.tags])

@@ -18,9 +18,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cohesion:
-    """The mechanical answer of interface points to a jump."""
+    """The mechanical answer of points to a jump."""
 
-    traction: Array  # (n, 3) with which the interface resists the jump, viscous part included [Pa]
+    traction: Array  # (n, 3) that resists the jump, viscous part included [Pa]
     tangent: Array  # (n, 3, 3) exact derivative of the traction by the jump [Pa/m]
     damage: Array  # (n,) 0 intact to 1 failed; above 0.99 a point counts as debonded
     dissipated: Array  # (n,) cohesive energy lost since the committed state [J/m2]
@@ -43,7 +43,7 @@ def cohesive_traction(
       of G that is stored at onset: traction falls linearly with opening at fixed mix;
     - traction = K (jump - D d) + viscosity (jump - previous_jump) / time_step.
 
-    So unloading follows the secant, no change of mode mix heals, and a closed interface keeps its
+    So unloading follows the secant, no change of mode mix heals, and a closed surface keeps its
     full normal stiffness whatever the damage (contact; a failed one slides without friction). An
     infinite strength, with infinite energy, never fails.
 

@@ -9,6 +9,7 @@ Source: Walker and Ni 2011, doi:10.1137/10078356X, for Anderson's method.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import femssb.environment.platform
@@ -105,7 +106,7 @@ def advance(
     exchange = _Exchange(model)
     incoming = outgoing = exchange.pack(guess.gap, guess.hydrostatic)
     anderson = _Anderson(model.comm)
-    newton, linear = np.zeros(2, int), np.zeros(2, int)
+    work: Counter[str] = Counter()
     passes, change = 0, np.inf
     while change > tolerances.exchange:
         if passes == tolerances.maximum_passes:
@@ -127,8 +128,7 @@ def advance(
             voltage=voltage,
             tolerance=tolerances.current,
         )
-        newton[0] += taken.newton
-        linear[0] += taken.linear
+        work.update(newton_electrochemistry=taken.newton, linear_electrochemistry=taken.linear)
         expansion = model.expansion(electrochemical)
         taken, cohesion, jump = mechanics.solve(
             mechanical,
@@ -138,8 +138,7 @@ def advance(
             time_step=time_step,
             tolerance=tolerances.force,
         )
-        newton[1] += taken.newton
-        linear[1] += taken.linear
+        work.update(newton_mechanics=taken.newton, linear_mechanics=taken.linear)
         stress = mechanics.hydrostatic_stress(mechanical, expansion)
         outgoing = exchange.pack(model.gap(jump), stress)
         change = anderson.norm(outgoing - incoming)
@@ -158,15 +157,8 @@ def advance(
         + bodies.sum(weights * cohesion.dissipated),
         viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),
     )
-    work = Work(
-        passes=passes,
-        newton_electrochemistry=int(newton[0]),
-        newton_mechanics=int(newton[1]),
-        linear_electrochemistry=int(linear[0]),
-        linear_mechanics=int(linear[1]),
-    )
     PETSc.garbage_cleanup(model.comm)
-    return state, work
+    return state, Work(passes=passes, **work)
 
 
 class _Exchange:
@@ -176,13 +168,12 @@ class _Exchange:
         energy = GAS_CONSTANT * model.materials.temperature
         bodies, node_volume = model.bodies, model.mechanics.node_volume
         self._spread = bodies.spread
+        laws = [(surface.name, surface.current) for surface in bodies.surfaces]
+        decay = {n: a.resistance.decay_length for n, a in laws if isinstance(a, Insertion)}
         self._gap = np.concatenate(
             [
-                np.sqrt(bodies.points[surface.name].weights / bodies.area(surface.name))
-                * (1 / law.resistance.decay_length if isinstance(law, Insertion) else 0.0)
-                for surface in bodies.surfaces
-                if surface.name in bodies.cohesive
-                for law in (surface.current,)
+                np.sqrt(bodies.points[name].weights / bodies.area(name)) / decay.get(name, np.inf)
+                for name in bodies.cohesive
             ]
         )
         drift = bodies.at_nodes(lambda active, _: active.drift_volume / energy)

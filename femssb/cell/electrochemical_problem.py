@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.kinetics import InsertionCurrent
-from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, made_of
-from femssb.cell.surfaces import Insertion, Metal, Prescribed, Surface, joined
+from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
+from femssb.cell.surfaces import Insertion, Metal, Prescribed, joined
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form
 from femssb.fem.constraints import Field, Unknowns
@@ -26,7 +26,7 @@ from femssb.fem.linear_solver import KrylovSolver, LinearSolver
 from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import surface_nodes
 from femssb.inputs.materials import ActiveMaterial, Conductor
-from femssb.units import FARADAY, hour
+from femssb.units import FARADAY, GAS_CONSTANT, hour
 
 Array = NDArray[np.float64]
 
@@ -40,20 +40,14 @@ class ElectrochemicalProblem:
         spaces: Space of the stoichiometry and of each potential.
         unknowns: How these and the voltage are numbered.
         problem: The discrete problem.
-        linear_solver: What solves its linear systems.
+        linear_solver: Solver of its linear systems.
         node_charge: F c_max times the volume of each owned particle node [C].
         lithium_initial: Lithium in all particles at the start [mol].
         one_c: Current that moves all the initial lithium in one hour [A].
     """
 
     def __init__(self, bodies: Bodies, linear_solver: LinearSolver, *, temperature: float) -> None:
-        """Lay the unknowns out and assemble all that never changes; collective.
-
-        Args:
-            bodies: Where the fields live.
-            linear_solver: How linear systems are solved.
-            temperature: [K].
-        """
+        """Lay the unknowns out and assemble all that never changes; collective."""
         self.bodies = bodies
         self.spaces = {LITHIUM: bodies.scalars} | {
             name: fem.functionspace(bodies.domains[name].mesh, ("Lagrange", 1))
@@ -68,20 +62,17 @@ class ElectrochemicalProblem:
             if isinstance(surface.current, Prescribed)
         ]
         fixed = {ELECTRONIC: np.concatenate(grounded)}
+        none = np.empty(0, np.int64)
         self.unknowns = Unknowns(
-            [
-                Field(space=space, fixed=fixed.get(name, np.empty(0, np.int64)))
-                for name, space in self.spaces.items()
-            ],
+            [Field(space=s, fixed=fixed.get(name, none)) for name, s in self.spaces.items()],
             period=bodies.period,
             names=(VOLTAGE,),
         )
-        self._numbers = dict(zip(FIELDS, self.unknowns.reduced, strict=True))
-        self._reactions = [
-            (surface, surface.current)
+        self._laws = {
+            surface.name: surface.current
             for surface in bodies.surfaces
             if isinstance(surface.current, Insertion | Metal)
-        ]
+        }
         self._assemble(temperature)
         self.linear_solver = KrylovSolver(
             "electrochemistry", self.unknowns, linear_solver, splits=self._splits()
@@ -89,100 +80,82 @@ class ElectrochemicalProblem:
         self._filled = bodies.at_nodes(
             lambda active, _: active.initial_concentration / active.maximum_concentration
         )
-        _, active = made_of(bodies.regions, ActiveMaterial)[0]
-        self.lithium_initial = (
-            bodies.sum(self.node_charge)
-            * active.initial_concentration
-            / (FARADAY * active.maximum_concentration)
-        )
+        self.lithium_initial = self.charge(self._filled[: self.node_charge.size]) / FARADAY
         self.one_c = FARADAY * self.lithium_initial / hour
 
     def _assemble(self, temperature: float) -> None:
-        bodies, numbers = self.bodies, self._numbers
-        host = bodies.domains[LITHIUM]
-        hosts = made_of(bodies.regions, ActiveMaterial)
-        conductors = made_of(bodies.regions, Conductor)
-        ((_, active),) = hosts
-        c_max = active.maximum_concentration
-        diffusivity = bodies.by_cell(
-            host,
-            [
-                (r, np.einsum("gik,k,gjk->gij", r.orientations, a.diffusivity, r.orientations))
-                for r, a in hosts
-            ],
+        bodies, domains, spaces = self.bodies, self.bodies.domains, self.spaces
+        lithium = domains[LITHIUM]
+        numbers = dict(zip(FIELDS, self.unknowns.reduced, strict=True))
+
+        def diffusion(region: Region, active: ActiveMaterial) -> Array:  # F c_max D
+            axes = region.orientations
+            scale = FARADAY * active.maximum_concentration
+            return scale * np.einsum("gik,k,gjk->gij", axes, np.asarray(active.diffusivity), axes)
+
+        capacity = bodies.by_cell(
+            lithium,
+            ActiveMaterial,
+            lambda r, a: [FARADAY * a.maximum_concentration] * len(r.tags),
         )
-        ionic = bodies.by_cell(
-            bodies.domains[IONIC], [(r, np.array([m.ionic_conductivity])) for r, m in conductors]
+        mobility = bodies.by_cell(
+            lithium,
+            ActiveMaterial,
+            lambda r, a: a.drift_volume / (GAS_CONSTANT * temperature) * diffusion(r, a),
         )
-        electronic = bodies.by_cell(
-            bodies.domains[ELECTRONIC],
-            [
-                (r, np.array([m.electronic_conductivity]))
-                for r, m in conductors
-                if ELECTRONIC in r.carries
-            ],
-        )
-        self._stress = fem.Function(self.spaces[LITHIUM])
-        self._drifts = any(a.drift_volume for _, a in hosts)
-        self._drift = Operator(
-            electrochemistry.lithium_drift(
-                self.spaces[LITHIUM],
-                diffusivity,
-                self._stress,
-                maximum_concentration=c_max,
-                drift_volume=active.drift_volume,
-                temperature=temperature,
-            )
-        )
-        blocks = {
-            LITHIUM: electrochemistry.lithium_diffusion(self.spaces[LITHIUM], diffusivity, c_max),
-            IONIC: electrochemistry.conduction(self.spaces[IONIC], ionic),
-            ELECTRONIC: electrochemistry.conduction(self.spaces[ELECTRONIC], electronic),
+        conductivity = {
+            LITHIUM: bodies.by_cell(lithium, ActiveMaterial, diffusion),
+            IONIC: bodies.by_cell(domains[IONIC], Conductor, lambda _, c: [c.ionic_conductivity]),
+            ELECTRONIC: bodies.by_cell(
+                domains[ELECTRONIC], Conductor, lambda _, c: [c.electronic_conductivity]
+            ),
         }
-        self.node_charge = linear_form(electrochemistry.lithium_mass(self.spaces[LITHIUM], c_max))
-        entries = [Operator(f).triplets(numbers[name], numbers[name]) for name, f in blocks.items()]
-        drift = self._drift.triplets(numbers[LITHIUM], numbers[LITHIUM])
+        self.node_charge = linear_form(electrochemistry.charge(spaces[LITHIUM], capacity))
+        self._stress = fem.Function(spaces[LITHIUM])
+        self._drift = Operator(electrochemistry.drift(spaces[LITHIUM], mobility, self._stress))
+        entries = [
+            Operator(electrochemistry.conduction(spaces[name], value)).triplets(n)
+            for (name, value), n in zip(conductivity.items(), numbers.values(), strict=True)
+        ]
         diagonal = numbers[LITHIUM][: self.node_charge.size]
-        self._constant_conduction = np.concatenate([values for _, _, values in entries])
+        storage = diagonal, diagonal, self.node_charge
+        self._conduction = [values for _, _, values in entries]
         self.problem = SurfaceProblem(
             "electrochemistry",
             self.unknowns,
-            np.concatenate([diagonal, drift[0], *(rows for rows, _, _ in entries)]),
-            np.concatenate([diagonal, drift[1], *(columns for _, columns, _ in entries)]),
-            [self._operator(surface, law) for surface, law in self._reactions],
+            [storage, self._drift.triplets(numbers[LITHIUM]), *entries],
+            [self._operator(name, numbers) for name in self._laws],
         )
 
-    def _operator(self, surface: Surface, law: Insertion | Metal) -> PointOperator:
+    def _operator(self, surface: str, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
         """Return what evaluates the quantities that a law sees at the points of its surface."""
         blocks = []
-        for name, side, factors in law.sees:
-            domain = self.bodies.domains[name]
-            on = self.bodies.trace(self.spaces[name], domain, surface.name, side)
-            columns, values = self._numbers[name][on.nodes], on.values
+        for name, side, factors in self._laws[surface].sees:
+            on = self.bodies.trace(self.spaces[name], self.bodies.domains[name], surface, side)
+            columns, values = numbers[name][on.nodes], on.values
             if name == ELECTRONIC:  # counted from the collector
-                n = len(columns)
-                columns = np.hstack([columns, np.full((n, 1), self.unknowns.single[VOLTAGE])])
-                values = np.hstack([values, np.ones((n, 1))])
-            blocks.append((columns, np.einsum("nm,k->nkm", values, factors)))
-        return PointOperator.joined(blocks, self.bodies.points[surface.name].weights)
+                one = np.ones((len(columns), 1), np.int64)
+                columns = np.hstack([columns, one * self.unknowns.single[VOLTAGE]])
+                values = np.hstack([values, one])
+            blocks.append((columns, np.einsum("nm,k->nkm", values, np.asarray(factors))))
+        return PointOperator.joined(blocks, self.bodies.points[surface].weights)
 
     def _splits(self) -> dict[str, NDArray[np.int64]]:
         """Return the unknowns of each field that this rank owns."""
-        fields = {
-            name: np.arange(self.unknowns.local_size)[self.unknowns.owned(index)]
-            + self.unknowns.offset
-            for index, name in enumerate(FIELDS)
-        }
-        own = [self.unknowns.single[VOLTAGE]] if self.bodies.comm.rank == 0 else []
-        return {**fields, VOLTAGE: np.array(own, np.int64)}
+        unknowns = self.unknowns
+        own = unknowns.offset + np.arange(unknowns.local_size)
+        fields = {name: own[unknowns.owned(index)] for index, name in enumerate(FIELDS)}
+        return {**fields, VOLTAGE: own[own == unknowns.single[VOLTAGE]]}
 
     def at_rest(self) -> tuple[PETSc.Vec, float]:
         """Return the unknowns at the initial lithium without current, and the voltage [V]."""
         x = self.unknowns.vector()
         self.unknowns.assign(x, 0, self._filled)
-        _, active = made_of(self.bodies.regions, ActiveMaterial)[0]
-        concentration = np.array([active.initial_concentration])
-        voltage = float(active.open_circuit_voltage.value(concentration)[0])
+        voltage = self.bodies.largest(
+            self.bodies.at_nodes(
+                lambda a, _: a.open_circuit_voltage.value(np.array([a.initial_concentration]))
+            )
+        )
         self.unknowns.write_single(x, VOLTAGE, voltage)
         return x, voltage
 
@@ -199,17 +172,12 @@ class ElectrochemicalProblem:
         return self.bodies.sum(self.node_charge * stoichiometry)
 
     def interface_current(self, x: PETSc.Vec, gap: Array) -> InsertionCurrent:
-        """Return the kinetics at the points where lithium is inserted; collective.
-
-        Args:
-            x: Unknowns.
-            gap: At the cohesive points, shape (n,) [m].
-        """
-        found = zip(self._reactions, self.problem.at_points(x), self._gaps(gap), strict=True)
-        return joined([law.current(v, g) for (_, law), v, g in found if isinstance(law, Insertion)])
+        """Return the kinetics where lithium is inserted, given the gap (n,) [m]; collective."""
+        laws = self._reactions(x, gap)
+        return joined([law.current(*at) for law, _, *at in laws if isinstance(law, Insertion)])
 
     def cell_current(self, x: PETSc.Vec, gap: Array) -> float:
-        """Return the charging current that the particles release [A]; collective."""
+        """Return the charging current that leaves the particles [A]; collective."""
         return self._carried(Insertion, x, gap)
 
     def anode_current(self, x: PETSc.Vec) -> float:
@@ -218,18 +186,19 @@ class ElectrochemicalProblem:
 
     def _carried(self, kind: type, x: PETSc.Vec, gap: Array) -> float:
         """Return the current through all surfaces with a kind of law [A]."""
-        found = zip(self._reactions, self.problem.at_points(x), self._gaps(gap), strict=True)
         return sum(
-            self.bodies.sum(self.bodies.points[surface.name].weights * law.at_gap(g)(v)[0][:, 0])
-            for (surface, law), v, g in found
+            self.bodies.sum(weights * law.response(*at)[0][:, 0])
+            for law, weights, *at in self._reactions(x, gap)
             if isinstance(law, kind)
         )
 
-    def _gaps(self, gap: Array) -> list[Array]:
-        """Return the gap at the points of each surface that carries a current, closed if rigid."""
-        opened = self.bodies.split(gap)
-        names = [surface.name for surface, _ in self._reactions]
-        return [opened.get(n, np.zeros(self.bodies.points[n].weights.size)) for n in names]
+    def _reactions(
+        self, x: PETSc.Vec, gap: Array
+    ) -> list[tuple[Insertion | Metal, Array, Array, Array]]:
+        """Return law, areas, values and gap of each surface that carries a current."""
+        gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
+        rows = zip(self._laws.items(), self.problem.operators, seen, strict=True)
+        return [(law, op.weights, values, gaps[name]) for (name, law), op, values in rows]
 
     def solve(
         self,
@@ -258,14 +227,9 @@ class ElectrochemicalProblem:
         Raises:
             NotConverged: If Newton's method fails.
         """
-        if self._drifts:
-            self._stress.x.array[:] = hydrostatic
-            drift = self._drift.refresh()
-        else:
-            drift = np.zeros_like(self._drift.matrix.data)
-        self.problem.set_bulk(
-            np.concatenate([rate * self.node_charge, drift, self._constant_conduction])
-        )
+        self._stress.x.array[:] = hydrostatic
+        drift = self._drift.refresh()
+        self.problem.set_bulk([rate * self.node_charge, drift, *self._conduction])
         storage = [np.zeros(numbers.size) for numbers in self.unknowns.reduced]
         storage[0][: history.size] = -self.node_charge * history
         load = self.unknowns.gather(storage)  # a particle may cross a periodic side
@@ -275,13 +239,18 @@ class ElectrochemicalProblem:
             self.unknowns.write_single(x, VOLTAGE, voltage)
         else:
             self.unknowns.write_single(load, VOLTAGE, float(current or 0.0))
-        laws = [law.at_gap(g) for (_, law), g in zip(self._reactions, self._gaps(gap), strict=True)]
+        gaps = self.bodies.split(gap)
+
+        def respond(values: list[Array]) -> list[tuple[Array, Array]]:
+            laws = zip(self._laws.items(), values, strict=True)
+            return [law.response(seen, gaps[name]) for (name, law), seen in laws]
+
         return newton.solve(
             self.problem,
             self.linear_solver,
             x,
             load,
-            lambda values: [law(seen) for law, seen in zip(laws, values, strict=True)],
+            respond,
             tolerance=tolerance,
             scale=self.one_c,
             fixed=fixed,

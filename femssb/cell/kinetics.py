@@ -22,7 +22,7 @@ from femssb.units import FARADAY, GAS_CONSTANT
 
 Array = NDArray[np.float64]
 
-# exp(30) = 1e13: an interface that carries no current, yet whose resistance stays a finite number.
+# exp(30) = 1e13: a surface that carries no current, yet whose resistance stays a finite number.
 LARGEST_GAP_EXPONENT = 30.0
 # Beyond exp(200) the exponentials of Butler-Volmer continue along their tangents: no overflow, yet
 # smooth and monotone, and 80 orders of magnitude above any current that means something.
@@ -36,7 +36,7 @@ MOST_ITERATIONS = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InsertionCurrent:
-    """The current through particle interface points and how it changes, arrays of shape (n,)."""
+    """The current of insertion at points and how it changes, arrays of shape (n,)."""
 
     current: Array  # anodic positive [A/m2]
     d_concentration: Array  # derivative by the concentration [A m/mol]
@@ -46,15 +46,9 @@ class InsertionCurrent:
 
 
 def contact_resistance(resistance: ContactResistance, gap: Array) -> Array:
-    """Return the resistance of the interface, R = closed exp(gap / decay_length).
+    """Return the resistance R = closed exp(gap / decay_length) at gaps (n,) [m], (n,) [ohm m2].
 
-    Args:
-        resistance: The two constants of the law.
-        gap: Normal opening, shape (n,) [m]; below 0 the interface is closed, and beyond 30 decay
-            lengths the resistance no longer grows.
-
-    Returns:
-        Shape (n,) [ohm m2].
+    Below 0 the surface is closed; beyond 30 decay lengths the resistance no longer grows.
     """
     exponent = np.clip(gap / resistance.decay_length, 0.0, LARGEST_GAP_EXPONENT)
     return resistance.closed * np.exp(exponent)
@@ -67,14 +61,7 @@ def exchange_current(
 
     Outside 0.1 % to 99.9 % of the maximum concentration, where the root or its slope ceases to
     exist, i0 falls off as a hyperbola with the same value and slope: smooth and always positive.
-
-    Args:
-        kinetics: Rate constant.
-        active: Maximum concentration.
-        concentration: Lithium at the surface, shape (n,) [mol/m3].
-
-    Returns:
-        i0 [A/m2] and its derivative by the concentration [A m/mol], each of shape (n,).
+    From concentrations (n,) [mol/m3] follow i0 (n,) [A/m2] and its slope (n,) [A m/mol].
     """
     full = active.maximum_concentration
     filled = concentration / full
@@ -108,7 +95,7 @@ def insertion_current(
     Args:
         kinetics: Rate constant and transfer coefficient.
         active: Open-circuit voltage and maximum concentration.
-        temperature: Absolute temperature [K].
+        temperature: [K].
         concentration: Lithium at the surface, shape (n,) [mol/m3].
         potential_difference: phi_s - phi_l, shape (n,) [V].
         resistance: Contact resistance R >= 0, shape (n,) [ohm m2].
@@ -151,16 +138,10 @@ def insertion_current(
 def metal_current(
     kinetics: MetalKinetics, temperature: float, potential_difference: Array
 ) -> tuple[Array, Array]:
-    """Return the current that leaves lithium metal into the electrolyte (Butler-Volmer).
+    """Return the Butler-Volmer current that leaves lithium metal, and its slope.
 
-    Args:
-        kinetics: Exchange current and transfer coefficient.
-        temperature: Absolute temperature [K].
-        potential_difference: phi_Li - phi_l, shape (n,) [V].
-
-    Returns:
-        The current, anodic positive [A/m2], and its derivative by the potential difference [S/m2],
-        each of shape (n,).
+    From potential differences phi_Li - phi_l (n,) [V] follow the current (n,) [A/m2] and its
+    derivative (n,) [S/m2].
     """
     thermal = GAS_CONSTANT * temperature / FARADAY
     driving = potential_difference / thermal

@@ -122,21 +122,19 @@ class Model:
             InputError: If an argument is out of bounds, or nothing holds the cell along z.
             MeshError: If the mesh lacks a region or a facet that the model needs.
         """
-        for name, value, kind in (
-            ("data", data, MeshData),
-            ("materials", materials, Materials),
-            ("couplings", couplings, Couplings),
-            ("linear_solver", linear_solver, LinearSolver),
+        for name, value, kinds in (
+            ("data", data, (MeshData,)),
+            ("materials", materials, (Materials,)),
+            ("collector", collector, (Fixed, Free, Pressure)),
+            ("anode", anode, (Fixed, Free, Pressure)),
+            ("couplings", couplings, (Couplings,)),
+            ("linear_solver", linear_solver, (LinearSolver,)),
         ):
-            if not isinstance(value, kind):
-                raise InputError(f"Model.{name} = {value!r} is not a {kind.__name__}")
+            if not isinstance(value, kinds):
+                wanted = " or ".join(kind.__name__ for kind in kinds)
+                raise InputError(f"Model.{name} = {value!r} is not a {wanted}")
         if displacement_order not in (1, 2):
             raise InputError(f"Model.displacement_order = {displacement_order!r} is not 1 or 2")
-        for name, support in (("collector", collector), ("anode", anode)):
-            if not isinstance(support, Fixed | Free | Pressure):
-                raise InputError(
-                    f"Model.{name} = {support!r} is not Fixed(), Free() or Pressure(...)"
-                )
         if not isinstance(collector, Fixed) and not isinstance(anode, Fixed):
             raise InputError("Model.collector and Model.anode: one of them must be Fixed()")
         self.data = data
@@ -197,23 +195,17 @@ class Model:
         )
 
     def expansion(self, x: PETSc.Vec) -> Array:
-        """Return the chemical strain amplitude at the particle nodes, ghosts included [-].
-
-        Args:
-            x: Electrochemical unknowns.
-        """
+        """Return the chemical strain amplitude at the particle nodes, ghosts included [-]."""
         filled = self.electrochemistry.stoichiometry(x)
         return self.bodies.at_nodes(
-            lambda active, nodes: active.expansion.value(
-                filled[nodes] * active.maximum_concentration
-            )
+            lambda active, at: active.expansion.value(filled[at] * active.maximum_concentration)
         )
 
     def gap(self, jump: Array) -> Array:
         """Return the opening at the cohesive points, shape (n,) [m]."""
         return np.maximum(jump[:, 0], 0.0)
 
-    # What a state holds.
+    # Read from a state.
 
     def electrochemical(self, state: State) -> PETSc.Vec:
         """Return the electrochemical unknowns of a state."""

@@ -6,7 +6,6 @@ potentials are continuous over all regions that carry them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,33 +16,22 @@ from femssb.inputs.materials import ActiveMaterial, Conductor, Materials
 from femssb.meshing.data import MeshData
 from femssb.tensors import rotate_stiffness
 
-Array = NDArray[np.float64]
-
 PARTICLE, MATRIX = "particle", "matrix"  # bodies
 LITHIUM, IONIC, ELECTRONIC = FIELDS = "lithium", "ionic", "electronic"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """Mesh cells made of one material.
+    """Mesh cells made of one material; all grains are one region."""
 
-    Attributes:
-        name: Its name in the mesh; all grains are one region.
-        body: The body that it is a part of.
-        material: What it is made of.
-        carries: Which of `FIELDS`, the stoichiometry and the two potentials, live on it.
-        tags: (n,) its cell tags in the mesh.
-        orientations: (n, 3, 3) material axes of the cells of each tag, as columns.
-    """
-
-    name: str
-    body: str
+    name: str  # in the mesh
+    body: str  # that it is a part of
     material: ActiveMaterial | Conductor
-    carries: tuple[str, ...]
-    tags: tuple[int, ...]
-    orientations: Array
+    carries: tuple[str, ...]  # those of FIELDS (stoichiometry, two potentials) that live on it
+    tags: tuple[int, ...]  # (n,) its cell tags in the mesh
+    orientations: NDArray[np.float64]  # (n, 3, 3) of each tag: columns are the material's axes
 
-    def stiffness(self) -> Array:
+    def stiffness(self) -> NDArray[np.float64]:
         """Return the stiffness of each tag in the axes of the box, shape (n, 6, 6) [Pa]."""
         return rotate_stiffness(self.material.elasticity.stiffness_matrix(), self.orientations)
 
@@ -59,11 +47,10 @@ def regions(data: MeshData, materials: Materials) -> tuple[Region, ...]:
         ("ecbd", MATRIX, materials.ecbd, (IONIC, ELECTRONIC)),
         ("electrolyte", MATRIX, materials.electrolyte, (IONIC,)),
     )
-    tags = {PARTICLE: data.grain_tags.tolist()}
-    tags |= {name: [tag] for name, tag in data.regions.items()}
+    tags = {PARTICLE: data.grain_tags.tolist(), **{name: [t] for name, t in data.regions.items()}}
     axes = {PARTICLE: data.orientations}
     for field in FIELDS:
-        able = [name for name, _, _, carries in table if field in carries]
+        able = [name for name, *_, carries in table if field in carries]
         if not any(tags.get(name) for name in able):
             raise MeshError(
                 f"the mesh has no region {' or '.join(able)!r}; it has {sorted(data.regions)} and "
@@ -81,10 +68,3 @@ def regions(data: MeshData, materials: Materials) -> tuple[Region, ...]:
         for name, body, material, carries in table
         if tags.get(name)
     )
-
-
-def made_of[Material](
-    rows: Iterable[Region], kind: type[Material]
-) -> list[tuple[Region, Material]]:
-    """Return the regions made of a kind of material, each with that."""
-    return [(row, row.material) for row in rows if isinstance(row.material, kind)]

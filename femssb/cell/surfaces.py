@@ -5,11 +5,15 @@ body, or out of the cell where there is none. The jump is the displacement of th
 that of the minus side, in the local frame (normal, then two tangents): its first component, the
 gap, is positive where the surface is open. Tension is positive. A current is positive when anodic:
 lithium leaves the particle or the metal.
+
+A law of the current lists what it sees: fields, the side on which it sees them, and their factor in
+each quantity of the law. Its response to these (n, k) and to the gap (n,) is the flux (n, k) [A/m2]
+and the derivative of that (n, k, k).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
@@ -35,11 +39,9 @@ from femssb.inputs.materials import (
 
 Array = NDArray[np.float64]
 Side = Literal["minus", "plus"]
-# A field, the side on which it is seen, and its factor in each quantity of a law.
-Seen = tuple[str, Side, tuple[float, ...]]
-PointLaw = Callable[[Array], tuple[Array, Array]]
+Seen = tuple[tuple[str, Side, tuple[float, ...]], ...]
 
-INTERFACE = "interface"  # where the particles meet the matrix
+INTERFACE = "interface"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,60 +56,45 @@ class Insertion:
     resistance: ContactResistance
     temperature: float  # [K]
 
-    sees: ClassVar[tuple[Seen, ...]] = (
+    sees: ClassVar[Seen] = (
         (LITHIUM, "minus", (1.0, 0.0)),
         (IONIC, "plus", (0.0, -1.0)),
         (ELECTRONIC, "plus", (0.0, 1.0)),
     )
 
     def current(self, values: Array, gap: Array) -> InsertionCurrent:
-        """Return the kinetics at points, from the values (n, 2) and the gap (n,) [m]."""
-        return self._current(values, contact_resistance(self.resistance, gap))
-
-    def at_gap(self, gap: Array) -> PointLaw:
-        """Return what gives the fluxes (n, 2) [A/m2] and their derivatives (n, 2, 2)."""
-        resistance = contact_resistance(self.resistance, gap)
-
-        def respond(values: Array) -> tuple[Array, Array]:
-            found = self._current(values, resistance)
-            slope = found.d_concentration * self.active.maximum_concentration
-            row = np.column_stack([slope, found.d_potential])
-            flux = np.repeat(found.current[:, None], 2, axis=1)
-            return flux, np.repeat(row[:, None, :], 2, axis=1)
-
-        return respond
-
-    def _current(self, values: Array, resistance: Array) -> InsertionCurrent:
+        """Return the kinetics behind the response."""
         return insertion_current(
             self.kinetics,
             self.active,
             self.temperature,
             concentration=values[:, 0] * self.active.maximum_concentration,
             potential_difference=values[:, 1],
-            resistance=resistance,
+            resistance=contact_resistance(self.resistance, gap),
         )
+
+    def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
+        """Return flux and derivative: what leaves the grains enters electrons and ions."""
+        found = self.current(values, gap)
+        slope = found.d_concentration * self.active.maximum_concentration
+        row = np.column_stack([slope, found.d_potential])
+        flux = np.repeat(found.current[:, None], 2, axis=1)
+        return flux, np.repeat(row[:, None, :], 2, axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metal:
-    """Lithium metal, at zero potential outside, dissolves into the ions of the minus side.
-
-    The law takes -phi_l.
-    """
+    """Lithium metal outside, at zero potential, dissolves into the ions; the law takes -phi_l."""
 
     kinetics: MetalKinetics
     temperature: float  # [K]
 
-    sees: ClassVar[tuple[Seen, ...]] = ((IONIC, "minus", (-1.0,)),)
+    sees: ClassVar[Seen] = ((IONIC, "minus", (-1.0,)),)
 
-    def at_gap(self, gap: Array) -> PointLaw:
-        """Return what gives the flux (n, 1) [A/m2] and its derivative (n, 1, 1) at any gap."""
-
-        def respond(values: Array) -> tuple[Array, Array]:
-            current, slope = metal_current(self.kinetics, self.temperature, values[:, 0])
-            return current[:, None], slope[:, None, None]
-
-        return respond
+    def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
+        """Return flux and derivative, at any gap."""
+        current, slope = metal_current(self.kinetics, self.temperature, values[:, 0])
+        return current[:, None], slope[:, None, None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,44 +104,33 @@ class Prescribed:
 
 @dataclass(frozen=True, kw_only=True)
 class Surface:
-    """A surface where two bodies meet, or where one ends.
+    """A surface where two bodies meet, or where one ends."""
 
-    Attributes:
-        name: Of its facets in the mesh.
-        minus: Body on the minus side.
-        plus: Body on the plus side; none at an end of the cell.
-        current: Law of the current through it; None where none passes.
-        traction: Law of the traction between its sides, or how an end is held.
-    """
-
-    name: str
-    minus: str
-    plus: str = ""
-    current: Insertion | Metal | Prescribed | None = None
-    traction: CohesiveLaw | Support
+    name: str  # of its facets in the mesh
+    minus: str  # body
+    plus: str = ""  # body; none at an end of the cell
+    current: Insertion | Metal | Prescribed | None = None  # law of the current through it
+    traction: CohesiveLaw | Support  # law of the traction across it, or how an end is held
 
 
 def surfaces(materials: Materials, *, collector: Support, anode: Support) -> tuple[Surface, ...]:
     """Return the table."""
+    insertion = Insertion(
+        active=materials.active,
+        kinetics=materials.kinetics,
+        resistance=materials.resistance,
+        temperature=materials.temperature,
+    )
+    metal = Metal(kinetics=materials.anode, temperature=materials.temperature)
     return (
         Surface(
             name=INTERFACE,
             minus=PARTICLE,
             plus=MATRIX,
-            current=Insertion(
-                active=materials.active,
-                kinetics=materials.kinetics,
-                resistance=materials.resistance,
-                temperature=materials.temperature,
-            ),
+            current=insertion,
             traction=materials.cohesive,
         ),
-        Surface(
-            name="anode",
-            minus=MATRIX,
-            current=Metal(kinetics=materials.anode, temperature=materials.temperature),
-            traction=anode,
-        ),
+        Surface(name="anode", minus=MATRIX, current=metal, traction=anode),
         Surface(name="collector", minus=MATRIX, current=Prescribed(), traction=collector),
     )
 

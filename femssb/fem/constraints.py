@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import femssb.environment.platform
 
@@ -87,7 +88,6 @@ class Unknowns:
         self.single = {name: last_of_first - len(singles) + k for k, name in enumerate(singles)}
 
         self.reduced: list[Indices] = []
-        self.starts: list[int] = []
         start = self.offset
         for item, (kind, image), count in zip(fields, owner, counts, strict=True):
             numbers = np.full(kind.size, -1, np.int64)
@@ -97,10 +97,9 @@ class Unknowns:
             if period is not None:
                 _number_images(item.space, numbers, kind, image, period)
             self.reduced.append(_with_ghosts(item.space, numbers))
-            self.starts.append(start)
             start += count
-        self._counts = counts
-        self._bounds = np.cumsum([0, *(numbers.size for numbers in self.reduced)])
+        self._owned = _slices(counts)
+        self._local_slices = _slices([numbers.size for numbers in self.reduced])
         everything = np.concatenate(self.reduced)
         self._present = everything >= 0
         needed = np.maximum(everything, 0).astype(PETSc.IntType)
@@ -124,8 +123,7 @@ class Unknowns:
 
     def owned(self, index: int) -> slice:
         """Return where the unknowns of a field lie in the local part of a vector."""
-        start = self.starts[index] - self.offset
-        return slice(start, start + self._counts[index])
+        return self._owned[index]
 
     def expand(self, vector: PETSc.Vec) -> list[Array]:
         """Return ``P vector``: the values of each field, ghosts included; collective."""
@@ -133,7 +131,7 @@ class Unknowns:
             vector, self._local, PETSc.InsertMode.INSERT, PETSc.ScatterMode.FORWARD
         )
         values = np.where(self._present, self._local.array_r, 0.0)
-        return [values[a:b] for a, b in zip(self._bounds[:-1], self._bounds[1:], strict=True)]
+        return [values[part] for part in self._local_slices]
 
     def gather(self, values: Sequence[Array]) -> PETSc.Vec:
         """Return ``P^T values``: sum values of each field (ghosts included) into the unknowns."""
@@ -143,13 +141,7 @@ class Unknowns:
         return vector
 
     def assign(self, vector: PETSc.Vec, index: int, values: Array) -> None:
-        """Set the unknowns of a field that this rank owns.
-
-        Args:
-            vector: Where to set them.
-            index: Of the field.
-            values: At its first local degrees of freedom, at least at those that it owns.
-        """
+        """Set the unknowns of a field that this rank owns, from values at all that it owns."""
         numbers = self.reduced[index][: values.size] - self.offset
         here = (numbers >= 0) & (numbers < self.local_size)
         vector.array[numbers[here]] = values[here]
@@ -171,6 +163,11 @@ class Unknowns:
 
 
 _FREE, _HELD, _IMAGE = 0, 1, 2
+
+
+def _slices(sizes: Sequence[int]) -> list[slice]:
+    """Return where arrays of these sizes lie when they are joined."""
+    return [slice(a, b) for a, b in pairwise(np.cumsum([0, *sizes]).tolist())]
 
 
 def _ownership(item: Field, period: tuple[Array, Array] | None) -> tuple[NDArray[np.int8], Array]:

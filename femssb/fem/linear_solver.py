@@ -34,9 +34,7 @@ class LinearSolver:
         "MUMPS, algebraic multigrid (GAMG), or the first for what fits", default="automatic"
     )
     direct_up_to: int = field(
-        "unknowns of a problem that fits; beyond, multigrid is faster by far",
-        lower=0,
-        default=5_000,
+        "unknowns that fit; beyond, multigrid is faster by far", lower=0, default=5_000
     )
     reduction: float = field(
         "of the linear residual, in each Newton step", above=0, below=0.5, default=1e-2
@@ -101,10 +99,7 @@ class KrylovSolver:
             if near_nullspace
             else None
         )
-        prefix = f"femssb_{next(_SERIAL)}_{name.replace(' ', '_')}_"
-        fields = splits if splits and linear_solver.method_for(unknowns.size) != "direct" else {}
-        self._options = {prefix + key: v for key, v in self._chosen_options(fields).items()}
-        self._ksp = self._created(prefix, fields)
+        self._ksp = self._created(splits or {})
 
     def solve(self, matrix: PETSc.Mat, right_side: PETSc.Vec) -> tuple[PETSc.Vec, int]:
         """Solve a system, renewing an aged preconditioner before, or after a failure; collective.
@@ -151,44 +146,37 @@ class KrylovSolver:
             matrix.copy(self._preconditioner, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
         self.factorisations += 1
 
-    def _chosen_options(self, fields: Mapping[str, Indices]) -> dict[str, str]:
-        """Return the PETSc options, those of the user last."""
-        method = self.linear_solver.method_for(self._unknowns.size)
-        chosen, own = _DEFAULTS[method], self.linear_solver.options
-        small = self._unknowns.comm.size > 1 and self._unknowns.size <= _SHARED_FROM
-        if method == "direct" and small and "pc_type" not in own:
+    def _created(self, splits: Mapping[str, Indices]) -> PETSc.KSP:
+        """Return GMRES, set up; keep its options, those of the user last."""
+        comm, size, own = self._unknowns.comm, self._unknowns.size, self.linear_solver.options
+        method = self.linear_solver.method_for(size)
+        chosen = _DEFAULTS[method]
+        prefix = f"femssb_{next(_SERIAL)}_{self.name.replace(' ', '_')}_"
+        ksp = PETSc.KSP().create(comm)
+        ksp.setOptionsPrefix(prefix)  # first: splits take it over as they are made
+        if method == "direct" and comm.size > 1 and size <= _SHARED_FROM and "pc_type" not in own:
             inner = {key: v for key, v in {**chosen, **own}.items() if not key.startswith("ksp_")}
             chosen = {"pc_type": "redundant", **{f"redundant_{key}": v for key, v in inner.items()}}
-        if fields:
+        if method == "iterative" and splits:
             chosen = {
                 "pc_type": "fieldsplit",
                 "pc_fieldsplit_type": "multiplicative",
-                **{f"fieldsplit_{k}_{key}": v for k in fields for key, v in chosen.items()},
-                **{f"fieldsplit_{k}_ksp_type": "preonly" for k in fields},
+                **{f"fieldsplit_{k}_{key}": v for k in splits for key, v in chosen.items()},
+                **{f"fieldsplit_{k}_ksp_type": "preonly" for k in splits},
             }
-        return {**chosen, **own}
-
-    def _created(self, prefix: str, fields: Mapping[str, Indices]) -> PETSc.KSP:
-        comm = self._unknowns.comm
-        ksp = PETSc.KSP().create(comm)
-        ksp.setOptionsPrefix(prefix)
-        if fields:
             ksp.getPC().setType(PETSc.PC.Type.FIELDSPLIT)
             ksp.getPC().setFieldSplitIS(
                 *(
-                    (name, PETSc.IS().createGeneral(own.astype(PETSc.IntType), comm))
-                    for name, own in fields.items()
+                    (name, PETSc.IS().createGeneral(numbers.astype(PETSc.IntType), comm))
+                    for name, numbers in splits.items()
                 )
             )
+        self._options = {prefix + key: value for key, value in {**chosen, **own}.items()}
         ksp.setType(PETSc.KSP.Type.GMRES)
         ksp.setPCSide(PETSc.PC.Side.RIGHT)
         ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
         ksp.setGMRESRestart(100)
-        ksp.setTolerances(
-            rtol=self.linear_solver.reduction,
-            atol=0.0,
-            max_it=self.linear_solver.maximum_iterations,
-        )
+        ksp.setTolerances(rtol=self.linear_solver.reduction, atol=0.0)
         with self._options_known():
             ksp.setFromOptions()
         return ksp

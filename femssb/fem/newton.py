@@ -22,7 +22,7 @@ _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # until the residual is not above both 
 
 @dataclass(frozen=True, kw_only=True)
 class Convergence:
-    """What a Newton solve took."""
+    """The effort of a Newton solve."""
 
     newton: int  # Newton iterations
     linear: int  # iterations of the linear solver in all of them
@@ -44,13 +44,13 @@ def solve(
     """Solve R(x) = 0 in place; collective.
 
     Args:
-        problem: What R is made of.
-        linear_solver: Solver of the linear systems; it keeps its preconditioner between calls.
-        x: Starting guess, then the solution.
+        problem: Residual and Jacobian.
+        linear_solver: It keeps its preconditioner between calls.
+        x: Guess, then solution.
         load: The load f.
         law: The laws of the surfaces.
-        tolerance: Largest sum of absolute residuals, relative to ``scale``.
-        scale: What to compare with; by default the sum of absolute loads and surface forces.
+        tolerance: Largest sum of absolute residuals over ``scale``.
+        scale: By default the sum of absolute loads and surface forces.
         fixed: An unknown that keeps its value in ``x``; its equation is left out.
         maximum_newton: Iterations after which to give up.
 

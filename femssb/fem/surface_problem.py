@@ -41,9 +41,8 @@ class PointOperator:
     def joined(cls, blocks: Sequence[tuple[Indices, Array]], weights: Array) -> PointOperator:
         """Return the sum of blocks, each the columns and values of one field."""
         columns, values = zip(*blocks, strict=True)
-        return cls(
-            columns=np.hstack(columns), values=np.concatenate(values, axis=2), weights=weights
-        )
+        joined = np.concatenate(values, axis=2)
+        return cls(columns=np.hstack(columns), values=joined, weights=weights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +68,7 @@ class SurfaceProblem:
         self,
         name: str,
         unknowns: Unknowns,
-        rows: Indices,
-        columns: Indices,
+        entries: Sequence[tuple[Indices, Indices, Array]],
         operators: Sequence[PointOperator],
         *,
         block_size: int = 1,
@@ -80,8 +78,8 @@ class SurfaceProblem:
         Args:
             name: Shown in errors.
             unknowns: Numbering of the reduced unknowns.
-            rows: (nnz,) rows of the bulk entries, repeated ones add up, -1 is left out.
-            columns: (nnz,) their columns.
+            entries: Parts of the bulk matrix: rows, columns and values, shape (nnz,) each; repeated
+                ones add up, a row or column of -1 is left out.
             operators: One for each surface that has a law.
             block_size: Unknowns of a node, which multigrid keeps together.
         """
@@ -89,20 +87,17 @@ class SurfaceProblem:
         self.unknowns = unknowns
         self.operators = list(operators)
         self._block_size = block_size
-        self._bulk = self._matrix(rows, columns)
-        outer = [_outer(op.columns) for op in operators]
-        self._jacobian = self._matrix(
-            np.concatenate([rows, *(pair[0] for pair in outer)]),
-            np.concatenate([columns, *(pair[1] for pair in outer)]),
-        )
+        places = [(rows, columns) for rows, columns, _ in entries]
+        self._bulk = self._matrix(places)
+        self._jacobian = self._matrix(places + [_outer(op.columns) for op in operators])
         self._jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
-        self._bulk_values = np.zeros(len(rows))
         self._evaluate = [self._evaluation(op) for op in operators]
+        self.set_bulk([values for _, _, values in entries])
 
-    def set_bulk(self, values: Array) -> None:
-        """Set the bulk entries, in the order of ``rows``, shape (nnz,); collective."""
-        self._bulk_values = values
-        self._bulk.setValuesCOO(values, PETSc.InsertMode.INSERT_VALUES)
+    def set_bulk(self, values: Sequence[Array]) -> None:
+        """Set the values of each part of the bulk matrix; collective."""
+        self._bulk_values = np.concatenate(values)
+        self._bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
 
     def at_points(self, x: PETSc.Vec) -> list[Array]:
         """Return B x for each surface, shapes (n, k); collective."""
@@ -126,8 +121,8 @@ class SurfaceProblem:
             x: The unknowns.
             load: The load f.
             law: The laws of the surfaces.
-            scale: What the residual is compared with; by default the sum of absolute loads and
-                surface forces.
+            scale: Compared with the residual; by default the sum of absolute loads and surface
+                forces.
             fixed: An unknown whose equation is left out.
         """
         response = law(self.at_points(x))
@@ -176,12 +171,13 @@ class SurfaceProblem:
             total.axpy(1.0, part)
         return total
 
-    def _matrix(self, rows: Indices, columns: Indices) -> PETSc.Mat:
+    def _matrix(self, places: Sequence[tuple[Indices, Indices]]) -> PETSc.Mat:
         n = (self.unknowns.local_size, self.unknowns.size)
         matrix = PETSc.Mat().create(comm=self.unknowns.comm)
         matrix.setSizes((n, n), bsize=self._block_size)
         matrix.setType(PETSc.Mat.Type.AIJ)
-        matrix.setPreallocationCOO(rows.astype(PETSc.IntType), columns.astype(PETSc.IntType))
+        rows, columns = np.concatenate(places, axis=1).astype(PETSc.IntType)
+        matrix.setPreallocationCOO(rows, columns)
         return matrix
 
     def _evaluation(self, op: PointOperator) -> PETSc.Mat:

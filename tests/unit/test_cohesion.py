@@ -102,7 +102,7 @@ def test_softening_slope_and_final_opening_of_mode_one():
     """Catches a law that is not bilinear: slope -s/(d_f - d_0) after the peak, zero at 2 G/s."""
     law = library.yuan2023.materials().cohesive
     onset, final = 100e6 / 1e19, 2 * 1.0 / 100e6
-    assert final == pytest.approx(20 * nm)  # paper: the same for every strength
+    assert final == pytest.approx(20 * nm)  # Yuan 2023: the same for every strength
     peak = answer(law, [onset, 0, 0], previous=np.array([[onset, 0, 0]]))
     assert peak.traction[0, 0] == pytest.approx(100e6)
     middle = np.array([[8 * nm, 0.0, 0.0]])

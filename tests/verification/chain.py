@@ -90,18 +90,17 @@ class Chain:
             space, numbers = self._spaces[index], self.unknowns.reduced[index]
             cellwise = self._parts[index].by_tag({int(self._layers[index]): np.array(conductivity)})
             form = electrochemistry.conduction(space, cellwise)
-            blocks.append(Operator(form).triplets(numbers, numbers))
+            blocks.append(Operator(form).triplets(numbers))
             unit = fem.Constant(space.mesh, capacity)
             volume = linear_form(fem.form(unit * ufl.TestFunction(space) * ufl.dx))
             volumes.append(np.append(volume, np.zeros(numbers.size - volume.size)))
-        self._conduction = np.concatenate([values for _, _, values in blocks])
+        self._conduction = [values for _, _, values in blocks]
         self.content = self.unknowns.gather(volumes).array_r.copy()
         diagonal = self.unknowns.offset + np.arange(self.unknowns.local_size)
         self.problem = SurfaceProblem(
             "chain",
             self.unknowns,
-            np.concatenate([diagonal, *(rows for rows, _, _ in blocks)]),
-            np.concatenate([diagonal, *(columns for _, columns, _ in blocks)]),
+            [(diagonal, diagonal, self.content), *blocks],
             [self._plane(plane, plane in own_unknown) for plane in range(1, len(layers))],
         )
         self._linear_solver = KrylovSolver("chain", self.unknowns, LinearSolver(reduction=1e-10))
@@ -148,7 +147,7 @@ class Chain:
             load: What flows into each unknown.
             rate: Factor of the values in their time derivative [1/s].
         """
-        self.problem.set_bulk(np.concatenate([rate * self.content, self._conduction]))
+        self.problem.set_bulk([rate * self.content, *self._conduction])
         newton.solve(
             self.problem,
             self._linear_solver,

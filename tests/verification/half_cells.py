@@ -1,4 +1,4 @@
-"""Half-cells that are laminates, so that a formula tells what they must do, and single steps."""
+"""Half-cells that are laminates, so that a formula gives the answer, and single steps."""
 
 from __future__ import annotations
 

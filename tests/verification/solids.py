@@ -218,18 +218,16 @@ class Solid:
         self.unknowns = Unknowns(fields, period=period)
 
         numbers = self.unknowns.reduced
-        entries = [b.bulk.triplets(n, n) for b, n in zip(self.bodies, numbers, strict=True)]
+        entries = [b.bulk.triplets(n) for b, n in zip(self.bodies, numbers, strict=True)]
         operators = [self._jump(inside, order)] if inner else []
         self.problem = SurfaceProblem(
             "solid",
             self.unknowns,
-            np.concatenate([e[0] for e in entries]),
-            np.concatenate([e[1] for e in entries]),
+            entries,
             operators,
         )
         method = linear_solver or LinearSolver(method="direct")
         self.linear_solver = KrylovSolver("solid", self.unknowns, method)
-        self.problem.set_bulk(np.concatenate([e[2] for e in entries]))
 
     def _jump(self, inside: NDArray[np.bool_], order: int) -> PointOperator:
         domain = self.domain

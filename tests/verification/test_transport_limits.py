@@ -1,4 +1,4 @@
-"""What must remain when a coupling is switched off, or its coefficient vanishes.
+"""Limits that remain when a coupling is switched off, or its coefficient vanishes.
 
 If these fail, a study of one effect measures another. The one worth reading is
 `test_no_expansion_is_electrochemistry`.
