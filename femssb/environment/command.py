@@ -22,7 +22,8 @@ def command(main: Callable[..., object], arguments: Sequence[str] | None = None)
 
         def main(size: Annotated[float, "um", "element size"] = 0.5 * um) -> None: ...
 
-    ``--size 0.8`` then calls ``main(size=0.8e-6)``. A flag is a bool whose default is False.
+    ``--size 0.8`` then calls ``main(size=0.8e-6)``. A bool is a pair of flags,
+    ``--resume`` and ``--no-resume``.
 
     Args:
         main: The function. The first paragraph of its module's or own docstring is the help.
@@ -61,14 +62,15 @@ def add_options(parser: argparse.ArgumentParser, function: Callable[..., object]
         default = parameter.default
         options: dict[str, Any] = {"help": f"{text} [{unit}]" if unit else text}
         if kind is bool:
-            parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", **options)
+            options |= {"action": argparse.BooleanOptionalAction, "default": default}
+            parser.add_argument(f"--{name.replace('_', '-')}", **options)
             continue
-        if get_origin(kind) is Literal:
-            options["choices"] = get_args(kind)
-            kind = str
         if get_origin(kind) in (tuple, list):
             options["nargs"] = "+"
             kind = get_args(kind)[0]
+        if get_origin(kind) is Literal:
+            options["choices"] = get_args(kind)
+            kind = str
         options["type"] = kind
         if default is inspect.Parameter.empty:
             parser.add_argument(name, **options)

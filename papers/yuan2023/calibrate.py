@@ -1,6 +1,6 @@
-"""Fit what paper 002 leaves open, once, for all of its cases together, on a coarse mesh.
+"""Fit what Yuan 2023 leaves open, once, for all of its cases together, on a coarse mesh.
 
-    mpirun -n 2 python demos/calibrate_paper002.py
+    mpirun -n 2 python papers/yuan2023/calibrate.py
 
 Free are the modulus of the ecbd, the stress drift volume, the size of the chemical strain and one
 factor on the fast diffusivity, each between bounds. Resistance and decay length of the open
@@ -8,30 +8,27 @@ interface and the rate constant are as open, but the targets hardly feel them: t
 held where the mean voltage drop obeys the paper's bound, the others as derived. Fitted are the
 lithium at both ends for three rates, charge times, the mean gaps of the interface strengths and of
 the pressures; maxima and residuals are not. The result is printed as it stands in
-`femssb.library.yuan2023`; every evaluation is kept in the folder, so that a fit that was stopped
-starts from its best.
+`femssb.library.yuan2023`. Every evaluation is kept in the folder, so that a fit that was stopped
+starts from its best, and no case is run twice.
 """
 
 import json
+import sys
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-import femssb.environment.platform
-
-from mpi4py import MPI
-
-import c_rate_study
-import heterogeneity_study
-import interface_strength_study
 import numpy as np
-import pressure_study
-from paper002 import parser
 from scipy.optimize import least_squares
 
-from femssb import Charge, Model, Simulation, library, mesh
-from femssb.errors import NotConverged
-from femssb.library.yuan2023 import Open
+import femssb
+from femssb import Charge, Model, Simulation, mesh
+from femssb.library.yuan2023 import Open, materials
+from femssb.studies import Cache, Measurement, run
 from femssb.units import nm, pmol, um
+from papers.yuan2023 import heterogeneity, pressure, rates, strength
+from papers.yuan2023.quantities import read
 
 BOUNDS = {
     "ecbd_modulus": (5e9, 60e9),  # [Pa] stiffer than 12 GPa, 200 MPa do not hold the interface
@@ -45,7 +42,7 @@ START = Open(
     strain=0.0106,
     diffusivity=1.6e-14,
 )
-# case, summary key, paper's value, the difference that counts as one (of its logarithm)
+# case, key, number of the paper, the difference that counts as one (of its logarithm)
 TARGETS = [
     ("0.1C", "lithium_charge_end", 1.666 * pmol, 0.05),
     ("1C", "lithium_charge_end", 3.203 * pmol, 0.05),
@@ -63,66 +60,65 @@ TARGETS = [
     ("15 MPa outside", "gap_mean_charge_end", 12.2 * nm, 0.15),
 ]
 WHOLE = {"0.1C", "1C", "2C"}  # cases whose discharge counts, too
-STUDIES = (c_rate_study, heterogeneity_study, interface_strength_study, pressure_study)
+STUDIES = (rates.study, heterogeneity.study, strength.study, pressure.study)
 UNFINISHED = 10.0  # residual of a case that could not be solved
 
 
 def cases(values, size):
     """Return the cases of the targets at some values, without the discharges nobody reads."""
-    materials = library.yuan2023.materials(values=values)
-    every = {case.name: case for study in STUDIES for case in study.cases(materials, size)}
-    found = []
-    for name in dict.fromkeys(name for name, *_ in TARGETS):
-        case = every[name]
-        if name not in WHOLE:
-            charges = tuple(step for step in case.protocol if isinstance(step, Charge))
-            case = replace(case, protocol=charges)
-        found.append(case)
-    return found
+    every = {one.name: one for study in STUDIES for one in study(materials(values=values), size).cases}
+    found = [every[name] for name in dict.fromkeys(name for name, *_ in TARGETS)]
+    return [case if case.name in WHOLE else replace(case, protocol=_charges(case)) for case in found]
 
 
-class Misfit:
-    """The weighted differences to the targets, evaluated on all ranks together."""
+def _charges(case):
+    return tuple(step for step in case.protocol if isinstance(step, Charge))
 
-    def __init__(self, size: float, jobs: int, log: Path) -> None:
-        """Mesh once for each group of ranks."""
-        self.size, self.log = size, log
-        world = MPI.COMM_WORLD
-        self.groups = max(1, min(jobs, world.size))
-        self.group = world.rank * self.groups // world.size
-        self.comm = world.Split(self.group, world.rank)
-        self.data = mesh(cases(Open(), size)[0].cell, size=size, comm=self.comm)
 
-    def solve(self, case):
-        """Return the summary of a case, empty if it cannot be solved."""
-        model = Model(self.data, case.materials, collector=case.collector, anode=case.anode)
-        try:
-            return Simulation(model, case.protocol).run(progress=False).summary
-        except NotConverged:
-            return {}
+@cache
+def meshed(cell, size):
+    """Return a mesh on this rank alone, made once."""
+    from mpi4py import MPI
 
-    def __call__(self, places):
-        """Return the residuals at places between the bounds, the same on every rank."""
-        values = values_at(places)
-        mine = {
-            case.name: self.solve(case)
-            for number, case in enumerate(cases(values, self.size))
-            if number % self.groups == self.group
-        }
-        first = mine if self.comm.rank == 0 else {}
-        summaries = {k: v for part in MPI.COMM_WORLD.allgather(first) for k, v in part.items()}
-        found = [summaries[name].get(key) for name, key, *_ in TARGETS]
-        residuals = [
-            UNFINISHED if ours is None else np.log(max(ours, 1e-30) / paper) / scale
-            for ours, (_, _, paper, scale) in zip(found, TARGETS, strict=True)
-        ]
-        if MPI.COMM_WORLD.rank == 0:
-            entry = {"values": asdict(values), "found": found, "residuals": list(residuals)}
-            with self.log.open("a") as file:
-                file.write(json.dumps(entry) + "\n")
-            cost = float(np.square(residuals).sum())
-            print(f"misfit {cost:8.3f}  {json.dumps(asdict(values))}", flush=True)
-        return np.array(residuals, dtype=float)
+    return mesh(cell, size=size, comm=MPI.COMM_SELF)
+
+
+def solve(case):
+    """Return the numbers of a case that are targets."""
+    data = meshed(case.cell, case.size)
+    model = Model(data, case.materials, collector=case.collector, anode=case.anode)
+    solution = Simulation(model, case.protocol).run(progress=False)
+    return {key: read(solution, key) for name, key, *_ in TARGETS if name == case.name}
+
+
+def misfit(values, size, folder, jobs):
+    """Return the weighted differences to the targets, the same on every rank.
+
+    Args:
+        values: What the paper leaves open.
+        size: Mesh size in the particles [m].
+        folder: Where results are kept.
+        jobs: Cases at a time, if this is one process; each rank takes cases of its own.
+    """
+    work = [
+        Measurement(name=case.name, function=solve, arguments={"case": case}, made_from=case)
+        for case in cases(values, size)
+    ]
+    kept = Cache(folder / "cases")
+    run(work, kept, jobs=jobs)
+    results = kept.results(work)
+    found = [results[name][key] if name in results else None for name, key, *_ in TARGETS]
+    residuals = [
+        UNFINISHED if ours is None else np.log(max(ours, 1e-30) / paper) / scale
+        for ours, (_, _, paper, scale) in zip(found, TARGETS, strict=True)
+    ]
+    if femssb.is_first_rank():
+        entry = {"values": asdict(values), "found": found, "residuals": list(residuals)}
+        with (folder / "calibration.jsonl").open("a") as log:
+            log.write(json.dumps(entry) + "\n")
+        cost = float(np.square(residuals).sum())
+        print(f"misfit {cost:8.3f}  {json.dumps(asdict(values))}", flush=True)
+    return np.array(residuals, dtype=float)
 
 
 def values_at(places):
@@ -142,33 +138,29 @@ def best_so_far(log):
     return min(entries, key=lambda entry: np.square(entry["residuals"]).sum())["values"]
 
 
-def main():
-    """Fit, and print what belongs into the library."""
-    arguments = parser(__doc__)
-    arguments.set_defaults(size=1.2, jobs=2)
-    arguments.add_argument("--evaluations", type=int, default=60, help="stop after so many")
-    given = arguments.parse_args()
-    log = Path(given.out) / "calibration.jsonl"
-    comm = MPI.COMM_WORLD
-    if comm.rank == 0:
-        log.parent.mkdir(parents=True, exist_ok=True)
-    start = comm.bcast(best_so_far(log) if comm.rank == 0 else None, root=0)
-    misfit = Misfit(given.size * um, given.jobs, log)
+def main(
+    size: Annotated[float, "um", "mesh size in the particles"] = 1.2 * um,
+    jobs: Annotated[int, "cases at a time in one process; ranks take one each"] = 2,
+    evaluations: Annotated[int, "stop after so many"] = 60,
+    out: Annotated[str | Path, "folder for the results"] = "results/yuan2023_calibration",
+):
+    folder = Path(out)
+    start = best_so_far(folder / "calibration.jsonl")
     first = [
         1 + np.log(start[name] / low) / np.log(high / low) for name, (low, high) in BOUNDS.items()
     ]
     least_squares(
-        misfit,
+        lambda places: misfit(values_at(places), size, folder, jobs),
         np.clip(first, 1 + 1e-3, 2 - 1e-3),
         bounds=(1.0, 2.0),
-        diff_step=0.05,  # wide enough that time steps chosen otherwise do not show
+        diff_step=0.05,  # wide enough that different time steps do not show
         xtol=1e-3,
         ftol=1e-3,
-        max_nfev=max(1, given.evaluations // (len(BOUNDS) + 1)),
+        max_nfev=max(1, evaluations // (len(BOUNDS) + 1)),
     )
-    if comm.rank == 0:
-        print(json.dumps(best_so_far(log), indent=2))
+    if femssb.is_first_rank():
+        print(json.dumps(best_so_far(folder / "calibration.jsonl"), indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(femssb.command(main))
