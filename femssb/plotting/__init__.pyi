@@ -1,5 +1,17 @@
+from .curves import BLUE as BLUE
+from .curves import GREEN as GREEN
+from .curves import ORANGE as ORANGE
+from .curves import VERMILION as VERMILION
 from .curves import Reference as Reference
+from .packings import by_phase as by_phase
+from .packings import chains as chains
+from .packings import frames as frames
+from .packings import stress_distribution as stress_distribution
+from .profiles import PHASE_COLOURS as PHASE_COLOURS
+from .profiles import heat_maps as heat_maps
+from .rendering import can_render as can_render
 from .runs import compare as compare
 from .runs import compare_cells as compare_cells
 from .runs import compare_sections as compare_sections
 from .runs import cycle as cycle
+from .runs import save as save

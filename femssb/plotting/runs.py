@@ -24,7 +24,7 @@ from femssb.results.solution import Solution
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Reference", "compare", "compare_cells", "compare_sections", "cycle"]
+__all__ = ["Reference", "compare", "compare_cells", "compare_sections", "cycle", "save"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +64,9 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
         return []
     target = make_folder(Path(folder))
     written = [
-        _save(target / "voltage_and_gap.png", curves.voltage_and_gap, solution),
-        _save(target / "lithium.png", curves.lithium, solution),
-        _save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
+        save(target / "voltage_and_gap.png", curves.voltage_and_gap, solution),
+        save(target / "lithium.png", curves.lithium, solution),
+        save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
     ]
     rows = _chosen_rows(solution)
     if not rows or not _can_render():
@@ -77,11 +77,11 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"])
     for number in numbers:
         name = "sections.png" if len(numbers) == 1 else f"sections_particle_{number + 1}.png"
-        written.append(_save(target / name, pictures.sections, snapshots, int(number)))
+        written.append(save(target / name, pictures.sections, snapshots, int(number)))
     peak = solution.charge[-1].end_time if solution.charge else snapshots[-1].time
     fullest = min(snapshots, key=lambda snapshot: abs(snapshot.time - peak))
-    written.append(_save(target / "cell.png", pictures.opened_cell, fullest))
-    written.append(_save(target / "gap.png", pictures.gap, snapshots))
+    written.append(save(target / "cell.png", pictures.opened_cell, fullest))
+    written.append(save(target / "gap.png", pictures.gap, snapshots))
     return written
 
 
@@ -114,7 +114,7 @@ def compare(
     if not _wanted(solutions, path):
         return []
     arguments = (solutions, columns, nominal_times, reference)
-    return [_save(Path(path), curves.comparison, *arguments)]
+    return [save(Path(path), curves.comparison, *arguments)]
 
 
 def compare_sections(
@@ -154,7 +154,7 @@ def compare_sections(
     from femssb.plotting import fields as pictures
 
     arguments = (solutions, fields, moments, plane, particle - 1)
-    return [_save(Path(path), pictures.compared_sections, *arguments)]
+    return [save(Path(path), pictures.compared_sections, *arguments)]
 
 
 def compare_cells(
@@ -187,7 +187,7 @@ def compare_cells(
         return []
     from femssb.plotting import fields as pictures
 
-    return [_save(Path(path), pictures.compared_cells, solutions, field, moments)]
+    return [save(Path(path), pictures.compared_cells, solutions, field, moments)]
 
 
 def _wanted(solutions: Mapping[str, Solution], path: str | os.PathLike[str]) -> bool:
@@ -210,12 +210,32 @@ def _can_render() -> bool:
     return True
 
 
-def _save(path: Path, draw: Callable[..., Figure], *arguments: Any) -> Path:
+def save(
+    path: str | os.PathLike[str], draw: Callable[..., Figure], *arguments: Any, tight: bool = False
+) -> Path:
+    """Draw a figure in the style of this package and write it, whole or not at all.
+
+    Args:
+        path: A .png, .pdf or .svg file; its folder is made if it does not exist.
+        draw: Returns the figure.
+        arguments: Of this function.
+        tight: Whether the page is cut, or grows, to what is drawn.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: If the folder cannot be made.
+    """
     import matplotlib as mpl
 
-    with mpl.rc_context(STYLE), replacing(path) as temporary:
-        draw(*arguments).savefig(temporary, format=path.suffix[1:], dpi=DOTS_PER_INCH)
-    return path
+    target = Path(path)
+    make_folder(target.parent)
+    box = "tight" if tight else None
+    with mpl.rc_context(STYLE), replacing(target) as temporary:
+        figure = draw(*arguments)
+        figure.savefig(temporary, format=target.suffix[1:], dpi=DOTS_PER_INCH, bbox_inches=box)
+    return target
 
 
 def _chosen_rows(solution: Solution) -> list[int]:

@@ -1,22 +1,29 @@
-"""Every figure and table of paper 004, the paper's numbers beside ours.
+"""Every figure and table of Bielefeld 2020, the numbers of the paper next to ours.
 
-    python demos/reproduce_paper004.py --coarse             # 10 minutes on one core
-    python demos/reproduce_paper004.py --jobs 2             # 2 hours of CPU time
+A. Bielefeld, D. A. Weber, J. Janek (2020), doi:10.1021/acsami.9b22788::
 
-Writes a page, ``paper004.md`` and ``paper004.html``, with all figures and a table of what was
-measured, to a folder for the coarse and one for the full reproduction. Images that are there
-already are not made again: what was stopped goes on, and more realisations add to those there.
+    python papers/bielefeld2020/reproduce.py --coarse       # 10 minutes on one core
+    python papers/bielefeld2020/reproduce.py --jobs 2       # 2 hours of CPU time
+
+Images that are finished are not made again: what was stopped resumes, and more realisations add to
+those that are there.
 """
 
-import csv
 import sys
-from argparse import ArgumentDefaultsHelpFormatter
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from comparison_page import Heading, Table, Text, html, markdown, passes
-from paper004 import (
+
+import femssb
+from femssb import InputError, plotting
+from femssb.electrode import fit_power_law
+from femssb.studies import Number, Picture, Results, Study, Table, perform, read_targets
+from femssb.units import cm2, hour, mA, um
+from papers.bielefeld2020 import figures
+from papers.bielefeld2020.electrodes import (
     BINDER_DENSITIES,
     BINDERS,
     COARSE,
@@ -29,18 +36,11 @@ from paper004 import (
     cathode,
     gather,
     images_of,
-    run,
     weight_share,
 )
-from paper004_figures import BINDER_TAU, BRUGGEMAN, BY_SIZE, draw
+from papers.bielefeld2020.figures import BINDER_TAU, BRUGGEMAN, BY_SIZE, area_kept, known
 
-from femssb.__main__ import Parser, exit_code
-from femssb.electrode import fit_power_law
-from femssb.environment.files import make_folder
-from femssb.errors import FemssbError, InputError
-from femssb.units import cm2, hour, mA, um
-
-BANDS = Path(__file__).parents[1] / "tests" / "validation" / "paper004.csv"
+TARGETS = Path(__file__).with_name("targets.csv")
 TABLE_1 = (  # case, thickness [m], AM share, tau^2
     ("high energy", 300 * um, 0.8, 10.0),
     ("intermediate", 140 * um, 0.7, 4.0),
@@ -58,90 +58,69 @@ def power_laws(electrodes, points, spacing):
 
     laws = {}
     for label in BRUGGEMAN:
-        line = [points[case] for case in electrodes.by_size[label].values() if case in points]
+        line = [point for _, point in known(points, electrodes.by_size[label])]
         laws[label] = fitted([(p.mean("SE", spacing), p.tau_squared(spacing)) for p in line])
     for label, line in electrodes.at_seventy.items():
-        laws[label] = fitted(
-            [(d / um, points[c].tau_squared(spacing)) for d, c in line.items() if c in points]
-        )
+        laws[label] = fitted([(d / um, p.tau_squared(spacing)) for d, p in known(points, line)])
     return {label: law for label, law in laws.items() if law is not None}
 
 
 def numbers(electrodes, points, spacing):
-    """Return all that is compared: (case, key) -> number and standard deviation, in SI."""
+    """Return all that is compared: (case, key) -> number, in SI."""
     found = {}
 
     def add(case, key, value, spread=None):
-        found[case, key] = (float(value), None if spread is None else float(spread))
+        found[case, key] = Number(float(value), None if spread is None else float(spread))
 
-    def factor(case, key, electrode):
-        if electrode in points:
-            point = points[electrode]
-            add(case, key, point.tau_squared(spacing), point.tau_squared_spread(spacing))
+    def factor(case, key, point):
+        add(case, key, point.tau_squared(spacing), point.tau_squared_spread(spacing))
 
     for label, electrode in electrodes.kato.items():
-        if electrode in points:
-            point = points[electrode]
+        for _, point in known(points, {0: electrode}):
             share = point.mean("SE", spacing) / (1 - point.mean("void", spacing))
             value, spread = (f("conductivity", spacing) for f in (point.mean, point.spread))
             add(f"LCO {label}", "conductivity", LGPS * value, LGPS * spread)
-            factor(f"LCO {label}", "tau2", electrode)
+            factor(f"LCO {label}", "tau2", point)
             add(f"LCO {label}", "tau2_of_solid", share / value, share / value * spread / value)
     for label, line in electrodes.by_size.items():
-        for share, electrode in line.items():
-            factor(label, f"tau2 at {share:g}", electrode)
+        for share, point in known(points, line):
+            factor(label, f"tau2 at {share:g}", point)
     laws = power_laws(electrodes, points, spacing)
-    for label in BRUGGEMAN:
-        if label in laws:
-            law = laws[label]
-            for key, interval in (("exponent", "exponent"), ("prefactor", "prefactor")):
-                low, high = getattr(law, f"{interval}_interval")
-                add(label, key, getattr(law, key), (high - low) / 4)
-    smallest = [points[c] for c in electrodes.by_size["3 um"].values() if c in points]
+    for label, law in laws.items():
+        for key in ("exponent", "prefactor"):
+            low, high = getattr(law, f"{key}_interval")
+            add(label, key, getattr(law, key), (high - low) / 4)
+        if label in BY_SIZE and law.exponent > 0:
+            add(label, "size for 3.5", (law.prefactor / 3.5) ** (1 / law.exponent) * um)
+    smallest = [point for _, point in known(points, electrodes.by_size["3 um"])]
     beyond = [p.tau_squared(spacing) * p.mean("SE", spacing) ** 0.5 for p in smallest]
     if any(np.isfinite(beyond)):
         add("3 um", "over Bruggeman", max(x for x in beyond if np.isfinite(x)))
-    for label in BY_SIZE:
-        if label in laws:
-            law = laws[label]
-            low, high = law.prefactor_interval
-            add(label, "prefactor", law.prefactor, (high - low) / 4)
-            if law.exponent > 0:
-                add(label, "size for 3.5", (law.prefactor / 3.5) ** (1 / law.exponent) * um)
-    thin, thick = electrodes.by_void["5 %"], electrodes.by_void["20 %"]
-    for share in thin:
-        if share in thick and thin[share] in points and thick[share] in points:
-            low, high = points[thin[share]], points[thick[share]]
-            pair = [p.mean("conductivity", spacing) for p in (low, high)]
-            spread = [p.spread("conductivity", spacing) for p in (low, high)]
-            ratio = pair[0] / pair[1]
-            add("void", f"ratio at {share:g}", ratio, ratio * np.hypot(*np.divide(spread, pair)))
-    dense = electrodes.by_void["5 %"][0.73]
-    if dense in points:
-        add("void", "overlap at 0.73", points[dense].mean("deepest overlap", 0.0))
-    bare = electrodes.by_binder["without"]
+    thin, thick = (dict(known(points, electrodes.by_void[label])) for label in ("5 %", "20 %"))
+    for share in thin.keys() & thick.keys():
+        both = (thin[share], thick[share])
+        mean = [point.mean("conductivity", spacing) for point in both]
+        spread = [point.spread("conductivity", spacing) for point in both]
+        ratio = mean[0] / mean[1]
+        add("void", f"ratio at {share:g}", ratio, ratio * np.hypot(*np.divide(spread, mean)))
+    if 0.73 in thin:
+        add("void", "overlap at 0.73", thin[0.73].mean("deepest overlap", 0.0))
+    bare = dict(known(points, electrodes.by_binder["without"]))
     for label, line in electrodes.by_binder.items():
-        ratio = BINDERS[label]
-        for share, electrode in line.items():
-            factor(f"binder {label}", f"tau2 at {share:g}", electrode)
-            if ratio and electrode in points and bare[share] in points:
-                with_it, without = points[electrode], points[bare[share]]
-                number = min(with_it.realisations, without.realisations)
-                lost = 1 - (
-                    with_it.at("active interface", spacing)[:number]
-                    / without.at("active interface", spacing)[:number]
-                )
-                spread = np.std(lost, ddof=1) if number > 1 else np.nan
-                add(f"binder {label}", f"area lost at {share:g}", np.mean(lost), spread)
+        case, ratio = f"binder {label}", BINDERS[label]
+        for share, point in known(points, line):
+            factor(case, f"tau2 at {share:g}", point)
+            if ratio and share in bare:
+                kept, spread = area_kept(point, bare[share], spacing)
+                add(case, f"area lost at {share:g}", 1 - kept, spread)
         if ratio:
-            weight = weight_share(0.7, ratio, BINDER_DENSITIES["NBR"])
-            add(f"binder {label}", "NBR weight", weight)
-        ours = found.get((f"binder {label}", "tau2 at 0.7"))
-        for key, tau in (("paper's", BINDER_TAU[label]), ("our", ours and ours[0])):
+            add(case, "NBR weight", weight_share(0.7, ratio, BINDER_DENSITIES["NBR"]))
+        ours = found.get((case, "tau2 at 0.7"))
+        for key, tau in (("paper's", BINDER_TAU[label]), ("our", ours and ours.value)):
             if tau is not None and np.isfinite(tau):
                 made = cathode(100 * um, 0.7, tau, LGPS)
-                add(f"binder {label}", f"current, {key} tau2", made.current_density(DROP))
-                add(f"binder {label}", f"C-rate, {key} tau2", made.c_rate(DROP) / hour)
+                add(case, f"current, {key} tau2", made.current_density(DROP))
+                add(case, f"C-rate, {key} tau2", made.c_rate(DROP) / hour)
     made = cathode(1.0, 0.7, 4.0, 0.5)  # both fall with the thickness
     add("figure 6", "thickness for 5 mA/cm2", made.current_density(DROP) / (5 * mA / cm2))
     made = cathode(100 * um, 0.7, 4.0, 1.0)
@@ -155,62 +134,12 @@ def numbers(electrodes, points, spacing):
     return found
 
 
-UNITS = {
-    "-": 1.0, "%": 0.01, "wt%": 0.01, "um": um, "mS/cm": 0.1, "mA/cm2": mA / cm2, "1/h": 1 / hour,
-}  # fmt: skip
+def trends(study, electrodes, points):
+    """Return the trends that the paper reports in a figure, and what tests them."""
+    shares = electrodes.level.shares
 
-
-def targets():
-    """Return the rows of the paper's numbers, with their bands."""
-    with BANDS.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def comparison(study, ours, limit):
-    """Return the table of a figure: the paper's numbers beside ours."""
-    head = ["case", "quantity", "unit", "paper", "ours", "difference", "in band", "band",
-            "voxels to 0", "why this band, or why it is missed"]  # fmt: skip
-    rows = []
-    for target in targets():
-        if target["study"] != study:
-            continue
-        place, unit = (target["case"], target["key"]), UNITS[target["unit"]]
-        value, spread = ours.get(place, (None, None))
-        paper, number = float(target["paper"]), None if value is None else value / unit
-        bars = f" ± {spread / unit:.2g}" if spread and np.isfinite(spread) else ""
-        verdict = passes(number, paper, target["band"])
-        of_voxels = place in limit and limit[place][1] is not None
-        rows.append([
-            target["case"],
-            target["quantity"],
-            target["unit"],
-            f"{paper:g}",
-            "-" if number is None else f"{number:.4g}{bars}",
-            "-" if number is None or paper == 0 else f"{100 * (number / paper - 1):+.1f} %",
-            {True: "yes", False: "**no**", None: ""}[verdict],
-            "" if target["band"] == "none" else target["band"],
-            f"{limit[place][0] / unit:.4g}" if of_voxels else "",
-            target["reason"],
-        ])  # fmt: skip
-    return Table(head, rows)
-
-
-def trends(electrodes, points):
-    """Return the trends that the paper reports, by figure, and whether they came out.
-
-    Where an electrode that a trend needs is not there, the answer is open.
-    """
-    found = {}
-
-    def judge(study, text, holds):
-        try:
-            verdict = "yes" if holds() else "**no**"
-        except KeyError:
-            verdict = "-"
-        found.setdefault(study, []).append([text, verdict])
-
-    def known(lines):
-        return [{s: points[c] for s, c in x.items() if c in points} for x in lines.values()]
+    def lines(series):
+        return [Results(known(points, line)) for line in series.values()]
 
     def conducts(line, share):
         return line[share].mean("conductivity")
@@ -218,109 +147,86 @@ def trends(electrodes, points):
     def slope(line, first, second):
         return (line[second].tau_squared() - line[first].tau_squared()) / (second - first)
 
-    lines = dict(zip(electrodes.by_size, known(electrodes.by_size), strict=True))
-    small, large = lines["3 um"], lines["15 um"]
-    for label, line in lines.items():
-        if len(line) < 3:
-            continue
-        shares, values = np.array([[s, conducts(line, s)] for s in line]).T
-        fit = np.polynomial.Polynomial.fit(shares, values, 1)
-        rest = 1 - np.var(values - fit(shares)) / np.var(values)
-        judge(
-            "figure 1",
-            f"{label}: the conductivity falls linearly with the AM share (R^2 = {rest:.3f}, "
-            "at least 0.97 asked)",
-            lambda rest=rest, values=values: rest >= 0.97 and np.all(np.diff(values) < 0),
-        )
-    below = [p.tau_squared() for line in lines.values() for s, p in line.items() if s <= 0.65]
-    low, high = min(below, default=np.nan), max(below, default=np.nan)
-    judge(
-        "figure 1",
-        f"tau^2 is within 2 to 5 up to 65:35 (ours {low:.2f} to {high:.2f}; 1.8 to 5 asked)",
-        lambda: low >= 1.8 and high <= 5,
-    )
-    judge(
-        "figure 1",
-        "smaller AM: lower conductivity at every composition",
-        lambda: all(conducts(small, s) < conducts(large, s) for s in electrodes.level.shares),
-    )
-    judge(
-        "figure 1",
-        "above 65:35 tau^2 rises faster than below, and most for the smallest AM",
-        lambda: (
-            all(slope(x, 0.65, 0.8) > 1.5 * slope(x, 0.5, 0.65) for x in (small, large))
-            and slope(small, 0.65, 0.8) > slope(large, 0.65, 0.8)
-        ),
-    )
-    mixtures = known(electrodes.mixtures)
-    judge(
-        "figure 3",
-        "mixtures with smaller large spheres conduct less, at 70:30",
-        lambda: conducts(mixtures[0], 0.7) < conducts(mixtures[-1], 0.7),
-    )
-    laws, sizes = power_laws(electrodes, points, PAPER_VOXEL), np.linspace(5.5, 13.5, 9)
-    judge(
-        "figure 3",
-        "at 70:30 and equal (largest) size mixtures are less tortuous than equal spheres, by the "
-        "fits from 5.5 to 13.5 um",
-        lambda: np.all(laws["trimodal"](sizes) < laws["monomodal"](sizes)),
-    )
-    voids = known(electrodes.by_void)
-    judge(
-        "figure 4",
-        "more void: lower conductivity at every composition",
-        lambda: all(
-            conducts(thin, s) > conducts(thick, s)
-            for thin, thick in pairwise(voids)
-            for s in electrodes.level.shares
-            if s <= 0.7
-        ),
-    )
-    bare, little, much = known(electrodes.by_binder)
-    judge(
-        "figure 5",
-        "AM utilisation is the same with binder, to 0.001",
-        lambda: all(
-            abs(x - y) < 1e-3
-            for line in (little, much)
-            for s in line
-            for x, y in zip(line[s].at("AM utilisation"), bare[s].at("AM utilisation"))  # noqa: B905
-        ),
-    )
+    if study == "figure 1":
+        by_size = dict(zip(electrodes.by_size, lines(electrodes.by_size), strict=True))
+        small, large = by_size["3 um"], by_size["15 um"]
+        found = {}
+        for label, line in by_size.items():
+            if len(line) < 3:
+                continue
+            values = np.array([conducts(line, share) for share in line])
+            fit = np.polynomial.Polynomial.fit(list(line), values, 1)
+            rest = 1 - np.var(values - fit(np.array(list(line)))) / np.var(values)
+            found[
+                f"{label}: the conductivity falls linearly with the AM share (R^2 = {rest:.3f}, "
+                "at least 0.97 asked)"
+            ] = lambda rest=rest, values=values: rest >= 0.97 and np.all(np.diff(values) < 0)
+        below = [p.tau_squared() for line in by_size.values() for s, p in line.items() if s <= 0.65]
+        low, high = min(below, default=np.nan), max(below, default=np.nan)
+        return found | {
+            f"tau^2 is within 2 to 5 up to 65:35 (ours {low:.2f} to {high:.2f}; 1.8 to 5 asked)": (
+                lambda: low >= 1.8 and high <= 5
+            ),
+            "smaller AM: lower conductivity at every composition": lambda: all(
+                conducts(small, s) < conducts(large, s) for s in shares
+            ),
+            "above 65:35 tau^2 rises faster than below, and most for the smallest AM": lambda: (
+                all(slope(x, 0.65, 0.8) > 1.5 * slope(x, 0.5, 0.65) for x in (small, large))
+                and slope(small, 0.65, 0.8) > slope(large, 0.65, 0.8)
+            ),
+        }
+    if study == "figure 3":
+        mixtures, sizes = lines(electrodes.mixtures), np.linspace(5.5, 13.5, 9)
+        laws = Results(power_laws(electrodes, points, PAPER_VOXEL))
+        return {
+            "mixtures with smaller large spheres conduct less, at 70:30": lambda: (
+                conducts(mixtures[0], 0.7) < conducts(mixtures[-1], 0.7)
+            ),
+            "at 70:30 and equal (largest) size mixtures are less tortuous than equal spheres, by "
+            "the fits from 5.5 to 13.5 um": lambda: np.all(
+                laws["trimodal"](sizes) < laws["monomodal"](sizes)
+            ),
+        }
+    if study == "figure 4":
+        return {
+            "more void: lower conductivity at every composition": lambda: all(
+                conducts(thin, s) > conducts(thick, s)
+                for thin, thick in pairwise(lines(electrodes.by_void))
+                for s in shares
+                if s <= 0.7
+            )
+        }
+    if study != "figure 5":
+        return {}
+    bare, little, much = series = lines(electrodes.by_binder)
     used = ", ".join(
         f"{100 * x[s].mean('SE utilisation'):.0f} %"
         for s in (0.7, 0.8)
         for x in (bare, much)
         if s in x
     )
-    judge(
-        "figure 5",
+    return {
+        "AM utilisation is the same with binder, to 0.001": lambda: all(
+            abs(x - y) < 1e-3
+            for line in (little, much)
+            for s in line
+            for x, y in zip(line[s].at("AM utilisation"), bare[s].at("AM utilisation"))  # noqa: B905
+        ),
         "SE utilisation is above 95 % up to 70:30, and below at 80:20 with the most binder "
-        f"(ours at 70:30 and 80:20, without and with the most: {used})",
-        lambda: (
-            all(
-                x[s].mean("SE utilisation") > 0.95 for x in (bare, little, much) for s in (0.5, 0.7)
-            )
+        f"(ours at 70:30 and 80:20, without and with the most: {used})": lambda: (
+            all(line[s].mean("SE utilisation") > 0.95 for line in series for s in (0.5, 0.7))
             and much[0.8].mean("SE utilisation") < 0.95
         ),
-    )
-    judge(
-        "figure 5",
-        "the active interface falls with the AM share above 65:35, with and without binder",
-        lambda: all(
-            x[0.65].mean("active interface") > x[0.8].mean("active interface")
-            for x in (bare, little, much)
+        "the active interface falls with the AM share above 65:35, with and without binder": (
+            lambda: all(
+                line[0.65].mean("active interface") > line[0.8].mean("active interface")
+                for line in series
+            )
         ),
-    )
-    judge(
-        "figure 5",
-        "binder lowers the conductivity at every composition, more binder more",
-        lambda: all(
-            conducts(bare, s) > conducts(little, s) > conducts(much, s)
-            for s in electrodes.level.shares
+        "binder lowers the conductivity at every composition, more binder more": lambda: all(
+            conducts(bare, s) > conducts(little, s) > conducts(much, s) for s in shares
         ),
-    )
-    return {study: Table(["trend", "holds"], rows) for study, rows in found.items()}
+    }
 
 
 NOTES = (
@@ -360,12 +266,11 @@ CONTRADICTIONS = (
 )
 
 
-def table_1(points, electrodes):
+def table_1(electrodes, points):
     """Return Table 1 with the tortuosity factors that our electrodes have."""
-    rows = []
+    rows, five = [], dict(known(points, electrodes.by_size["5 um"]))
     for name, thickness, share, tau in TABLE_1:
-        electrode = electrodes.by_size["5 um"][share]
-        ours = points[electrode].tau_squared() if electrode in points else np.inf
+        ours = five[share].tau_squared() if share in five else np.inf
         row = [name, f"{thickness / um:g}", f"{100 * share:g}:{100 - 100 * share:g}", f"{tau:g}"]
         for factor in (tau, ours):
             for bulk in (LGPS, LSIPSCL):
@@ -380,126 +285,144 @@ def table_1(points, electrodes):
 def side_effects(electrodes, points):
     """Return what the active material's own conduction changes, and what a voxel size does."""
     rows = []
-    alone = electrodes.by_size["5 um"][0.7]
-    if alone in points and electrodes.conducting in points:
-        first, second = points[alone], points[electrodes.conducting]
+    if electrodes.alone in points and electrodes.conducting in points:
+        first, second = points[electrodes.alone], points[electrodes.conducting]
         number = min(first.realisations, second.realisations)
         change = (
-            second.values["conductivity"][:number] / first.values["conductivity"][:number]
-        ) - 1
-        rows.append([
-            "AM conducts, with contact resistance", f"{100 * change.min():+.4f} % to "
-            f"{100 * change.max():+.4f} % in conductivity at 70:30, 5 um",
-        ])  # fmt: skip
+            second.values["conductivity"][:number] / first.values["conductivity"][:number] - 1
+        )
+        text = (
+            f"{100 * change.min():+.4f} % to {100 * change.max():+.4f} % in conductivity at 70:30, "
+            "5 um"
+        )
+        rows.append(["AM conducts, with contact resistance", text])
     for label, electrode in electrodes.by_voxel.items():
         if electrode in points:
             point = points[electrode]
-            said = [f"{h / um:g} um: {point.tau_squared(h):.2f}" for h in (*point.spacings, 0.0)]
-            rows.append([f"tau^2 by voxel size, {label}", ", ".join(said)])
+            each = [f"{h / um:g} um: {point.tau_squared(h):.2f}" for h in (*point.spacings, 0.0)]
+            rows.append([f"tau^2 by voxel size, {label}", ", ".join(each)])
     return Table(["what", "effect"], rows)
 
 
-def write_table(path, electrodes, points):
-    """Write all that was measured, a row per electrode and voxel size."""
-    keys = sorted({key for point in points.values() for key in point.values})
-    head = ["Diameters [m]", "AM share of the solids [-]", "Void share [-]", "Binder ratio [-]",
-            "AM conducts", "Box [m]", "Voxel size [m]", "Realisations", "Tortuosity factor [-]",
-            "Its standard deviation [-]"]  # fmt: skip
-    for key in keys:
-        head += [key, f"{key}, standard deviation"]
-    rows = []
-    for case, point in points.items():
-        recipe = case.recipe
-        size = " ".join(f"{d:g}" for d in getattr(recipe.active, "diameters", ())) or "platelets"
-        for h in point.spacings:
-            row = [size, recipe.active_share, recipe.void, recipe.binder_ratio,
-                   case.active_conducts, recipe.lengths[0], h, point.realisations,
-                   point.tau_squared(h), point.tau_squared_spread(h)]  # fmt: skip
-            for key in keys:
-                known = key in point.values
-                row += [point.mean(key, h), point.spread(key, h)] if known else ["", ""]
-            rows.append(row)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([head, *rows])
-
-
-HEADINGS = {
-    "kato": "Section 3.1.1: the LCO : LGPS electrode of Kato et al.",
-    "figure 1": "Figure 1: size of the active material",
-    "figure 2": "Figure 2: Bruggeman relations",
-    "figure 3": "Figure 3: mixtures of three sizes",
-    "figure 4": "Figure 4: void",
-    "figure 5": "Figure 5: binder",
-    "figure 6": "Figure 6: current densities",
-    "table 1": "Table 1: application cases",
+STUDIES = {  # of a figure or table: title, drawing and caption
+    "kato": (
+        "Section 3.1.1: the LCO : LGPS electrode of Kato et al.",
+        figures.figure_kato,
+        "Section of the LCO : LGPS electrode",
+    ),
+    "figure 1": (
+        "Figure 1: size of the active material",
+        figures.figure_1,
+        "Figure 1: conductivity and tortuosity against composition, by size",
+    ),
+    "figure 2": (
+        "Figure 2: Bruggeman relations",
+        figures.figure_2,
+        "Figure 2: tortuosity against the share of electrolyte",
+    ),
+    "figure 3": (
+        "Figure 3: mixtures of three sizes",
+        figures.figure_3,
+        "Figure 3 and S5: mixtures of three sizes",
+    ),
+    "figure 4": (
+        "Figure 4: void",
+        figures.figure_4,
+        "Figure 4: conductivity and tortuosity by void",
+    ),
+    "figure 5": ("Figure 5: binder", figures.figure_5, "Figure 5: what binder does"),
+    "figure 6": (
+        "Figure 6: current densities",
+        figures.figure_6,
+        "Figure 6: current density and C-rate for 0.1 V (triangles: ours)",
+    ),
+    "table 1": ("Table 1: application cases", None, ""),
+    "voxels": (
+        "Voxels, boxes, and the active material's own conduction",
+        figures.figure_voxels,
+        "Effect of the voxel size and of the box; dotted: to voxels of no size",
+    ),
 }
 
 
-def page(electrodes, points, folder, wanted):
-    """Write the page, its figures and its table."""
-    ours, limit = (numbers(electrodes, points, h) for h in (PAPER_VOXEL, 0.0))
-    laws = power_laws(electrodes, points, PAPER_VOXEL)
-    pictures, said = draw(electrodes, points, laws, folder), trends(electrodes, points)
-    write_table(folder / "electrodes.csv", electrodes, points)
-    made = [points[case].realisations if case in points else 0 for case in electrodes.all()]
-    count = f"{min(made)}" if min(made) == max(made) else f"{min(made)} to {max(made)}"
+@dataclass(frozen=True)
+class Found:
+    """The points of a study, and the numbers that follow from them."""
+
+    points: Results
+    laws: dict  # the fits
+    ours: dict  # in the voxels of the paper
+    limit: dict  # in voxels of no size
+
+    def __bool__(self):
+        return bool(self.points)
+
+
+def study(name, electrodes, realisations):
+    """Return the study of a figure or table."""
+    title, drawing, caption = STUDIES[name]
+    own = electrodes.of(name)
+
+    def found(results):
+        points = gather(results, own, realisations)
+        ours, limit = (numbers(electrodes, points, h) for h in (PAPER_VOXEL, 0.0))
+        return Found(points, power_laws(electrodes, points, PAPER_VOXEL), ours, limit)
+
+    def draw(found, folder):
+        if drawing is None:
+            return ()
+        path = plotting.save(
+            folder / "figure.png", drawing, electrodes, found.points, found.laws
+        )
+        return [Picture(path, caption)]
+
+    def of_voxels(found, target):
+        number = found.limit.get((target.case, target.key))
+        return Number(number.value) if number is not None and number.spread is not None else None
+
+    tables = {"table 1": table_1, "voxels": side_effects}
+    return Study(
+        name=name.replace(" ", "_"),
+        title=title,
+        cases=images_of(own, realisations),
+        gather=found,
+        trends=lambda found: trends(name, electrodes, found.points),
+        figures=draw,
+        tables=lambda found: [tables[name](electrodes, found.points)] if name in tables else [],
+        targets=read_targets(TARGETS, name),
+        number=lambda found, target: found.ours.get((target.case, target.key)),
+        others={"voxels to 0": of_voxels},
+    )
+
+
+def main(
+    coarse: Annotated[bool, "fewer electrodes, larger voxels"] = False,
+    realisations: Annotated[int, "of every electrode"] = 5,
+    jobs: Annotated[int, "images made at a time"] = 1,
+    case: Annotated[int | None, "make this image only, from 1; writes no page"] = None,
+    page_only: Annotated[bool, "make no image, only the page"] = False,
+    out: Annotated[str | Path, "folder for the results"] = "results/bielefeld2020",
+):
+    if realisations < 1:
+        raise InputError(f"--realisations {realisations} is below 1")
+    electrodes = Electrodes(COARSE if coarse else FULL)
+    level = "coarse" if coarse else "full"
     voxels = " and ".join(f"{h / um:g}" for h in electrodes.level.spacings)
-    blocks = [
-        Text(
-            f"The {electrodes.level.name} reproduction: {len(made)} electrodes, each realised "
-            f"{count} times ({wanted} wanted), in voxels of {voxels} um."
+    perform(
+        *(study(name, electrodes, realisations) for name in STUDIES),
+        Study(
+            name="contradictions",
+            title="Where the paper contradicts itself, or is ambiguous",
+            notes=CONTRADICTIONS,
         ),
-        *(Text(note) for note in NOTES),
-    ]
-    for study, heading in HEADINGS.items():
-        blocks.append(Heading(heading))
-        if study in pictures:
-            blocks.append(pictures[study])
-        if study == "table 1":
-            blocks.append(table_1(points, electrodes))
-        blocks.append(comparison(study, ours, limit))
-        if study in said:
-            blocks.append(said[study])
-    blocks += [Heading("Voxels, boxes, and the active material's own conduction")]
-    blocks += [pictures["voxels"], side_effects(electrodes, points)]
-    blocks += [Heading("Where the paper contradicts itself, or is ambiguous")]
-    blocks += [Text(text) for text in CONTRADICTIONS]
-    title = f"Paper 004 reproduced ({electrodes.level.name})"
-    text = f"# {title}\n\n{markdown(blocks, folder)}"
-    (folder / "paper004.md").write_text(text, encoding="utf-8")
-    (folder / "paper004.html").write_text(html(title, blocks, folder), encoding="utf-8")
-
-
-def perform(level, given):
-    """Make what is missing, then write the page of what is there."""
-    out = Path(given.out)
-    images, folder = make_folder(out / "images"), make_folder(out / level.name)
-    electrodes = Electrodes(level)
-    cases = electrodes.all()
-    wanted = images_of(cases, given.realisations)
-    failed = [] if given.page_only else run(wanted, images, jobs=given.jobs)
-    points = gather(cases, images, given.realisations)
-    if not points:
-        raise InputError(f"no electrode is finished in {images}")
-    page(electrodes, points, folder, given.realisations)
-    print(f"written: {folder / 'paper004.md'}")
-    if failed:
-        raise FemssbError(f"{len(failed)} of {len(wanted)} images failed: {'; '.join(failed)}")
-
-
-def command():
-    """Reproduce the paper as the arguments say."""
-    parser = Parser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--coarse", action="store_true", help="fewer electrodes, larger voxels")
-    parser.add_argument("--realisations", type=int, default=5, help="of every electrode")
-    parser.add_argument("--jobs", type=int, default=1, help="images made at a time")
-    parser.add_argument("--page-only", action="store_true", help="make no image, only the page")
-    parser.add_argument("--out", default="results/paper004", help="folder to write")
-    given = parser.parse_args()
-    if given.realisations < 1:
-        raise InputError(f"--realisations {given.realisations} is below 1")
-    perform(COARSE if given.coarse else FULL, given)
+        out=out,
+        title=f"Bielefeld 2020 reproduced ({level})",
+        notes=(f"Every electrode {realisations} times, in voxels of {voxels} um.", *NOTES),
+        jobs=jobs,
+        case=case,
+        run_cases=not page_only,
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(command))
+    sys.exit(femssb.command(main))
