@@ -1,4 +1,4 @@
-"""Studies: cases that differ in what is varied, run, kept, and compared with numbers from elsewhere.
+"""Studies: cases that differ in some input, run, kept, and compared with numbers from elsewhere.
 
 A `Case` is everything that one result depends on; `run` runs cases, several at a time, and a
 `Cache` keeps what is finished. A `Study` adds the trends to look for, figures and tables;

@@ -6,6 +6,7 @@ import csv
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -156,8 +157,7 @@ def rising(values: Sequence[float], share: float = 0.0) -> bool:
         values: The numbers; negative ones that grow in magnitude fall.
         share: Least change from one to the next, over the magnitude of the last number [-].
     """
-    pairs = zip(values[:-1], values[1:], strict=True)
-    return all(after - before > share * abs(values[-1]) for before, after in pairs)
+    return all(after - before > share * abs(values[-1]) for before, after in pairwise(values))
 
 
 def near(one: float, other: float, share: float = 0.1) -> bool:

@@ -91,9 +91,7 @@ def _leave_mpi() -> None:
         del os.environ[name]
 
 
-def _attempt(
-    case: Case[Any], cache: Cache, comm: MPI.Intracomm | None, *, progress: bool
-) -> str:
+def _attempt(case: Case[Any], cache: Cache, comm: MPI.Intracomm | None, *, progress: bool) -> str:
     """Run a case and return why it failed, nothing if it did not; collective."""
     first = comm is None or comm.rank == 0
     if first:

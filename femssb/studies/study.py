@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ from femssb.environment.ranks import on_first_rank, several_ranks
 from femssb.errors import FemssbError, InputError
 from femssb.studies.cache import Cache, Results
 from femssb.studies.case import Case
-from femssb.studies.comparison import Number, Target, compare, judge
+from femssb.studies.comparison import VERDICTS, Number, Target, compare, judge
 from femssb.studies.page import Block, Heading, Picture, Table, Text, write_page
 from femssb.studies.runner import run
 
@@ -116,7 +117,8 @@ def perform(
                 Table(head, table).write(place / "table.csv")
             blocks += report(found, place)
         first = next(iter(tables[0].values()))
-        write_page(folder / "comparison", title or first.title, blocks)
+        files = write_page(folder / "comparison", title or first.title, blocks)
+        sys.stderr.write(f"{' and '.join(map(str, files))} are written\n")
 
     if case is None:
         comm = several_ranks()
@@ -155,7 +157,12 @@ def report(
             for name, (own, found) in columns.items()
             for other, number in own.others.items()
         }
-        blocks.append(compare(study.targets, ours, others))
+        table = compare(study.targets, ours, others)
+        blocks.append(table)
+        for column, name in enumerate(ours):
+            missed = sum(row[7 + 3 * column] == VERDICTS[False] for row in table.rows)
+            count = f"{missed} of {len(table.rows)} numbers are outside of their bands."
+            blocks.append(Text(f"{name}: {count}" if name else count))
     trends = judge({name: own.trends(found) for name, (own, found) in columns.items()})
     return [*blocks, trends] if trends.rows else blocks
 

@@ -66,9 +66,7 @@ def cycled(name, which=min):
 
 def last(states, half):
     """Return the name of the last discharged (D) or charged (C) state under 5 MPa."""
-    counts = [
-        int(state.split(half)[-1]) for state in states if state.startswith(f"5 MPa {half}")
-    ]
+    counts = [int(state.split(half)[-1]) for state in states if state.startswith(f"5 MPa {half}")]
     return f"5 MPa {half}{max(counts, default=1)}"
 
 

@@ -22,7 +22,6 @@ from femssb.packing import insert
 from femssb.particles import press
 from femssb.studies import (
     Cache,
-    Results,
     Study,
     Table,
     Text,

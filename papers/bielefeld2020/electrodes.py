@@ -179,7 +179,9 @@ def gather(
             if all(name in results for name in names):
                 rows.append([results[name] for name in names])
         if rows:
-            values = {key: np.array([[one[key] for one in row] for row in rows]) for key in rows[0][0]}
+            values = {
+                key: np.array([[one[key] for one in row] for row in rows]) for key in rows[0][0]
+            }
             points[electrode] = Point(spacings=np.array(electrode.spacings), values=values)
     return points
 
@@ -299,7 +301,9 @@ class Electrodes:
             f"{100 * void:g} %": line(five, void=void) for void in (0.05, 0.1, 0.15, 0.2)
         }
         # With 5 % of void the paper stops at 73:27.
-        densest = replace(self.by_void["5 %"][0.7].recipe, active_share=0.73, active_overlap=OVERLAP)
+        densest = replace(
+            self.by_void["5 %"][0.7].recipe, active_share=0.73, active_overlap=OVERLAP
+        )
         self.by_void["5 %"] = {s: case for s, case in self.by_void["5 %"].items() if s <= 0.7}
         self.by_void["5 %"][0.73] = made(densest)
         self.by_binder = {label: line(five, binder=binder) for label, binder in BINDERS.items()}
@@ -313,7 +317,8 @@ class Electrodes:
             "70:30, binder 0.1": made(spheres(share=0.7, binder=0.1, **fine), level.sizes),
         }
         self.by_box = {
-            edge: made(spheres(five, 0.7, box=edge), in_um(1, 0.5)) for edge in in_um(15, 20, 30, 40)
+            edge: made(spheres(five, 0.7, box=edge), in_um(1, 0.5))
+            for edge in in_um(15, 20, 30, 40)
         }
         self.alone = self.by_size["5 um"][0.7]
         self.conducting = replace(self.alone, active_conducts=True)

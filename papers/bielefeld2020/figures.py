@@ -259,9 +259,7 @@ def figure_5(electrodes: Electrodes, points: Points, fits: Fits) -> Figure:
     return figure
 
 
-def area_kept(
-    with_it: Point, without: Point, spacing: float = PAPER_VOXEL
-) -> tuple[float, float]:
+def area_kept(with_it: Point, without: Point, spacing: float = PAPER_VOXEL) -> tuple[float, float]:
     """Return the share of the active interface that binder leaves, mean and deviation."""
     number = min(with_it.realisations, without.realisations)
     kept = [point.at("active interface", spacing)[:number] for point in (with_it, without)]
@@ -287,7 +285,12 @@ def figure_6(electrodes: Electrodes, points: Points, fits: Fits) -> Figure:
     for column, ((x, y, made), names) in enumerate(zip(maps, labels, strict=True)):
         current, rate = made.current_density(DROP) / (mA / cm2), made.c_rate(DROP)
         for axes, value, levels, name in (
-            (panels[0, column], current, (0.2, 0.5, 1, 2, 5, 10, 20, 50), "Current density [mA/cm$^2$]"),
+            (
+                panels[0, column],
+                current,
+                (0.2, 0.5, 1, 2, 5, 10, 20, 50),
+                "Current density [mA/cm$^2$]",
+            ),
             (panels[1, column], rate, (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20), "C-rate [1/h]"),
         ):
             how = {"levels": levels, "norm": LogNorm(), "cmap": "viridis", "extend": "both"}

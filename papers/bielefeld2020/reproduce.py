@@ -288,9 +288,7 @@ def side_effects(electrodes, points):
     if electrodes.alone in points and electrodes.conducting in points:
         first, second = points[electrodes.alone], points[electrodes.conducting]
         number = min(first.realisations, second.realisations)
-        change = (
-            second.values["conductivity"][:number] / first.values["conductivity"][:number] - 1
-        )
+        change = second.values["conductivity"][:number] / first.values["conductivity"][:number] - 1
         text = (
             f"{100 * change.min():+.4f} % to {100 * change.max():+.4f} % in conductivity at 70:30, "
             "5 um"
@@ -371,9 +369,7 @@ def study(name, electrodes, realisations):
     def draw(found, folder):
         if drawing is None:
             return ()
-        path = plotting.save(
-            folder / "figure.png", drawing, electrodes, found.points, found.laws
-        )
+        path = plotting.save(folder / "figure.png", drawing, electrodes, found.points, found.laws)
         return [Picture(path, caption)]
 
     def of_voxels(found, target):

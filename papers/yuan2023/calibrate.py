@@ -66,9 +66,13 @@ UNFINISHED = 10.0  # residual of a case that could not be solved
 
 def cases(values, size):
     """Return the cases of the targets at some values, without the discharges nobody reads."""
-    every = {one.name: one for study in STUDIES for one in study(materials(values=values), size).cases}
+    every = {
+        one.name: one for study in STUDIES for one in study(materials(values=values), size).cases
+    }
     found = [every[name] for name in dict.fromkeys(name for name, *_ in TARGETS)]
-    return [case if case.name in WHOLE else replace(case, protocol=_charges(case)) for case in found]
+    return [
+        case if case.name in WHOLE else replace(case, protocol=_charges(case)) for case in found
+    ]
 
 
 def _charges(case):

@@ -65,9 +65,7 @@ def trends(runs):
         "particle volume at charge end: case 4 < 3 < 2": grows(
             runs, "particle_volume_change_charge_end", names, -1
         ),
-        "charge of case 4 shorter than of case 2": grows(
-            runs, "charge_time", ["case 4", "case 2"]
-        ),
+        "charge of case 4 shorter than of case 2": grows(runs, "charge_time", ["case 4", "case 2"]),
     }
 
 
