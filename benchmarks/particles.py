@@ -69,17 +69,16 @@ def run(width: float, law: str) -> None:
     """Run one case and print, on rank 0, what it took."""
     from mpi4py import MPI
 
-    from femssb.library.cathodes import NCM523
-    from femssb.library.electrolytes import LI6PS5CL
+    from femssb.library import LI6PS5CL, NCM523
     from femssb.packing import Component, LognormalSizes, Recipe, insert
     from femssb.particles import (
         ElasticPlastic,
         HertzMindlin,
         Uniaxial,
-        granular,
         press,
         yield_pressure,
     )
+    from femssb.particles.lammps import granular
     from femssb.particles.lammps.engine import Engine
     from femssb.particles.servo import CHECK, SERVO
     from femssb.units import MPa, um

@@ -68,13 +68,8 @@ def draw(electrodes):
     return figure
 
 
-def figures(electrodes, folder):
-    return [plotting.save(folder / "design.png", draw, electrodes)]
-
-
 def at_1c(electrodes):
-    share, thin = np.array(SHARES), 100 * um
-    # The rate falls with the square of the thickness, equation 17.
+    share, thin = np.array(SHARES), 100 * um  # the rate falls with its square, equation 17
     thickness = thin * cathodes(electrodes, share, thin).c_rate(DROP) ** 0.5
     capacity = cathodes(electrodes, share, thickness).areal_capacity / (mA * hour / cm2)
     rows = [[f"{x:.3g}" for x in row] for row in zip(share, thickness / um, capacity, strict=True)]
@@ -93,6 +88,10 @@ def main(
     for share, seed in product(SHARES, range(1, realisations + 1)):
         made = {"recipe": Composite(active_share=share, seed=seed, spacing=spacing, **same)}
         cases.append(Measurement(name=f"{share:g}, {seed}", function=measure, arguments=made))
+
+    def figures(electrodes, folder):
+        return [plotting.save(folder / "design.png", draw, electrodes)]
+
     given = {"cases": cases, "figures": figures, "tables": at_1c}
     perform(Study(name="design", title="Composite cathodes", **given), out=out, jobs=jobs)
 

@@ -100,7 +100,7 @@ class Open:
 
 # Calibrated on the paper's lithium at both ends for 0.1C, 1C and 2C, the charge times of cases 1
 # and 2, the mean gaps at charge end for 50 to 500 MPa and for 0 and 15 MPa outside, all at once,
-# on meshes of 1.2 um (demos/calibrate_paper002.py). Residuals there: lithium within 4 %, times
+# on meshes of 1.2 um (papers/yuan2023/calibrate.py). Residuals there: lithium within 4 %, times
 # 1.5 %, gaps -7, +22, -33 and -72 % with rising strength, +22 and -3 % with rising pressure. The
 # strengths ask for a softer ecbd than the slope of the gap with pressure, about 31 GPa, does.
 CALIBRATED = Open(

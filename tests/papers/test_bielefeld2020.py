@@ -1,38 +1,30 @@
-"""If these fail, the page that sets paper 004 beside our numbers shows the wrong ones.
+"""If these fail, the page of Bielefeld 2020 shows the wrong numbers.
 
 Worth reading: the formulas against the paper's own tables, and the whole page from made-up images.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from femssb.studies import Cache, Results, read_targets, report, run
 from femssb.units import um
+from papers.bielefeld2020 import reproduce
+from papers.bielefeld2020.electrodes import COARSE, Electrodes, gather, images_of, measure
 
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def demo(monkeypatch):
-    """The demo as a module."""
-    monkeypatch.syspath_prepend(str(ROOT / "demos"))
-    import reproduce_paper004
-
-    return reproduce_paper004
+TARGETS = read_targets(reproduce.TARGETS)
 
 
 @pytest.fixture
-def electrodes(demo):
+def electrodes():
     """All electrodes of the coarse reproduction, in boxes of few voxels."""
-    voxels = tuple(10 * size for size in demo.COARSE.spacings)
-    return demo.Electrodes(replace(demo.COARSE, spacings=voxels))
+    return Electrodes(replace(COARSE, spacings=tuple(10 * size for size in COARSE.spacings)))
 
 
 def made_up(recipe):
-    """Return what an image tells, by formula: first order in the voxel size, a little scatter."""
+    """Return the numbers of an image by formula: first order in the voxel size, some scatter."""
     electrolyte = 0.85 * (1 - recipe.active_share * (1 + recipe.binder_ratio))
     size = max(getattr(recipe.active, "diameters", (5 * um,)))
     scatter = 1 + 0.01 * np.sin(recipe.seed)
@@ -46,43 +38,50 @@ def made_up(recipe):
     }  # fmt: skip
 
 
-def keep(demo, cases, folder, realisations=5):
-    """Write the files of all images of some cases."""
-    for image in demo.images_of(cases, realisations):
-        text = json.dumps({**image.about(), "found": made_up(image.recipe)})
-        image.file(folder).write_text(text, encoding="utf-8")
+def results_of(electrodes, realisations=5):
+    """Return made-up results of all images of some electrodes."""
+    images = images_of(electrodes, realisations)
+    return Results({image.name: made_up(image.arguments["recipe"]) for image in images})
 
 
-def test_the_formulas_give_the_numbers_of_the_paper(demo, electrodes):
+def test_made_up_numbers_have_the_names_of_measured_ones(electrodes):
+    """Catches tests that go on with names that `measure` no longer gives."""
+    recipe = replace(electrodes.alone.recipe, lengths=(12 * um,) * 3, spacing=1 * um)
+    assert set(measure(recipe, active_conducts=False)) == set(made_up(recipe))
+    conducting = measure(recipe, active_conducts=True)
+    assert conducting["AM"] == pytest.approx(0.595, abs=0.05)
+
+
+def test_images_have_names_of_their_own(electrodes):
+    """Catches two images of one name: the second would stand for the first."""
+    for name in reproduce.STUDIES:
+        images = images_of(electrodes.of(name), 2)
+        recipes = {repr(image.arguments) for image in images}
+        assert len(recipes) == len({image.key for image in images}) == len(images)
+
+
+def test_the_formulas_give_the_numbers_of_the_paper(electrodes):
     """Catches a wrong unit or equation, where no image is needed; table 1 has a misprint."""
-    ours = demo.numbers(electrodes, {}, 0.0)
+    ours = reproduce.numbers(electrodes, Results(), 0.0)
     missed = []
-    for row in demo.targets():
-        found = ours.get((row["case"], row["key"]))
-        if found and not row["key"].endswith("our tau2"):
-            number = found[0] / demo.UNITS[row["unit"]]
-            if demo.passes(number, float(row["paper"]), row["band"]) is False:
-                missed.append(row["case"])
+    for target in TARGETS:
+        found = ours.get((target.case, target.key))
+        if found and not target.key.endswith("our tau2"):
+            number = found.value / target.value * target.paper if target.paper else 0.0
+            if target.holds(number) is False:
+                missed.append(target.case)
     assert len(ours) > 25
     assert set(missed) == {"table 1, high power"}
     assert len(missed) == 4
 
 
-def test_every_number_of_the_paper_finds_ours(demo, electrodes, tmp_path):
-    """Catches a row of the bands whose key nothing gives any more."""
-    keep(demo, electrodes.all(), tmp_path)
-    ours = demo.numbers(electrodes, demo.gather(electrodes.all(), tmp_path, 5), 0.0)
-    assert [r for r in demo.targets() if (r["case"], r["key"]) not in ours] == []
-
-
-def test_points_lie_on_the_line_through_two_voxel_sizes(demo, electrodes, tmp_path):
+def test_points_lie_on_the_line_through_two_voxel_sizes(electrodes):
     """Catches an extrapolation from the wrong pair of images, or of the wrong order."""
-    case = electrodes.by_voxel["70:30"]
-    keep(demo, [case], tmp_path)
-    point = demo.gather([case], tmp_path, 5)[case]
+    electrode = electrodes.by_voxel["70:30"]
+    point = gather(results_of([electrode]), [electrode], 5)[electrode]
     for size in (0.0, 0.2 * um, 0.3 * um, 0.7 * um):
-        images = [case.image(seed, size or 1e-12) for seed in range(1, 6)]
-        exact = [made_up(image.recipe)["conductivity"] for image in images]
+        images = [electrode.image(seed, size or 1e-12) for seed in range(1, 6)]
+        exact = [made_up(image.arguments["recipe"])["conductivity"] for image in images]
         assert point.at("conductivity", size) == pytest.approx(exact, rel=1e-6)
         factor = point.mean("SE") / np.mean(exact)
         assert point.tau_squared(size) == pytest.approx(factor, rel=1e-6)
@@ -91,51 +90,68 @@ def test_points_lie_on_the_line_through_two_voxel_sizes(demo, electrodes, tmp_pa
         )
 
 
-def test_a_half_finished_realisation_is_left_out(demo, electrodes, tmp_path):
+def test_a_half_finished_realisation_is_left_out(electrodes):
     """Catches a mean over realisations of which only the coarse image is there."""
-    case = electrodes.by_size["3 um"][0.7]
-    keep(demo, [case], tmp_path, realisations=3)
-    case.image(2, case.spacings[-1]).file(tmp_path).unlink()
-    case.image(3, case.spacings[0]).file(tmp_path).write_text("{", encoding="utf-8")
-    assert demo.gather([case], tmp_path, 5)[case].realisations == 1
+    electrode = electrodes.by_size["3 um"][0.7]
+    results = results_of([electrode], realisations=2)
+    del results[electrode.image(2, electrode.spacings[-1]).name]
+    assert gather(results, [electrode], 5)[electrode].realisations == 1
 
 
-def test_what_is_finished_or_failed(demo, electrodes, tmp_path, capfd):
+def test_images_are_measured_and_kept(electrodes, tmp_path):
     """Catches work repeated after an interruption, and one bad electrode that stops the others."""
-    case = electrodes.by_size["3 um"][0.5]
-    good, bad = (replace(case.recipe, lengths=(edge * um,) * 3) for edge in (8, 4))
-    cases = [replace(case, recipe=recipe, spacings=(1 * um,)) for recipe in (bad, good, good)]
-    images = demo.images_of(cases, 1)
+    electrode = replace(electrodes.by_size["3 um"][0.5], spacings=(1 * um,))
+    bad, good = (
+        replace(electrode, recipe=replace(electrode.recipe, lengths=(edge * um,) * 3))
+        for edge in (4, 8)
+    )
+    images, cache = images_of([bad, good, good], 1), Cache(tmp_path)
     assert len(images) == 2
-    failed = demo.run(images, tmp_path, jobs=1)
-    assert len(failed) == 1
-    assert "too short for spheres" in failed[0]
-    found = images[1].load(tmp_path)
+    (failure,) = run(images, cache)
+    assert "too short for spheres" in failure
+    results = cache.results(images)
+    (found,) = results.values()
     assert found["AM"] == pytest.approx(0.425, abs=0.03)
     assert 1 < found["SE"] / found["conductivity"] < 4
-    assert list(demo.gather(cases, tmp_path, 1)) == [cases[1]]
-    before = images[1].file(tmp_path).stat().st_mtime_ns
-    assert demo.run(images[1:], tmp_path, jobs=1) == []
-    assert "1 images, 0 of them to be made" in capfd.readouterr().out
-    assert images[1].file(tmp_path).stat().st_mtime_ns == before
-    other = replace(cases[1], recipe=replace(good, binder_ratio=0.05))
-    assert other.image(1, 1 * um).load(tmp_path) is None
+    assert list(gather(results, [bad, good], 1)) == [good]
+    other = replace(good, recipe=replace(good.recipe, binder_ratio=0.05))
+    assert cache.find(other.image(1, 1 * um)) is None
 
 
-@pytest.mark.slow
-def test_the_page_has_every_figure_and_number(demo, electrodes, tmp_path):
-    """Catches a figure or table that no longer comes out, and infinite factors in one."""
-    images = tmp_path / "images"
-    images.mkdir()
-    keep(demo, electrodes.all(), images)
-    points = demo.gather(electrodes.all(), images, 5)
+@pytest.mark.parametrize("name", reproduce.STUDIES)
+def test_every_study_reaches_its_page(name, electrodes, tmp_path):
+    """Catches a number, trend, table or figure that no longer comes out of the measured numbers."""
+    study = reproduce.study(name, electrodes, 2)
+    results = results_of(electrodes.of(name), 2)
     blocked = electrodes.by_binder["0.1"][0.8]
-    points[blocked].values["conductivity"][:] = 0.0
-    del points[electrodes.by_size["15 um"][0.6]]
-    demo.page(electrodes, points, tmp_path, 5)
-    text = (tmp_path / "paper004.md").read_text(encoding="utf-8")
-    assert text.count("](") == len(list(tmp_path.glob("*.png"))) == 8
-    assert text.count("\n| ") > 65 + len(demo.TABLE_1)
-    assert "nan" not in text
-    assert (tmp_path / "electrodes.csv").stat().st_size > 10_000
-    assert (tmp_path / "paper004.html").read_text(encoding="utf-8").endswith("</html>\n")
+    for image in images_of([blocked], 2):  # infinite tortuosity
+        if image.name in results:
+            results[image.name]["conductivity"] = 0.0
+    found = study.gather(results)
+    assert [t for t in study.targets if study.number(found, t) is None] == []
+    blocks = report({"": (study, found)}, tmp_path)
+    tables = [block for block in blocks if hasattr(block, "rows")]
+    assert "nan" not in str(tables)
+    if study.trends(found):
+        assert {row[1] for row in tables[-1].rows} <= {"yes", "**no**"}
+    pictures = [block.path for block in blocks if hasattr(block, "path")]
+    assert len(pictures) == (name != "table 1")
+    assert all(path.stat().st_size > 10_000 for path in pictures)
+
+
+def test_every_number_of_the_paper_belongs_to_a_study(electrodes):
+    """Catches a row of the paper that is never compared."""
+    compared = [
+        t for name in reproduce.STUDIES for t in reproduce.study(name, electrodes, 1).targets
+    ]
+    assert sorted(compared, key=repr) == sorted(TARGETS, key=repr)
+    assert len(TARGETS) == 65
+
+
+def test_a_page_of_nothing(tmp_path: Path):
+    """Catches a page that fails where no image is finished, and a figure without points."""
+    reproduce.main(coarse=True, page_only=True, out=tmp_path)
+    text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    assert "Bielefeld 2020 reproduced (coarse)" in text
+    assert "| table 1, intermediate | current density, LGPS | mA/cm2 | 1.46 | 2 % | 1.457 |" in text
+    assert not list(tmp_path.rglob("*.png"))
