@@ -153,14 +153,14 @@ def report(
     if study.targets:
         ours = {name: partial(own.number, found) for name, (own, found) in columns.items()}
         others = {
-            f"{name}, {other}" if name else other: partial(number, found)
+            f"{name}, {other}" if name else other: partial(its, found)
             for name, (own, found) in columns.items()
-            for other, number in own.others.items()
+            for other, its in own.others.items()
         }
         table = compare(study.targets, ours, others)
         blocks.append(table)
-        for column, name in enumerate(ours):
-            missed = sum(row[7 + 3 * column] == VERDICTS[False] for row in table.rows)
+        for number, name in enumerate(ours):
+            missed = sum(row[7 + 3 * number] == VERDICTS[False] for row in table.rows)
             count = f"{missed} of {len(table.rows)} numbers are outside of their bands."
             blocks.append(Text(f"{name}: {count}" if name else count))
     trends = judge({name: own.trends(found) for name, (own, found) in columns.items()})
