@@ -69,8 +69,7 @@ def run(width: float, law: str) -> None:
     """Run one case and print, on rank 0, what it took."""
     from mpi4py import MPI
 
-    from femssb.library.cathodes import NCM523
-    from femssb.library.electrolytes import LI6PS5CL
+    from femssb.library import LI6PS5CL, NCM523
     from femssb.packing import Component, LognormalSizes, Recipe, insert
     from femssb.particles import (
         ElasticPlastic,

@@ -18,6 +18,7 @@ from .cell.coupling import Tolerances as Tolerances
 from .cell.model import Couplings as Couplings
 from .cell.model import Model as Model
 from .environment.command import command as command
+from .environment.ranks import is_first_rank as is_first_rank
 from .errors import EngineError as EngineError
 from .errors import FemssbError as FemssbError
 from .errors import InputError as InputError

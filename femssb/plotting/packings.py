@@ -164,9 +164,9 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
     axis = 0 if by == "phase" else "xyz".index(by)
     limits = None if by == "phase" else _limits(list(packings.values()))
     target = make_folder(Path(folder))
-    written = []
     with rendering.renderer(PIXELS) as draw:
-        for number, (name, packing) in enumerate(packings.items()):
+
+        def frame(name: str, packing: Packing) -> Figure:
             figure = Figure(figsize=FRAME_SIZE, layout="constrained")
             axes = _panels(figure, 1, 1)[0][0]
             if limits is None:
@@ -177,9 +177,12 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
                 _stress_bar(figure, [axes], limits, f" along {by}")
             show(axes, draw, _centred(view, packing), layers)
             axes.set_title(name, fontsize=9)
-            path = target / f"frame_{number:04d}.png"
-            written.append(save(figure, path, dots_per_inch=FRAME_DOTS))
-    return written
+            return figure
+
+        return [
+            save(target / f"frame_{number:04d}.png", frame, *item, dots_per_inch=FRAME_DOTS)
+            for number, item in enumerate(packings.items())
+        ]
 
 
 def _draw_by_stress(figure: Figure | SubFigure, packings: Mapping[str, Packing]) -> None:

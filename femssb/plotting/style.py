@@ -6,7 +6,7 @@ Matplotlib is loaded with the first figure, not with this module, which every ra
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,13 +51,19 @@ def styled() -> Iterator[None]:
 
 
 def save(
-    figure: Figure, path: str | os.PathLike[str], *, dots_per_inch: float = DOTS_PER_INCH
+    path: str | os.PathLike[str],
+    draw: Callable[..., Figure],
+    *arguments: Any,
+    tight: bool = False,
+    dots_per_inch: float = DOTS_PER_INCH,
 ) -> Path:
-    """Write a figure, whole or not at all.
+    """Draw a figure in the style of femssb and write it, whole or not at all.
 
     Args:
-        figure: Drawn by a function of `femssb.plotting`, or within `styled`.
         path: A .png, .pdf or .svg file; its folder is made if it does not exist.
+        draw: Function that returns the figure.
+        arguments: Arguments of that function.
+        tight: Whether the page is cut, or grows, to what is drawn.
         dots_per_inch: Resolution of pixels.
 
     Returns:
@@ -69,7 +75,12 @@ def save(
     target = check_format(path)
     make_folder(target.parent)
     with styled(), replacing(target) as temporary:
-        figure.savefig(temporary, dpi=dots_per_inch)
+        draw(*arguments).savefig(
+            temporary,
+            format=target.suffix[1:],
+            dpi=dots_per_inch,
+            bbox_inches="tight" if tight else None,
+        )
     return target
 
 

@@ -1,35 +1,25 @@
-"""What the figures of paper 004 are made of: electrodes, generated and measured, and kept.
+"""Electrodes of Bielefeld 2020, generated and measured.
 
 A. Bielefeld, D. A. Weber, J. Janek, "Modeling Effective Ionic Conductivity and Binder Influence in
 Composite Cathodes for All-Solid-State Batteries" (2020), doi:10.1021/acsami.9b22788.
 
-Every electrode is made several times, from other random numbers each time, and each of these as
-voxels of several sizes: the same spheres and polyhedra, so that what differs is the voxels alone.
-What one image tells is kept in a small file; an image that has its file is not made again.
+Every electrode is made several times, from different random numbers each time, and each of these as
+voxels of several sizes: the same spheres and polyhedra, so that only the voxels differ.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from itertools import product
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from femssb.electrode import CompositeCathode
-from femssb.errors import FemssbError, InputError
-from femssb.inputs.case import describe
 from femssb.packing import ListedSizes
+from femssb.studies import Measurement, Results
 from femssb.units import cm2, hour, um
 from femssb.voxels import (
     Composite,
@@ -59,16 +49,31 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """An electrode: a point of a figure."""
+class Electrode:
+    """A point of a figure.
 
-    recipe: Composite  # its seed and its voxel size do not count
-    spacings: tuple[float, ...]  # of the voxels, from coarse to fine [m]
-    active_conducts: bool = False  # whether the active material conducts ions, as badly as it does
+    Attributes:
+        recipe: The composition; its seed and its voxel size do not count.
+        spacings: Of the voxels, from coarse to fine [m].
+        active_conducts: Whether the active material conducts ions, as badly as it does.
+    """
 
-    def image(self, seed: int, spacing: float) -> Image:
-        """Return one of its images."""
-        return Image(replace(self.recipe, seed=seed, spacing=spacing), self.active_conducts)
+    recipe: Composite
+    spacings: tuple[float, ...]
+    active_conducts: bool = False
+
+    def image(self, seed: int, spacing: float) -> Measurement:
+        """Return the measurement of one of its images."""
+        recipe = replace(self.recipe, seed=seed, spacing=spacing)
+        diameters = getattr(recipe.active, "diameters", ())
+        shape = "+".join(f"{d / um:g}" for d in diameters) or f"prisms {recipe.active.ray / um:g}"
+        name = (
+            f"{shape} um, AM {recipe.active_share:g}, void {recipe.void:g}, binder "
+            f"{recipe.binder_ratio:g}, box {recipe.lengths[0] / um:g} um, voxel {spacing / um:g} "
+            f"um, seed {seed}{', AM conducts' if self.active_conducts else ''}"
+        )
+        arguments = {"recipe": recipe, "active_conducts": self.active_conducts}
+        return Measurement(name=name, function=measure, arguments=arguments)
 
     def section(self, share: float | None = None) -> VoxelImage:
         """Return its first realisation in the finest voxels; with another AM share."""
@@ -76,40 +81,33 @@ class Case:
         return replace(recipe, active_share=share or recipe.active_share).generate()
 
 
-@dataclass(frozen=True)
-class Image:
-    """One image of an electrode, and the file that what it tells is kept in."""
-
-    recipe: Composite
-    active_conducts: bool
-
-    def about(self) -> dict[str, Any]:
-        """Return all that its numbers depend on, as plain data."""
-        return {"recipe": describe(self.recipe), "active_conducts": self.active_conducts}
-
-    def file(self, folder: Path) -> Path:
-        """Return the file of this image."""
-        recipe = self.recipe
-        digest = hashlib.sha256(json.dumps(self.about(), sort_keys=True).encode()).hexdigest()
-        return folder / (
-            f"AM{100 * recipe.active_share:.3g}_void{100 * recipe.void:.3g}"
-            f"_binder{100 * recipe.binder_ratio:.3g}_voxel{recipe.spacing / um:.3g}um"
-            f"_seed{recipe.seed}_{digest[:12]}.json"
+def measure(recipe: Composite, active_conducts: bool) -> dict[str, float]:
+    """Make an image and return its numbers, conductivities over that of the electrolyte."""
+    voxels = recipe.generate()
+    if active_conducts:
+        ionic = conductivity(
+            voxels, {"SE": LPSCL, "AM": NCM532}, contact_resistance={("AM", "SE"): CONTACT}
         )
-
-    def load(self, folder: Path) -> dict[str, float] | None:
-        """Return what the image tells, None if that is not known yet."""
-        try:
-            kept = json.loads(self.file(folder).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        found: dict[str, float] = kept["found"]
-        return found
+    else:
+        ionic = conductivity(voxels, {"SE": LPSCL})
+    networks = find_networks(voxels)
+    use = networks.utilisation()
+    areas = interface_areas(voxels).pairs
+    return {
+        **voxels.fractions(),
+        "conductivity": ionic.value / LPSCL,
+        "solver error": ionic.error / LPSCL,
+        "AM utilisation": use["AM"],
+        "SE utilisation": use["SE"],
+        "active interface": active_interface(networks).per_volume,
+        "AM surface": sum(area.per_volume for pair, area in areas.items() if "AM" in pair),
+        "deepest overlap": voxels.origin.get("packing", {}).get("deepest overlap", 0.0),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """What the images of a case tell.
+    """The numbers of the images of an electrode.
 
     Attributes:
         spacings: Voxel sizes, from coarse to fine, shape (m,) [m].
@@ -158,7 +156,34 @@ class Point:
         return self.tau_squared(spacing) * self.spread("conductivity", spacing) / conducts
 
 
-Points = Mapping[Case, Point]
+def images_of(electrodes: Iterable[Electrode], realisations: int) -> list[Measurement]:
+    """Return the images of electrodes, the first realisation of all of them first."""
+    wanted = {
+        (electrode, seed, spacing): None
+        for seed, electrode in product(range(1, realisations + 1), electrodes)
+        for spacing in electrode.spacings
+    }
+    images = [electrode.image(seed, spacing) for electrode, seed, spacing in wanted]
+    return list({image.name: image for image in images}.values())
+
+
+def gather(
+    results: Results[dict[str, float]], electrodes: Iterable[Electrode], realisations: int
+) -> Results[Point]:
+    """Return the points of all electrodes of which at least one realisation is whole."""
+    points: Any = Results()
+    for electrode in dict.fromkeys(electrodes):
+        rows = []
+        for seed in range(1, realisations + 1):
+            names = [electrode.image(seed, spacing).name for spacing in electrode.spacings]
+            if all(name in results for name in names):
+                rows.append([results[name] for name in names])
+        if rows:
+            values = {
+                key: np.array([[one[key] for one in row] for row in rows]) for key in rows[0][0]
+            }
+            points[electrode] = Point(spacings=np.array(electrode.spacings), values=values)
+    return points
 
 
 def spheres(
@@ -166,7 +191,7 @@ def spheres(
     share: float,
     *,
     box: float,
-    void: float = 0.15,
+    void: float = VOID,
     binder: float = 0.0,
     numbers: Sequence[float] = (),
 ) -> Composite:
@@ -215,28 +240,20 @@ class Level:
     """How much is made, and how fine.
 
     Attributes:
-        name: Also of the folder of its page.
         spacings: Of the voxels, from coarse to fine [m].
         shares: Of the active material in the solids.
         diameters: Of equal spheres [m].
         largest: Diameters of the largest spheres of mixtures [m].
         boxes: Largest diameter up to which an edge of the box is used -> that edge [m].
         sizes: Voxel sizes of the study of these [m].
-        fine_box: Edge of the box of that study [m].
     """
 
-    name: str
     spacings: tuple[float, ...]
     shares: tuple[float, ...]
     diameters: tuple[float, ...]
     largest: tuple[float, ...]
     boxes: dict[float, float]
     sizes: tuple[float, ...]
-    fine_box: float
-
-    def box(self, largest: float) -> float:
-        """Return the edge of the box for spheres of a diameter [m]."""
-        return next(edge for limit, edge in self.boxes.items() if largest <= limit)
 
 
 def in_um(*values: float) -> tuple[float, ...]:
@@ -245,86 +262,89 @@ def in_um(*values: float) -> tuple[float, ...]:
 
 
 COARSE = Level(
-    name="coarse",
     spacings=in_um(0.5, 0.25),
     shares=(0.5, 0.6, 0.65, 0.7, 0.8),
     diameters=in_um(3, 5, 15),
     largest=in_um(5.5, 9.5, 13.5),
     boxes={5.5 * um: 20 * um, 9.5 * um: 30 * um, 13.5 * um: 36 * um, 15 * um: 40 * um},
     sizes=in_um(0.5, 0.4, 0.25, 0.2),
-    fine_box=20 * um,
 )
 FULL = Level(
-    name="full",
     spacings=in_um(0.4, 0.2),
     shares=SHARES,
     diameters=in_um(3, 5, 8, 12, 15),
     largest=in_um(5.5, 7.5, 9.5, 11.5, 13.5),
     boxes={5.5 * um: 24 * um, 9.5 * um: 30 * um, 13.5 * um: 40 * um, 15 * um: 45 * um},
     sizes=in_um(0.5, 0.4, 0.25, 0.2, 0.125),
-    fine_box=20 * um,
 )
+
+Line = dict[float, Electrode]  # abscissa -> electrode
 
 
 class Electrodes:
-    """All electrodes of the paper's figures, as lines of a figure: label -> abscissa -> case."""
+    """All electrodes of the paper's figures, as lines of a figure: label -> line."""
 
     def __init__(self, level: Level) -> None:
         self.level = level
-        shares = level.shares
+        made = self._electrode
 
-        def line(diameters: tuple[float, ...], **others: Any) -> dict[float, Case]:
-            edge = level.box(max(diameters))
-            return {s: self._case(spheres(diameters, s, box=edge, **others)) for s in shares}
+        def line(diameters: tuple[float, ...], **others: Any) -> Line:
+            edge = next(box for limit, box in level.boxes.items() if max(diameters) <= limit)
+            return {s: made(spheres(diameters, s, box=edge, **others)) for s in level.shares}
 
+        five = (5 * um,)
         self.by_size = {f"{d / um:g} um": line((d,)) for d in level.diameters}
         self.mixtures = {
             f"{d / um:g} um": line((d, 5.5 * um, 3 * um), numbers=(1, 1, 2)) for d in level.largest
         }
         self.by_void = {
-            f"{100 * void:g} %": line((5 * um,), void=void) for void in (0.05, 0.1, 0.15, 0.2)
+            f"{100 * void:g} %": line(five, void=void) for void in (0.05, 0.1, 0.15, 0.2)
         }
         # With 5 % of void the paper stops at 73:27.
-        self.by_void["5 %"] = {s: case for s, case in self.by_void["5 %"].items() if s <= 0.7}
-        self.by_void["5 %"][0.73] = self._case(
-            spheres((5 * um,), 0.73, box=level.box(5 * um), void=0.05)
+        densest = replace(
+            self.by_void["5 %"][0.7].recipe, active_share=0.73, active_overlap=OVERLAP
         )
-        self.by_binder = {
-            label: line((5 * um,), binder=binder) for label, binder in BINDERS.items()
-        }
+        self.by_void["5 %"] = {s: case for s, case in self.by_void["5 %"].items() if s <= 0.7}
+        self.by_void["5 %"][0.73] = made(densest)
+        self.by_binder = {label: line(five, binder=binder) for label, binder in BINDERS.items()}
         self.kato = {
-            f"{width / um:g} um": self._case(platelets(width, box=30 * um)) for width in in_um(5, 8)
+            f"{width / um:g} um": made(platelets(width, box=30 * um)) for width in in_um(5, 8)
         }
-        fine = level.fine_box
+        fine = {"diameters": five, "box": 20 * um}
         self.by_voxel = {
-            "60:40": Case(recipe=spheres((5 * um,), 0.6, box=fine), spacings=level.sizes),
-            "70:30": Case(recipe=spheres((5 * um,), 0.7, box=fine), spacings=level.sizes),
-            "70:30, binder 0.1": Case(
-                recipe=spheres((5 * um,), 0.7, box=fine, binder=0.1), spacings=level.sizes
-            ),
+            "60:40": made(spheres(share=0.6, **fine), level.sizes),
+            "70:30": made(spheres(share=0.7, **fine), level.sizes),
+            "70:30, binder 0.1": made(spheres(share=0.7, binder=0.1, **fine), level.sizes),
         }
         self.by_box = {
-            edge: Case(recipe=spheres((5 * um,), 0.7, box=edge), spacings=in_um(1, 0.5))
+            edge: made(spheres(five, 0.7, box=edge), in_um(1, 0.5))
             for edge in in_um(15, 20, 30, 40)
         }
-        self.conducting = Case(
-            recipe=self.by_size["5 um"][0.7].recipe, spacings=level.spacings, active_conducts=True
-        )
-
+        self.alone = self.by_size["5 um"][0.7]
+        self.conducting = replace(self.alone, active_conducts=True)
         self.at_seventy = {  # 70:30, by the diameter of the largest spheres [m]
             name: {float(label.split()[0]) * um: line[0.7] for label, line in series.items()}
             for name, series in (("monomodal", self.by_size), ("trimodal", self.mixtures))
         }
 
-    def _case(self, recipe: Composite) -> Case:
-        return Case(recipe=recipe, spacings=self.level.spacings)
+    def _electrode(self, recipe: Composite, spacings: tuple[float, ...] = ()) -> Electrode:
+        return Electrode(recipe=recipe, spacings=spacings or self.level.spacings)
 
-    def all(self) -> list[Case]:
-        """Return every electrode once, those of the first figures first."""
-        lines = [self.by_size, self.by_void, self.by_binder, self.mixtures]
-        cases = [*self.kato.values(), self.conducting, *self.by_voxel.values()]
-        cases += [case for group in lines for line in group.values() for case in line.values()]
-        return list(dict.fromkeys([*cases, *self.by_box.values()]))
+    def of(self, study: str) -> list[Electrode]:
+        """Return the electrodes that a figure or table needs."""
+        five = self.by_size["5 um"]
+        lines = {
+            "kato": [self.kato],
+            "figure 1": self.by_size.values(),
+            "figure 2": self.by_size.values(),
+            "figure 3": [*self.by_size.values(), *self.mixtures.values()],
+            "figure 4": self.by_void.values(),
+            "figure 5": self.by_binder.values(),
+            "figure 6": [five, *self.by_binder.values()],
+            "table 1": [five],
+            "voxels": [self.by_voxel, self.by_box, {1: self.alone, 2: self.conducting}],
+        }[study]
+        return list(dict.fromkeys(electrode for line in lines for electrode in line.values()))
 
 
 def cathode(
@@ -350,90 +370,3 @@ def weight_share(share: float | Array, ratio: float, density: float) -> float | 
     """Return the weight share of binder in NCM811 : LPS : binder, binder within the rest."""
     active, binder = share * NCM811_DENSITY, share * ratio * density
     return binder / (active + binder + (1 - share * (1 + ratio)) * LPS_DENSITY)
-
-
-def measure(image: Image) -> dict[str, float]:
-    """Make an image and return what it tells, conductivities over that of the electrolyte."""
-    voxels = image.recipe.generate()
-    if image.active_conducts:
-        ionic = conductivity(
-            voxels, {"SE": LPSCL, "AM": NCM532}, contact_resistance={("AM", "SE"): CONTACT}
-        )
-    else:
-        ionic = conductivity(voxels, {"SE": LPSCL})
-    networks = find_networks(voxels)
-    use = networks.utilisation()
-    packed = voxels.origin.get("packing", {}).get("deepest overlap", 0.0)
-    return {
-        **voxels.fractions(),
-        "conductivity": ionic.value / LPSCL,
-        "solver error": ionic.error / LPSCL,
-        "AM utilisation": use["AM"],
-        "SE utilisation": use["SE"],
-        "active interface": active_interface(networks).per_volume,
-        "AM surface": sum(
-            area.per_volume for pair, area in interface_areas(voxels).pairs.items() if "AM" in pair
-        ),
-        "deepest overlap": packed,
-    }
-
-
-def make(image: Image, folder: Path) -> str:
-    """Measure an image and keep what it tells; return what is to be said about it."""
-    started = time.process_time()
-    path = image.file(folder)
-    try:
-        found = measure(image)
-    except FemssbError as error:
-        return f"failed: {path.name}: {error}"
-    seconds = time.process_time() - started
-    text = json.dumps({**image.about(), "found": found, "CPU time [s]": seconds}, indent=1)
-    path.with_suffix(".part").write_text(text, encoding="utf-8")
-    os.replace(path.with_suffix(".part"), path)
-    return f"{path.name}: {seconds:.1f} s"
-
-
-def images_of(cases: Iterable[Case], realisations: int) -> list[Image]:
-    """Return the images of cases, the first realisation of all of them first."""
-    wanted = [
-        case.image(seed, spacing)
-        for seed, case in product(range(1, realisations + 1), cases)
-        for spacing in case.spacings
-    ]
-    return list(dict.fromkeys(wanted))
-
-
-def run(images: Sequence[Image], folder: Path, *, jobs: int) -> list[str]:
-    """Make what is not there yet, several at a time; return what failed."""
-    if jobs < 1:
-        raise InputError(f"--jobs {jobs} is below 1")
-    left = [image for image in images if image.load(folder) is None]
-    print(f"{len(images)} images, {len(left)} of them to be made", flush=True)
-    failed = []
-    # Numba and SciPy hold locks that a fork would copy.
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
-        work = [pool.submit(make, image, folder) for image in left]
-        for number, done in enumerate(as_completed(work), start=1):
-            said = done.result()
-            print(f"{number} of {len(left)}  {said}", file=sys.stderr, flush=True)
-            if said.startswith("failed: "):
-                failed.append(said.removeprefix("failed: "))
-    return failed
-
-
-def gather(cases: Iterable[Case], folder: Path, realisations: int) -> dict[Case, Point]:
-    """Return the points of all cases of which at least one realisation is whole."""
-    points = {}
-    for case in cases:
-        rows = []
-        for seed in range(1, realisations + 1):
-            row = [case.image(seed, spacing).load(folder) for spacing in case.spacings]
-            if None not in row:
-                rows.append([found for found in row if found is not None])
-        if rows:
-            keys = rows[0][0]
-            values = {
-                key: np.array([[found[key] for found in row] for row in rows]) for key in keys
-            }
-            points[case] = Point(spacings=np.array(case.spacings), values=values)
-    return points
