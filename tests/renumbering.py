@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 
 def shuffle_meshes(seed: int) -> None:
-    """Shuffle the nodes and cells of all meshes that DOLFINx makes in this process from now on."""
+    """Shuffle nodes and cells of the meshes that this process makes from now on; call it once."""
     make = dolfinx.mesh.create_mesh
     box = dolfinx.mesh.create_box
 

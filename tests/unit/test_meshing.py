@@ -6,7 +6,10 @@ Worth reading: `test_regions_have_their_exact_volumes` and `test_grains_lie_wher
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import femssb.environment.platform
 
@@ -126,6 +129,25 @@ def test_mesh_does_not_depend_on_ranks(data: MeshData) -> None:
     assert (one.points == all_ranks.points).all()
     assert (one.cells == all_ranks.cells).all()
     assert (one.triangles == all_ranks.triangles).all()
+
+
+def test_shuffled_meshes_are_the_same_meshes() -> None:
+    """Catches tests on meshes numbered otherwise that are the old ones, or have become others."""
+    script = """
+import femssb.environment.platform
+from femssb import HalfCell, Polycrystal, mesh
+from femssb.meshing.data import gather
+from tests.renumbering import shuffle_meshes
+cell = HalfCell(particles=(Polycrystal(grains=3),))
+plain = mesh(cell, size=2e-6)
+shuffle_meshes(1)
+shuffled = mesh(cell, size=2e-6)
+assert (plain.mesh.geometry.x != shuffled.mesh.geometry.x).any()
+for name in ("points", "cells", "cell_tags", "triangles", "facet_tags"):
+    assert (getattr(gather(plain), name) == getattr(gather(shuffled), name)).all(), name
+"""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], cwd=root, check=True)
 
 
 @pytest.mark.mpi

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import femssb
+from tests import stages
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +65,19 @@ def test_conda_and_pip_ask_for_the_same() -> None:
 def test_every_wheel_is_pinned() -> None:
     """Catches a dependency without a tested version, which a release may break any day."""
     assert _wanted() <= _names((ROOT / "constraints.txt").read_text().splitlines())
+
+
+def test_processors_that_cannot_be_imitated_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches `make test-portable` that runs twice as the same processor, or not at all."""
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    old = {"X86_V3": 2}
+    assert "vector units" in str(stages.obstacle("SkylakeX", old, ["SkylakeX"]))
+    assert "no OpenBLAS" in str(stages.obstacle("Haswell", old, ["Prescott"]))
+    assert stages.obstacle("Haswell", old, ["Haswell"]) is None
+    assert stages.variables("Nehalem", old)["NPY_DISABLE_CPU_FEATURES"] == "X86_V3"
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert "vector units" in str(stages.obstacle("Nehalem", {}, ["ARMV8"]))
+    assert stages.obstacle(stages.NUMBERING, {}, ["ARMV8"]) is None
 
 
 @pytest.fixture
