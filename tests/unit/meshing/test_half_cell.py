@@ -146,7 +146,7 @@ assert (plain.mesh.geometry.x != shuffled.mesh.geometry.x).any()
 for name in ("points", "cells", "cell_tags", "triangles", "facet_tags"):
     assert (getattr(gather(plain), name) == getattr(gather(shuffled), name)).all(), name
 """
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", script], cwd=root, check=True)
 
 

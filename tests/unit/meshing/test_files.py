@@ -24,7 +24,7 @@ from femssb.meshing.data import MeshData, Parts, gather
 from femssb.meshing.files import from_gmsh
 from femssb.units import um
 
-FOLDER = Path(__file__).parents[2] / "meshes"
+FOLDER = Path(__file__).parents[3] / "meshes"
 SMALL = FOLDER / "six_grains_1.5um.msh"
 IDENTITY = np.eye(3)
 

@@ -17,7 +17,7 @@ from femssb import Charge, FemssbError, HalfCell, Hold, Model, Polycrystal, Simu
 from femssb.units import um
 from tests.runs import ALONE, CHARGE, tiny_model
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NAN = float("nan")
 
 
