@@ -3,8 +3,7 @@
 Teaches generated microstructures, a study of measurements, and estimates from them: the question of
 Bielefeld, Weber and Janek (2020, doi:10.1021/acsami.9b22788, section 3.3). For every composition
 electrodes are generated, spheres in a sulfide with 15 % of void, and measured; a modified Bruggeman
-relation gives the C-rate at which the ions lose 0.1 V. Coarse voxels close narrow ways: at 70 %
-tau^2 is 5.6 in voxels of 0.5 um, 4.4 in those of 0.25 um (paper: 4.2)::
+relation gives the C-rate at which the ions lose 0.1 V::
 
     python demos/composite_cathode_design.py --jobs 2
 """

@@ -1,9 +1,7 @@
 """Press a powder of NMC532 and Li6PS5Cl dry, relax it, and cycle it under isostatic pressure.
 
-Teaches recipes, contact laws and stages: the workflow of Alabdali et al. (2024,
-doi:10.1016/j.ensm.2024.103527) on a few hundred particles. After every stage the thickness, the
-pores, the stress of the particles and the conduction are measured. Every stage ends when the
-particles are at rest, or the run fails; finished stages are not done again::
+Teaches recipes, contact laws, stages and measurements: the workflow of Alabdali et al. (2024,
+doi:10.1016/j.ensm.2024.103527). A stage ends when the particles are at rest, or fails::
 
     mpirun -n 2 python demos/dry_press_and_cycle.py
 """
@@ -38,17 +36,15 @@ LAWS = {
 
 def powder(particles):
     """Return a recipe on an area that holds about as many particles."""
-    coarse = LognormalSizes(
-        median=4.97 * um, geometric_deviation=1.3, smallest=3 * um, largest=10 * um
-    )
-    fine = LognormalSizes(
-        median=7.6 * um, geometric_deviation=1.17, smallest=6 * um, largest=13 * um
-    )
+    shape = {"geometric_deviation": 1.3, "smallest": 3 * um, "largest": 10 * um}
+    coarse = LognormalSizes(median=4.97 * um, **shape)
+    shape = {"geometric_deviation": 1.17, "smallest": 6 * um, "largest": 13 * um}
+    fine = LognormalSizes(median=7.6 * um, **shape)
     return Recipe(
-        components=(
+        components=[
             Component(name="AM", solid=SOLIDS["AM"], share=0.733, sizes=coarse),
             Component(name="SE", solid=SOLIDS["SE"], share=0.267, sizes=fine),
-        ),
+        ],
         loading=14.96e-6 / cm2 / 0.733,
         width=150 * um * (particles / 11_002) ** 0.5,
     )

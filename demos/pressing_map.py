@@ -1,8 +1,7 @@
 """How hard must a composite cathode be pressed, and how large should its particles be?
 
-Teaches a map of pressings: powders of NMC532 and Li6PS5Cl with different ratios of particle sizes
-are pressed harder and harder between two planes, and measured after every pressure. Shi et al.
-(doi:10.1002/aenm.201902881) found that large active material in a fine electrolyte is used best::
+Teaches a map of pressings: powders with different ratios of particle sizes, pressed harder and
+harder. Shi et al. (doi:10.1002/aenm.201902881): large AM in a fine electrolyte is used best::
 
     mpirun -n 2 python demos/pressing_map.py --pressures 125 375
 """
@@ -26,7 +25,7 @@ SOLIDS = {"AM": library.NCM523, "SE": library.LI6PS5CL}
 YIELD = {name: yield_pressure(solid) for name, solid in SOLIDS.items()}
 LAW = ElasticPlastic(solids=SOLIDS, yield_pressures=YIELD, friction=0.5)
 PRESSURES = (50 * MPa, 125 * MPa, 250 * MPa, 375 * MPa)
-SHARES = {"AM": 0.733, "SE": 0.267}  # of the mass
+SHARES, NARROW = {"AM": 0.733, "SE": 0.267}, {"geometric_deviation": 1.15}  # of mass; sizes
 MEAN, LAYERS = 6 * um, 9.0  # of both median diameters; without pores, over the larger one
 
 
@@ -37,9 +36,7 @@ def powder(ratio, particles):
             name=name,
             solid=SOLIDS[name],
             share=SHARES[name],
-            sizes=LognormalSizes(
-                median=d, geometric_deviation=1.15, smallest=0.65 * d, largest=1.5 * d
-            ),
+            sizes=LognormalSizes(median=d, smallest=0.65 * d, largest=1.5 * d, **NARROW),
         )
         for name, d in medians.items()
     )
@@ -85,10 +82,10 @@ def main(
     if particles < 100:
         raise InputError(f"particles = {particles} is below 100")
     pressures, rows = sorted(pressures), []
+    stages = [Uniaxial(pressure=pressure) for pressure in pressures]
     for ratio in ratios:
         recipe = powder(ratio, particles)
         start = insert(recipe, height=recipe.dense_thickness() / 0.4, seed=seed)
-        stages = [Uniaxial(pressure=pressure) for pressure in pressures]
         pressed = press(start, stages, LAW, out=out / f"ratio_{ratio:g}")
         for pressure, packing in zip(pressures, pressed, strict=True):
             where = {"AM over SE diameter [-]": ratio, "Pressure [MPa]": pressure / MPa}
