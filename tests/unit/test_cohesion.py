@@ -269,7 +269,7 @@ def test_the_law_has_no_preferred_tangent():
     )
 
 
-def test_viscous_part_is_a_dashpot_beside_the_law():
+def test_viscous_part_is_a_dashpot_next_to_the_law():
     """Catches a viscous energy that the ledger would miss, or one that acts on the jump itself."""
     law = replace(BASE, viscosity=2e16)
     previous = np.array([[1.0, -2.0, 0.5]]) * nm

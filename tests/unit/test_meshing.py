@@ -6,7 +6,10 @@ Worth reading: `test_regions_have_their_exact_volumes` and `test_grains_lie_wher
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import femssb.environment.platform
 
@@ -21,9 +24,10 @@ from dolfinx import fem
 from femssb.errors import InputError, MeshError
 from femssb.grains.tessellation import tessellate
 from femssb.inputs.geometry import Grain, HalfCell, Polycrystal
-from femssb.meshing import describe, from_arrays, half_cell, mesh
-from femssb.meshing.data import MeshData, Parts, gather
-from femssb.meshing.quality import gamma, volumes
+from femssb.meshing import MeshData, describe, from_arrays, half_cell, mesh
+from femssb.meshing.data import Parts, distribute, gather
+from femssb.meshing.quality import gamma
+from femssb.tetrahedra import volumes
 from femssb.units import um
 
 CELL = HalfCell(particles=(Polycrystal(grains=8, seed=2),))
@@ -127,6 +131,25 @@ def test_mesh_does_not_depend_on_ranks(data: MeshData) -> None:
     assert (one.triangles == all_ranks.triangles).all()
 
 
+def test_shuffled_meshes_are_the_same_meshes() -> None:
+    """Catches tests on meshes numbered otherwise that are the old ones, or have become others."""
+    script = """
+import femssb.environment.platform
+from femssb import HalfCell, Polycrystal, mesh
+from femssb.meshing.data import gather
+from tests.renumbering import shuffle_meshes
+cell = HalfCell(particles=(Polycrystal(grains=3),))
+plain = mesh(cell, size=2e-6)
+shuffle_meshes(1)
+shuffled = mesh(cell, size=2e-6)
+assert (plain.mesh.geometry.x != shuffled.mesh.geometry.x).any()
+for name in ("points", "cells", "cell_tags", "triangles", "facet_tags"):
+    assert (getattr(gather(plain), name) == getattr(gather(shuffled), name)).all(), name
+"""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], cwd=root, check=True)
+
+
 @pytest.mark.mpi
 @pytest.mark.parametrize(("low", "high", "axis"), [("x_min", "x_max", 0), ("y_min", "y_max", 1)])
 def test_periodic_sides_match_node_by_node(data: MeshData, low: str, high: str, axis: int) -> None:
@@ -208,11 +231,11 @@ def test_gamma_of_known_tetrahedra() -> None:
 
 
 def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Would catch a retry that repeats itself, loses the better mesh, or goes untold."""
+    """Would catch a retry that repeats itself, loses the better mesh, or goes unreported."""
     monkeypatch.setattr(half_cell, "GOOD_GAMMA", 1.0)
     monkeypatch.setattr(half_cell, "ATTEMPTS", 3)
     found = [
-        describe(half_cell.distribute(half_cell._half_cell(CELL, 2.0, 6.0, attempt), MPI.COMM_SELF))
+        describe(distribute(half_cell._half_cell(CELL, 2.0, 6.0, attempt), MPI.COMM_SELF))
         for attempt in range(3)
     ]
     best = int(np.argmax([summary.smallest_gamma for summary in found]))
@@ -233,7 +256,7 @@ def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPa
 def test_failure_on_one_rank_is_raised_on_all(
     monkeypatch: pytest.MonkeyPatch, failure: Exception, expected: type[Exception]
 ) -> None:
-    """Would catch ranks that wait for ever for one that failed."""
+    """Would catch ranks that wait indefinitely for one that failed."""
 
     def fail(*_: object) -> Parts:
         raise failure

@@ -19,7 +19,7 @@ from femssb.inputs.materials import Curve, Materials
 from femssb.library import yuan2023
 from femssb.meshing import MeshData
 from femssb.meshing.data import REGIONS
-from femssb.run.simulation import bdf
+from femssb.run.stepping import bdf
 from femssb.units import um
 from tests.verification.slabs import GRAIN, Layer, facets_at, slabs
 

@@ -183,7 +183,7 @@ class Solid:
             held: Returns, for nodes (n, 3), which components (n, 3) stay at zero.
             tied: For each name, which components (n, 3) of nodes (n, 3) are one unknown.
             period: Lower and upper corner of the periodic box.
-            linear_solver: How to solve.
+            linear_solver: How to solve; by default directly, which is quick at the size of tests.
         """
         self.comm = domain.comm
         self.domain = domain
@@ -226,7 +226,8 @@ class Solid:
             entries,
             operators,
         )
-        self.linear_solver = KrylovSolver("solid", self.unknowns, linear_solver or LinearSolver())
+        method = linear_solver or LinearSolver(method="direct")
+        self.linear_solver = KrylovSolver("solid", self.unknowns, method)
 
     def _jump(self, inside: NDArray[np.bool_], order: int) -> PointOperator:
         domain = self.domain

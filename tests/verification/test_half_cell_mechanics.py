@@ -28,8 +28,8 @@ from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.inputs.materials import Elasticity
 from femssb.library import yuan2023
 from femssb.meshing import mesh
-from femssb.run.readout import Readout
 from femssb.units import GPa, MPa, nm, um
+from tests.runs import read
 from tests.verification.slabs import Layer, slabs
 from tests.verification.solids import Solid
 from tests.verification.test_cohesive import BRITTLE, FAILURE, ONSET
@@ -151,7 +151,7 @@ def test_slabs_debond_along_the_closed_form(comm, mode):
     assert state.cohesive_dissipation / (2 * AREA) == pytest.approx(1.0, rel=1e-9)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("damage", [0.0, 1.0])
 def test_closed_slabs_do_not_interpenetrate(comm, damage):
     """Contact must stay as stiff as the intact interface, whatever the damage.
@@ -215,7 +215,7 @@ def test_pressure_is_carried_through(comm, pressed, order):
     np.testing.assert_allclose(state.hydrostatic, hydrostatic, rtol=1e-8)  # compressed: negative
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_negative_pressure_pulls(comm):
     """A sign lost in an absolute value would press in both cases."""
     model = stack(comm, anode=Pressure(pressure=-50 * MPa))
@@ -232,7 +232,7 @@ def test_a_cell_that_nothing_holds_is_refused(collector, anode):
         stack(MPI.COMM_SELF, collector=collector, anode=anode)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_free_end_carries_nothing(comm):
     """An anode that is held by mistake would stress the stack when the grain shrinks."""
     model = stack(comm, anode=Free())
@@ -243,7 +243,7 @@ def test_free_end_carries_nothing(comm):
     assert np.abs(reaction(model, x, 0.0)).max() < 1e-8 * scale
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_without_expansion_nothing_is_stressed(comm):
     """The switch must reach the load: a lithium change alone may not strain anything."""
     lithium = None
@@ -267,7 +267,7 @@ def test_without_expansion_nothing_is_stressed(comm):
     assert stressed[True] > 1e-9
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_without_debonding_nothing_fails(comm):
     """The switch must reach the law: the traction goes far beyond the strength."""
     model = stack(comm, couplings=Couplings(debonding=False), **BOTH_FIXED)
@@ -355,11 +355,11 @@ def test_shrinking_particle_in_the_cell_opens_outwards(coarse):
         INTERFACE
     )
     assert 0.1 * free < mean < free
-    numbers = Readout(model).numbers(state)
+    numbers = read(model, state)
     assert numbers["Mean gap [m]"] / mean == pytest.approx(1)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_iterative_and_direct_solver_agree(comm):
     """Multigrid with wrong rigid modes still converges, to whatever its tolerance lets through."""
     data = mesh(CELL, size=1.5 * um, comm=comm)

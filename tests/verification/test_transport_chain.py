@@ -11,7 +11,7 @@ import pytest
 
 from femssb.cell.kinetics import metal_current
 from femssb.inputs.materials import MetalKinetics
-from femssb.run.simulation import bdf
+from femssb.run.stepping import bdf
 from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification.chain import Chain, transfer
 from tests.verification.rates import observed_order

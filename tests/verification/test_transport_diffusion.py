@@ -23,7 +23,7 @@ from femssb.fem.assembly import Operator, Part, linear_form
 from femssb.fem.constraints import Field, Unknowns
 from femssb.fem.linear_solver import KrylovSolver, LinearSolver
 from femssb.fem.surface_problem import SurfaceProblem
-from femssb.run.simulation import bdf, error_share, extrapolate
+from femssb.run.stepping import bdf, error_share, extrapolate
 from tests.verification.half_cells import WIDTH, constant, face_collector, laminate, lopsided, step
 from tests.verification.rates import observed_order
 from tests.verification.slabs import GRAIN, Layer, slabs
