@@ -186,7 +186,7 @@ class _Exchange:
         n = self._gap.size
         gap = np.divide(packed[:n], self._gap, out=np.zeros(n), where=self._gap > 0)
         m = self._stress.size
-        stress = np.divide(packed[n:], self._stress, out=np.zeros(m), where=self._stress > 0)
+        stress = np.divide(packed[n:], self._stress, out=np.zeros(m), where=self._stress != 0)
         return np.maximum(gap, 0.0), self._spread(stress)
 
 

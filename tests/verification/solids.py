@@ -180,7 +180,7 @@ class Solid:
             inner: Tags of the inner body; none: one body without an interface.
             direction: Voigt chemical strain of each tag, per unit amplitude; zero by default.
             order: Degree of the displacement.
-            held: Tells for nodes (n, 3) which components (n, 3) stay at zero.
+            held: Returns, for nodes (n, 3), which components (n, 3) stay at zero.
             tied: For each name, which components (n, 3) of nodes (n, 3) are one unknown.
             period: Lower and upper corner of the periodic box.
             linear_solver: How to solve; by default directly, which is quick at the size of tests.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from femssb import InputError, Model, NotConverged
+from femssb import InputError, Model, NotConverged, library
 from femssb.cell.coupling import Guess, Tolerances, advance
 from femssb.cell.model import State
 from tests.runs import tiny_model
@@ -129,3 +129,18 @@ def test_bad_tolerances_name_the_field(field: str, value: object) -> None:
     """Catches a tolerance that nothing can meet or everything does."""
     with pytest.raises(InputError, match=f"Tolerances.{field}"):
         Tolerances(**{field: value})
+
+
+def test_lithium_may_drift_the_other_way() -> None:
+    """Catches a negative partial molar volume whose stress never reaches the lithium."""
+    materials = library.yuan2023.materials()
+    data = tiny_model().data
+    found = {}
+    for volume in (-1e-6, 0.0, 1e-6):
+        active = replace(materials.active, drift_volume=volume)
+        model = Model(data, replace(materials, active=active))
+        state, _ = step(model, model.initial_state())
+        found[volume] = model.stoichiometry(state)
+    forward, backward = (found[volume] - found[0.0] for volume in (1e-6, -1e-6))
+    assert np.abs(forward).max() > 1e-6
+    assert forward @ backward < -0.5 * np.linalg.norm(forward) * np.linalg.norm(backward)
