@@ -35,8 +35,13 @@ def at(state, name):
 
 
 def over(above, below):
-    """Return the ratio of two quantities."""
-    return lambda states, partition: above(states, partition) / below(states, partition)
+    """Return the ratio of two quantities, nan over zero: nothing may conduct in a few particles."""
+
+    def ratio(states, partition):
+        value = below(states, partition)
+        return above(states, partition) / value if value else float("nan")
+
+    return ratio
 
 
 def mean(*quantities):

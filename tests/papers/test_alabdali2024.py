@@ -136,6 +136,14 @@ def test_what_a_row_compares_is_what_it_says():
     assert QUANTITIES["handed over"](states, "arms") == pytest.approx(wanted, rel=1e-12)
 
 
+def test_nothing_conducts():
+    """Catches a page that fails where no phase reaches from plane to plane, as in small boxes."""
+    states = made_up_states()
+    states["5 MPa isostatic"]["sigma_el"] = 0.0
+    target = next(target for target in TARGETS if target.key == "sigma_el 30 over 5 MPa")
+    assert np.isnan(number({"M1": states}, target).value)
+
+
 def test_states_that_were_not_reached_are_open(tmp_path):
     """Catches a page that fails, or passes a row, where a stage did not come to rest."""
     whole = made_up_states()

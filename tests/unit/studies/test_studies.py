@@ -199,14 +199,14 @@ def test_a_page_has_every_run_and_number(tmp_path: Path) -> None:
     assert page.count('class="miss"') == 2
 
 
-def test_a_renamed_number_is_no_missing_case() -> None:
+def test_a_renamed_number_is_no_missing_case(tmp_path: Path) -> None:
     """Catches a trend that stays open for ever because the number it reads has a new name."""
     found = Results(one={"square": 1.0})
     study = Study(
         name="quick", title="Quick", trends=lambda found: {"": lambda: found["one"]["cube"] > 0}
     )
     with pytest.raises(KeyError, match="cube"):
-        report({"": (study, found)}, "nowhere")
+        report({"": (study, found)}, tmp_path)
 
 
 def test_pictures_are_named_from_the_page(tmp_path: Path) -> None:
