@@ -1,4 +1,6 @@
 from . import electrode as electrode
+from . import environment as environment
+from . import errors as errors
 from . import grains as grains
 from . import inputs as inputs
 from . import library as library
@@ -6,6 +8,7 @@ from . import meshing as meshing
 from . import packing as packing
 from . import particles as particles
 from . import plotting as plotting
+from . import results as results
 from . import studies as studies
 from . import tensors as tensors
 from . import units as units
@@ -15,15 +18,17 @@ from .cell.coupling import Tolerances as Tolerances
 from .cell.model import Couplings as Couplings
 from .cell.model import Model as Model
 from .environment.command import command as command
+from .environment.ranks import is_first_rank as is_first_rank
 from .errors import EngineError as EngineError
 from .errors import FemssbError as FemssbError
 from .errors import InputError as InputError
 from .errors import MeshError as MeshError
 from .errors import NotConverged as NotConverged
-from .fem.solver import LinearSolver as LinearSolver
+from .fem.linear_solver import LinearSolver as LinearSolver
 from .inputs.boundary import Fixed as Fixed
 from .inputs.boundary import Free as Free
 from .inputs.boundary import Pressure as Pressure
+from .inputs.boundary import Support as Support
 from .inputs.geometry import Grain as Grain
 from .inputs.geometry import HalfCell as HalfCell
 from .inputs.geometry import Polycrystal as Polycrystal
@@ -42,8 +47,10 @@ from .inputs.protocol import Charge as Charge
 from .inputs.protocol import Discharge as Discharge
 from .inputs.protocol import Hold as Hold
 from .inputs.protocol import Rest as Rest
+from .inputs.protocol import Step as Step
 from .meshing.half_cell import mesh as mesh
 from .results.fields import Snapshot as Snapshot
 from .results.solution import Solution as Solution
 from .run.simulation import Simulation as Simulation
+from .run.stepping import FixedSteps as FixedSteps
 from .run.stepping import Stepping as Stepping

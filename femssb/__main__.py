@@ -2,146 +2,91 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, Any
 
 import femssb
-from femssb.errors import FemssbError, InputError
+from femssb.environment.command import Parser, add_options, exit_code, read_options, summary
 from femssb.units import um
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, or 2 after a one-line error message."""
 
-    def command() -> None:
+    def work() -> None:
         options = _parser().parse_args(arguments)
-        options.command(options)
+        given = [read_options(options, function) for function in options.functions]
+        options.functions[0](**{name: one for values in given for name, one in values.items()})
 
-    return exit_code(command)
-
-
-class Parser(argparse.ArgumentParser):
-    """Reads arguments; a wrong one is an `InputError` like any other bad input."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage, which every rank would do."""
-        raise InputError(f"{message} (see --help)")
+    return exit_code(work)
 
 
-def exit_code(command: Callable[[], object]) -> int:
-    """Run a command and return 0, or 2 after the one line that says what is wrong."""
-    try:
-        command()
-    except FemssbError as error:
-        if _is_first_rank():
-            print(f"femssb: {error}", file=sys.stderr)
-        return 2
-    return 0
+def _parser() -> Parser:
+    parser = Parser(prog="femssb", description=summary(femssb))
+    parser.add_argument("--version", action="version", version=femssb.__version__)
+    commands = parser.add_subparsers(required=True, metavar="doctor | mesh | run | plot")
+    for functions in ((doctor,), (mesh, _meshed), (run, _meshed), (plot,)):
+        text = summary(functions[0])
+        added = commands.add_parser(functions[0].__name__, help=text, description=text)
+        added.set_defaults(functions=functions)
+        for function in functions:
+            add_options(added, function)
+    return parser
 
 
-def _is_first_rank() -> bool:
-    try:
-        import femssb.environment.platform
+def doctor() -> None:
+    """Report which versions and engines this machine has."""
+    from femssb.environment.doctor import doctor as examine
 
-        from mpi4py import MPI
-    except (ImportError, FemssbError):  # they may be what is missing
-        return True
-    return bool(MPI.COMM_WORLD.rank == 0)
-
-
-def _doctor(_: argparse.Namespace) -> None:
-    from femssb.environment import platform as _platform
-
-    report = _platform.doctor()
+    report = examine()
     width = max(map(len, report))
     for name, value in report.items():
         print(f"{name:<{width}}  {value}")
 
 
-def _half_cell(options: argparse.Namespace) -> femssb.HalfCell:
-    particle = femssb.Polycrystal(
-        radius=options.radius * um, grains=options.grains, seed=options.seed
-    )
-    return femssb.HalfCell(
-        width=options.width * um,
-        cathode=options.cathode * um,
-        separator=options.separator * um,
-        particles=(particle,),
-    )
+def _meshed(
+    size: Annotated[float, "um", "element size in the particle"] = 0.5 * um,
+    grains: Annotated[int, "grains in the particle"] = 53,
+    seed: Annotated[int, "seed of the tessellation"] = 1,
+    radius: Annotated[float, "um", "radius of the particle"] = 5 * um,
+    width: Annotated[float, "um", "side of the section"] = 15 * um,
+    cathode: Annotated[float, "um", "thickness of the cathode"] = 15 * um,
+    separator: Annotated[float, "um", "thickness of the separator"] = 10 * um,
+) -> Any:  # naming MeshData here would load DOLFINx for every command
+    particle = femssb.Polycrystal(radius=radius, grains=grains, seed=seed)
+    cell = femssb.HalfCell(width=width, cathode=cathode, separator=separator, particles=(particle,))
+    return femssb.mesh(cell, size=size)
 
 
-def _mesh(options: argparse.Namespace) -> None:
-    from femssb import meshing
+def mesh(out: Annotated[Path, "file to write"] = Path("half_cell.msh"), **cell: Any) -> None:
+    """Mesh a half-cell with one polycrystalline particle."""
+    femssb.meshing.write(_meshed(**cell), out)
 
-    meshing.write(femssb.mesh(_half_cell(options), size=options.size * um), options.out)
 
-
-def _run(options: argparse.Namespace) -> None:
-    from femssb import library, plotting
-
+def run(
+    c_rate: Annotated[float, "C-rate of charge and discharge"] = 1.0,
+    upper: Annotated[float, "V", "voltage at which the charge ends"] = 4.3,
+    lower: Annotated[float, "V", "voltage at which the discharge ends"] = 3.0,
+    out: Annotated[Path, "folder to write"] = Path("results/cycle"),
+    resume: Annotated[bool, "continue a run that was stopped"] = False,
+    **cell: Any,
+) -> None:
+    """Charge and discharge such a half-cell (NCM111 in LLZO), and draw figures."""
     protocol = (
-        femssb.Charge(c_rate=options.c_rate, until_voltage=options.upper),
-        femssb.Discharge(c_rate=options.c_rate, until_voltage=options.lower),
+        femssb.Charge(c_rate=c_rate, until_voltage=upper),
+        femssb.Discharge(c_rate=c_rate, until_voltage=lower),
     )
-    model = femssb.Model(
-        femssb.mesh(_half_cell(options), size=options.size * um), library.yuan2023.materials()
-    )
-    solution = femssb.Simulation(model, protocol).run(options.out, resume=options.resume)
+    model = femssb.Model(_meshed(**cell), femssb.library.yuan2023.materials())
+    solution = femssb.Simulation(model, protocol).run(out, resume=resume)
     solution.report()
-    plotting.cycle(solution, options.out)
+    femssb.plotting.cycle(solution, out)
 
 
-def _plot(options: argparse.Namespace) -> None:
-    from femssb import plotting
-
-    plotting.cycle(femssb.Solution.load(options.folder), options.folder)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="femssb",
-        description="Electro-chemo-mechanics of solid-state-battery cathodes.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=femssb.__version__)
-    commands = parser.add_subparsers(required=True, metavar="doctor | mesh | run | plot")
-
-    def add(name: str, command: object, summary: str) -> argparse.ArgumentParser:
-        """Add a command with its one line of help."""
-        added = commands.add_parser(
-            name,
-            help=summary,
-            description=summary,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
-        added.set_defaults(command=command)
-        return added
-
-    add("doctor", _doctor, "say which versions and engines this machine has")
-
-    mesh = add("mesh", _mesh, "mesh a half-cell with one polycrystalline particle")
-    run = add("run", _run, "charge and discharge such a half-cell (NCM111 in LLZO), with figures")
-    for one in (mesh, run):
-        one.add_argument("--size", type=float, default=0.5, help="element size in particles [um]")
-        one.add_argument("--grains", type=int, default=53, help="grains in the particle")
-        one.add_argument("--seed", type=int, default=1, help="seed of the tessellation")
-        one.add_argument("--radius", type=float, default=5.0, help="radius of the particle [um]")
-        one.add_argument("--width", type=float, default=15.0, help="side of the section [um]")
-        one.add_argument("--cathode", type=float, default=15.0, help="cathode thickness [um]")
-        one.add_argument("--separator", type=float, default=10.0, help="and the separator's [um]")
-    mesh.add_argument("--out", type=Path, default=Path("half_cell.msh"), help="file to write")
-    run.add_argument("--c-rate", type=float, default=1.0, help="C-rate of both half-cycles")
-    run.add_argument("--upper", type=float, default=4.3, help="end of the charge [V]")
-    run.add_argument("--lower", type=float, default=3.0, help="end of the discharge [V]")
-    run.add_argument("--out", type=Path, default=Path("results/cycle"), help="folder to write")
-    run.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-
-    plot = add("plot", _plot, "draw the figures of a finished run into its folder")
-    plot.add_argument("folder", type=Path, help="folder of the results")
-    return parser
+def plot(folder: Annotated[Path, "folder of the results"]) -> None:
+    """Draw the figures of a finished run into its folder."""
+    femssb.plotting.cycle(femssb.Solution.load(folder), folder)
 
 
 if __name__ == "__main__":

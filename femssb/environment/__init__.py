@@ -1,1 +1,5 @@
-"""What the machine has: MPI, PETSc, DOLFINx, and safe writing of files."""
+"""The machine and its ranks: set-up of MPI, PETSc and DOLFINx, command lines, and safe files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

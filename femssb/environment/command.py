@@ -1,41 +1,56 @@
-"""Command lines made from the signature of a function."""
+"""Command lines made from the signatures of functions."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import sys
-from collections.abc import Callable, Sequence
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, NoReturn, TypeAliasType, Union, get_args, get_origin
 
 from femssb import units
 from femssb.errors import FemssbError, InputError
+
+RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # set by mpirun
 
 
 def command(main: Callable[..., object], arguments: Sequence[str] | None = None) -> int:
     """Run a function from the command line and return the exit code.
 
     Every parameter becomes an option, ``--c-rate`` from ``c_rate``; one without a default is
-    positional. Its annotation says the type, and within `Annotated` the help text and, optionally
-    and first, the unit of numbers on the command line, a name of `femssb.units`::
+    positional, and a bool is a pair of flags, ``--resume`` and ``--no-resume``. The annotation
+    gives the type and, within `Annotated`, the help text and, before it, the unit of numbers on
+    the command line, a name of `femssb.units`::
 
         def main(size: Annotated[float, "um", "element size"] = 0.5 * um) -> None: ...
 
-    ``--size 0.8`` then calls ``main(size=0.8e-6)``. A flag is a bool whose default is False.
+    ``--size 0.8`` then calls ``main(size=0.8e-6)``. Without the option the default of the function
+    holds. A bool is a pair of flags, ``--resume`` and ``--no-resume``.
 
     Args:
-        main: The function. The first paragraph of its module's or own docstring is the help.
+        main: The function; its parameters are numbers, words, paths, `Literal`, bool, or tuples
+            or lists of these, or None. The first paragraph of its docstring, or of that of its
+            module, is the help.
         arguments: Words of the command line; those of this process if left out.
 
     Returns:
-        0, or 2 after one line on standard error that says what is wrong with the input.
+        0, or 2 after one line on standard error that names the wrong input.
     """
-    return exit_code(lambda: main(**_parsed(main, arguments)))
+
+    def work() -> None:
+        parser = Parser(description=summary(main))
+        add_options(parser, main)
+        main(**read_options(parser.parse_args(arguments), main))
+
+    return exit_code(work)
 
 
 def exit_code(work: Callable[[], object]) -> int:
-    """Do some work and return 0, or 2 after the one line that says what is wrong."""
+    """Do some work and return 0, or 2 after one line that names the wrong input."""
     try:
         work()
     except FemssbError as error:
@@ -53,87 +68,87 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message} (see --help)")
 
 
+def summary(thing: object) -> str:
+    """Return the first paragraph of the docstring of a function or module, or of its module."""
+    text = inspect.getdoc(thing) or inspect.getdoc(inspect.getmodule(thing)) or ""
+    return text.split("\n\n")[0]
+
+
 def add_options(parser: argparse.ArgumentParser, function: Callable[..., object]) -> None:
-    """Add an option to a parser for every parameter of a function: see `command`."""
-    hints = get_type_hints(function, include_extras=True)
-    for name, parameter in inspect.signature(function).parameters.items():
-        kind, unit, text = _said(hints.get(name, str))
+    """Add an option to a parser for every parameter of a function except ``**``: see `command`."""
+    for name, parameter, kind, unit, text in _parameters(function):
         default = parameter.default
-        options: dict[str, Any] = {"help": f"{text} [{unit}]" if unit else text}
+        if unit:
+            text = f"{text} [{unit}]"
+        if default is not inspect.Parameter.empty and default is not None:
+            text = f"{text} (default: {_shown(default, unit)})"
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
         if kind is bool:
-            parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", **options)
-            continue
-        if get_origin(kind) is Literal:
-            options["choices"] = get_args(kind)
-            kind = str
-        if get_origin(kind) in (tuple, list):
-            options["nargs"] = "+"
-            kind = get_args(kind)[0]
-        options["type"] = kind
-        if default is inspect.Parameter.empty:
-            parser.add_argument(name, **options)
-            continue
-        if default is not None:
-            options["default"] = _shown(default, unit) if unit else default
-        parser.add_argument(f"--{name.replace('_', '-')}", **options)
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            if get_origin(kind) in (tuple, list):
+                options["nargs"] = "+"
+                kind = _kind(get_args(kind)[0])
+            if get_origin(kind) is Literal:
+                options["choices"] = get_args(kind)
+                kind = type(get_args(kind)[0])
+            options["type"] = kind
+        positional = default is inspect.Parameter.empty
+        parser.add_argument(name if positional else f"--{name.replace('_', '-')}", **options)
 
 
 def read_options(options: argparse.Namespace, function: Callable[..., object]) -> dict[str, Any]:
-    """Return the arguments of a function that `add_options` asked for, in SI units."""
-    hints = get_type_hints(function, include_extras=True)
+    """Return those arguments of a function that were given, in SI units: see `add_options`."""
     values = {}
-    for name in inspect.signature(function).parameters:
-        kind, unit, _ = _said(hints.get(name, str))
+    for name, _, kind, unit, _ in _parameters(function):
+        if not hasattr(options, name):
+            continue
         value = getattr(options, name)
-        if get_origin(kind) is tuple and value is not None:
-            value = tuple(value)
-        values[name] = _scaled(value, _multiplier(unit)) if unit and value is not None else value
+        if isinstance(value, list):
+            many = get_origin(kind)
+            values[name] = many(one * _factor(unit) for one in value) if unit else many(value)
+        else:
+            values[name] = value * _factor(unit) if unit else value
     return values
 
 
-def _parsed(main: Callable[..., object], arguments: Sequence[str] | None) -> dict[str, Any]:
-    module = inspect.getmodule(main)
-    text = inspect.getdoc(main) or (module and inspect.getdoc(module)) or ""
-    parser = Parser(
-        description=text.split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    add_options(parser, main)
-    return read_options(parser.parse_args(arguments), main)
+def _parameters(
+    function: Callable[..., object],
+) -> Iterator[tuple[str, inspect.Parameter, Any, str, str]]:
+    """Yield name, parameter, type, unit and help text of every parameter of a function."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            hint = hints.get(name, str)
+            kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint, "")
+            unit = notes[0] if len(notes) == 2 else ""
+            yield name, parameter, _kind(kind), unit, notes[-1]
 
 
-def _said(hint: Any) -> tuple[Any, str, str]:
-    """Return type, unit and help text of an annotated parameter."""
-    notes: tuple[Any, ...] = ()
-    if get_origin(hint) is Annotated:
-        hint, *rest = get_args(hint)
-        notes = tuple(rest)
-    members = [one for one in get_args(hint) if one is not type(None)]
-    if len(members) == 1 and get_origin(hint) not in (tuple, list, Literal):
-        hint = members[0]  # X | None
-    if hint == str | Path:
-        hint = Path
-    unit = notes[0] if len(notes) == 2 else ""
-    return hint, unit, notes[-1] if notes else ""
+def _kind(hint: Any) -> Any:
+    """Return the type of an annotation without its alternative None."""
+    if isinstance(hint, TypeAliasType):
+        return _kind(hint.__value__)
+    if get_origin(hint) in (Union, UnionType):
+        members = [one for one in get_args(hint) if one is not type(None)]
+        return Path if Path in members else _kind(members[0])
+    return hint
 
 
-def _multiplier(unit: str) -> float:
+def _factor(unit: str) -> float:
     return float(getattr(units, unit))
 
 
-def _scaled(value: Any, factor: float) -> Any:
-    if isinstance(value, list | tuple):
-        return type(value)(_scaled(one, factor) for one in value)
-    return value * factor
-
-
-def _shown(default: Any, unit: str) -> Any:
-    """Return a default in the unit of the command line, without the roundoff of the division."""
+def _shown(default: Any, unit: str) -> str:
+    """Return a default as it would be typed, in the unit of the command line."""
     if isinstance(default, list | tuple):
-        return type(default)(_shown(one, unit) for one in default)
-    return float(f"{default / _multiplier(unit):.12g}")
+        return " ".join(_shown(one, unit) for one in default)
+    return f"{default / _factor(unit):.6g}" if unit else str(default)
 
 
 def _is_first_rank() -> bool:
-    """Return whether this process is the one that speaks; MPI is asked only if it is running."""
+    """Return whether this process is the one that speaks; MPI is not started for it."""
     mpi = sys.modules.get("mpi4py.MPI")
-    return mpi is None or not mpi.Is_initialized() or mpi.COMM_WORLD.rank == 0
+    if mpi is not None and mpi.Is_initialized():
+        return bool(mpi.COMM_WORLD.rank == 0)
+    return all(os.environ.get(variable, "0") == "0" for variable in RANK_VARIABLES)

@@ -34,9 +34,10 @@ def replacing(path: Path) -> Iterator[Path]:
         path: The file.
 
     Yields:
-        A temporary name beside it; it takes the file's place when the block ends without error.
+        A temporary path in the same folder, with the same suffix; it takes the place of the file
+        when the block ends without error.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""How MPI ranks share work and agree; MPI starts only when a communicator is asked for."""
+"""Work shared by MPI ranks; MPI starts only when a communicator is needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.environment.packages import load
-from femssb.errors import FemssbError
+from femssb.errors import EngineError, FemssbError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -25,6 +25,24 @@ def communicator(comm: MPI.Intracomm | None = None) -> MPI.Intracomm:
     return world if comm is None else comm
 
 
+def several_ranks(comm: MPI.Intracomm | None = None) -> MPI.Intracomm | None:
+    """Return a communicator, that of all ranks if none is given; None where this process is alone.
+
+    For work that needs no MPI: without mpi4py every process is alone.
+    """
+    try:
+        comm = communicator(comm)
+    except EngineError:
+        return None
+    return comm if comm.size > 1 else None
+
+
+def is_first_rank() -> bool:
+    """Return whether this process is the one that prints and draws: rank 0, or alone."""
+    comm = several_ranks()
+    return comm is None or comm.rank == 0
+
+
 def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result | None:
     """Do some work on rank 0 and return its result there, None elsewhere; collective.
 
@@ -33,7 +51,7 @@ def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result 
         work: Called on rank 0 only.
 
     Raises:
-        FemssbError: On every rank what the work raised on rank 0, so that none waits for ever.
+        FemssbError: On every rank what the work raised on rank 0, so that none waits indefinitely.
         RuntimeError: On every rank if rank 0 raised any other exception.
     """
     result, failure = None, None

@@ -1,5 +1,8 @@
+from .data import FACETS as FACETS
+from .data import REGIONS as REGIONS
 from .data import MeshData as MeshData
 from .data import from_arrays as from_arrays
+from .files import from_gmsh as from_gmsh
 from .files import read as read
 from .files import write as write
 from .half_cell import mesh as mesh

@@ -16,8 +16,9 @@ import dolfinx.mesh
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from femssb.environment.ranks import on_first_rank
+from femssb.environment.ranks import collect, on_first_rank
 from femssb.errors import MeshError
+from femssb.tetrahedra import volumes
 
 if TYPE_CHECKING:
     from femssb.grains.tessellation import Statistics
@@ -26,13 +27,16 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Tags = NDArray[np.int32]
 
-REGIONS = {"ecbd": 1, "electrolyte": 2}
-FACETS = {
-    "interface": 1,
-    "grain_boundary": 2,
-    "collector": 3,
-    "anode": 4,
-    "x_min": 5,
+REGIONS = {  # name -> cell tag; grains have tags from FIRST_GRAIN
+    "ecbd": 1,  # electrolyte, carbon and binder around the particles
+    "electrolyte": 2,  # separator, between the ecbd and the anode
+}
+FACETS = {  # name -> facet tag; a mesh may have more names, with tags from FIRST_EXTRA
+    "interface": 1,  # between a grain and the ecbd; the normal points into the ecbd
+    "grain_boundary": 2,  # between two grains
+    "collector": 3,  # face of the box at the lowest z
+    "anode": 4,  # face of the box at the highest z
+    "x_min": 5,  # sides of the box, periodic where both of a pair are named
     "x_max": 6,
     "y_min": 7,
     "y_max": 8,
@@ -49,19 +53,29 @@ FACES_OF_CELL = ((1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1, 2))
 class MeshData:
     """A tetrahedral mesh with its regions, facets and grains, distributed over the ranks.
 
-    The normal of the interface points out of the particle into the ecbd.
+    Attributes:
+        mesh: Coordinates [m]; ghost mode shared_facet.
+        cell_tags: Region or grain of every local cell, ghosts included.
+        facet_tags: Tag of every named local facet, ghosts included.
+        regions: Name of `REGIONS` -> cell tag; a region may be absent.
+        facets: Name of `FACETS`, or of the user -> facet tag.
+        grain_tags: Cell tag of each grain, shape (n_grains,).
+        grain_particle: Particle that each grain belongs to, from 0, shape (n_grains,).
+        orientations: Active rotations, columns are the crystal axes, shape (n_grains, 3, 3).
+        tessellations: Of each particle; none for meshes from elsewhere.
+        origin: The shapes or the file it was made from, with sizes.
     """
 
-    mesh: dolfinx.mesh.Mesh  # coordinates [m]; ghost mode shared_facet
-    cell_tags: dolfinx.mesh.MeshTags  # region or grain of every local cell, ghosts included
-    facet_tags: dolfinx.mesh.MeshTags  # tag of every named local facet, ghosts included
-    regions: dict[str, int]  # "ecbd", "electrolyte" -> cell tag; a region may be absent
-    facets: dict[str, int]  # "interface", "grain_boundary", "collector", "x_min" ... -> facet tag
-    grain_tags: Tags  # (n_grains,) cell tag of each grain
-    grain_particle: Tags  # (n_grains,) particle each grain belongs to, from 0
-    orientations: Array  # (n_grains, 3, 3) active rotations: columns are the crystal axes
-    tessellations: tuple[Statistics, ...] = ()  # of each particle; empty for meshes from elsewhere
-    origin: Mapping[str, Any] = field(default_factory=dict)  # what it was made from, and how
+    mesh: dolfinx.mesh.Mesh
+    cell_tags: dolfinx.mesh.MeshTags
+    facet_tags: dolfinx.mesh.MeshTags
+    regions: dict[str, int]
+    facets: dict[str, int]
+    grain_tags: Tags
+    grain_particle: Tags
+    orientations: Array
+    tessellations: tuple[Statistics, ...] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,12 +122,11 @@ def from_arrays(
     Raises:
         MeshError: If names, shapes or periodic sides do not fit; on every rank.
     """
-    return distribute(
-        on_first_rank(
-            comm, lambda: assemble(points, cells, regions, facets, orientations, derive_sides=True)
-        ),
-        comm,
-    )
+
+    def work() -> Parts:
+        return assemble(points, cells, regions, facets, orientations, derive_sides=True)
+
+    return distribute(on_first_rank(comm, work), comm)
 
 
 def assemble(
@@ -140,9 +153,8 @@ def assemble(
     given = {name: np.array(some, dtype=np.int64) for name, some in (facets or {}).items()}
     points, cells, given = _without_loose_points(points, cells, given)
     corners = points[cells]
-    edges = corners[:, 1:] - corners[:, :1]
-    volumes = np.abs(np.linalg.det(edges)) / 6
-    flat = volumes <= 1e-12 * np.abs(edges).max(axis=(1, 2)) ** 3
+    longest = np.abs(corners[:, 1:] - corners[:, :1]).max(axis=(1, 2))
+    flat = volumes(points, cells) <= 1e-12 * longest**3
     if flat.any():
         raise MeshError(f"{int(flat.sum())} of {len(cells)} tetrahedra have no volume")
 
@@ -190,7 +202,7 @@ def grain_number(name: str) -> tuple[int, int] | None:
 
 
 def grain_names(grain_particle: Tags) -> list[str]:
-    """Return the name of each grain in files: counted from 1, for each particle anew."""
+    """Return the name of each grain in files; grains count from 1 in each particle."""
     names = []
     count: dict[int, int] = {}
     for particle in grain_particle.tolist():
@@ -325,7 +337,7 @@ def _rows(triangles: Integers) -> Integers:
 
 
 def _keys(triangles: Integers, count: int) -> Integers:
-    """Give every triangle with ascending corners a number of its own (up to 2e6 points)."""
+    """Return a number for each triangle with ascending corners, unique up to 2e6 points."""
     return np.asarray((triangles[:, 0] * count + triangles[:, 1]) * count + triangles[:, 2])
 
 
@@ -393,22 +405,18 @@ def gather(data: MeshData) -> Parts | None:
     facets = facet_corners(mesh)
     mine = data.facet_tags.indices < topology.index_map(2).size_local
     own = data.facet_tags.indices[mine]
-    pieces = comm.gather(
-        (
-            geometry.input_global_indices[:nodes],
-            geometry.x[:nodes],
-            topology.original_cell_index[:cells],
-            corners,
-            data.cell_tags.values[:cells],
-            facets[own],
-            data.facet_tags.values[mine],
-        ),
-        root=0,
+    columns = (
+        geometry.input_global_indices[:nodes],
+        geometry.x[:nodes],
+        topology.original_cell_index[:cells],
+        corners,
+        data.cell_tags.values[:cells],
+        facets[own],
+        data.facet_tags.values[mine],
     )
-    if pieces is None:
+    node, x, cell, corner, tag, triangles, facet_tags = (collect(comm, each) for each in columns)
+    if comm.rank > 0:
         return None
-    columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
-    node, x, cell, corner, tag, triangles, facet_tags = columns
     by_node, by_cell = np.argsort(node), np.argsort(cell)
     by_facet = np.lexsort(triangles.T)
     return Parts(

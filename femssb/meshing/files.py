@@ -4,7 +4,7 @@ Volumes are named ``ecbd``, ``electrolyte`` and, for the grains, ``particle`` (o
 ``particle_2``, ``grain_7`` (of the only particle) or ``particle_2_grain_7``; numbers count from 1.
 Surfaces are named ``collector``, ``anode`` (both needed), ``x_min``, ``x_max``, ``y_min`` and
 ``y_max`` (periodic where a pair is named); ``interface`` and ``grain_boundary`` may be left out.
-Orientations lie beside a mesh ``name.msh`` in ``name.orientations.csv``.
+Orientations lie next to a mesh ``name.msh`` in ``name.orientations.csv``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
+from femssb.environment.files import make_folder, replacing
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import FemssbError, InputError, MeshError, check_number
 from femssb.inputs.geometry import LENGTHS
@@ -66,7 +67,7 @@ def read(
         unit: Length of the unit of the file [m].
         orientations: Active rotations, columns are the crystal axes, shape (3, 3) for all grains
             or (n_grains, 3, 3) in the order of particle and grain numbers; or a CSV file with
-            the columns grain, qw, qx, qy, qz. By default the CSV file beside the mesh.
+            the columns grain, qw, qx, qy, qz. By default the CSV file next to the mesh.
         comm: Ranks over which the mesh is distributed.
 
     Raises:
@@ -86,7 +87,7 @@ def from_gmsh(
     orientations: ArrayLike | str | Path | None = None,
     comm: MPI.Comm = MPI.COMM_WORLD,
 ) -> MeshData:
-    """Take over the current Gmsh model of rank 0, already meshed, with named physical groups.
+    """Copy the current Gmsh model of rank 0, already meshed, with named physical groups.
 
     Args:
         model: ``gmsh.model``; only used on rank 0.
@@ -107,7 +108,7 @@ def from_gmsh(
 
 
 def write(data: MeshData, path: str | Path) -> None:
-    """Write a mesh in um to a ``.msh`` file of Gmsh, and its orientations to a CSV file beside it.
+    """Write a mesh in um to a ``.msh`` file of Gmsh, and its orientations to a CSV file next to it.
 
     The files are the same whatever the number of ranks.
 
@@ -121,8 +122,8 @@ def write(data: MeshData, path: str | Path) -> None:
 
     def work() -> None:
         if parts is not None:
+            make_folder(path.parent)
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
                 _write(parts, path)
             except OSError as error:
                 raise InputError(f"write.path = {path} cannot be written: {error}") from error
@@ -172,7 +173,7 @@ def gmsh_session() -> Iterator[Any]:
     except FemssbError:
         raise
     except Exception as error:
-        if type(error) is not Exception:  # Gmsh raises nothing more special
+        if type(error) is not Exception:  # Gmsh raises nothing but this
             raise
         raise MeshError(f"Gmsh failed: {error or gmsh.logger.getLastError()}") from error
     finally:
@@ -193,7 +194,7 @@ def _read(path: Path, unit: float, orientations: ArrayLike | str | Path | None) 
         orientations = _sidecar(path)
         if not orientations.is_file():
             raise InputError(
-                f"read.orientations: there is no {orientations.name} beside {path.name}; give "
+                f"read.orientations: there is no {orientations.name} next to {path.name}; give "
                 "orientations, for example numpy.eye(3) for crystal axes along those of the box"
             )
     if path.suffix == ".msh":
@@ -249,7 +250,7 @@ def _assemble(
 
 
 def _check_sections(path: Path) -> None:
-    """Check that every section of a ``.msh`` file is closed: Gmsh itself reads on without."""
+    """Check that every section of a ``.msh`` file is closed: Gmsh itself does not."""
     content = b"\n" + path.read_bytes()
     if b"\n$MeshFormat" not in content:
         raise MeshError(f"{path.name} is not a .msh file of Gmsh")
@@ -378,13 +379,12 @@ def _write(parts: Parts, path: Path) -> None:
     volumes.update({name: FIRST_GRAIN + grain for grain, name in enumerate(names)})
     with gmsh_session() as gmsh:
         model = gmsh.model
-        first = True
+        numbers: Integers | None = np.arange(1, len(parts.points) + 1)
         for name, tag in volumes.items():
             model.addDiscreteEntity(3, tag)
-            if first:
-                numbers = np.arange(1, len(parts.points) + 1)
+            if numbers is not None:  # all points belong to the first volume
                 model.mesh.addNodes(3, tag, numbers, (parts.points / um).ravel())
-                first = False
+                numbers = None
             cells = parts.cells[parts.cell_tags == tag]
             model.mesh.addElementsByType(tag, TETRAHEDRON, [], cells.ravel() + 1)
             model.addPhysicalGroup(3, [tag], tag, name)
@@ -393,8 +393,12 @@ def _write(parts: Parts, path: Path) -> None:
             triangles = parts.triangles[parts.facet_tags == tag]
             model.mesh.addElementsByType(tag, TRIANGLE, [], triangles.ravel() + 1)
             model.addPhysicalGroup(2, [tag], tag, name)
-        gmsh.write(os.fspath(path))
-    with _sidecar(path).open("w", newline="", encoding="utf-8") as file:
+        with replacing(path) as temporary:
+            gmsh.write(os.fspath(temporary))
+    with (
+        replacing(_sidecar(path)) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
         quaternions = Rotation.from_matrix(parts.orientations).as_quat(scalar_first=True)

@@ -1,4 +1,4 @@
-"""From shapes to tetrahedra: the mesh of a half-cell, made by Gmsh on rank 0 and shared out.
+"""The mesh of a half-cell, made by Gmsh on rank 0 and shared out.
 
 All surfaces are triangulated first: planar facets and the faces of the box by Gmsh, spheres as the
 hull of their points, periodic sides as copies of each other. Then the volumes between them are
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import femssb.environment.platform
 
@@ -31,30 +32,18 @@ from femssb.inputs.geometry import HalfCell
 from femssb.meshing.data import (
     FACETS,
     FIRST_GRAIN,
+    OPPOSITE,
     REGIONS,
     Array,
     Integers,
     MeshData,
     Parts,
     distribute,
-    from_arrays,
 )
-from femssb.meshing.files import TETRAHEDRON, TRIANGLE, from_gmsh, gmsh_session, read, write
-from femssb.meshing.quality import MeshSummary, RegionSummary, describe, gamma
+from femssb.meshing.files import TETRAHEDRON, TRIANGLE, gmsh_session
+from femssb.meshing.quality import gamma
 from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
 from femssb.units import um
-
-__all__ = [
-    "MeshData",
-    "MeshSummary",
-    "RegionSummary",
-    "describe",
-    "from_arrays",
-    "from_gmsh",
-    "mesh",
-    "read",
-    "write",
-]
 
 COARSENING = 3.0  # default size far from the particles, in units of the size at the interface
 GROWTH = 0.4  # growth of the size per distance from the interface
@@ -68,19 +57,15 @@ logger = logging.getLogger(__name__)
 
 
 def mesh(
-    cell: HalfCell,
-    *,
-    size: float,
-    far_size: float | None = None,
-    comm: MPI.Comm = MPI.COMM_WORLD,
+    cell: HalfCell, *, size: float, far_size: float | None = None, comm: MPI.Comm = MPI.COMM_WORLD
 ) -> MeshData:
     """Mesh a half-cell; the same cell and sizes always give the same mesh.
 
-    If a tessellation gives poor tetrahedra, its sites are moved a little and it is tried again:
-    the statistics in `MeshData.tessellations` tell.
+    If a tessellation gives poor tetrahedra, its sites are moved a little and it is tried again;
+    the statistics in `MeshData.tessellations` count the attempts.
 
     Args:
-        cell: What to mesh.
+        cell: The half-cell.
         size: Length of the edges in the particles and at their surface [m].
         far_size: Length far from the particles [m]; by default `COARSENING` times the size.
         comm: Ranks over which the mesh is distributed.
@@ -128,8 +113,7 @@ def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
     return best
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Ball:
+class _Ball(NamedTuple):
     """The triangulated sphere of one particle and the curves on it; lengths in um."""
 
     tessellation: Tessellation
@@ -137,13 +121,12 @@ class _Ball:
     radius: float  # of the particle
     scale: float  # from the unit of the diagram to um
     curves: Curves
-    extra: Array  # (k, 3) points of the sphere beside those of the curves, unit of the diagram
+    extra: Array  # (k, 3) points of the sphere that are on no curve, unit of the diagram
     triangles: Integers  # (m, 3)
     owner: Integers  # (m,) grain of each triangle
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Surface:
+class _Surface(NamedTuple):
     """Triangles, the volumes on both sides of them, and the name of the facets they make."""
 
     triangles: Integers  # (m, 3)
@@ -155,7 +138,6 @@ class _Sheets:
     """Polygons to be filled with triangles, which share the points of their outlines."""
 
     def __init__(self) -> None:
-        """Begin without any."""
         self.points: list[Array] = []
         self.total = 0
         self.polygons: list[Integers] = []
@@ -196,57 +178,39 @@ def _half_cell(cell: HalfCell, size: float, far: float, attempt: int) -> Parts:
     width = cell.width / um
     box = _outline_box(sheets, width, heights, spacing)
     with gmsh_session() as gmsh:
-        points, filled = _fill(gmsh, sheets, lambda: _set_size(gmsh, balls, size, far))
+        points, filled = _fill(gmsh, sheets, partial(_set_size, gmsh, balls, size, far))
 
     surfaces: list[_Surface] = []
     first = FIRST_GRAIN
     for ball, number, sheet in zip(balls, numbers, planar, strict=True):
         for (i, j), polygon in zip(ball.tessellation.diagram.pairs.tolist(), sheet, strict=True):
-            surfaces.append(
-                _Surface(
-                    triangles=filled[polygon],
-                    volumes=(first + i, first + j),
-                    name="grain_boundary",
-                )
-            )
+            surfaces.append(_Surface(filled[polygon], (first + i, first + j), "grain_boundary"))
         everywhere = np.concatenate([number, len(points) + np.arange(len(ball.extra))])
         points = np.vstack([points, ball.centre + ball.scale * ball.extra])
         for grain in np.unique(ball.owner).tolist():
-            surfaces.append(
-                _Surface(
-                    triangles=everywhere[ball.triangles[ball.owner == grain]],
-                    volumes=(first + grain, REGIONS["ecbd"]),
-                    name="interface",
-                )
-            )
+            triangles = everywhere[ball.triangles[ball.owner == grain]]
+            surfaces.append(_Surface(triangles, (first + grain, REGIONS["ecbd"]), "interface"))
         first += len(ball.tessellation.points)
     points = _close_box(points, sheets.total, {key: filled[n] for key, n in box.items()}, surfaces)
 
     with gmsh_session() as gmsh:
-        points, cells, tags = _tetrahedra(
-            gmsh, points, surfaces, lambda: _set_size(gmsh, balls, size, far)
-        )
+        set_size = partial(_set_size, gmsh, balls, size, far)
+        points, cells, tags = _tetrahedra(gmsh, points, surfaces, set_size)
     tessellations = [ball.tessellation for ball in balls]
-    named = [surface for surface in surfaces if surface.name]
+    named = [(surface.triangles, FACETS[surface.name]) for surface in surfaces if surface.name]
     return Parts(
         points=points * um,
         cells=cells,
         cell_tags=tags,
-        triangles=np.vstack([surface.triangles for surface in named]),
-        facet_tags=np.concatenate(
-            [
-                np.full(len(surface.triangles), FACETS[surface.name or ""], dtype=np.int32)
-                for surface in named
-            ]
-        ),
+        triangles=np.vstack([triangles for triangles, _ in named]),
+        facet_tags=np.concatenate([np.full(len(t), tag, dtype=np.int32) for t, tag in named]),
         regions=dict(REGIONS),
         facets=dict(FACETS),
         grain_particle=np.repeat(
-            np.arange(len(balls), dtype=np.int32),
-            [len(tessellation.points) for tessellation in tessellations],
+            np.arange(len(balls), dtype=np.int32), [len(each.points) for each in tessellations]
         ),
-        orientations=np.vstack([tessellation.orientations for tessellation in tessellations]),
-        tessellations=tuple(tessellation.statistics for tessellation in tessellations),
+        orientations=np.vstack([each.orientations for each in tessellations]),
+        tessellations=tuple(each.statistics for each in tessellations),
     )
 
 
@@ -269,7 +233,7 @@ def _triangulate(tessellation: Tessellation, centre: Array, size: float) -> _Bal
         tessellation=tessellation,
         centre=centre / um,
         radius=radius,
-        scale=radius * scale,  # what the last turn left of the volume, about 1e-8
+        scale=radius * scale,  # the last turn left about 1e-8 of the volume
         curves=curves,
         extra=grown * extra,
         triangles=triangles,
@@ -349,7 +313,7 @@ def _close_box(
         if name in LAYERS:
             volumes = layer_volume[max(level - 1, 0) : level + 1]
             named = None if name == "layers" else name
-            surfaces.append(_Surface(triangles=triangles, volumes=volumes, name=named))
+            surfaces.append(_Surface(triangles, volumes, named))
             continue
         axis = "xy".index(name[0])
         used = np.unique(triangles)
@@ -362,9 +326,8 @@ def _close_box(
         table = np.zeros(len(points), dtype=np.int64)
         table[used] = number
         volume = layer_volume[level : level + 1]
-        opposite = name.replace("min", "max")
-        surfaces.append(_Surface(triangles=triangles, volumes=volume, name=name))
-        surfaces.append(_Surface(triangles=table[triangles], volumes=volume, name=opposite))
+        surfaces.append(_Surface(triangles, volume, name))
+        surfaces.append(_Surface(table[triangles], volume, OPPOSITE[name]))
     return points
 
 

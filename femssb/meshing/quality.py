@@ -1,4 +1,4 @@
-"""What a mesh is like: volumes, areas and the quality of its tetrahedra, the same on any ranks."""
+"""Volumes and areas of a mesh and the quality of its tetrahedra, the same on any ranks."""
 
 from __future__ import annotations
 
@@ -7,28 +7,45 @@ from dataclasses import dataclass
 import numpy as np
 
 from femssb.meshing.data import FIRST_GRAIN, Array, Integers, MeshData, Parts, gather, grain_names
+from femssb.tetrahedra import volumes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegionSummary:
-    """The tetrahedra of one region."""
+    """The tetrahedra of one region.
 
-    volume: float  # [m3]
+    Attributes:
+        volume: Sum of their volumes [m3].
+        cells: Number of tetrahedra.
+        smallest_gamma: Quality of the poorest: see `gamma`.
+    """
+
+    volume: float
     cells: int
-    smallest_gamma: float  # see `gamma`
+    smallest_gamma: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeshSummary:
-    """Sizes and quality of a whole mesh."""
+    """Sizes and quality of a whole mesh.
+
+    Attributes:
+        nodes: Number of points.
+        cells: Number of tetrahedra.
+        regions: By name: "ecbd", "electrolyte", "particle_1_grain_01" ...
+        areas: "interface", "collector" ... -> area [m2].
+        smallest_gamma: Quality of the poorest tetrahedron: see `gamma`.
+        mean_gamma: Mean quality.
+        shortest_edge: Length of the shortest edge [m].
+    """
 
     nodes: int
     cells: int
-    regions: dict[str, RegionSummary]  # "ecbd", "electrolyte", "particle_1_grain_01" ...
-    areas: dict[str, float]  # "interface", "collector" ... -> area [m2]
+    regions: dict[str, RegionSummary]
+    areas: dict[str, float]
     smallest_gamma: float
     mean_gamma: float
-    shortest_edge: float  # [m]
+    shortest_edge: float
 
     def report(self) -> str:
         """Return the summary in a few lines of text, all grains as one."""
@@ -76,12 +93,6 @@ def gamma(points: Array, cells: Integers) -> Array:
     return np.asarray(6 * six_volumes**2 / (twice_areas * np.linalg.norm(lever, axis=1)))
 
 
-def volumes(points: Array, cells: Integers) -> Array:
-    """Return the volumes of tetrahedra, shape (m,)."""
-    edges = points[cells[:, 1:]] - points[cells[:, :1]]
-    return np.asarray(np.abs(np.linalg.det(edges)) / 6)
-
-
 def describe(data: MeshData) -> MeshSummary:
     """Measure a mesh; every rank gets the same numbers, whatever their count."""
     parts = gather(data)
@@ -90,6 +101,7 @@ def describe(data: MeshData) -> MeshSummary:
 
 def summarise(parts: Parts) -> MeshSummary:
     """Measure a mesh that lies on one rank."""
+    corners = parts.points[parts.cells]
     quality = gamma(parts.points, parts.cells)
     volume = volumes(parts.points, parts.cells)
     names = dict(parts.regions)
@@ -105,12 +117,8 @@ def summarise(parts: Parts) -> MeshSummary:
         )
     a, b, c = np.moveaxis(parts.points[parts.triangles], 1, 0)
     area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    corners = parts.points[parts.cells]
-    shortest = min(
-        float(np.linalg.norm(corners[:, i] - corners[:, j], axis=1).min())
-        for i in range(4)
-        for j in range(i)
-    )
+    start, end = np.triu_indices(4, 1)
+    edges = np.linalg.norm(corners[:, start] - corners[:, end], axis=2)
     return MeshSummary(
         nodes=len(parts.points),
         cells=len(parts.cells),
@@ -120,5 +128,5 @@ def summarise(parts: Parts) -> MeshSummary:
         },
         smallest_gamma=float(quality.min()),
         mean_gamma=float(quality.mean()),
-        shortest_edge=shortest,
+        shortest_edge=float(edges.min()),
     )

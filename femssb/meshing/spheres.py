@@ -38,7 +38,7 @@ class Curves:
 
 
 def cut_curves(diagram: PowerDiagram, size: float) -> Curves:
-    """Cut all curves into pieces of about the asked size; arcs finer until they are Delaunay.
+    """Cut all curves into pieces of about a size, arcs finer until they are Delaunay.
 
     Raises:
         MeshError: If two arcs lie too close together.
@@ -111,7 +111,7 @@ def _unit(vectors: Array) -> Array:
 
 
 def _missing(curves: Curves, free: Array) -> Booleans:
-    """Tell which arc pieces are no edges of the triangulation of their nodes and free points."""
+    """Return which arc pieces are no edges of the triangulation of their nodes and free points."""
     sphere = np.flatnonzero(curves.on_sphere)
     cloud = np.vstack([_unit(curves.points[sphere]), free])
     if len(cloud) < 4 or np.linalg.matrix_rank(cloud - cloud[0], tol=1e-9) < 3:

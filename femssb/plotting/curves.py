@@ -1,6 +1,6 @@
-"""Figures of time series: of one run, and of several beside each other.
+"""Figures of time series, of one run and of several.
 
-Matplotlib is loaded when a figure is asked for: a parallel run imports this on every rank.
+Matplotlib is loaded with the first figure, not with this module, which every rank imports.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from femssb.description import description, field
 from femssb.errors import InputError, check_number
+from femssb.plotting.style import BLUE, GREEN, ORANGE, SEQUENCE, VERMILION
 from femssb.results.quantities import PARTICLE_COLUMNS, of_particle, on_axis
 from femssb.results.solution import Solution
 from femssb.units import GPa, nm, pmol
@@ -22,33 +23,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design" (2008).
-BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-SEQUENCE = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "black")
 SHADE = {"charge": BLUE, "discharge": ORANGE, "hold": GREEN, "rest": "white"}
 LINES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (4, 1.2, 1.2, 1.2)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Reference:
-    """A value from elsewhere, drawn as a marker in the colour of the run it belongs to.
+    """A value from elsewhere, drawn as a marker in the colour of the run it belongs to."""
 
-    Raises:
-        InputError: If the value, or a time given in seconds, is not a finite number.
-    """
-
-    run: str  # the key of the run in the comparison
-    column: str  # of the series; of particle 1, say, where the panel shows every particle
-    when: float | str  # time [s], or a moment that `Solution.time_of` knows, such as "charge end"
-    value: float  # [the SI unit of the column]
-    source: str  # what the legend calls it, such as "Yuan et al. 2023"
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        check_number("Reference", "value", self.value)
-        if not isinstance(self.when, str):
-            check_number("Reference", "when", self.when, unit="s")
+    run: str = field("key of the run in the comparison")
+    column: str = field("of the series; one of a particle where the panel shows all particles")
+    when: float | str = field('or a moment of `Solution.time_of`, such as "charge end"', unit="s")
+    value: float = field("in the SI unit of the column")
+    source: str = field('its name in the legend, such as "Yuan et al. 2023"')
 
     def time_in(self, solution: Solution) -> float:
         """Return the time in a run [s].
@@ -60,67 +48,47 @@ class Reference:
 
 
 def voltage_and_gap(solution: Solution) -> Figure:
-    """Voltage, and the largest and the mean gap."""
+    """Draw the voltage, and the largest and the mean gap."""
     figure, (above, below) = _panels(solution, 2)
-    _curves(above, solution, 1.0, {"Voltage [V]": ("", "black", "-")})
-    above.set_ylabel("Voltage [V]")
-    _curves(
-        below,
-        solution,
-        nm,
-        {"Maximum gap [m]": ("maximum", VERMILION, "-"), "Mean gap [m]": ("mean", BLUE, "-")},
-    )
-    below.set_ylabel("Interface gap [nm]")
+    _curves(above, solution, "Voltage [V]", 1.0, {"Voltage [V]": ("", "black")})
+    gaps = {"Maximum gap [m]": ("maximum", VERMILION), "Mean gap [m]": ("mean", BLUE)}
+    _curves(below, solution, "Interface gap [nm]", nm, gaps)
     return figure
 
 
 def lithium(solution: Solution) -> Figure:
-    """Lithium in each particle."""
+    """Draw the lithium in each particle."""
     figure, (axes,) = _panels(solution, 1)
     names = [name for name in solution.series if name.startswith("Lithium in particle")]
-    colours = [BLUE, VERMILION, GREEN, ORANGE]
-    styles = ["-", "--", ":"]
+    labels = [f"particle {row + 1}" if len(names) > 1 else "" for row in range(len(names))]
+    looks = itertools.cycle(itertools.product(("-", "--", ":"), SEQUENCE[:4]))
     shown = {
-        name: (
-            f"particle {row + 1}" if len(names) > 1 else "",
-            colours[row % 4],
-            styles[row // 4 % 3],
-        )
-        for row, name in enumerate(names)
+        name: (label, colour, style)
+        for name, label, (style, colour) in zip(names, labels, looks, strict=False)
     }
-    _curves(axes, solution, pmol, shown)
-    axes.set_ylabel("Lithium in particle [pmol]" if len(names) > 1 else "Lithium [pmol]")
+    label = "Lithium in particle [pmol]" if len(names) > 1 else "Lithium [pmol]"
+    _curves(axes, solution, label, pmol, shown)
     axes.set_ylim(bottom=0)
     return figure
 
 
 def stress_and_strain(solution: Solution) -> Figure:
-    """Mean, percentiles and extreme of stress and strain."""
+    """Draw mean, percentiles and extreme of stress and strain."""
     figure, (above, below) = _panels(solution, 2)
-    _curves(
-        above,
-        solution,
-        GPa,
-        {
-            "Maximum von Mises stress [Pa]": ("maximum", VERMILION, "-"),
-            "99.9 % von Mises stress [Pa]": ("99.9th percentile", ORANGE, "-"),
-            "99 % von Mises stress [Pa]": ("99th percentile", GREEN, "-"),
-            "Mean von Mises stress [Pa]": ("mean", BLUE, "-"),
-        },
-    )
-    above.set_ylabel("Von Mises stress [GPa]")
-    _curves(
-        below,
-        solution,
-        0.01,
-        {
-            "Mean volumetric strain [-]": ("mean", BLUE, "-"),
-            "1 % volumetric strain [-]": ("1st percentile", GREEN, "-"),
-            "0.1 % volumetric strain [-]": ("0.1th percentile", ORANGE, "-"),
-            "Minimum volumetric strain [-]": ("minimum", VERMILION, "-"),
-        },
-    )
-    below.set_ylabel("Volumetric strain [%]")
+    stresses = {
+        "Maximum von Mises stress [Pa]": ("maximum", VERMILION),
+        "99.9 % von Mises stress [Pa]": ("99.9th percentile", ORANGE),
+        "99 % von Mises stress [Pa]": ("99th percentile", GREEN),
+        "Mean von Mises stress [Pa]": ("mean", BLUE),
+    }
+    strains = {
+        "Mean volumetric strain [-]": ("mean", BLUE),
+        "1 % volumetric strain [-]": ("1st percentile", GREEN),
+        "0.1 % volumetric strain [-]": ("0.1th percentile", ORANGE),
+        "Minimum volumetric strain [-]": ("minimum", VERMILION),
+    }
+    _curves(above, solution, "Von Mises stress [GPa]", GPa, stresses)
+    _curves(below, solution, "Volumetric strain [%]", 0.01, strains)
     return figure
 
 
@@ -141,15 +109,9 @@ def _panels(solution: Solution, count: int) -> tuple[Figure, list[Axes]]:
     for step in solution.steps:
         if step.duration > 0.08 * (times[-1] - times[0]):  # else the name would not fit
             middle = (step.start_time + step.end_time) / 2
-            panels[0].annotate(
-                step.kind,
-                (middle, 1),
-                xycoords=panels[0].get_xaxis_transform(),
-                xytext=(0, 2),
-                textcoords="offset points",
-                ha="center",
-                color="0.35",
-            )
+            across: dict[str, Any] = {"xycoords": panels[0].get_xaxis_transform(), "ha": "center"}
+            options = across | {"textcoords": "offset points", "color": "0.35"}
+            panels[0].annotate(step.kind, (middle, 1), (0, 2), **options)
     panels[-1].set_xlabel("Time [s]")
     figure.align_ylabels(panels)
     return figure, panels
@@ -158,24 +120,22 @@ def _panels(solution: Solution, count: int) -> tuple[Figure, list[Axes]]:
 def _curves(
     axes: Axes,
     solution: Solution,
+    axis_label: str,
     unit: float,
-    columns: dict[str, tuple[str, str, str]],
+    columns: Mapping[str, tuple[str, ...]],
 ) -> None:
-    """Draw columns of the series, each with (label, colour, line style)."""
-    for name, (label, colour, style) in columns.items():
-        axes.plot(
-            solution.series["Time [s]"],
-            solution.series[name] / unit,
-            label=label,
-            color=colour,
-            linestyle=style,
-        )
-    if any(label for label, _, _ in columns.values()):
+    """Draw columns of the series, each with (label, colour) or (label, colour, line style)."""
+    times = solution.series["Time [s]"]
+    for name, (label, colour, *style) in columns.items():
+        line = style[0] if style else "-"
+        axes.plot(times, solution.series[name] / unit, line, color=colour, label=label)
+    axes.set_ylabel(axis_label)
+    if any(look[0] for look in columns.values()):
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def check_many(field: str, value: Sized) -> None:
-    """Check that an argument holds several things, or at least one.
+    """Check that an argument holds at least one thing, and is no word.
 
     Raises:
         InputError: If it is empty, or a single string.
@@ -190,7 +150,7 @@ def check_comparison(
     nominal_times: Mapping[str, float] | None,
     reference: Sequence[Reference],
 ) -> None:
-    """Check what `comparison` is asked for.
+    """Check the arguments of `comparison`.
 
     Raises:
         InputError: If there is nothing to draw, a run lacks a column, a moment or a nominal time,
@@ -224,10 +184,10 @@ def comparison(
     nominal_times: Mapping[str, float] | None,
     reference: Sequence[Reference],
 ) -> Figure:
-    """A panel per column with a curve per run, and values from elsewhere: see `plotting.compare`.
+    """Draw a panel per column, a curve per run, and values from elsewhere: see `plotting.compare`.
 
-    The colour tells the run and the line style the particle; of one run alone, the colour tells
-    the particle.
+    The colour stands for the run and the line style for the particle; where there is one run only,
+    the colour stands for the particle.
     """
     unit_of_time = nominal_times or dict.fromkeys(solutions, 1.0)
     figure, panels = _grid(len(columns), "Time / nominal time [-]" if nominal_times else "Time [s]")
@@ -289,7 +249,7 @@ def _looks(
 
 
 def _colours(count: int) -> Sequence[Any]:
-    """Return colours to tell apart, or, of more than there are such, a scale from dark to light."""
+    """Return distinct colours, or, where there are too few, a scale from dark to light."""
     import matplotlib as mpl
 
     if count <= len(SEQUENCE):
@@ -309,15 +269,9 @@ def _grid(count: int, time_label: str) -> tuple[Figure, list[Axes]]:
     for index in range(count):
         axes = figure.add_subplot(down, across, index + 1)
         if count > 1:
-            axes.annotate(
-                chr(ord("a") + index),
-                (0, 1),
-                xycoords="axes fraction",
-                xytext=(-22, 6),
-                textcoords="offset points",
-                fontweight="bold",
-                fontsize=10,
-            )
+            look: dict[str, Any] = {"fontweight": "bold", "fontsize": 10}
+            place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+            axes.annotate(chr(ord("a") + index), (0, 1), (-22, 6), **place, **look)
         lowest = index + across >= count
         axes.tick_params(labelbottom=lowest)
         if lowest:
@@ -359,7 +313,7 @@ def _legend(
 
     runs = [run for run, number in looks if number is None]
     numbers = [number for run, number in looks if run == runs[0] and number is not None]
-    by_particle = len(runs) == 1 and len(numbers) > 0  # what the colour tells
+    by_particle = len(runs) == 1 and len(numbers) > 0  # what the colour stands for
     entries: dict[str, Line2D] = {}
     if not by_particle or not PARTICLE_COLUMNS.keys() >= set(columns):
         entries |= {run: Line2D([], [], color=looks[run, None][0]) for run in runs}

@@ -1,23 +1,22 @@
-"""Figures of fields: what PyVista renders, framed by Matplotlib with times, colour bars, scales."""
+"""Figures of fields: pictures that PyVista renders, in Matplotlib's frames, scales and bars."""
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyvista as pv
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from femssb.errors import InputError
 from femssb.plotting import rendering
-from femssb.plotting.rendering import Vector, View
+from femssb.plotting.rendering import Vector, View, show
+from femssb.plotting.style import bare, colour_bar
 from femssb.results.fields import FieldData, Snapshot
 from femssb.results.quantities import on_axis
 from femssb.results.solution import Solution
@@ -34,79 +33,67 @@ ARROW = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Field:
+class _Field(NamedTuple):
     name: str  # in the snapshots
     label: str  # on the colour bar
     unit: float  # what 1 on the colour bar is in SI
-    colours: str  # a perceptually uniform colour map
-    from_zero: bool  # whether the range includes zero
+    colours: str = "viridis"  # a perceptually uniform colour map
+    from_zero: bool = True  # whether the range includes zero
 
 
+STRESS = _Field("Von Mises stress [Pa]", "Von Mises stress [GPa]", GPa, "magma_r")
 FIELDS = (
-    _Field(
-        name="Concentration [mol/m3]",
-        label="Lithium concentration [10³ mol m⁻³]",
-        unit=1e3,
-        colours="viridis",
-        from_zero=False,
-    ),
-    _Field(
-        name="Volumetric strain [-]",
-        label="Volumetric strain [%]",
-        unit=0.01,
-        colours="cividis",
-        from_zero=True,
-    ),
-    _Field(
-        name="Von Mises stress [Pa]",
-        label="Von Mises stress [GPa]",
-        unit=GPa,
-        colours="magma_r",
-        from_zero=True,
-    ),
+    _Field("Concentration [mol/m3]", "Lithium concentration [10³ mol m⁻³]", 1e3, from_zero=False),
+    _Field("Volumetric strain [-]", "Volumetric strain [%]", 0.01, "cividis"),
+    STRESS,
 )
-STRESS = FIELDS[2]
-# Planes through the middle of a particle, named by what points right and up in the picture: the
-# direction to the viewer and the one that points up.
+GAP = _Field("Gap [m]", "Gap [nm]", nm, "magma_r")
+# Planes through the middle of a particle, named by the axes that point right and up in the picture:
+# the direction to the viewer and the one that points up.
 PLANES: dict[str, tuple[Vector, Vector]] = {
     "x-y": ((0, 0, 1), (0, 1, 0)),
     "z-y": ((-1, 0, 0), (0, 1, 0)),
     "z-x": ((0, 1, 0), (1, 0, 0)),
 }
-GAP = _Field(name="Gap [m]", label="Gap [nm]", unit=nm, colours="magma_r", from_zero=True)
+
+
+class _Scene(NamedTuple):
+    """Faces of bodies that a field colours, with black lines on them."""
+
+    view: View
+    solids: list[pv.UnstructuredGrid]  # the bodies
+    faces: list[pv.DataSet]
+    lines: list[pv.DataSet]
+    corners: NDArray[np.float64] = np.empty((0, 3))  # of an opened cell, the collector first [um]
+
+    def values(self, field: _Field) -> list[NDArray[Any]]:
+        """Return the values of a field in each body [SI]."""
+        return [np.asarray(solid.point_data[field.name]) for solid in self.solids]
+
+    def layers(self, field: _Field, limits: tuple[float, float]) -> list[rendering.Layer]:
+        """Return faces and lines to draw, coloured by a field within limits [SI]."""
+        options = _coloured(field, limits) | {"lighting": False}
+        lines = [(line, rendering.LINE) for line in self.lines]
+        return [*((face, options) for face in self.faces), *lines]
 
 
 def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
-    """Three sections of a particle (rows) at each time (columns), for each of `FIELDS`."""
-    solids = [
-        rendering.grid(_only(snapshot.particle, "Particle [-]", number), "Grain [-]")
-        for snapshot in snapshots
+    """Draw three sections of a particle (rows) at each time (columns), for each of `FIELDS`."""
+    columns = [
+        {plane: _section(snapshot, number, plane) for plane in PLANES} for snapshot in snapshots
     ]
-    walls = rendering.walls(solids[0])
-    views = {
-        plane.replace("-", "\N{EN DASH}"): View.of(walls.points, towards=towards, up=up)
-        for plane, (towards, up) in PLANES.items()
-    }
-    figure, groups = _picture_groups(len(FIELDS), len(views), len(snapshots))
-    ranges = [
-        _limits(field, [solid.point_data[field.name] for solid in solids]) for field in FIELDS
-    ]
+    figure, groups = _picture_groups(len(FIELDS), len(PLANES), len(snapshots))
     with rendering.renderer(PIXELS) as draw:
-        for row, (name, view) in enumerate(views.items()):
-            outline = walls.slice(normal=view.towards, origin=view.focus)
-            for column, solid in enumerate(solids):
-                cut = solid.slice(normal=view.towards, origin=view.focus)
-                for field, limits, (panels, _) in zip(FIELDS, ranges, groups, strict=True):
-                    layers = [
-                        (cut, _coloured(field, limits) | {"lighting": False}),
-                        (outline, rendering.LINE),
-                    ]
-                    panels[row][column].imshow(draw(view, layers), extent=view.extent)
-            for panels, _ in groups:
-                panels[row][0].set_ylabel(name, rotation=0, labelpad=14, va="center")
-    for field, limits, (_, bar) in zip(FIELDS, ranges, groups, strict=True):
-        _colour_bar(bar, field, limits, [solid.point_data[field.name] for solid in solids])
+        for field, (panels, bar) in zip(FIELDS, groups, strict=True):
+            values = [part for scenes in columns for part in scenes["x-y"].values(field)]
+            limits = _limits(field, values)
+            for row, plane in zip(panels, PLANES, strict=True):
+                row[0].set_ylabel(
+                    plane.replace("-", "\N{EN DASH}"), rotation=0, labelpad=14, va="center"
+                )
+                for axes, scenes in zip(row, columns, strict=True):
+                    show(axes, draw, scenes[plane].view, scenes[plane].layers(field, limits))
+            _colour_bar(bar, field, limits, values)
     _name_times(groups[0][0][0], snapshots)
     _scale_bar(groups[-1][0][-1][0])
     return figure
@@ -119,52 +106,23 @@ def compared_sections(
     plane: str,
     number: int,
 ) -> Figure:
-    """A section of a particle for each field and moment (rows) and run (columns)."""
+    """Draw a section of a particle for each field and moment (rows) and run (columns)."""
     if plane not in PLANES:
         raise InputError(f"plane = {plane!r} is none of {list(PLANES)}")
-    towards, up = PLANES[plane]
-    values: dict[tuple[str, str, str], NDArray[np.float64]] = {}
-    cuts: dict[tuple[str, str], tuple[View, pv.DataSet, pv.DataSet]] = {}
     shots = _snapshots(solutions, moments)
-    for (moment, run), snapshot in shots.items():
+    for (_, run), snapshot in shots.items():
         if number not in snapshot.particle.cell_data["Particle [-]"]:
             raise InputError(f"particle = {number + 1} is not in run {run!r}")
         for name in names:
             _check_field(name, run, snapshot.particle)
-        solid = rendering.grid(_only(snapshot.particle, "Particle [-]", number), "Grain [-]")
-        walls = rendering.walls(solid)
-        view = View.of(walls.points, towards=towards, up=up)
-        cuts[moment, run] = (
-            view,
-            solid.slice(view.towards, origin=view.focus),
-            walls.slice(view.towards, origin=view.focus),
-        )
-        for name in names:
-            values[name, moment, run] = np.asarray(solid.point_data[name])
-    rows = [(name, moment) for name in names for moment in moments]
-    titles, lines = _wrapped(list(solutions))
-    figure, groups = _picture_groups(len(rows), 1, len(solutions), size=1.5, title_lines=lines)
-    with rendering.renderer(PIXELS) as draw:
-        for (name, moment), ((panels,), bar) in zip(rows, groups, strict=True):
-            field = _field(name)
-            of_row = [values[name, moment, run] for run in solutions]
-            limits = _limits(field, of_row)
-            options = _coloured(field, limits) | {"lighting": False}
-            for axes, run in zip(panels, solutions, strict=True):
-                view, cut, outline = cuts[moment, run]
-                picture = draw(view, [(cut, options), (outline, rendering.LINE)])
-                axes.imshow(picture, extent=view.extent)
-                _name_time(axes, shots[moment, run].time)
-            panels[0].set_ylabel(moment)
-            _colour_bar(bar, field, limits, of_row)
-    for axes, title in zip(groups[0][0][0], titles, strict=True):
-        axes.set_title(title)
-    _scale_bar(groups[-1][0][-1][0])
+    scenes = {key: _section(snapshot, number, plane) for key, snapshot in shots.items()}
+    figure, rows = _compared(shots, scenes, names, pixels=PIXELS, size=1.5, aspect=1.0)
+    _scale_bar(rows[-1][0])
     return figure
 
 
 def gap(snapshots: Sequence[Snapshot]) -> Figure:
-    """The gap on the particles' surface, seen from two sides (rows), at each time (columns)."""
+    """Draw the gap on the particles, seen from two sides (rows), at each time (columns)."""
     surfaces = [rendering.surface(snapshot.interface) for snapshot in snapshots]
     values = [surface.point_data[GAP.name] for surface in surfaces]
     seams = rendering.seams(snapshots[0].particle, "Grain [-]")
@@ -179,8 +137,7 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
         for row, (name, view) in enumerate(views.items()):
             for axes, surface in zip(panels[row], surfaces, strict=True):
                 lines = seams.translate(LIFT * np.array(view.towards))
-                picture = draw(view, [(surface, options), (lines, rendering.LINE)])
-                axes.imshow(picture, extent=view.extent)
+                show(axes, draw, view, [(surface, options), (lines, rendering.LINE)])
             _triad(figure, panels[row][0], view, name)
     _colour_bar(bar, GAP, limits, values)
     _name_times(panels[0], snapshots)
@@ -189,105 +146,114 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
 
 
 def opened_cell(snapshot: Snapshot) -> Figure:
-    """Von Mises stress of the whole cell, a quarter taken out down to the first particle's axis."""
-    cell = _OpenedCell(snapshot, STRESS)
-    limits = _limits(STRESS, cell.values)
+    """Draw the von Mises stress of the whole cell, opened down to the first particle's axis."""
+    cell = _opened(snapshot)
+    limits = _limits(STRESS, cell.values(STRESS))
     width, right, top = 5.6, 1.2, 0.35  # [inch]
     height = width / cell.view.aspect
     size = (width + right, height + top)
     figure = Figure(figsize=size)
     axes = figure.add_axes((0, 0, width / size[0], height / size[1]))
     with rendering.renderer(2 * PIXELS) as draw:
-        axes.imshow(draw(cell.view, cell.layers(limits)), extent=cell.view.extent)
+        show(axes, draw, cell.view, cell.layers(STRESS, limits))
     axes.set_axis_off()
     axes.set_title(f"{snapshot.label}, {snapshot.time:.0f} s", fontsize=9)
     _name_ends(axes, cell, "current collector", "lithium anode", 9)
     bar = figure.add_axes((1 - (right - 0.1) / size[0], 0.2, 0.15 / size[0], 0.6))
-    _colour_bar(bar, STRESS, limits, cell.values)
+    _colour_bar(bar, STRESS, limits, cell.values(STRESS))
     return figure
 
 
 def compared_cells(solutions: Mapping[str, Solution], name: str, moments: Sequence[str]) -> Figure:
-    """The whole cell, opened, in several runs (columns) at each moment (rows)."""
-    field = _field(name)
+    """Draw the whole cell, opened, in several runs (columns) at each moment (rows)."""
     shots = _snapshots(solutions, moments)
     for (_, run), snapshot in shots.items():
         _check_field(name, run, snapshot.particle)
         _check_field(name, run, snapshot.matrix)
-    cells = {key: _OpenedCell(snapshot, field) for key, snapshot in shots.items()}
+    cells = {key: _opened(snapshot) for key, snapshot in shots.items()}
     aspect = max(cell.view.aspect for cell in cells.values())
-    titles, lines = _wrapped(list(solutions))
-    figure, groups = _picture_groups(
-        len(moments), 1, len(solutions), aspect=aspect, size=2.1, title_lines=lines
-    )
-    with rendering.renderer(2 * PIXELS) as draw:
-        for moment, ((panels,), bar) in zip(moments, groups, strict=True):
-            of_row = [values for run in solutions for values in cells[moment, run].values]
-            limits = _limits(field, of_row)
-            for axes, run in zip(panels, solutions, strict=True):
-                cell = cells[moment, run]
-                axes.imshow(draw(cell.view, cell.layers(limits)), extent=cell.view.extent)
-                _name_ends(axes, cell, "collector", "anode", 7)
-                _name_time(axes, shots[moment, run].time)
-            panels[0].set_ylabel(moment)
-            _colour_bar(bar, field, limits, of_row)
-    for axes, title in zip(groups[0][0][0], titles, strict=True):
-        axes.set_title(title)
+    figure, rows = _compared(shots, cells, [name], pixels=2 * PIXELS, size=2.1, aspect=aspect)
+    for axes, cell in zip(itertools.chain(*rows), cells.values(), strict=True):
+        _name_ends(axes, cell, "collector", "anode", 7)
     return figure
 
 
-class _OpenedCell:
-    """A cell of which a quarter is taken out, down to the axis of the first particle.
-
-    Attributes:
-        view: From the collector and above.
-        corners: Of what is left, first those of the collector [um].
-        values: Of the field, in each body.
-    """
-
-    def __init__(self, snapshot: Snapshot, field: _Field) -> None:
-        solids = [
-            rendering.grid(snapshot.matrix, "Region [-]"),
-            rendering.grid(snapshot.particle, "Grain [-]"),
-        ]
-        first = _only(snapshot.particle, "Particle [-]", 0).points / um
-        x, y, _ = ((first.min(axis=0) + first.max(axis=0)) / 2).tolist()
-        points = snapshot.matrix.points / um
-        low, high = points.min(axis=0), points.max(axis=0)
-        ring = [
-            (low[0], low[1]),
-            (high[0], low[1]),
-            (high[0], high[1]),
-            (x, high[1]),
-            (x, y),
-            (low[0], y),
-        ]
-        self.corners = np.array([(*place, z) for z in (low[2], high[2]) for place in ring])
-        self.view = View.of(self.corners, towards=(-1.0, 0.8, -0.6), up=(0.0, 1.0, 0.0))
-        self.values = [np.asarray(solid.point_data[field.name]) for solid in solids]
-        self._field = field
-        origin, lift = (x, y, 0.0), LIFT * np.array(self.view.towards)
-        self._faces: list[pv.DataSet] = []
-        self._lines: list[pv.DataSet] = [rendering.prism(self.corners + lift)]
-        for solid in solids:
-            walls = rendering.walls(solid)
-            behind = solid.clip(normal="x", origin=origin, invert=False)
-            below = solid.clip(normal="x", origin=origin).clip(normal="y", origin=origin)
-            upright = walls.slice(normal="x", origin=origin).clip("y", origin=origin, invert=False)
-            level = walls.slice(normal="y", origin=origin).clip("x", origin=origin)
-            self._faces += [behind, below]
-            self._lines += [lines.translate(lift) for lines in (upright, level)]
-
-    def layers(self, limits: tuple[float, float]) -> list[rendering.Layer]:
-        """Return what to draw, coloured within limits [SI]."""
-        options = _coloured(self._field, limits) | {"lighting": False}
-        return [
-            *((face, options) for face in self._faces),
-            *((lines, rendering.LINE) for lines in self._lines),
-        ]
+def _compared(
+    shots: Mapping[tuple[str, str], Snapshot],
+    scenes: Mapping[tuple[str, str], _Scene],
+    names: Sequence[str],
+    *,
+    pixels: int,
+    size: float,
+    aspect: float,
+) -> tuple[Figure, list[list[Axes]]]:
+    """Draw the scene of each (moment, run) in a row for each field and moment; return the rows."""
+    moments, runs = (list(dict.fromkeys(keys)) for keys in zip(*scenes, strict=True))
+    titles = [textwrap.fill(run, 22) for run in runs]
+    figure, groups = _picture_groups(
+        len(names) * len(moments),
+        1,
+        len(runs),
+        aspect=aspect,
+        size=size,
+        title_lines=max(title.count("\n") + 1 for title in titles),
+    )
+    rows = list(itertools.product(map(_field, names), moments))
+    with rendering.renderer(pixels) as draw:
+        for (field, moment), ((panels,), bar) in zip(rows, groups, strict=True):
+            values = [part for run in runs for part in scenes[moment, run].values(field)]
+            limits = _limits(field, values)
+            for axes, run in zip(panels, runs, strict=True):
+                scene = scenes[moment, run]
+                show(axes, draw, scene.view, scene.layers(field, limits))
+                look: dict[str, Any] = {"ha": "right", "fontsize": 7, "color": "0.35"}
+                time = f"{shots[moment, run].time:.0f} s"
+                axes.annotate(time, (1, 0.01), xycoords="axes fraction", **look)
+            panels[0].set_ylabel(moment)
+            _colour_bar(bar, field, limits, values)
+    for axes, title in zip(groups[0][0][0], titles, strict=True):
+        axes.set_title(title)
+    return figure, [panels for (panels,), _ in groups]
 
 
-def _name_ends(axes: Axes, cell: _OpenedCell, collector: str, anode: str, size: float) -> None:
+def _section(snapshot: Snapshot, number: int, plane: str) -> _Scene:
+    """Return a section through the middle of a particle."""
+    solid = rendering.grid(_only(snapshot.particle, "Particle [-]", number), "Grain [-]")
+    walls = rendering.walls(solid)
+    towards, up = PLANES[plane]
+    view = View.of(walls.points, towards=towards, up=up)
+    cut, outline = (mesh.slice(normal=towards, origin=view.focus) for mesh in (solid, walls))
+    return _Scene(view, [solid], [cut], [outline])
+
+
+def _opened(snapshot: Snapshot) -> _Scene:
+    """Return a cell of which a quarter is taken out, down to the axis of the first particle."""
+    solids = [
+        rendering.grid(snapshot.matrix, "Region [-]"),
+        rendering.grid(snapshot.particle, "Grain [-]"),
+    ]
+    first = _only(snapshot.particle, "Particle [-]", 0).points / um
+    x, y, _ = ((first.min(axis=0) + first.max(axis=0)) / 2).tolist()
+    points = snapshot.matrix.points / um
+    (x0, y0, bottom), (x1, y1, top) = points.min(axis=0), points.max(axis=0)
+    ring = [(x0, y0), (x1, y0), (x1, y1), (x, y1), (x, y), (x0, y)]
+    corners = rendering.corners(ring, bottom, top)
+    view = View.of(corners, towards=(-1.0, 0.8, -0.6), up=(0.0, 1.0, 0.0))
+    origin, lift = (x, y, 0.0), LIFT * np.array(view.towards)
+    faces: list[pv.DataSet] = []
+    lines: list[pv.DataSet] = [rendering.prism(corners + lift)]
+    for solid in solids:
+        walls = rendering.walls(solid)
+        behind = solid.clip(normal="x", origin=origin, invert=False)
+        below = solid.clip(normal="x", origin=origin).clip(normal="y", origin=origin)
+        upright = walls.slice(normal="x", origin=origin).clip("y", origin=origin, invert=False)
+        level = walls.slice(normal="y", origin=origin).clip("x", origin=origin)
+        faces += [behind, below]
+        lines += [line.translate(lift) for line in (upright, level)]
+    return _Scene(view, solids, faces, lines, corners)
+
+
+def _name_ends(axes: Axes, cell: _Scene, collector: str, anode: str, size: float) -> None:
     """Write along its edges where the cell has its collector and its anode."""
     for name, ends in (
         (collector, cell.corners[[1, 0]]),
@@ -334,7 +300,7 @@ def _field(name: str) -> _Field:
     if name in known:
         return known[name]
     label, unit = on_axis(name)
-    return _Field(name=name, label=label, unit=unit, colours="viridis", from_zero=False)
+    return _Field(name, label, unit, from_zero=False)
 
 
 def _only(data: FieldData, name: str, number: int) -> FieldData:
@@ -395,14 +361,11 @@ def _picture_groups(
         y = top + group * (rows * down + between)
         panels = [
             [
-                place(left + column * across, y + row * down, 0.97 * across, 0.97 * down)
+                bare(place(left + column * across, y + row * down, 0.97 * across, 0.97 * down))
                 for column in range(columns)
             ]
             for row in range(rows)
         ]
-        for axes in (axes for row in panels for axes in row):
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
         bar = place(width - right + 0.1, y + 0.15 * down, 0.13, (rows - 0.3) * down)
         result.append((panels, bar))
     return figure, result
@@ -416,38 +379,24 @@ def _colour_bar(
     below = min(np.min(value) for value in values) < low
     above = max(np.max(value) for value in values) > high
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
-    bar = axes.figure.colorbar(
-        ScalarMappable(Normalize(low / field.unit, high / field.unit), field.colours),
-        cax=axes,
-        extend=extend.get((bool(below), bool(above)), "neither"),
-    )
     room = axes.get_window_extent().height / axes.figure.dpi + 0.3  # [inch]
     words, opening, unit = field.label.partition(" [")
     together = opening + unit.replace(" ", "\N{NO-BREAK SPACE}")
-    bar.set_label(textwrap.fill(words + together, int(14 * room)))
+    bar = colour_bar(
+        axes.figure,
+        limits,
+        field.unit,
+        textwrap.fill(words + together, int(14 * room)),
+        field.colours,
+        cax=axes,
+        extend=extend.get((bool(below), bool(above)), "neither"),
+    )
     bar.outline.set_linewidth(0.6)
 
 
 def _name_times(panels: Sequence[Axes], snapshots: Sequence[Snapshot]) -> None:
     for axes, snapshot in zip(panels, snapshots, strict=True):
         axes.set_title(f"{snapshot.label}\n{snapshot.time:.0f} s", fontsize=9)
-
-
-def _wrapped(runs: Sequence[str]) -> tuple[list[str], int]:
-    """Return labels of runs as titles of columns, and the lines of the longest."""
-    titles = [textwrap.fill(run, 22) for run in runs]
-    return titles, max(title.count("\n") + 1 for title in titles)
-
-
-def _name_time(axes: Axes, time: float) -> None:
-    axes.annotate(
-        f"{time:.0f} s",
-        (1, 0.01),
-        xycoords="axes fraction",
-        ha="right",
-        fontsize=7,
-        color="0.35",
-    )
 
 
 def _scale_bar(axes: Axes) -> None:
@@ -467,10 +416,10 @@ def _triad(figure: Figure, axes: Axes, view: View, name: str) -> None:
     box = axes.get_position()
     width, height = 0.5 / figure.get_size_inches()
     middle = (box.y0 + box.y1) / 2
-    beside = figure.add_axes((box.x0 - 1.1 * width, middle - 0.75 * height, width, height))
-    beside.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
-    beside.set_axis_off()
-    beside.set_title(name, fontsize=9, pad=0)
+    own = figure.add_axes((box.x0 - 1.1 * width, middle - 0.75 * height, width, height))
+    own.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
+    own.set_axis_off()
+    own.set_title(name, fontsize=9, pad=0)
     for letter, arrow in zip("xyz", view.place(np.array(view.focus) + np.eye(3)), strict=True):
-        beside.annotate("", arrow, (0, 0), arrowprops=ARROW)
-        beside.annotate(letter, 1.35 * arrow, ha="center", va="center", fontsize=7)
+        own.annotate("", arrow, (0, 0), arrowprops=ARROW)
+        own.annotate(letter, 1.35 * arrow, ha="center", va="center", fontsize=7)

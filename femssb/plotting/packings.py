@@ -1,13 +1,14 @@
 """Pictures of packings: spheres by phase and by stress, force chains, frames of a movie.
 
-PyVista renders the spheres without a display, Matplotlib adds scales and colour bars. This module
-loads both, so it is loaded when a picture is asked for. Stress is shown as pressure: compression is
-positive. Across periodic sides, a sphere is drawn where its centre is inside the box.
+PyVista renders the spheres without a display, Matplotlib adds scales and colour bars. Stress is
+shown as pressure: compression is positive. Across periodic sides, a sphere is drawn where its
+centre is inside the box.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,20 +16,19 @@ from typing import Any, Literal
 import numpy as np
 import pyvista as pv
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from femssb.environment.files import make_folder, replacing
+from femssb.environment.files import make_folder
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.packing.stress import contacts_of
 from femssb.packing.structure import force_chains
 from femssb.plotting import rendering
-from femssb.plotting.profiles import PHASE_COLOURS, STRESS_MAP, compression, draw_profiles
-from femssb.plotting.rendering import Layer, View
+from femssb.plotting.profiles import STRESS_MAP, compression, draw_profiles
+from femssb.plotting.rendering import Layer, View, show
+from femssb.plotting.style import PHASE_COLOURS, bare, colour_bar, save, styled
 from femssb.units import MPa, um
 
 Array = NDArray[np.float64]
@@ -45,6 +45,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 THICKEST = 0.3  # radius of the strongest force chain over the mean radius of the spheres
 
 
+@styled()
 def by_phase(packings: Mapping[str, Packing]) -> Figure:
     """Draw packings side by side at one scale, coloured by phase, with the size of their boxes.
 
@@ -59,16 +60,17 @@ def by_phase(packings: Mapping[str, Packing]) -> Figure:
     panels = _panels(figure, 1, len(packings))[0]
     with rendering.renderer(PIXELS) as draw:
         for axes, (name, packing) in zip(panels, packings.items(), strict=True):
-            _show(axes, draw, _centred(view, packing), _coloured_by_phase(packing))
+            show(axes, draw, _centred(view, packing), _coloured_by_phase(packing))
             x, y, z = packing.lengths / um
             axes.set_title(f"{name}\n{x:.0f} {TIMES} {y:.0f} {TIMES} {z:.0f} µm³", fontsize=9)
     for axes in panels[1:]:
         arrow = {"arrowstyle": "-|>", "color": "0.3", "linewidth": 1.5}
         axes.annotate("", (0.05, 0.5), (-0.07, 0.5), xycoords="axes fraction", arrowprops=arrow)
-    figure.legend(handles=_phase_patches(packings), loc="outside lower center", ncols=6)
+    _name_phases(figure, packings)
     return figure
 
 
+@styled()
 def by_stress(packings: Mapping[str, Packing]) -> Figure:
     """Draw packings (rows) coloured by the stress along x, y and z (columns), on one scale.
 
@@ -83,6 +85,7 @@ def by_stress(packings: Mapping[str, Packing]) -> Figure:
     return figure
 
 
+@styled()
 def stress_distribution(packings: Mapping[str, Packing], *, bins: int = 12) -> Figure:
     """Draw packings coloured by stress along x, y, z, and below the profiles of that stress.
 
@@ -101,6 +104,7 @@ def stress_distribution(packings: Mapping[str, Packing], *, bins: int = 12) -> F
     return figure
 
 
+@styled()
 def chains(packing: Packing, *, above: float = 1.0) -> Figure:
     """Draw the contacts that carry more than most: thick and dark where the force is great.
 
@@ -131,11 +135,12 @@ def chains(packing: Packing, *, above: float = 1.0) -> Figure:
     figure = Figure(figsize=(5.6, 4.6 / view.aspect), layout="constrained")
     axes = _panels(figure, 1, 1)[0][0]
     with rendering.renderer(PIXELS) as draw:
-        _show(axes, draw, view, [(_box(packing), EDGES), (tubes, options)])
-    _colour_bar(figure, [axes], limits, 1e-3, "Contact force [mN]", "magma_r")
+        show(axes, draw, view, [(_box(packing), EDGES), (tubes, options)])
+    _bar(figure, [axes], limits, 1e-3, "Contact force [mN]", "magma_r")
     return figure
 
 
+@styled()
 def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "phase") -> list[Path]:
     """Write a picture of every packing, seen from the same place and on one scale: a movie.
 
@@ -145,7 +150,7 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
     Args:
         packings: In the order of the movie, by the name that is shown.
         folder: Where the frames go, ``frame_0000.png`` and so on.
-        by: What colours the spheres: ``"phase"``, or stress along ``"x"``, ``"y"`` or ``"z"``.
+        by: Quantity that colours the spheres: ``"phase"``, or the axis of the stress.
 
     Returns:
         The files written.
@@ -159,24 +164,25 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
     axis = 0 if by == "phase" else "xyz".index(by)
     limits = None if by == "phase" else _limits(list(packings.values()))
     target = make_folder(Path(folder))
-    written = []
     with rendering.renderer(PIXELS) as draw:
-        for number, (name, packing) in enumerate(packings.items()):
+
+        def frame(name: str, packing: Packing) -> Figure:
             figure = Figure(figsize=FRAME_SIZE, layout="constrained")
             axes = _panels(figure, 1, 1)[0][0]
             if limits is None:
                 layers = _coloured_by_phase(packing)
-                figure.legend(handles=_phase_patches(packings), loc="outside lower center", ncols=6)
+                _name_phases(figure, packings)
             else:
                 layers = _coloured_by_stress(packing, axis, limits)
                 _stress_bar(figure, [axes], limits, f" along {by}")
-            _show(axes, draw, _centred(view, packing), layers)
+            show(axes, draw, _centred(view, packing), layers)
             axes.set_title(name, fontsize=9)
-            path = target / f"frame_{number:04d}.png"
-            with replacing(path) as temporary:
-                figure.savefig(temporary, format="png", dpi=FRAME_DOTS)
-            written.append(path)
-    return written
+            return figure
+
+        return [
+            save(target / f"frame_{number:04d}.png", frame, *item, dots_per_inch=FRAME_DOTS)
+            for number, item in enumerate(packings.items())
+        ]
 
 
 def _draw_by_stress(figure: Figure | SubFigure, packings: Mapping[str, Packing]) -> None:
@@ -186,9 +192,8 @@ def _draw_by_stress(figure: Figure | SubFigure, packings: Mapping[str, Packing])
     with rendering.renderer(PIXELS) as draw:
         for row, (name, packing) in zip(panels, packings.items(), strict=True):
             for axis, axes in enumerate(row):
-                _show(
-                    axes, draw, _centred(view, packing), _coloured_by_stress(packing, axis, limits)
-                )
+                layers = _coloured_by_stress(packing, axis, limits)
+                show(axes, draw, _centred(view, packing), layers)
             if len(packings) > 1:
                 row[0].set_ylabel(name)
     for axes, letter in zip(panels[0], "xyz", strict=True):
@@ -203,19 +208,7 @@ def _row_height(packings: Mapping[str, Packing]) -> float:
 
 def _panels(figure: Figure | SubFigure, rows: int, columns: int) -> list[list[Axes]]:
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.ravel():
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    return [list(row) for row in grid]
-
-
-def _show(
-    axes: Axes,
-    draw: Callable[[View, Sequence[Layer]], NDArray[np.uint8]],
-    view: View,
-    layers: Sequence[Layer],
-) -> None:
-    axes.imshow(draw(view, layers), extent=view.extent)
+    return [[bare(axes) for axes in row] for row in grid]
 
 
 def _view(packings: Mapping[str, Packing]) -> View:
@@ -250,9 +243,8 @@ def _inside(packing: Packing) -> Array:
 
 
 def _corners(packing: Packing) -> Array:
-    """Return the corners of the box, those of its bottom first, each ring in order, (8, 3) [m]."""
-    ring = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
-    unit = np.array([(*place, z) for z in (0, 1) for place in ring])
+    """Return the corners of the box, those of its bottom first, shape (8, 3) [m]."""
+    unit = rendering.corners([(0, 0), (1, 0), (1, 1), (0, 1)], 0, 1)
     return np.asarray(packing.lower + unit * packing.lengths)
 
 
@@ -274,25 +266,18 @@ def _spheres(packing: Packing, chosen: NDArray[np.bool_]) -> pv.PolyData:
     return result
 
 
-def _phase_colours(packing: Packing) -> list[tuple[int, str]]:
-    return [
-        (phase, PHASE_COLOURS[phase % len(PHASE_COLOURS)])
-        for phase in range(len(packing.phase_names))
-    ]
-
-
-def _phase_patches(packings: Mapping[str, Packing]) -> list[Patch]:
-    packing = next(iter(packings.values()))
-    return [
-        Patch(color=colour, label=packing.phase_names[phase])
-        for phase, colour in _phase_colours(packing)
-    ]
+def _name_phases(figure: Figure, packings: Mapping[str, Packing]) -> None:
+    names = next(iter(packings.values())).phase_names
+    colours = itertools.cycle(PHASE_COLOURS)
+    patches = [Patch(color=c, label=name) for c, name in zip(colours, names, strict=False)]
+    figure.legend(handles=patches, loc="outside lower center", ncols=6)
 
 
 def _coloured_by_phase(packing: Packing) -> list[Layer]:
     layers: list[Layer] = [(_box(packing), EDGES)]
-    for phase, colour in _phase_colours(packing):
-        layers.append((_spheres(packing, packing.phases == phase), LIGHT | {"color": colour}))
+    for phase in range(len(packing.phase_names)):
+        look = LIGHT | {"color": PHASE_COLOURS[phase % len(PHASE_COLOURS)]}
+        layers.append((_spheres(packing, packing.phases == phase), look))
     return layers
 
 
@@ -313,20 +298,9 @@ def _limits(packings: Sequence[Packing]) -> tuple[float, float]:
 def _stress_bar(
     figure: Figure | SubFigure, panels: list[Axes], limits: tuple[float, float], of: str = ""
 ) -> None:
-    _colour_bar(figure, panels, limits, MPa, f"Compressive stress{of} [MPa]", STRESS_MAP)
+    _bar(figure, panels, limits, MPa, f"Compressive stress{of} [MPa]", STRESS_MAP)
 
 
-def _colour_bar(
-    figure: Figure | SubFigure,
-    panels: list[Axes],
-    limits: tuple[float, float],
-    unit: float,
-    label: str,
-    colours: str,
-) -> None:
-    low, high = limits
-    scale = ScalarMappable(Normalize(low / unit, high / unit), colours)
-    bar = figure.colorbar(
-        scale, ax=panels, extend="max", shrink=0.8, aspect=20 * max(1, len(panels) // 3)
-    )  # as thick beside many rows of three as beside one
-    bar.set_label(label)
+def _bar(figure: Figure | SubFigure, panels: list[Axes], *what: Any) -> None:
+    aspect = 20 * max(1, len(panels) // 3)  # as thick next to many rows of three as next to one
+    colour_bar(figure, *what, ax=panels, extend="max", shrink=0.8, aspect=aspect)

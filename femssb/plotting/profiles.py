@@ -1,18 +1,17 @@
 """Figures of the stress in a packing: against height and radius, and as maps of the xy plane.
 
 Stress is shown as pressure: compression is positive. Which stress it is, by the arms of the
-contacts or by halves of the branches, is that of the packing: see `femssb.packing.stress`. This
-module loads Matplotlib, so it is loaded when a figure is asked for.
+contacts or by halves of the branches, depends on the packing: see `femssb.packing.stress`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 from scipy.stats import binned_statistic
@@ -20,12 +19,11 @@ from scipy.stats import binned_statistic
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.packing.structure import heat_map
+from femssb.plotting.style import PHASE_COLOURS, colour_bar, styled
 from femssb.units import MPa, um
 
 Array = NDArray[np.float64]
 
-# Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design" (2008).
-PHASE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 LINES = ("-", "--", ":", "-.")
 FEWEST = 3  # spheres in a bin whose mean is worth showing
 STRESS_MAP = "viridis"
@@ -42,6 +40,7 @@ def compression(packing: Packing) -> Array:
     return -np.diagonal(packing.stress, axis1=1, axis2=2)
 
 
+@styled()
 def stress_profiles(packings: Mapping[str, Packing], *, bins: int = 12) -> Figure:
     """Draw the mean stress of each phase against height (above) and radius (below), by number.
 
@@ -58,11 +57,7 @@ def stress_profiles(packings: Mapping[str, Packing], *, bins: int = 12) -> Figur
 
 
 def draw_profiles(
-    figure: Figure | SubFigure,
-    packings: Mapping[str, Packing],
-    *,
-    bins: int = 12,
-    titled: bool = True,
+    figure: Figure | SubFigure, packings: Mapping[str, Packing], *, bins: int, titled: bool = True
 ) -> None:
     """Draw `stress_profiles` into a figure or a part of one, with or without its titles."""
     if not 1 <= len(packings) <= len(LINES):
@@ -71,33 +66,28 @@ def draw_profiles(
     for style, (title, packing) in zip(LINES, packings.items(), strict=False):
         pressed = compression(packing) / MPa
         along = (packing.positions[:, 2] - packing.lower[2], packing.radii)
-        for axis in range(3):
-            for row, abscissa in enumerate(along):
-                for phase, name in enumerate(packing.phase_names):
-                    own = packing.phases == phase
-                    if not own.any():
-                        continue
-                    label = name if len(packings) == 1 else f"{name}, {title}"
-                    place, mean = _means(pressed[own, axis], abscissa[own], bins)
-                    panels[row, axis].plot(
-                        place / um,
-                        mean,
-                        style,
-                        color=PHASE_COLOURS[phase % len(PHASE_COLOURS)],
-                        label=label,
-                    )
+        for phase, name in enumerate(packing.phase_names):
+            own = packing.phases == phase
+            if not own.any():
+                continue
+            label = name if len(packings) == 1 else f"{name}, {title}"
+            colour = PHASE_COLOURS[phase % len(PHASE_COLOURS)]
+            for row, axis in itertools.product(range(2), range(3)):
+                place, mean = _means(pressed[own, axis], along[row][own], bins)
+                panels[row, axis].plot(place / um, mean, style, color=colour, label=label)
     for axis, letter in enumerate("xyz"):
         if titled:
             panels[0, axis].set_title(f"along {letter}", fontsize=9)
         panels[0, axis].set_xlabel("Height z [µm]")
         panels[1, axis].set_xlabel("Radius [µm]")
     panels[0, 0].set_ylim(bottom=min(0.0, panels[0, 0].get_ylim()[0]))
-    for row in panels:
-        row[0].set_ylabel("Compressive stress [MPa]")
+    for left in panels[:, 0]:
+        left.set_ylabel("Compressive stress [MPa]")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
 
 
+@styled()
 def heat_maps(
     rows: Mapping[str, Mapping[str, Packing]], *, axis: int = 2, bins: int = 15
 ) -> Figure:
@@ -127,23 +117,17 @@ def heat_maps(
         for across, (title, packing) in enumerate(row):
             axes: Axes = panels[down, across]
             width, depth = packing.lengths[:2] / um
-            axes.imshow(
-                maps[down][across].T,
-                origin="lower",
-                extent=(0, width, 0, depth),
-                vmin=low,
-                vmax=high,
-                cmap=STRESS_MAP,
-            )
+            look: dict[str, Any] = {"cmap": STRESS_MAP, "vmin": low, "vmax": high}
+            extent = (0, width, 0, depth)
+            axes.imshow(maps[down][across].T, origin="lower", extent=extent, **look)
             axes.spines[:].set_visible(True)
             if down == 0:
                 axes.set_title(title, fontsize=9)
             axes.set_ylabel(f"{name}\ny [µm]" if across == 0 else "")
             axes.set_xlabel("x [µm]" if down == len(grid) - 1 else "")
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(low, high), STRESS_MAP), ax=panels, extend="both", shrink=0.8
-    )
-    bar.set_label(f"Compressive stress along {'xyz'[axis]} [MPa]")
+    label = f"Compressive stress along {'xyz'[axis]} [MPa]"
+    options = {"ax": panels, "extend": "both", "shrink": 0.8}
+    colour_bar(figure, (low, high), 1.0, label, STRESS_MAP, **options)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Fields to pictures: PyVista renderings as arrays of pixels, made without a display.
+"""PyVista renderings as arrays of pixels, made without a display.
 
 Lengths are micrometres in here. A `View` looks at the scene in parallel projection, so that a place
 in the picture is a place in the scene and Matplotlib can write on it.
@@ -11,19 +11,26 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 
+from femssb.description import description, field
 from femssb.results.fields import FieldData
+from femssb.tetrahedra import volumes
 from femssb.units import um
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
 Vector = tuple[float, float, float]
 Layer = tuple[pv.DataSet, dict[str, Any]]  # a mesh, and how `pyvista.Plotter.add_mesh` shows it
+
+Draw = Callable[["View", Sequence[Layer]], NDArray[np.uint8]]
 
 LINE = {"color": "black", "line_width": 1.5, "lighting": False}
 _PROBE = """
@@ -35,15 +42,15 @@ window.Render()
 """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class View:
-    """Where the scene is seen from."""
+    """The place from which the scene is seen."""
 
-    focus: Vector  # the point in the middle of the picture [um]
-    towards: Vector  # from the focus to the viewer, any length
-    up: Vector  # what points up in the picture, any length
-    half_height: float  # of the picture [um]
-    aspect: float = 1.0  # width over height
+    focus: Vector = field("point in the middle of the picture", unit="um")
+    towards: Vector = field("direction from the focus to the viewer, of any length")
+    up: Vector = field("direction that points up in the picture, of any length")
+    half_height: float = field("half the height of the picture", unit="um", above=0)
+    aspect: float = field("width over height", above=0, default=1.0)
 
     @classmethod
     def of(cls, points: Array, *, towards: Vector, up: Vector) -> View:
@@ -70,14 +77,14 @@ class View:
 
 @functools.cache
 def can_render() -> bool:
-    """Return whether VTK finds OpenGL: asked of a process of its own, which may crash without."""
+    """Return whether VTK finds OpenGL; a process of its own tries it, which may crash without."""
     probe = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, check=False)
     return probe.returncode == 0
 
 
 @contextmanager
-def renderer(height: int) -> Iterator[Callable[[View, Sequence[Layer]], NDArray[np.uint8]]]:
-    """Open a window that nobody sees.
+def renderer(height: int) -> Iterator[Draw]:
+    """Open a window that is not shown.
 
     Args:
         height: Height of the pictures [pixels].
@@ -115,6 +122,11 @@ def renderer(height: int) -> Iterator[Callable[[View, Sequence[Layer]], NDArray[
             plotter.close()
 
 
+def show(axes: Axes, draw: Draw, view: View, layers: Sequence[Layer]) -> None:
+    """Show a rendered picture in a panel whose coordinates are those of the view [um]."""
+    axes.imshow(draw(view, layers), extent=view.extent)
+
+
 def grid(data: FieldData, group: str) -> pv.UnstructuredGrid:
     """Return tetrahedra whose cell data have become point data, smooth within each group.
 
@@ -133,15 +145,14 @@ def grid(data: FieldData, group: str) -> pv.UnstructuredGrid:
     keys = data.cell_data[group].astype(np.int64)[:, None] * n + data.cells
     unique, cells = np.unique(keys, return_inverse=True)
     cells = cells.reshape(keys.shape)
-    corner = data.points[data.cells]
-    volumes = np.abs(np.linalg.det(corner[:, 1:] - corner[:, :1]))
-    weight = np.bincount(cells.ravel(), weights=np.repeat(volumes, 4))
+    volume = volumes(data.points, data.cells)
+    weight = np.bincount(cells.ravel(), weights=np.repeat(volume, 4))
     result = pv.UnstructuredGrid({pv.CellType.TETRA: cells}, data.points[unique % n] / um)
     for name, values in data.point_data.items():
         result.point_data[name] = values[unique % n]
     for name, values in data.cell_data.items():
         if values.ndim == 1:
-            total = np.bincount(cells.ravel(), weights=np.repeat(values * volumes, 4))
+            total = np.bincount(cells.ravel(), weights=np.repeat(values * volume, 4))
             result.point_data[name] = total / weight
     return result
 
@@ -186,10 +197,15 @@ def surface(data: FieldData) -> pv.PolyData:
     return result
 
 
+def corners(ring: Sequence[tuple[float, float]], bottom: float, top: float) -> Array:
+    """Return the corners of an upright prism, those of its bottom first, shape (2 n, 3)."""
+    return np.array([(*place, z) for z in (bottom, top) for place in ring])
+
+
 def prism(corners: Array) -> pv.PolyData:
-    """Return the edges of a prism, given the corners of its bottom, then those of its top."""
+    """Return the edges of a prism: see `corners`."""
     n = len(corners) // 2
-    here, beside = np.arange(n), np.roll(np.arange(n), -1)
-    edges = np.vstack([(here, beside), (here + n, beside + n), (here, here + n)]).reshape(3, 2, n)
+    here, next_ = np.arange(n), np.roll(np.arange(n), -1)
+    edges = np.vstack([(here, next_), (here + n, next_ + n), (here, here + n)]).reshape(3, 2, n)
     lines = np.insert(edges.transpose(0, 2, 1).reshape(-1, 2), 0, 2, axis=1)
     return pv.PolyData(corners, lines=lines.ravel())

@@ -1,48 +1,29 @@
-"""Figures of a run and of several beside each other: what a user calls. Computes nothing.
+"""Figures of a run, and of several next to each other, written to files. Computes nothing.
 
-What is drawn is in `femssb.plotting.curves` and `femssb.plotting.fields`. Matplotlib and PyVista
-are loaded when a figure is asked for, not with this module, which a parallel run imports on every
-rank.
+The figures themselves are in `femssb.plotting.curves` and `femssb.plotting.fields`. Matplotlib and
+PyVista are loaded with the first figure, not with this module, which every rank imports.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from femssb.environment.files import make_folder, replacing
-from femssb.errors import InputError
+from femssb.environment.files import make_folder
 from femssb.plotting import curves
 from femssb.plotting.curves import Reference, check_many
+from femssb.plotting.style import check_format, save
 from femssb.results.solution import Solution
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["Reference", "compare", "compare_cells", "compare_sections", "cycle"]
+    pass
 
 logger = logging.getLogger(__name__)
-
-DOTS_PER_INCH = 220
-FORMATS = (".png", ".pdf", ".svg")
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.linewidth": 0.8,
-    "axes.titlesize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-}
 
 
 def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
@@ -64,24 +45,24 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
         return []
     target = make_folder(Path(folder))
     written = [
-        _save(target / "voltage_and_gap.png", curves.voltage_and_gap, solution),
-        _save(target / "lithium.png", curves.lithium, solution),
-        _save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
+        save(target / "voltage_and_gap.png", curves.voltage_and_gap, solution),
+        save(target / "lithium.png", curves.lithium, solution),
+        save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
     ]
     rows = _chosen_rows(solution)
     if not rows or not _can_render():
         return written
-    from femssb.plotting import fields as pictures
+    from femssb.plotting import fields
 
     snapshots = [solution.snapshots[row] for row in rows]
     numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"])
     for number in numbers:
         name = "sections.png" if len(numbers) == 1 else f"sections_particle_{number + 1}.png"
-        written.append(_save(target / name, pictures.sections, snapshots, int(number)))
+        written.append(save(target / name, fields.sections, snapshots, int(number)))
     peak = solution.charge[-1].end_time if solution.charge else snapshots[-1].time
     fullest = min(snapshots, key=lambda snapshot: abs(snapshot.time - peak))
-    written.append(_save(target / "cell.png", pictures.opened_cell, fullest))
-    written.append(_save(target / "gap.png", pictures.gap, snapshots))
+    written.append(save(target / "cell.png", fields.opened_cell, fullest))
+    written.append(save(target / "gap.png", fields.gap, snapshots))
     return written
 
 
@@ -93,7 +74,7 @@ def compare(
     nominal_times: Mapping[str, float] | None = None,
     reference: Sequence[Reference] = (),
 ) -> list[Path]:
-    """Draw time series of several runs beside each other: a panel per column, a curve per run.
+    """Draw time series of several runs: a panel per column, a curve per run.
 
     Args:
         solutions: Label -> run.
@@ -114,7 +95,7 @@ def compare(
     if not _wanted(solutions, path):
         return []
     arguments = (solutions, columns, nominal_times, reference)
-    return [_save(Path(path), curves.comparison, *arguments)]
+    return [save(path, curves.comparison, *arguments)]
 
 
 def compare_sections(
@@ -134,7 +115,7 @@ def compare_sections(
         solutions: Label -> run.
         fields: Names of scalar fields of the particles, such as "Von Mises stress [Pa]".
         path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
-        moments: What `Solution.time_of` knows.
+        moments: Names of moments that `Solution.time_of` knows.
         plane: Through the middle of the particle: "x-y", "z-y" or "z-x" (right-up).
         particle: Its number, from 1.
 
@@ -151,10 +132,10 @@ def compare_sections(
     check_many("moments", moments)
     if not _wanted(solutions, path) or not _can_render():
         return []
-    from femssb.plotting import fields as pictures
+    from femssb.plotting.fields import compared_sections
 
     arguments = (solutions, fields, moments, plane, particle - 1)
-    return [_save(Path(path), pictures.compared_sections, *arguments)]
+    return [save(path, compared_sections, *arguments)]
 
 
 def compare_cells(
@@ -172,7 +153,7 @@ def compare_cells(
         solutions: Label -> run.
         path: The figure: a .png, .pdf or .svg file; its folder is made if it does not exist.
         field: Name of a scalar field of the particles and of what surrounds them.
-        moments: What `Solution.time_of` knows.
+        moments: Names of moments that `Solution.time_of` knows.
 
     Returns:
         The file written; none on ranks other than the first, nor, with a warning, where VTK finds
@@ -185,16 +166,14 @@ def compare_cells(
     check_many("moments", moments)
     if not _wanted(solutions, path) or not _can_render():
         return []
-    from femssb.plotting import fields as pictures
+    from femssb.plotting.fields import compared_cells
 
-    return [_save(Path(path), pictures.compared_cells, solutions, field, moments)]
+    return [save(path, compared_cells, solutions, field, moments)]
 
 
 def _wanted(solutions: Mapping[str, Solution], path: str | os.PathLike[str]) -> bool:
-    """Check the name of a figure and return whether this rank draws it, its folder being made."""
-    target = Path(path)
-    if target.suffix not in FORMATS:
-        raise InputError(f"path = {str(path)!r} must end with one of {', '.join(FORMATS)}")
+    """Check the path of a figure and return whether this rank draws it, its folder being made."""
+    target = check_format(path)
     first = all(solution.first_rank for solution in solutions.values())
     if first:
         make_folder(target.parent)
@@ -208,14 +187,6 @@ def _can_render() -> bool:
         logger.warning("no renderings: VTK finds no OpenGL here (Debian: install libegl1)")
         return False
     return True
-
-
-def _save(path: Path, draw: Callable[..., Figure], *arguments: Any) -> Path:
-    import matplotlib as mpl
-
-    with mpl.rc_context(STYLE), replacing(path) as temporary:
-        draw(*arguments).savefig(temporary, format=path.suffix[1:], dpi=DOTS_PER_INCH)
-    return path
 
 
 def _chosen_rows(solution: Solution) -> list[int]:

@@ -1,4 +1,4 @@
-"""If these fail, a slip of units or a missing file is a traceback, hours later, or never seen."""
+"""If these fail, a slip of units or a missing file is a traceback, hours later, or unnoticed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model() -> Model:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: HalfCell(width=15), r"HalfCell.width = 15 m .*\[1e-08, 0.001\]"),
         (lambda: HalfCell(width=15e-12), "HalfCell.width"),
@@ -45,9 +45,9 @@ def model() -> Model:
         (lambda: Charge(c_rate=1), "needs an end"),
     ],
 )
-def test_a_wrong_description_is_told_by_name(make: Callable[[], object], told: str) -> None:
+def test_a_wrong_description_is_named(make: Callable[[], object], message: str) -> None:
     """Catches a value that is let through, or an error that does not name field and bound."""
-    with pytest.raises(FemssbError, match=told):
+    with pytest.raises(FemssbError, match=message):
         make()
 
 
@@ -75,14 +75,14 @@ def _put(item: Any, path: tuple[str, ...], factor: float) -> Any:
 
 @pytest.mark.parametrize("factor", [1e6, 1e-6, -1, NAN])
 @pytest.mark.parametrize("path", _places(library.yuan2023.materials()), ids=".".join)
-def test_a_material_off_by_a_million_is_told_by_name(path: tuple[str, ...], factor: float) -> None:
+def test_a_material_off_by_a_million_is_named(path: tuple[str, ...], factor: float) -> None:
     """Catches moduli in MPa, conductivities in mS/m, lengths in um."""
     with pytest.raises(FemssbError, match=rf"{path[-1]} = \S+ .*\["):
         _put(library.yuan2023.materials(), path, factor)
 
 
 @pytest.mark.parametrize(
-    ("protocol", "told"),
+    ("protocol", "message"),
     [
         (CHARGE, "protocol must be a list of steps"),
         (None, "protocol must be a list"),
@@ -95,45 +95,48 @@ def test_a_material_off_by_a_million_is_told_by_name(path: tuple[str, ...], fact
         ([Charge(c_rate=2, until_duration=3600)], "until_duration = 3600 s can never be reached"),
     ],
 )
-def test_a_protocol_that_cannot_end_is_refused(model: Model, protocol: Any, told: str) -> None:
-    """Catches a run that goes on for ever, or dies when the particles are empty."""
-    with pytest.raises(FemssbError, match=told):
+def test_a_protocol_that_cannot_end_is_refused(model: Model, protocol: Any, message: str) -> None:
+    """Catches a run that never ends, or dies when the particles are empty."""
+    with pytest.raises(FemssbError, match=message):
         Simulation(model, protocol)
 
 
 @pytest.mark.parametrize("name", ["model", "tolerances", "stepping"])
-def test_arguments_of_the_wrong_type_are_told_by_name(model: Model, name: str) -> None:
+def test_arguments_of_the_wrong_type_are_named(model: Model, name: str) -> None:
     """Catches an AttributeError from deep inside."""
     with pytest.raises(FemssbError, match=f"Simulation.{name} must be"):
         Simulation(**{"model": model, "protocol": [CHARGE], name: 3})
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"folder": 3}, "folder must be a path"),
         ({"folder": "/dev/null/run"}, "cannot write results to /dev/null"),
+        ({"resume": True}, "resume needs the folder"),
+        ({"on_step": print}, "on_step must be a list of functions"),
+        ({"on_step": ["print"]}, "on_step must be a list of functions"),
     ],
 )
 def test_what_cannot_be_written_is_known_before_the_first_solve(
-    model: Model, arguments: dict[str, Any], told: str, tmp_path: Path, monkeypatch: Any
+    model: Model, arguments: dict[str, Any], message: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
     """Catches an hour of work lost to a full disk quota or a slip in the name of a folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("femssb.run.simulation.advance", None)
-    with pytest.raises(FemssbError, match=told):
+    monkeypatch.setattr("femssb.run.stepper.advance", None)
+    with pytest.raises(FemssbError, match=message):
         Simulation(model, [CHARGE]).run(**arguments)
 
 
-def test_missing_and_truncated_meshes_are_told_by_name(tmp_path: Path) -> None:
+def test_missing_and_truncated_meshes_are_named(tmp_path: Path) -> None:
     """Catches a traceback from Gmsh or meshio."""
     with pytest.raises(FemssbError, match=r"nowhere\.msh"):
-        femssb.meshing.half_cell.read(tmp_path / "nowhere.msh")
+        femssb.meshing.read(tmp_path / "nowhere.msh")
     file = tmp_path / "cell.msh"
-    femssb.meshing.half_cell.write(tiny_model(couplings=ALONE).data, file)
+    femssb.meshing.write(tiny_model(couplings=ALONE).data, file)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(FemssbError, match=r"cell\.msh"):
-        femssb.meshing.half_cell.read(file)
+        femssb.meshing.read(file)
 
 
 COMMANDS = [
@@ -151,25 +154,25 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize(("arguments", "told"), COMMANDS)
-def test_a_command_fails_in_one_line(arguments: list[str], told: str) -> None:
-    """Catches a traceback, an exit code of 0, or two lines where one says it."""
+@pytest.mark.parametrize(("arguments", "message"), COMMANDS)
+def test_a_command_fails_in_one_line(arguments: list[str], message: str) -> None:
+    """Catches a traceback, an exit code of 0, or two lines where one suffices."""
     done = _run([sys.executable, *arguments])
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.startswith("femssb: ")
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("arguments", "told"), COMMANDS[-2:])
-def test_two_ranks_say_it_once(arguments: list[str], told: str) -> None:
-    """Catches ranks that wait for ever for the one that failed, and messages in every voice."""
-    beside = Path(sys.executable).parent / "mpirun"
-    launcher = str(beside) if beside.exists() else "mpirun"
+@pytest.mark.parametrize(("arguments", "message"), COMMANDS[-2:])
+def test_two_ranks_say_it_once(arguments: list[str], message: str) -> None:
+    """Catches ranks that wait for the one that failed, and messages of every rank."""
+    mpirun = Path(sys.executable).parent / "mpirun"
+    launcher = str(mpirun) if mpirun.exists() else "mpirun"
     done = _run([launcher, "-n", "2", sys.executable, *arguments])
     assert done.returncode == 2
     assert done.stderr.count("femssb: ") == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

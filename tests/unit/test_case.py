@@ -1,13 +1,13 @@
 """If these fail, ``case.json`` does not say what was run."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from femssb import Charge, library
-from femssb.inputs.case import describe
+from femssb.inputs.case import describe, fingerprint
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,12 @@ def test_mappings_get_names_that_json_can_hold() -> None:
 def test_plain_values_stay_as_they_are(value: object) -> None:
     """Catches numbers turned into text."""
     assert describe(value) is value
+
+
+def test_fingerprint_of_arrays() -> None:
+    """Catches arrays that are left out, or of which only the values count, not shape and kind."""
+    given = Described(table=np.eye(2), limit=1.0, inner=None)
+    others = [np.eye(2) + 1e-16, np.eye(2).reshape(4), np.eye(2, dtype=np.float32)]
+    words = {fingerprint(given)} | {fingerprint(replace(given, table=a)) for a in others}
+    assert len(words) == 4
+    assert fingerprint(replace(given, table=np.eye(2).T)) == fingerprint(given)

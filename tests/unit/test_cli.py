@@ -24,7 +24,7 @@ def test_mesh_writes_what_it_is_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "cell.msh"
     arguments = ["mesh", "--size", "2", "--grains", "3", "--radius", "4", "--width", "10"]
     assert cli.main([*arguments, "--cathode", "11", "--separator", "3", "--out", str(file)]) == 0
-    data = femssb.meshing.half_cell.read(file)
+    data = femssb.meshing.read(file)
     lengths = 1e6 * (data.mesh.geometry.x.max(axis=0) - data.mesh.geometry.x.min(axis=0))
     assert lengths == pytest.approx([10, 10, 14])
     assert len(data.grain_tags) == 3

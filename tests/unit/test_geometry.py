@@ -118,7 +118,7 @@ def test_default_centre_is_the_middle_of_the_cathode() -> None:
         ({"point": (0.0, 0.0)}, "point"),
         ({"point": (0.0, 0.0, float("nan"))}, "point"),
         ({"weight": float("inf")}, "weight"),
-        ({"orientation": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))}, "three rows"),
+        ({"orientation": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))}, r"Grain\.orientation must hold 3"),
         ({"orientation": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0))}, "determinant"),
         ({"orientation": ((2.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))}, "no rotation"),
         ({"orientation": ((1.0, 0.1, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))}, "no rotation"),

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from femssb import library
-from femssb.cell.interface import contact_resistance, exchange_current
+from femssb.cell.kinetics import contact_resistance, exchange_current
+from femssb.errors import InputError
 from femssb.inputs.materials import Conductor, Elasticity, Materials, Solid
 from femssb.units import FARADAY, GAS_CONSTANT, MPa, hour, mV, nm, um
 
@@ -31,9 +32,10 @@ SOURCE = re.compile(
 
 
 def unsourced_lines(text: str) -> list[int]:
-    """Return the lines of code that hold a material value and no comment that says its source.
+    """Return the lines of code that hold a material value without a comment that says its source.
 
-    Whole numbers up to 3 are the arithmetic of formulas: a value is written as a float.
+    The comment ends the line or is the line above. Whole numbers up to 3 are the arithmetic of
+    formulas: a value is written as a float.
     """
     values, sourced = set(), set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -41,7 +43,7 @@ def unsourced_lines(text: str) -> list[int]:
         if token.type == tokenize.NUMBER and token.string not in "0123":
             values.add(line)
         if token.type == tokenize.COMMENT and SOURCE.search(token.string):
-            sourced.add(line)
+            sourced.add(line if token.line[: token.start[1]].strip() else line + 1)
     return sorted(values - sourced)
 
 
@@ -55,9 +57,10 @@ def test_a_number_without_source_is_found():
     """Catches a source check that passes whatever it reads."""
     text = "a = 47095.0  # paper 3.1\nb = 1 - 2 * a\nc = 8e-4\nd = 5.0  # 20 nm, no idea\n"
     assert unsourced_lines(text) == [3, 4]
+    assert unsourced_lines("# assumed\na = 5.0\nb = 6.0\n") == [3]
 
 
-# --- paper 002 --------------------------------------------------------------------------------
+# --- Yuan 2023 --------------------------------------------------------------------------------
 
 
 def test_one_c_moves_all_the_lithium_in_an_hour():
@@ -164,14 +167,41 @@ def test_the_heterogeneity_cases_are_replacements():
 
 
 def test_another_electrolyte_carbon_domain_can_be_given():
-    """Catches an argument that is accepted and ignored."""
+    """Catches an argument that is accepted and ignored, and one set of values that shuts it out."""
+    yuan2023 = library.yuan2023
     ecbd = Conductor(
         ionic_conductivity=2e-3,
         electronic_conductivity=3.0,
         elasticity=Elasticity(young_modulus=12e9, poisson_ratio=0.3),
     )
-    assert library.yuan2023.materials(ecbd=ecbd).ecbd is ecbd
+    assert yuan2023.materials(ecbd=ecbd) == replace(MATERIALS, ecbd=ecbd)
     assert MATERIALS.ecbd.elasticity.young_modulus == 25e9
+    both = yuan2023.materials(values=yuan2023.CALIBRATED, ecbd=ecbd)
+    assert both.ecbd is ecbd
+    assert both.resistance.closed == yuan2023.CALIBRATED.resistance
+
+
+def test_calibrated_values_reach_every_place_they_belong_to():
+    """Catches a calibrated value that is left out of the set, or the set of the wrong paper."""
+    values = library.yuan2023.CALIBRATED
+    calibrated = library.yuan2023.materials(values=values)
+    assert calibrated.ecbd.elasticity.young_modulus == values.ecbd_modulus == 10.4e9
+    assert calibrated.resistance.closed == values.resistance == 5.5e-4
+    assert calibrated.resistance.decay_length == values.decay_length == 10e-9
+    assert calibrated.active.drift_volume == values.drift_volume == 1.4e-6
+    assert calibrated.active.diffusivity == (values.diffusivity, values.diffusivity, 1e-20)
+    assert calibrated.kinetics.rate_constant == values.rate_constant == 4.2e-9
+    empty = calibrated.active.expansion.value(np.zeros(1))
+    assert empty == pytest.approx(-values.strain)
+    assert values.strain == 0.01052
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(library.yuan2023.Open)])
+def test_an_open_value_must_be_positive(name):
+    """Catches a calibration that wanders below zero."""
+    for wrong in (0.0, -1e-9, math.inf, "1"):
+        with pytest.raises(InputError, match=rf"Open\.{name}"):
+            replace(library.yuan2023.CALIBRATED, **{name: wrong})
 
 
 # --- single materials -------------------------------------------------------------------------

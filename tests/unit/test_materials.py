@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from femssb import library
-from femssb.cell.interface import cohesive_traction
+from femssb.cell.cohesion import cohesive_traction
 from femssb.errors import InputError
 from femssb.inputs.materials import CohesiveLaw, CrystalElasticity, Curve, Elasticity, Solid
 
@@ -33,7 +33,7 @@ PARTS = {
     "metal": library.LITHIUM,
     "sulfide": library.LI3PS4_GLASS,
 }
-# Zero is a legitimate limit of these: too small a value cannot be told from a small one.
+# Zero is a legitimate limit of these: no value is too small to be meant.
 TOO_LARGE_ONLY = {
     ("active", "drift_volume"),
     ("ecbd", "electronic_conductivity"),
@@ -164,7 +164,7 @@ def square(concentration):
     return 1e-9 * concentration**2
 
 
-def test_a_curve_goes_on_along_its_tangents():
+def test_a_curve_continues_along_its_tangents():
     """Catches a kink or a clip outside the range: a flat curve stops Newton there."""
     curve = Curve(function=square, slope=lambda c: 2e-9 * c, lower=1e4, upper=4e4)
     points = np.array([-5e3, 1e4, 2e4, 4e4, 6e4])
@@ -239,10 +239,12 @@ def test_a_stiffness_that_is_no_stiffness_is_refused():
         (soft, "eigenvalue"),
         (good * 1e-9, "eigenvalue"),
         (good * 1e6, "eigenvalue"),
-        (good[:5, :5], "6 x 6"),
-        (good * np.nan, "finite"),
-        ("stiff", "6 x 6"),
-        (((1.0, 2.0), (1.0,)), "6 x 6"),
+        (good[:5, :5], r"stiffness must hold 6 values, not 5"),
+        (good[:, :5], r"stiffness\[0\] must hold 6 values, not 5"),
+        (good * np.nan, r"stiffness\[0\]\[0\] = nan Pa"),
+        ("stiff", r"6 tuples of 6 numbers \[Pa\], got 'stiff'"),
+        (((1.0, 2.0), (1.0,)), "must hold 6 values, not 2"),
+        (good.ravel(), "must hold 6 values, not 36"),
     ):
         with pytest.raises(InputError, match=message):
             CrystalElasticity(stiffness=wrong)

@@ -24,9 +24,10 @@ from dolfinx import fem
 from femssb.errors import InputError, MeshError
 from femssb.grains.tessellation import tessellate
 from femssb.inputs.geometry import Grain, HalfCell, Polycrystal
-from femssb.meshing import describe, from_arrays, half_cell, mesh
-from femssb.meshing.data import MeshData, Parts, gather
-from femssb.meshing.quality import gamma, volumes
+from femssb.meshing import MeshData, describe, from_arrays, half_cell, mesh
+from femssb.meshing.data import Parts, distribute, gather
+from femssb.meshing.quality import gamma
+from femssb.tetrahedra import volumes
 from femssb.units import um
 
 CELL = HalfCell(particles=(Polycrystal(grains=8, seed=2),))
@@ -234,7 +235,7 @@ def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(half_cell, "GOOD_GAMMA", 1.0)
     monkeypatch.setattr(half_cell, "ATTEMPTS", 3)
     found = [
-        describe(half_cell.distribute(half_cell._half_cell(CELL, 2.0, 6.0, attempt), MPI.COMM_SELF))
+        describe(distribute(half_cell._half_cell(CELL, 2.0, 6.0, attempt), MPI.COMM_SELF))
         for attempt in range(3)
     ]
     best = int(np.argmax([summary.smallest_gamma for summary in found]))

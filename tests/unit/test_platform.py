@@ -10,6 +10,7 @@ import pytest
 import threadpoolctl
 
 from femssb import EngineError
+from femssb.environment import doctor, machine
 from femssb.environment import platform as _platform
 
 
@@ -67,17 +68,20 @@ def test_a_foreign_mpirun_is_refused(variable: str) -> None:
         ([], [], None),
     ],
 )
-def test_reference_blas_is_found(libraries: list[str], tuned: list[str], slow: int | None) -> None:
+def test_reference_blas_is_found(
+    libraries: list[str], tuned: list[str], slow: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Catches factorisations 6 to 10 times too slow without a word, or a false alarm."""
-    found = _platform._reference_blas(libraries, tuned)
-    assert found == (None if slow is None else libraries[slow])
+    monkeypatch.setattr(machine, "loaded_libraries", lambda: libraries)
+    monkeypatch.setattr(machine, "tuned_libraries", lambda: dict.fromkeys(tuned, 1))
+    assert machine.reference_blas() == (None if slow is None else libraries[slow])
 
 
 def test_loaded_libraries_are_seen() -> None:
     """Catches a reader of the process's memory map that finds nothing and so never warns."""
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux lists a process's libraries in a file")
-    assert any("petsc" in path.lower() for path in _platform._loaded_libraries())
+    assert any("petsc" in path.lower() for path in machine.loaded_libraries())
 
 
 @pytest.mark.mpi
@@ -115,16 +119,16 @@ def test_an_uncaught_exception_ends_all_ranks(failing: str, shown_by: str) -> No
         "    raise RuntimeError('lost')\n"
         "world.Barrier()\n"
     )
-    command = [str(_platform._launcher()), "-n", "2", sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode != 0
-    assert done.stderr.count("RuntimeError: lost") == 1
-    assert shown_by in done.stderr
+    command = [str(machine.launcher()), "-n", "2", sys.executable, "-c", script]
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert failed.returncode != 0
+    assert failed.stderr.count("RuntimeError: lost") == 1
+    assert shown_by in failed.stderr
 
 
 def test_versions_name_what_a_result_depends_on() -> None:
     """Catches a summary.json from which a run cannot be repeated."""
-    versions = _platform.versions()
+    versions = doctor.versions()
     assert {"femssb", "python", "dolfinx", "petsc", "mpi", "numpy", "scipy", "gmsh"} <= set(
         versions
     )
@@ -134,19 +138,30 @@ def test_versions_name_what_a_result_depends_on() -> None:
 
 def test_doctor_covers_engines_and_threads() -> None:
     """Catches a bug report that lacks what decides the speed: factorisations, BLAS, launcher."""
-    report = _platform.doctor()
+    report = doctor.doctor()
     assert "mumps" in report["petsc factorisations"]
     for item in ("mpirun", "C compiler", "BLAS threads", "reference BLAS", "LAMMPS packages"):
         assert report[item]
 
 
-def test_a_missing_dolfinx_is_said_in_one_line() -> None:
-    """Catches a bare ModuleNotFoundError for the commonest mistake of a newcomer."""
+@pytest.mark.parametrize("lost", ["dolfinx", "petsc4py"])
+def test_the_doctor_works_where_the_solver_is_missing(lost: str) -> None:
+    """Catches a doctor that only examines the healthy; other commands name what is missing."""
     script = (
-        "import sys; sys.modules['dolfinx'] = None\n"
-        "from femssb.__main__ import main; sys.exit(main(['doctor']))"
+        f"import sys; sys.modules[{lost!r}] = None\n"
+        "from femssb.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.startswith("femssb: DOLFINx with PETSc is missing (no module 'dolfinx')")
-    assert done.stderr.count("\n") == 1
+
+    def run(command: str) -> subprocess.CompletedProcess[str]:
+        arguments = [sys.executable, "-c", script, command]
+        return subprocess.run(arguments, capture_output=True, text=True)
+
+    examined, refused = run("doctor"), run("mesh")
+    assert (examined.returncode, examined.stderr) == (0, "")
+    rows = dict(line.split(maxsplit=1) for line in examined.stdout.splitlines())
+    assert f"{lost} is missing: install it with" in rows["dolfinx"]
+    assert {"femssb", "python", "numpy", "mpirun"} <= rows.keys()
+    assert not {"petsc", "mpi"} & rows.keys()
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"femssb: {lost} is missing: install it with `pip install")
+    assert refused.stderr.count("\n") == 1

@@ -13,13 +13,14 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import pyvista as pv
+from matplotlib.figure import Figure
 from PIL import Image
 
 from femssb import plotting
 from femssb.errors import InputError
-from femssb.plotting import Reference, curves, rendering, runs
-from femssb.plotting import fields as pictures
+from femssb.plotting import Reference, curves, fields, rendering, runs
 from femssb.plotting.rendering import View
+from femssb.plotting.style import STYLE
 from femssb.results.fields import FieldData, Snapshots
 from femssb.results.quantities import COLUMNS
 from femssb.units import GPa, nm, pmol, um
@@ -38,16 +39,16 @@ needs_opengl = pytest.mark.skipif(not rendering.can_render(), reason="no OpenGL 
 @pytest.fixture
 def small_pictures(monkeypatch):
     """Render small pictures: what is tested does not depend on their size."""
-    monkeypatch.setattr(pictures, "PIXELS", 80)
+    monkeypatch.setattr(fields, "PIXELS", 80)
 
 
-def two_tetrahedra(**fields) -> FieldData:
+def two_tetrahedra(**values) -> FieldData:
     """Return two tetrahedra that share a face; the second is twice as tall."""
     return FieldData(
         points=np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, -2]]) * um,
         cells=np.array([[0, 1, 2, 3], [0, 2, 1, 4]]),
         point_data={},
-        cell_data=fields,
+        cell_data=values,
     )
 
 
@@ -98,12 +99,33 @@ def test_without_opengl_only_curves_are_drawn(made_up_run, tmp_path, monkeypatch
     assert "no OpenGL" in caplog.text
 
 
-def test_the_probe_tells_a_crash_from_a_window(monkeypatch):
+def test_the_probe_takes_a_crash_for_a_no(monkeypatch):
     """Catches a probe that takes the crash of its process for a yes."""
     rendering.can_render.cache_clear()
     monkeypatch.setattr(rendering, "_PROBE", "import os; os.abort()")
     assert rendering.can_render() is False
     rendering.can_render.cache_clear()
+
+
+def test_a_figure_of_the_user_is_saved_in_the_style(tmp_path):
+    """Catches figures of users in another style, and a style that stays for good."""
+    before = dict(mpl.rcParams)
+
+    def draw(colour):
+        figure = Figure(figsize=(2, 1))
+        axes = figure.subplots()
+        axes.plot([1, 2], color=colour)
+        assert axes.xaxis.label.get_fontsize() == STYLE["font.size"]
+        assert not axes.spines["top"].get_visible()
+        return figure
+
+    path = plotting.save(tmp_path / "new" / "figure.png", draw, plotting.BLUE, dots_per_inch=100)
+    assert list(path.parent.iterdir()) == [path]
+    with Image.open(path) as picture:
+        assert picture.size == (200, 100)
+    assert dict(mpl.rcParams) == before
+    with pytest.raises(InputError, match=r"figure\.jpg' must end with one of \.png"):
+        plotting.save("figure.jpg", draw, "black")
 
 
 def test_a_folder_that_cannot_be_made_is_an_input_error(made_up_run, tmp_path):
@@ -297,18 +319,18 @@ def test_references_are_numbers():
 def test_sections_of_a_row_share_their_colours(made_up_run, small_pictures, monkeypatch):
     """Catches pictures next to each other in which one colour means two values."""
     ranges = []
-    original = pictures._coloured
+    original = fields._coloured
     monkeypatch.setattr(
-        pictures,
+        fields,
         "_coloured",
         lambda field, limits: ranges.append((field.name, *limits)) or original(field, limits),
     )
     run = made_up_run()
     runs = {"a": run, "three times as much": scaled(run, 3)}
     moments = ["charge end", "discharge end"]
-    figure = pictures.compared_sections(
-        runs, [STRESS, "Hydrostatic stress [Pa]"], moments, "x-y", 0
-    )
+    figure = fields.compared_sections(runs, [STRESS, "Hydrostatic stress [Pa]"], moments, "x-y", 0)
+    assert ranges[::2] == ranges[1::2]  # those of the two pictures of each row
+    ranges = ranges[::2]
     assert [name for name, *_ in ranges] == [STRESS] * 2 + ["Hydrostatic stress [Pa]"] * 2
     bars = [axes for axes in figure.axes if "[" in axes.get_ylabel()]
     for bar, (_, low, high) in zip(bars, ranges, strict=True):
@@ -406,10 +428,10 @@ def test_colours_of_a_section_are_those_of_the_colour_bar():
     data = two_tetrahedra(**{"Gap [m]": np.array([6 * nm, 6 * nm]), "g": np.array([0, 0])})
     cut = rendering.grid(data, "g").slice(normal="z", origin=(0, 0, 0.3))
     view = View(focus=(0.2, 0.2, 0.3), towards=(0, 0, 1), up=(0, 1, 0), half_height=0.1)
-    options = pictures._coloured(pictures.GAP, (0.0, 8 * nm)) | {"lighting": False}
+    options = fields._coloured(fields.GAP, (0.0, 8 * nm)) | {"lighting": False}
     with rendering.renderer(50) as draw:
         pixel = draw(view, [(cut, options)])[25, 25]
-    shown = 255 * np.array(mpl.colormaps[pictures.GAP.colours](0.75))[:3]
+    shown = 255 * np.array(mpl.colormaps[fields.GAP.colours](0.75))[:3]
     np.testing.assert_allclose(pixel, shown, atol=4)  # 256 colours: half a step
 
 
@@ -453,10 +475,10 @@ def test_surface_fields_may_sit_on_points_or_cells():
 def test_ranges_of_colours_leave_outliers_to_the_arrow():
     """Catches one spoiled point that drains the colour from a whole figure."""
     values = np.append(np.linspace(1, 2, 10_000), 1e6) * GPa
-    low, high = pictures._limits(pictures.STRESS, [values])
+    low, high = fields._limits(fields.STRESS, [values])
     assert low == 0
     assert high == pytest.approx(2 * GPa, rel=2e-3)
-    low, high = pictures._limits(pictures.FIELDS[1], [np.full(5, -0.02)])
+    low, high = fields._limits(fields.FIELDS[1], [np.full(5, -0.02)])
     assert (low, high) == (-0.02, 0)
-    low, high = pictures._limits(pictures.GAP, [np.zeros(5)])
+    low, high = fields._limits(fields.GAP, [np.zeros(5)])
     assert low < high

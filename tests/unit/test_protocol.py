@@ -27,13 +27,13 @@ def test_a_c_rate_must_be_a_positive_number(
 
 @pytest.mark.parametrize("step", [Charge, Discharge])
 def test_a_current_needs_an_end(step: type[Charge] | type[Discharge]) -> None:
-    """Catches a step that would run for ever."""
+    """Catches a step that would never end."""
     with pytest.raises(InputError, match="needs an end: until_voltage or until_duration"):
         step(c_rate=1)
 
 
 def test_a_hold_needs_an_end() -> None:
-    """Catches a hold that would run for ever."""
+    """Catches a hold that would never end."""
     with pytest.raises(InputError, match="needs an end: until_c_rate or until_duration"):
         Hold(voltage=4.3)
 
@@ -49,7 +49,7 @@ def test_a_voltage_in_millivolts_is_refused(voltage: object) -> None:
 
 @pytest.mark.parametrize("duration", [0, -1, "1 h", float("inf")])
 def test_a_duration_must_be_positive_and_finite(duration: object) -> None:
-    """Catches a step of no length, which a time loop would repeat for ever."""
+    """Catches a step of no length, which a time loop would repeat indefinitely."""
     with pytest.raises(InputError, match=r"Rest\.until_duration"):
         Rest(until_duration=duration)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"Discharge\.until_duration"):

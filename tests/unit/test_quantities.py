@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS, of_particle, on_axis
+from femssb.results.quantities import (
+    AT_ENDS,
+    COLUMNS,
+    OF_RUN,
+    PARTICLE_COLUMNS,
+    SERIES,
+    SUMMARY,
+    check_columns,
+    of_particle,
+    on_axis,
+)
 from femssb.units import GPa, mV, nm, pmol
 
 
@@ -41,3 +51,13 @@ def test_particles_are_numbered_in_the_name() -> None:
     names = {of_particle(name, number) for name in PARTICLE_COLUMNS for number in (1, 11)}
     assert len(names) == 2 * len(PARTICLE_COLUMNS)
     assert of_particle("Mean gap of particle k [m]", 11) == "Mean gap of particle 11 [m]"
+
+
+def test_the_summary_is_made_of_columns() -> None:
+    """Catches a key that two quantities share, and a quantity of a particle without its word."""
+    keys = [quantity.key for quantity in SERIES if quantity.key]
+    assert len(set(keys)) == len(keys)
+    assert {f"{quantity.key}_charge_end" for quantity in AT_ENDS} <= set(SUMMARY)
+    assert {quantity.key for quantity in OF_RUN} <= set(SUMMARY)
+    assert all(" particle k" in name for name in PARTICLE_COLUMNS)
+    check_columns(dict.fromkeys([*COLUMNS, "Lithium in particle 1 [mol]"]))

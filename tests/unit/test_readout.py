@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from femssb import Charge, HalfCell, Model, Polycrystal, Simulation, Solution, library, mesh
-from femssb.cell.coupling import Tolerances
 from femssb.results.fields import Snapshot
-from femssb.results.quantities import PARTICLE_COLUMNS, of_particle
-from femssb.run.readout import Readout, _Sample
+from femssb.results.quantities import COLUMNS, FIELDS, PARTICLE_COLUMNS, of_particle
+from femssb.run.readout import VALUES, Readout, Statistics
 from femssb.units import FARADAY, um
-from tests.runs import CHARGE, tiny_model
+from tests.runs import CHARGE, STEPS, TIGHT, read, tiny_model
 
 RADII = (3.0 * um, 2.5 * um)
 CENTRES = ((0.0, 0.5 * um, 4.0 * um), (0.0, -0.5 * um, 10.5 * um))
@@ -40,6 +39,18 @@ def areas(snapshot: Snapshot) -> np.ndarray:
     corners = snapshot.interface.points[snapshot.interface.cells]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return np.linalg.norm(normal, axis=1) / 2
+
+
+def test_every_quantity_is_read() -> None:
+    """Catches a column that is named but never computed, and one that nobody can look up."""
+    assert list(VALUES) == list(COLUMNS)
+
+
+def test_every_field_is_named(run: Solution) -> None:
+    """Catches a field whose meaning and unit nobody can look up, and one that does not exist."""
+    snapshot = run.snapshots[-1]
+    parts = (snapshot.particle, snapshot.matrix, snapshot.interface)
+    assert {name for part in parts for name in (*part.point_data, *part.cell_data)} == set(FIELDS)
 
 
 def test_the_fields_hold_the_numbers(run: Solution) -> None:
@@ -104,27 +115,23 @@ def test_stress_and_strain_of_the_fields_agree(run: Solution) -> None:
 def test_percentiles_are_those_of_numpy() -> None:
     """Catches shares counted in cells where they are of the volume, or from the wrong end."""
     rng = np.random.default_rng(2)
-    values, volumes = rng.random(400), rng.random(400) + 0.01
+    values, weights = rng.random(400), rng.random(400) + 0.01
     particle = rng.integers(0, 2, 400)
     shares = (0.999, 0.99, 0.5, 0.01)
     found = sample(np.full(400, 2.0), particle).quantiles(values, shares)
     for row, chosen in enumerate((particle >= 0, particle == 0, particle == 1)):
         expected = np.quantile(values[chosen], shares, method="hazen")
         np.testing.assert_allclose(found[row], expected, rtol=1e-12)
-    found = sample(volumes, particle).quantiles(values, shares)[0]
-    step = np.quantile(values, shares, weights=volumes, method="inverted_cdf")
+    found = sample(weights, particle).quantiles(values, shares)[0]
+    step = np.quantile(values, shares, weights=weights, method="inverted_cdf")
     ordered = np.sort(values)
     row = np.searchsorted(ordered, step)
     assert (ordered[np.maximum(row - 1, 0)] <= found).all()
     assert (found <= ordered[np.minimum(row + 1, 399)]).all()
 
 
-def sample(weights: np.ndarray, particle: np.ndarray) -> _Sample:
-    return _Sample(MPI.COMM_SELF, weights, particle, 2)
-
-
-def share_below(values: np.ndarray, weights: np.ndarray, share: float) -> float:
-    return float(sample(weights, np.arange(values.size) % 2).quantiles(values, [share])[0, 0])
+def sample(weights: np.ndarray, particle: np.ndarray) -> Statistics:
+    return Statistics(MPI.COMM_SELF, weights, particle, 2)
 
 
 @pytest.mark.mpi
@@ -134,7 +141,7 @@ def test_statistics_do_not_depend_on_who_has_what(comm: MPI.Comm) -> None:
     values, weights, particle = rng.normal(size=60), rng.random(60), np.arange(60) // 30
     last = comm.rank == comm.size - 1  # has all; with 2 and 3 ranks, others have nothing
     part = slice(0, 60 if last else 0)
-    here = _Sample(comm, weights[part], particle[part], 2)
+    here = Statistics(comm, weights[part], particle[part], 2)
     there = sample(weights, particle)
     np.testing.assert_allclose(here.means(values[part]), there.means(values), rtol=1e-14)
     np.testing.assert_array_equal(here.largest(values[part]), there.largest(values))
@@ -154,8 +161,8 @@ def two_particles(comm: MPI.Comm) -> Solution:
     cell = HalfCell(width=9 * um, cathode=15 * um, separator=3 * um, particles=particles)
     model = Model(mesh(cell, size=2.5 * um, comm=comm), library.yuan2023.materials())
     charge = Charge(c_rate=4, until_duration=20.0)
-    tight = Tolerances(current=1e-11, force=1e-9, exchange=1e-6)
-    return Simulation(model, [charge], tolerances=tight).run(progress=False)
+    run = Simulation(model, [charge], tolerances=TIGHT, stepping=STEPS)
+    return run.run(progress=False)
 
 
 @pytest.mark.mpi
@@ -214,8 +221,8 @@ def test_percentiles_lie_between_mean_and_extreme(run: Solution) -> None:
 def test_the_rest_state_reads_as_rest(comm: MPI.Comm) -> None:
     """Catches numbers at the start that are not zero, not finite, or not the same on every rank."""
     model = tiny_model(comm)
-    readout, state = Readout(model), model.initial_state()
-    numbers = readout.numbers(state)
+    state = model.initial_state()
+    numbers = read(model, state)
     assert comm.allgather(numbers) == [numbers] * comm.size
     assert numbers["Lithium [mol]"] == pytest.approx(model.lithium_initial, rel=1e-13)
     for name in ("Current [A]", "Maximum gap [m]", "Debonded area fraction", "Mean gap [m]"):
@@ -224,7 +231,7 @@ def test_the_rest_state_reads_as_rest(comm: MPI.Comm) -> None:
     active = model.materials.active
     assert numbers["Maximum concentration [mol/m3]"] == pytest.approx(active.initial_concentration)
     assert model.one_c == pytest.approx(FARADAY * model.lithium_initial / 3600)
-    snapshot = readout.snapshot(state, "start")
+    snapshot = Readout(model).snapshot(state, "start")
     assert (snapshot is not None) == (comm.rank == 0)
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from femssb import Charge, Discharge, Hold, Model, NotConverged, Rest, Simulation, Solution
 from femssb.cell.coupling import advance
-from femssb.run import simulation as loop
-from femssb.run.stepping import Stepping
-from tests.runs import ALONE, CHARGE, DISCHARGE, HOLD, REST, tiny_model
+from femssb.cell.model import State
+from femssb.run import stepper
+from femssb.run.stepping import FixedSteps, Stepping
+from tests.runs import ALONE, CHARGE, DISCHARGE, HOLD, REST, STEPS, TIGHT, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,8 @@ def run(model: Model) -> Solution:
     return Simulation(model, [CHARGE, HOLD, REST, DISCHARGE]).run(progress=False)
 
 
-def short(model: Model, *steps: Any, **stepping: float) -> Solution:
-    return Simulation(model, steps, stepping=Stepping(**stepping)).run(progress=False)
+def short(model: Model, *steps: Any, stepping: Stepping | FixedSteps = Stepping()) -> Solution:  # noqa: B008
+    return Simulation(model, steps, stepping=stepping).run(progress=False)
 
 
 def test_the_end_that_came_first_is_recorded(run: Solution) -> None:
@@ -85,9 +86,8 @@ def test_a_step_ends_where_its_cut_off_is(model: Model, run: Solution) -> None:
     charge = run.steps[0]
     times, voltages = run.series["Time [s]"], run.series["Voltage [V]"]
     assert voltages[charge.end_row] >= 4.3 > voltages[charge.end_row - 1]
-    sharp = short(model, CHARGE, event=1e-5)  # same steps up to the last one
-    assert 0 <= charge.end_time - sharp.steps[0].end_time <= 0.05
-    fine = short(model, CHARGE, stoichiometry_error=1e-5, voltage_error=2e-4, largest=30.0)
+    finer = Stepping(stoichiometry_error=1e-5, voltage_error=2e-4, largest=30.0)
+    fine = short(model, CHARGE, stepping=finer)
     exact = fine.series["Time [s]"]
     slope = np.diff(fine.series["Voltage [V]"])[-1] / np.diff(exact)[-1]
     assert voltages[charge.end_row] - 4.3 <= 0.06 * slope
@@ -95,24 +95,33 @@ def test_a_step_ends_where_its_cut_off_is(model: Model, run: Solution) -> None:
     assert times[charge.end_row] == charge.end_time
 
 
-def test_the_location_shrinks_with_the_c_rate(model: Model) -> None:
-    """Catches a precision in seconds where a fast step lasts a few of them."""
-    fast = Charge(c_rate=20, until_voltage=4.3)
-    found = [short(model, fast, event=event).steps[0].end_time for event in (0.05, 1e-5)]
-    assert 0 <= found[0] - found[1] <= 0.05 / 20
+@pytest.mark.parametrize("c_rate", [1, 20])
+def test_the_location_is_as_precise_as_asked(model: Model, c_rate: float) -> None:
+    """Catches a precision in seconds where a fast step lasts a few of them.
+
+    Steps are fixed, so that both runs reach the same state before the step that ends them.
+    """
+    charge = Charge(c_rate=c_rate, until_voltage=4.3)
+    sizes = tuple(size / c_rate for size in (0.5, 1, 2, 4, 8, 16))
+    rough, sharp = (
+        short(model, charge, stepping=FixedSteps(sizes=sizes, event=event)).steps[0].end_time
+        for event in (0.05, 1e-5)
+    )
+    assert -1e-5 <= rough - sharp <= 0.05 / c_rate
 
 
-def test_a_cut_off_right_after_the_last_step_is_found(model: Model, run: Solution) -> None:
+def test_a_cut_off_right_after_the_last_step_is_found(model: Model) -> None:
     """Catches a crash where the cut-off is reached in the first instants of a time step."""
-    row = run.steps[0].end_row // 2
-    just_past = float(run.series["Voltage [V]"][row]) + 1e-7  # some 1 ms after that row
-    step = short(model, Charge(c_rate=1, until_voltage=just_past)).steps[0]
+    steps = FixedSteps(sizes=(1.0, 5.0, 15.0, 30.0))
+    before = short(model, Charge(c_rate=1, until_duration=501.0), stepping=steps)
+    just_past = float(before.series["Voltage [V]"][-1]) + 1e-6  # some 10 ms later
+    step = short(model, Charge(c_rate=1, until_voltage=just_past), stepping=steps).steps[0]
     assert step.ended_by == "voltage"
-    assert run.series["Time [s]"][row] < step.end_time < run.series["Time [s]"][row] + 0.05
+    assert 501.0 < step.end_time < 501.1
 
 
 def test_a_step_beyond_its_cut_off_ends_at_once(model: Model) -> None:
-    """Catches a charge that goes on and on because it never crosses a voltage it is above."""
+    """Catches a charge that never ends because it never crosses a voltage it is above."""
     below = model.initial_state().voltage - 0.05
     done = short(model, Charge(c_rate=1, until_voltage=below), Rest(until_duration=10.0))
     first, second = done.steps
@@ -133,7 +142,7 @@ def test_the_last_step_of_a_duration_is_no_sliver(model: Model) -> None:
 def test_a_failed_step_is_cut_and_tried_again(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Catches a run that dies of one hard step, and one that accepts the failed attempt."""
+    """Catches a run that ends at one hard step, and one that accepts the failed attempt."""
     tried: list[float] = []
 
     def failing(*arguments: Any, **named: Any) -> Any:
@@ -142,7 +151,7 @@ def test_a_failed_step_is_cut_and_tried_again(
             raise NotConverged("made to fail", residuals={"electrochemistry": 1.0})
         return advance(*arguments, **named)
 
-    monkeypatch.setattr(loop, "advance", failing)
+    monkeypatch.setattr(stepper, "advance", failing)
     done = short(model, Charge(c_rate=1, until_duration=60.0))
     assert done.summary["rejected_steps"] >= 2
     assert tried[3] == pytest.approx(0.6 * tried[2])
@@ -156,23 +165,24 @@ def test_a_failure_while_the_end_is_located_is_tried_again(
     model: Model, run: Solution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Catches a run that ends in an error in the last second of a charge."""
-    before_end = run.series["Time [s]"][run.steps[0].end_row - 1]
+    beyond: list[float] = []
     failed: list[float] = []
 
-    def failing(model: Model, previous: Any, *arguments: Any, **named: Any) -> Any:
-        if previous.time >= before_end - 1e-6 and not failed and len(asked) > 0:
+    def failing(*arguments: Any, **named: Any) -> Any:
+        if beyond and not failed:
             failed.append(named["time_step"])
             raise NotConverged("made to fail")
-        if previous.time >= before_end - 1e-6:
-            asked.append(named["time_step"])
-        return advance(model, previous, *arguments, **named)
+        reached = advance(*arguments, **named)
+        if reached[0].voltage >= 4.3:
+            beyond.append(named["time_step"])
+        return reached
 
-    asked: list[float] = []
-    monkeypatch.setattr(loop, "advance", failing)
+    monkeypatch.setattr(stepper, "advance", failing)
     done = short(model, CHARGE)
-    assert failed
-    assert failed[0] < asked[0]
-    assert done.steps[0].end_time == pytest.approx(run.steps[0].end_time, abs=1.0)
+    assert failed[0] < beyond[0]
+    assert done.steps[0].ended_by == "voltage"
+    # Other time steps lead to the end: the errors of steps differ by 0.1 % of the charge.
+    assert done.steps[0].end_time == pytest.approx(run.steps[0].end_time, rel=1e-3)
 
 
 def test_what_was_reached_is_on_disk(
@@ -185,17 +195,24 @@ def test_what_was_reached_is_on_disk(
             raise NotConverged("made to fail", residuals={"mechanics": 0.5})
         return advance(model, previous, *arguments, **named)
 
-    monkeypatch.setattr(loop, "advance", failing)
-    steps = [Charge(c_rate=1, until_duration=10.0), CHARGE]
-    with pytest.raises(NotConverged, match="made to fail") as caught:
-        Simulation(model, steps).run(tmp_path, progress=False)
+    steps = [Charge(c_rate=1, until_duration=duration) for duration in (10.0, 100.0)]
+    with monkeypatch.context() as patch:
+        patch.setattr(stepper, "advance", failing)
+        with pytest.raises(NotConverged, match="made to fail") as caught:
+            Simulation(model, steps).run(tmp_path, progress=False)
     found = Solution.load(tmp_path)
     assert caught.value.residuals == {"mechanics": 0.5}
     assert caught.value.time == found.series["Time [s]"][-1] > 20.0
     assert caught.value.step == len(found.series["Time [s]"])
     assert len(found.steps) == 1
     assert found.summary["ledger_error"] < 1e-8
-    assert found.snapshots.labels == ("start", "charge middle", "charge end")  # type: ignore[attr-defined]
+    labels = ("start", "charge middle", "charge end")
+    assert found.snapshots.labels == labels  # type: ignore[attr-defined]
+    done = Simulation(model, steps).run(tmp_path, progress=False, resume=True)
+    assert done.series["Time [s]"][-1] == pytest.approx(110.0)
+    np.testing.assert_array_equal(
+        done.series["Time [s]"][: caught.value.step], found.series["Time [s]"]
+    )
 
 
 def test_results_are_on_disk_before_the_run_ends(
@@ -208,16 +225,17 @@ def test_results_are_on_disk_before_the_run_ends(
         seen.append(len(Solution.load(tmp_path).steps))
         return advance(*arguments, **named)
 
-    monkeypatch.setattr(loop, "advance", watched)
+    monkeypatch.setattr(stepper, "advance", watched)
     Simulation(model, [Rest(until_duration=5.0)] * 2).run(tmp_path, progress=False)
     assert seen[0] == 0
     assert seen[-1] == 1
 
 
-def test_each_run_counts_its_own_work(model: Model) -> None:
-    """Catches counters that add up over the runs of one model."""
-    few = [short(model, Rest(until_duration=5.0)).performance["factorisations"] for _ in range(2)]
-    assert few[0] == few[1] <= 4
+def test_each_run_counts_its_own_work(model: Model, run: Solution) -> None:
+    """Catches counters that add up over the runs of one model: this one has taken a whole cycle."""
+    rest = short(model, Rest(until_duration=1.0))
+    for work in ("factorisations", "newton_iterations", "coupling_iterations"):
+        assert rest.summary[work] < 0.5 * run.summary[work]
 
 
 def test_snapshots_come_at_start_middle_and_end(run: Solution) -> None:
@@ -268,7 +286,7 @@ def test_discharge_current_is_positive(run: Solution) -> None:
 
 
 def test_a_hold_and_a_discharge_take_the_first_of_their_ends(model: Model) -> None:
-    """Catches an end that is ignored beside another."""
+    """Catches an end that is ignored next to another."""
     done = short(
         model,
         Charge(c_rate=1, until_duration=100.0, until_voltage=4.3),
@@ -277,3 +295,82 @@ def test_a_hold_and_a_discharge_take_the_first_of_their_ends(model: Model) -> No
     )
     assert [step.ended_by for step in done.steps] == ["duration"] * 3
     assert done.series["Time [s]"][-1] == pytest.approx(140.0)
+
+
+def test_fixed_steps_are_taken_as_given(model: Model) -> None:
+    """Catches steps that the error changes, and a list that is not begun again at each load."""
+    steps = [Charge(c_rate=2, until_duration=100.0), Rest(until_duration=20.0)]
+    run = short(model, *steps, stepping=FixedSteps(sizes=(0.5, 8.0, 2.0, 40.0)))
+    expected = [0.0, 0.5, 8.0, 2.0, 40.0, 40.0, 9.5, 0.5, 8.0, 2.0, 9.5]
+    np.testing.assert_allclose(run.series["Step size [s]"], expected, rtol=1e-12)
+    assert [step.end_time for step in run.steps] == pytest.approx([100.0, 120.0], abs=1e-9)
+    assert run.summary["rejected_steps"] == 0
+
+
+def test_fixed_steps_end_at_a_cut_off(model: Model) -> None:
+    """Catches a last step that is not shortened to end where the voltage is reached."""
+    sizes = (1.0, 5.0, 15.0, 30.0)
+    run = short(model, CHARGE, stepping=FixedSteps(sizes=sizes))
+    taken, voltage = run.series["Step size [s]"][1:], run.series["Voltage [V]"]
+    np.testing.assert_allclose(taken[:4], sizes, rtol=1e-12)
+    np.testing.assert_allclose(taken[4:-1], 30.0, rtol=1e-12)
+    assert taken[-1] < 30.0
+    assert voltage[-1] >= 4.3 > voltage[-2]
+    assert voltage[-1] - 4.3 < 0.06 * (voltage[-1] - voltage[-2]) / taken[-1]
+
+
+def test_a_fixed_step_that_fails_ends_the_run(
+    model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Catches a step that is cut although its size was asked for, and one lost before it."""
+
+    def failing(model: Model, previous: Any, *arguments: Any, **named: Any) -> Any:
+        if previous.time > 5.0:
+            raise NotConverged("made to fail")
+        return advance(model, previous, *arguments, **named)
+
+    monkeypatch.setattr(stepper, "advance", failing)
+    with pytest.raises(NotConverged, match=r"made to fail \(time 6 s, step 3"):
+        Simulation(model, [CHARGE], stepping=STEPS).run(tmp_path, progress=False)
+    assert Solution.load(tmp_path).series["Time [s]"].tolist() == [0.0, 1.0, 6.0]
+
+
+class Enough(Exception):
+    """The exception of a function that ends a run."""
+
+
+def test_a_function_of_the_user_sees_each_step(model: Model) -> None:
+    """Catches a function that is called too late, too seldom, or with another state."""
+    seen: list[tuple[float, float]] = []
+
+    def watch(state: State, so_far: Solution) -> None:
+        assert so_far.series["Time [s]"][-1] == state.time
+        assert so_far.series["Voltage [V]"][-1] == state.voltage
+        seen.append((state.time, float(so_far.series["Mean gap [m]"][-1])))
+
+    simulation = Simulation(model, [Rest(until_duration=20.0)] * 2, stepping=STEPS)
+    labels: list[int] = []
+    run = simulation.run(
+        progress=False, on_step=[watch, lambda _, so_far: labels.append(len(so_far.snapshots))]
+    )
+    assert [time for time, _ in seen] == run.series["Time [s]"][1:].tolist()
+    assert labels[0] == 1
+    assert labels[-1] == len(run.snapshots) == 3
+
+
+def test_a_function_of_the_user_can_end_the_run(model: Model, tmp_path: Path) -> None:
+    """Catches results lost when a function raises, and a run that cannot be resumed then."""
+    steps = [Charge(c_rate=1, until_duration=30.0), Rest(until_duration=20.0)]
+    simulation = Simulation(model, steps, stepping=STEPS, tolerances=TIGHT)
+
+    def stop(state: State, so_far: Solution) -> None:
+        if state.time > 15.0:
+            raise Enough
+
+    with pytest.raises(Enough):
+        simulation.run(tmp_path, progress=False, on_step=[stop])
+    assert Solution.load(tmp_path).series["Time [s]"].tolist() == [0.0, 1.0, 6.0, 21.0]
+    resumed = simulation.run(tmp_path, progress=False, resume=True)
+    whole = simulation.run(progress=False)
+    for column in ("Time [s]", "Voltage [V]"):
+        np.testing.assert_allclose(resumed.series[column], whole.series[column], rtol=1e-9)

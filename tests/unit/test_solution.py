@@ -433,5 +433,5 @@ def test_loading_a_run_needs_neither_solver_nor_graphics():
         "heavy = {'dolfinx', 'petsc4py', 'mpi4py', 'vtkmodules', 'matplotlib', 'meshio', 'h5py'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from femssb.errors import InputError
-from femssb.run.stepping import Stepping, bdf, error_share, extrapolate
+from femssb.run.stepping import FixedSteps, Stepping, bdf, error_share, extrapolate
 from tests.verification.rates import observed_order
 
 
@@ -80,7 +80,7 @@ def test_extrapolation_is_exact_for_the_polynomial_through_the_values(count: int
     [("stoichiometry_error", 0), ("voltage_error", "x"), ("largest", 1e6), ("event", -1.0)],
 )
 def test_bad_stepping_names_the_field(field: str, value: object) -> None:
-    """Catches a tolerance of zero, which would shrink steps for ever."""
+    """Catches a tolerance of zero, which would shrink steps without end."""
     with pytest.raises(InputError, match=field):
         Stepping(**{field: value})
 
@@ -89,3 +89,35 @@ def test_the_first_step_lies_between_smallest_and_largest() -> None:
     """Catches a first step that may not be taken."""
     with pytest.raises(InputError, match="first"):
         Stepping(first=200.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sizes": ()}, "FixedSteps.sizes is empty"),
+        ({"sizes": (1.0, 0.0)}, r"FixedSteps.sizes\[1\] = 0 s is outside \(0, 1e\+09\)"),
+        ({"sizes": 60.0}, "FixedSteps.sizes must be a tuple"),
+        ({"sizes": (60.0,), "event": 0.0}, "FixedSteps.event"),
+    ],
+)
+def test_bad_fixed_steps_name_the_field(arguments: dict[str, object], message: str) -> None:
+    """Catches a step of no length, with which time would stand still."""
+    with pytest.raises(InputError, match=message):
+        FixedSteps(**arguments)
+
+
+def test_steps_shrink_and_grow_with_their_error() -> None:
+    """Catches steps that leave their bounds, or do not follow the order of the method."""
+    stepping = Stepping(first=1.0, largest=100.0, smallest=0.01)
+    assert stepping.next(10.0, error=1.0) == pytest.approx(9.0)
+    assert stepping.next(10.0, error=0.125) == pytest.approx(18.0)
+    assert [stepping.next(10.0, error) for error in (0.0, 1e-9, 1e9)] == [20.0, 20.0, 3.0]
+    assert stepping.shortened(10.0, error=8.0, c_rate=1) == pytest.approx(4.0)
+    assert stepping.shortened(10.0, error=np.inf, c_rate=1) == pytest.approx(6.0)
+    assert stepping.shortened(0.011, error=1e9, c_rate=1) == 0.01
+    assert stepping.shortened(0.01, error=8.0, c_rate=1) is None
+    assert stepping.shortened(0.01, error=8.0, c_rate=2) == 0.005
+    assert stepping.proposed(0, wanted=50.0, left=1e4, c_rate=2) == 0.5
+    assert stepping.proposed(3, wanted=500.0, left=1e4, c_rate=2) == 50.0
+    assert stepping.proposed(3, wanted=40.0, left=50.0, c_rate=1) == 25.0
+    assert stepping.proposed(3, wanted=60.0, left=50.0, c_rate=1) == 50.0

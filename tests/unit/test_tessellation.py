@@ -207,7 +207,7 @@ def test_given_orientations_are_kept_and_others_drawn() -> None:
     assert found.orientations[1] == pytest.approx(random_orientations(2, 5)[1])
 
 
-def test_given_grains_outside_are_left_out_and_told() -> None:
+def test_given_grains_outside_are_left_out_and_reported() -> None:
     """Would catch cells of zero volume that no mesh could hold."""
     points = [(2 * um, 0.0, 0.0), (-2 * um, 0.0, 0.0), (0.0, 0.0, 15 * um)]
     found = tessellate(Polycrystal(grains=tuple(Grain(point=point) for point in points)))

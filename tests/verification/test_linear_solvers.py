@@ -18,8 +18,9 @@ import pytest
 
 from femssb import HalfCell, Model, Polycrystal, library, mesh
 from femssb.cell.coupling import Guess, Tolerances, advance
+from femssb.cell.surfaces import INTERFACE
 from femssb.errors import InputError
-from femssb.fem.solver import LinearSolver
+from femssb.fem.linear_solver import LinearSolver
 from femssb.units import MPa, um
 from tests.verification import half_cells
 
@@ -118,7 +119,7 @@ def test_iterations_do_not_grow():
 def charged(linear_solver):
     """Charge at 1C in given time steps; return voltage [V], mean gap [m] and damage after each."""
     model = Model(meshed(COARSE), weak(), linear_solver=linear_solver)
-    interface, area = model.bodies.interface, model.bodies.interface_area
+    interface, area = model.bodies.points[INTERFACE], model.bodies.area(INTERFACE)
     before, state, found = None, model.initial_state(), []
     for time_step in CHARGE:
         after, _ = half_cells.step(
@@ -158,24 +159,25 @@ def test_same_charge():
 def test_refactor_at_each_newton_step():
     """Would catch a plain variant that keeps factors, and so a benchmark against the wrong case."""
     model, _, work = step_by(LinearSolver(refactor_after=0))
-    assert model.electrochemistry.problem.factorisations == work.newton_electrochemistry > 1
-    assert model.mechanics.problem.factorisations == work.newton_mechanics > 1
+    assert model.electrochemistry.linear_solver.factorisations == work.newton_electrochemistry > 1
+    assert model.mechanics.linear_solver.factorisations == work.newton_mechanics > 1
 
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_factors_are_kept(name):
     """Would catch a preconditioner that is built again although the old one still serves."""
     model, _, work = step(COARSE, name)
-    assert model.electrochemistry.problem.factorisations < work.newton_electrochemistry
-    assert model.mechanics.problem.factorisations < work.newton_mechanics
+    assert model.electrochemistry.linear_solver.factorisations < work.newton_electrochemistry
+    assert model.mechanics.linear_solver.factorisations < work.newton_mechanics
 
 
 def test_small_matrices_are_not_shared(comm):
     """Would catch a direct solver that shares what is too small, or is untested where it does."""
     for name, several in (("direct", "redundant"), ("shared", "lu")):
         model, _, _ = step(COARSE, name)
-        for problem in (model.electrochemistry.problem, model.mechanics.problem):
-            assert problem._ksp.getPC().getType() == (several if comm.size > 1 else "lu")
+        for problem in (model.electrochemistry, model.mechanics):
+            kind = problem.linear_solver._ksp.getPC().getType()
+            assert kind == (several if comm.size > 1 else "lu")
 
 
 def test_own_options_reach_the_factorisation():
@@ -187,5 +189,5 @@ def test_own_options_reach_the_factorisation():
 
 def test_unknown_method():
     """Would catch a misspelt name that silently means the default."""
-    with pytest.raises(InputError, match="'amg' is not one of"):
+    with pytest.raises(InputError, match=r"LinearSolver\.method must be one of .*got 'amg'"):
         LinearSolver(method="amg")

@@ -13,6 +13,7 @@ import pytest
 from scipy.optimize import brentq
 
 from femssb.cell.model import Couplings
+from femssb.cell.surfaces import INTERFACE
 from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification import half_cells
 from tests.verification.half_cells import ECBD, ELECTROLYTE, WIDTH, laminate, lopsided, step
@@ -60,10 +61,9 @@ def resistances_of(materials, data):
 def at_interface(model, state):
     """Return the concentration [mol/m3] at the interface, the same all over it."""
     values = model.electrochemistry.problem.at_points(model.electrochemical(state))[0]
-    total = (
-        model.bodies.sum(model.bodies.interface.weights * values[:, 0])
-        / model.bodies.interface_area
-    )
+    total = model.bodies.sum(
+        model.bodies.points[INTERFACE].weights * values[:, 0]
+    ) / model.bodies.area(INTERFACE)
     return total * model.materials.active.maximum_concentration
 
 

@@ -14,8 +14,7 @@ from PIL import Image
 
 from femssb.errors import InputError
 from femssb.packing import Contacts, Packing
-from femssb.plotting import packings as pictures
-from femssb.plotting import profiles, rendering
+from femssb.plotting import packings, profiles, rendering
 from femssb.units import MPa, um
 
 needs_opengl = pytest.mark.skipif(not rendering.can_render(), reason="no OpenGL on this machine")
@@ -24,8 +23,8 @@ needs_opengl = pytest.mark.skipif(not rendering.can_render(), reason="no OpenGL 
 @pytest.fixture(autouse=True)
 def small_pictures(monkeypatch):
     """Render small pictures: what is tested does not depend on their size."""
-    monkeypatch.setattr(pictures, "PIXELS", 200)
-    monkeypatch.setattr(pictures, "FRAME_DOTS", 50)
+    monkeypatch.setattr(packings, "PIXELS", 200)
+    monkeypatch.setattr(packings, "FRAME_DOTS", 50)
 
 
 def two_layers() -> Packing:
@@ -58,7 +57,7 @@ def test_spheres_are_where_they_are():
     """Catches centres that are not moved into the box, wrong radii, and normals that point in."""
     packing = two_layers()
     moved = replace(packing, positions=packing.positions + np.array([8, -16, 0]) * um)
-    ball = pictures._spheres(moved, moved.ids == 5)
+    ball = packings._spheres(moved, moved.ids == 5)
     centre = packing.positions[5] / um
     away = np.asarray(ball.points) - centre
     np.testing.assert_allclose(np.linalg.norm(away, axis=1), 1.0, rtol=1e-6)
@@ -68,7 +67,7 @@ def test_spheres_are_where_they_are():
 @needs_opengl
 def test_phases_have_the_colours_of_the_legend():
     """Catches phases exchanged: below AM is seen, above SE, each in its own colour."""
-    figure = pictures.by_phase({"pressed": two_layers()})
+    figure = packings.by_phase({"pressed": two_layers()})
     (axes,) = figure.axes
     pixels = np.asarray(axes.images[0].get_array()) / 255
     row, column = np.nonzero(pixels.max(axis=2) - pixels.min(axis=2) > 0.2)
@@ -86,7 +85,7 @@ def test_phases_have_the_colours_of_the_legend():
 @needs_opengl
 def test_stress_has_the_colour_of_its_size():
     """Catches the stress of another axis, a wrong sign, or values given to the wrong sphere."""
-    figure = pictures.by_stress({"pressed": two_layers()})
+    figure = packings.by_stress({"pressed": two_layers()})
     x, y, z = (np.asarray(axes.images[0].get_array()) / 255.0 for axes in figure.axes[:3])
     yellow = [np.count_nonzero((p[..., 0] > 0.6) & (p[..., 2] < 0.3)) for p in (x, y, z)]
     assert yellow[0] == yellow[1] == 0 < yellow[2]  # only along z does anything reach the end
@@ -98,7 +97,7 @@ def test_stress_has_the_colour_of_its_size():
 def test_a_distribution_holds_pictures_and_profiles(tmp_path):
     """Catches a figure that loses its lower or upper half, or cannot be saved."""
     packing = two_layers()
-    figure = pictures.stress_distribution({"pressed": packing, "relaxed": packing}, bins=4)
+    figure = packings.stress_distribution({"pressed": packing, "relaxed": packing}, bins=4)
     assert sum(len(axes.images) for axes in figure.axes) == 6
     assert sum(len(axes.lines) for axes in figure.axes) == 24
     figure.savefig(tmp_path / "figure.png", dpi=40)
@@ -108,13 +107,13 @@ def test_a_distribution_holds_pictures_and_profiles(tmp_path):
 def test_chains_leave_out_weak_contacts_and_planes(monkeypatch):
     """Catches chains to planes, weak contacts drawn, or a threshold that nothing passes."""
     drawn = []
-    monkeypatch.setattr(pictures, "_show", lambda axes, draw, view, layers: drawn.extend(layers))
-    pictures.chains(two_layers())
+    monkeypatch.setattr(packings, "show", lambda axes, draw, view, layers: drawn.extend(layers))
+    packings.chains(two_layers())
     _, (tubes, _) = drawn
     low, high = np.asarray(tubes.bounds).reshape(3, 2).T
     np.testing.assert_allclose((low + high) / 2, [1, 1, 2], atol=1e-3)  # from sphere 0 to 16
     with pytest.raises(InputError, match="above = 10"):
-        pictures.chains(two_layers(), above=10)
+        packings.chains(two_layers(), above=10)
 
 
 @needs_opengl
@@ -123,7 +122,7 @@ def test_frames_of_a_movie_fit_together(by, tmp_path):
     """Catches frames of different size or view: the same packing must give the same pixels."""
     packing = two_layers()
     larger = replace(packing, upper=packing.upper * 1.2)
-    written = pictures.frames({"a": packing, "b": larger, "c": packing}, tmp_path / "new", by=by)
+    written = packings.frames({"a": packing, "b": larger, "c": packing}, tmp_path / "new", by=by)
     assert [path.name for path in written] == [f"frame_{n:04d}.png" for n in range(3)]
     first, second, third = (np.array(Image.open(path)) for path in written)
     assert first.shape == second.shape
@@ -155,16 +154,16 @@ def test_a_map_shows_stress_where_it_is():
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda packing: pictures.by_phase({}), "no packing"),
+        (lambda packing: packings.by_phase({}), "no packing"),
         (lambda packing: profiles.stress_profiles({}), "1 to 4 packings"),
         (lambda packing: profiles.heat_maps({"M1": {}}), "equally many"),
         (lambda packing: profiles.heat_maps({"M1": {"a": packing}}, axis=3), "axis = 3"),
-        (lambda packing: pictures.frames({"a": packing}, "new", by="size"), "by = 'size'"),
-        (lambda packing: pictures.by_stress({"a": replace(packing, stress=None)}), "no stress"),
-        (lambda packing: pictures.chains(replace(packing, contacts=None)), "no contacts"),
+        (lambda packing: packings.frames({"a": packing}, "new", by="size"), "by = 'size'"),
+        (lambda packing: packings.by_stress({"a": replace(packing, stress=None)}), "no stress"),
+        (lambda packing: packings.chains(replace(packing, contacts=None)), "no contacts"),
     ],
 )
-def test_what_cannot_be_drawn_is_told(draw, message):
+def test_what_cannot_be_drawn_is_an_input_error(draw, message):
     """Catches a traceback from deep inside a plotting library."""
     with pytest.raises(InputError, match=message):
         draw(two_layers())

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from femssb.errors import InputError, NotConverged
 from femssb.library.cathodes import NCM523
 from femssb.library.electrolytes import LI6PS5CL
-from femssb.packing.insertion import insert, neighbours, separate
-from femssb.packing.recipe import (
-    Component,
-    ListedSizes,
-    LognormalSizes,
-    Recipe,
-    TabulatedSizes,
-)
+from femssb.packing.insertion import insert, separate
+from femssb.packing.neighbours import neighbours
+from femssb.packing.recipe import Component, Recipe
+from femssb.packing.sizes import ListedSizes, LognormalSizes, TabulatedSizes
 from femssb.units import um
 
-AM_SIZES = LognormalSizes(median=4.95 * um, spread=1.3, smallest=3 * um, largest=10 * um)
-SE_SIZES = LognormalSizes(median=7.6 * um, spread=1.17, smallest=6 * um, largest=13 * um)
+AM_SIZES = LognormalSizes(
+    median=4.95 * um, geometric_deviation=1.3, smallest=3 * um, largest=10 * um
+)
+SE_SIZES = LognormalSizes(
+    median=7.6 * um, geometric_deviation=1.17, smallest=6 * um, largest=13 * um
+)
 
 
 def alabdali(width: float = 150 * um) -> Recipe:
@@ -75,7 +75,10 @@ def test_drawn_spheres_have_the_shares(by):
 def test_lognormal_quantiles(median, spread, low, high):
     """Would catch a cut that moves the median of what is left, or leaves the ends out."""
     sizes = LognormalSizes(
-        median=median * um, spread=spread, smallest=low * median * um, largest=high * median * um
+        median=median * um,
+        geometric_deviation=spread,
+        smallest=low * median * um,
+        largest=high * median * um,
     )
     drawn = sizes.quantile(np.linspace(0, 1, 4001))
     assert np.all(np.diff(drawn) >= 0)
@@ -141,7 +144,7 @@ def test_same_seed_same_packing():
     assert np.abs(one.positions - other.positions).max() > 1 * um
 
 
-def test_jammed_spheres_are_told():
+def test_jammed_spheres_are_an_error():
     """Would catch an endless search, or overlapping spheres handed on in silence."""
     with pytest.raises(NotConverged, match="jam"):
         separate(np.full((8, 3), 0.5), np.full(8, 0.4), np.ones(3))
@@ -156,7 +159,7 @@ def bad(change):
         "sum": lambda: replace(recipe, components=(first,)),
         "width": lambda: alabdali(20 * um),
         "by": lambda: replace(recipe, by="number"),
-        "spread": lambda: replace(AM_SIZES, spread=0.9),
+        "spread": lambda: replace(AM_SIZES, geometric_deviation=0.9),
         "ends": lambda: replace(AM_SIZES, smallest=11 * um),
         "nothing": lambda: replace(AM_SIZES, median=1e-3),
         "micrometres": lambda: replace(AM_SIZES, median=4.95),
@@ -175,14 +178,14 @@ def bad(change):
         ("names", "same name"),
         ("sum", "sum to 0.733"),
         ("width", "twice the largest diameter"),
-        ("by", "'mass' or 'volume'"),
-        ("spread", "spread = 0.9"),
+        ("by", r"by must be one of \('mass', 'volume'\)"),
+        ("spread", "geometric_deviation = 0.9"),
         ("ends", "must exceed smallest"),
         ("nothing", "lies between"),
         ("micrometres", "median = 4.95 m"),
         ("table", "must rise"),
         ("share", "share = 1.2"),
-        ("solid", "must be a Solid"),
+        ("solid", "solid must be Solid"),
         ("height", "least height"),
         ("seed", "seed = -1"),
         ("one sphere", "less of SE on the area than one sphere|less of AM"),

@@ -92,14 +92,15 @@ def test_no_path_carries_no_current():
     ("change", "message"),
     [
         ({"thickness": 0.0}, "thickness = 0 m"),
-        ({"thickness": "100 um"}, "thickness = '100 um'"),
+        ({"thickness": "100 um"}, "thickness must be a number or an array .* got '100 um'"),
         ({"active_share": 1.2}, "active_share = 1.2"),
         ({"active_share": 0.8}, "= 1.1 is above 1"),
         ({"void": -0.1}, "void = -0.1"),
         ({"tortuosity_factor": np.array([2.0, 0.9])}, "tortuosity_factor = 0.9"),
         ({"tortuosity_factor": np.nan}, "tortuosity_factor = nan"),
         ({"conductivity": -1.0}, "conductivity = -1 S/m"),
-        ({"density": np.array([])}, "density"),
+        ({"density": np.array([])}, "density must hold numbers"),
+        ({"void": np.array([True])}, "void must hold numbers"),
         ({"specific_capacity": np.inf}, "specific_capacity = inf"),
     ],
 )

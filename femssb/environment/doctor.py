@@ -1,0 +1,79 @@
+"""Versions and engines of this machine, for results and bug reports, also without DOLFINx."""
+
+from __future__ import annotations
+
+import platform
+from importlib import import_module, metadata, util
+from pathlib import Path
+
+from femssb._version import __version__
+from femssb.environment import machine
+from femssb.errors import EngineError
+
+PACKAGES = ("numpy", "scipy", "mpi4py", "gmsh", "meshio", "numba", "pyvista", "lammps")
+PETSC_PACKAGES = {
+    "factorisations": ("mumps", "superlu_dist", "pastix", "mkl_pardiso"),
+    "preconditioners": ("hypre", "ml"),
+}
+
+
+def versions() -> dict[str, str]:
+    """Return the version of all that a result depends on, by name; what is absent is left out."""
+    found = {"femssb": __version__, "python": platform.python_version()}
+    try:
+        found |= _solver_versions()
+    except EngineError:
+        pass  # neither particles nor voxels need it
+    return found | {package: text for package in PACKAGES if (text := _version_of(package))}
+
+
+def doctor() -> dict[str, str]:
+    """Return what decides whether and how fast femssb runs here, a line for each item."""
+    report = versions()
+    try:
+        report |= _solver_versions(with_packages=True)
+    except EngineError as error:
+        report["dolfinx"] = str(error)
+    report["mpirun"] = machine.launcher() or "none: only runs on one rank are possible"
+    report["C compiler"] = machine.compiler() or "none: DOLFINx needs one to compile its forms"
+    report["BLAS threads"] = "; ".join(
+        f"{threads} in {'/'.join(Path(path).parts[-3:])}"
+        for path, threads in machine.tuned_libraries().items()
+    )
+    report["reference BLAS"] = machine.reference_blas() or "none (good)"
+    report["LAMMPS packages"] = machine.lammps_packages() or "no lmp executable found"
+    return report
+
+
+def _solver_versions(*, with_packages: bool = False) -> dict[str, str]:
+    """Return the versions of DOLFINx, PETSc and MPI, and perhaps the packages of PETSc.
+
+    Raises:
+        EngineError: If they are missing, or cannot be used.
+    """
+    import femssb.environment.platform
+
+    from mpi4py import MPI
+    from petsc4py import PETSc
+
+    import dolfinx
+
+    vendor, release = MPI.get_vendor()
+    found = {
+        "dolfinx": dolfinx.__version__,
+        "petsc": ".".join(map(str, PETSc.Sys.getVersion())),
+        "mpi": f"{vendor} {'.'.join(map(str, release))}",
+    }
+    for kind, names in PETSC_PACKAGES.items() if with_packages else ():
+        present = filter(PETSc.Sys.hasExternalPackage, names)
+        found[f"petsc {kind}"] = ", ".join([*present, "petsc's own"])
+    return found
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # conda's gmsh and lammps come without metadata
+        if util.find_spec(package) is None:
+            return None
+        return str(getattr(import_module(package), "__version__", "unknown"))
