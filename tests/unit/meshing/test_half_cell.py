@@ -231,7 +231,7 @@ def test_gamma_of_known_tetrahedra() -> None:
 
 
 def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Would catch a retry that repeats itself, loses the better mesh, or goes unreported."""
+    """Would catch a retry that repeats itself, loses the better mesh, or goes untold."""
     monkeypatch.setattr(half_cell, "GOOD_GAMMA", 1.0)
     monkeypatch.setattr(half_cell, "ATTEMPTS", 3)
     found = [
@@ -256,7 +256,7 @@ def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPa
 def test_failure_on_one_rank_is_raised_on_all(
     monkeypatch: pytest.MonkeyPatch, failure: Exception, expected: type[Exception]
 ) -> None:
-    """Would catch ranks that wait indefinitely for one that failed."""
+    """Would catch ranks that wait for ever for one that failed."""
 
     def fail(*_: object) -> Parts:
         raise failure
