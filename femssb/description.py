@@ -26,8 +26,6 @@ from functools import cache
 from math import inf
 from typing import Any, Literal, TypeAliasType, Union, dataclass_transform, get_args, get_origin
 
-import numpy as np
-
 from femssb.errors import InputError, check_number
 
 type Test = Callable[[Any], bool]
@@ -35,7 +33,6 @@ type Keep = Callable[[str, str, Any], Any]  # owner, field, value -> value as it
 
 _WORDS = {  # for one and for many
     float: ("a number", "numbers"),
-    np.ndarray: ("an array", "arrays"),
     int: ("a whole number", "whole numbers"),
     bool: ("True or False", "True or False"),
     str: ("a word", "words"),
@@ -149,6 +146,8 @@ def _alternatives(hint: Any) -> list[Any]:
 
 def _kind(kind: Any, item: dataclasses.Field[Any]) -> tuple[Test, Keep]:
     """Return the test of whether a value is of a kind, and the check of its parts and bounds."""
+    import numpy as np  # with the first description that is made: importing femssb stays quick
+
     origin, parts = get_origin(kind) or kind, get_args(kind)
     if kind is float:
         return lambda value: _is(value, numbers.Real), _number(item)
@@ -159,7 +158,8 @@ def _kind(kind: Any, item: dataclasses.Field[Any]) -> tuple[Test, Keep]:
     if kind is str:
         return lambda value: isinstance(value, str), _word
     if origin is tuple:
-        return _is_row, _tuple(parts, item)
+        rows = (list, tuple, np.ndarray)
+        return lambda v: isinstance(v, rows) and getattr(v, "ndim", 1) > 0, _tuple(parts, item)
     if origin is np.ndarray:
         return lambda value: isinstance(value, np.ndarray), _array(item)
     if origin in (Mapping, dict):
@@ -173,10 +173,6 @@ def _kind(kind: Any, item: dataclasses.Field[Any]) -> tuple[Test, Keep]:
 
 def _is(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _is_row(value: Any) -> bool:
-    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def _as_it_is(owner: str, name: str, value: Any) -> Any:
@@ -262,7 +258,8 @@ def _worded(kind: Any, many: bool = False) -> str:
         return f"{'tuples' if many else 'a tuple'} of {count} {inner}"
     if origin in (Callable, Mapping, dict):
         return "a function" if origin is Callable else "a mapping"
-    kind = origin if origin is np.ndarray else kind
+    if getattr(origin, "__name__", "") == "ndarray":
+        return "arrays" if many else "an array"
     return _WORDS[kind][many] if kind in _WORDS else getattr(origin, "__name__", str(kind))
 
 
