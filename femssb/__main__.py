@@ -1,7 +1,5 @@
 """The command line: ``femssb doctor | mesh | run | plot``."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path

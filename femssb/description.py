@@ -13,8 +13,6 @@ A check across fields stands in ``__post_init__``, which runs once every field i
 description is checked as its bases are, then by its own ``__post_init__``.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import numbers

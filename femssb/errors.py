@@ -1,7 +1,5 @@
 """Every error that femssb raises on purpose; all derive from `FemssbError`."""
 
-from __future__ import annotations
-
 import math
 import numbers
 from collections.abc import Mapping

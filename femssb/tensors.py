@@ -1,11 +1,8 @@
 """Symmetric tensors in Voigt order, their rotations, and the von Mises stress."""
 
-from __future__ import annotations
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from femssb.arrays import Array
 
 COMPONENTS = ("xx", "yy", "zz", "yz", "xz", "xy")  # Voigt order
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))  # row and column of each

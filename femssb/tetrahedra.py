@@ -1,7 +1,5 @@
 """Geometry of tetrahedra, as arrays."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,8 +3,6 @@
 The two problems live on these, and agree on the particle nodes and on the points of the surfaces.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -16,6 +14,7 @@ import numpy as np
 from dolfinx import fem, la
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.cell.regions import FIELDS, LITHIUM, Region
 from femssb.cell.surfaces import Side, Surface
 from femssb.errors import MeshError
@@ -24,7 +23,6 @@ from femssb.fem.trace import Trace, submesh_cells, surface_points, trace
 from femssb.inputs.materials import ActiveMaterial, CohesiveLaw
 from femssb.meshing.data import MeshData
 
-Array = NDArray[np.float64]
 Cells = NDArray[np.int32]
 
 

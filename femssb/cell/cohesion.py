@@ -4,16 +4,12 @@ Plain arrays in, plain arrays out, one entry per point; no mesh. Tension is posi
 the local frame, normal first, with the signs of `femssb.cell.surfaces`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.inputs.materials import CohesiveLaw
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

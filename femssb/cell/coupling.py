@@ -7,8 +7,6 @@ point of the exchange; Anderson's method finds it, also where plain iteration wo
 Source: Walker and Ni 2011, doi:10.1137/10078356X, for Anderson's method.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 
@@ -18,15 +16,13 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.cell.model import Model, State
 from femssb.cell.surfaces import Insertion
 from femssb.description import description, field
 from femssb.errors import NotConverged
 from femssb.units import GAS_CONSTANT
-
-Array = NDArray[np.float64]
 
 
 @description

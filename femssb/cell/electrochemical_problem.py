@@ -4,8 +4,6 @@ Unknowns are the stoichiometry at the particle nodes, the ionic and the electron
 the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
-from __future__ import annotations
-
 import femssb.environment.platform
 
 from petsc4py import PETSc
@@ -14,6 +12,7 @@ import numpy as np
 from dolfinx import fem
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.kinetics import InsertionCurrent
@@ -27,8 +26,6 @@ from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import surface_nodes
 from femssb.inputs.materials import ActiveMaterial, Conductor
 from femssb.units import FARADAY, GAS_CONSTANT, hour
-
-Array = NDArray[np.float64]
 
 VOLTAGE = "voltage"
 

@@ -18,8 +18,6 @@ Source: conservation laws as in Yuan 2023, section 2; Newman and Thomas-Alyea, E
 Systems, chapters 11 and 12.
 """
 
-from __future__ import annotations
-
 import femssb.environment.platform
 
 import ufl

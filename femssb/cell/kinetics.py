@@ -4,13 +4,11 @@ Plain arrays in, plain arrays out, one entry per point; no mesh. A current is po
 lithium leaves the particle or the metal.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import NotConverged
 from femssb.inputs.materials import (
     ActiveMaterial,
@@ -19,8 +17,6 @@ from femssb.inputs.materials import (
     MetalKinetics,
 )
 from femssb.units import FARADAY, GAS_CONSTANT
-
-Array = NDArray[np.float64]
 
 # exp(30) = 1e13: a surface that carries no current, yet whose resistance stays a finite number.
 LARGEST_GAP_EXPONENT = 30.0

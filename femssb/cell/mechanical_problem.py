@@ -4,8 +4,6 @@ Unknowns are the displacements of the bodies; lithium strains the grains, surfac
 damaged.
 """
 
-from __future__ import annotations
-
 import femssb.environment.platform
 
 from petsc4py import PETSc
@@ -14,6 +12,7 @@ import numpy as np
 from dolfinx import fem, la
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.cell import mechanics
 from femssb.cell.bodies import Bodies
 from femssb.cell.cohesion import Cohesion, cohesive_traction
@@ -27,8 +26,6 @@ from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import Trace, surface_nodes
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.materials import ActiveMaterial
-
-Array = NDArray[np.float64]
 
 
 class MechanicalProblem:

@@ -7,18 +7,14 @@ chemical strain, both constant in each cell, so every operator here is linear an
 Source: Slaughter, The Linearized Theory of Elasticity (2002), chapter 6, for the Voigt relations.
 """
 
-from __future__ import annotations
-
 import femssb.environment.platform
 
 import numpy as np
 import ufl
 from dolfinx import fem
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.tensors import PAIRS, components
-
-Array = NDArray[np.float64]
 
 
 def strain(displacement: ufl.core.expr.Expr) -> ufl.core.expr.Expr:

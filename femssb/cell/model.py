@@ -4,8 +4,6 @@
 between them; `coupling` solves them together in a time step.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +13,8 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.cell.bodies import Bodies
 from femssb.cell.electrochemical_problem import ElectrochemicalProblem
 from femssb.cell.kinetics import InsertionCurrent
@@ -31,8 +29,6 @@ from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
 from femssb.inputs.materials import Materials
 from femssb.meshing.data import MeshData
-
-Array = NDArray[np.float64]
 
 
 @description

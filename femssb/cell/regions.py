@@ -4,8 +4,6 @@ The displacement is continuous within a body and may jump from one body to anoth
 potentials are continuous over all regions that carry them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

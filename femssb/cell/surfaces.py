@@ -11,15 +11,13 @@ each quantity of the law. Its response to these (n, k) and to the gap (n,) is th
 and the derivative of that (n, k, k).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.cell.kinetics import (
     InsertionCurrent,
     contact_resistance,
@@ -37,7 +35,6 @@ from femssb.inputs.materials import (
     MetalKinetics,
 )
 
-Array = NDArray[np.float64]
 Side = Literal["minus", "plus"]
 Seen = tuple[tuple[str, Side, tuple[float, ...]], ...]
 

@@ -4,8 +4,6 @@ Face conductances from the spheres themselves (`femssb.voxels.conduct.apertures`
 refined twofold, and Richardson's extrapolation from them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -7,19 +7,16 @@ solids. The tortuosity factor is tau^2 = (share of electrolyte in the electrode,
 Source: Bielefeld, Weber and Janek, doi:10.1021/acsami.9b22788, equations 3 and 12 to 19.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError, check_number
 from femssb.units import hour
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

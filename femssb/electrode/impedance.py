@@ -11,8 +11,6 @@ second term has the exponent 3/2, as follows from the equations of the line; it 
 which does not give a resistance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -21,10 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, check_number
 
-Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 Rail = Literal["electronic", "ionic"]
 

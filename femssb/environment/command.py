@@ -1,7 +1,5 @@
 """Command lines made from the signatures of functions."""
 
-from __future__ import annotations
-
 import argparse
 import inspect
 import os

@@ -1,7 +1,5 @@
 """Versions and engines of this machine, for results and bug reports, also without DOLFINx."""
 
-from __future__ import annotations
-
 import platform
 from importlib import import_module, metadata, util
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The machine outside Python: its launcher of ranks, compiler, linear algebra and LAMMPS."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Packages that only some of femssb needs, loaded where they are needed."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

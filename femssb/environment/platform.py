@@ -5,8 +5,6 @@ BLAS thread, and makes an uncaught exception end all ranks: otherwise the others
 indefinitely in a collective call, and PETSc's own clean-up would wait for them.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

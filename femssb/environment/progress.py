@@ -1,7 +1,5 @@
 """Progress of long work, as lines on standard error."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable

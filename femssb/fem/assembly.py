@@ -1,7 +1,5 @@
 """Parts of a mesh, and forms assembled on them, as local arrays ready to be renumbered."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import femssb.environment.platform
@@ -11,8 +9,7 @@ import scipy.sparse as sp
 from dolfinx import fem, la, mesh
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from femssb.arrays import Array, Indices
 
 
 class Part:

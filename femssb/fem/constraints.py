@@ -7,8 +7,6 @@ one 1 or nothing; so P is stored as what it is: for each degree of freedom, the 
 unknown, or -1. Then ``P^T A P`` is a relabelling of the entries of A.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,10 +21,8 @@ from dolfinx import fem, la
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from femssb.arrays import Array, Indices
 from femssb.errors import MeshError
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 _MATCH = 1e-6  # distance of periodic images, relative to the period
 

@@ -5,8 +5,6 @@ renews it when it has aged; ``iterative`` does the same with algebraic multigrid
 several fields in turn where there are fields, and needs far less memory.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,13 +15,11 @@ import femssb.environment.platform
 from petsc4py import PETSc
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Indices
 from femssb.description import description, field
 from femssb.errors import NotConverged
 from femssb.fem.constraints import Unknowns
-
-Indices = NDArray[np.int64]
 
 
 @description

@@ -1,7 +1,5 @@
 """Newton's method: how steps are shortened, when to stop, and when to give up."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 

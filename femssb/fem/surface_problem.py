@@ -15,12 +15,10 @@ import femssb.environment.platform
 from petsc4py import PETSc
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array, Indices
 from femssb.fem.constraints import Unknowns
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 # Takes the quantities (n, k) of each surface; returns for each the fluxes (n, k) and their
 # derivatives (n, k, k).
 Law = Callable[[list[Array]], list[tuple[Array, Array]]]

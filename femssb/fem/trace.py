@@ -6,8 +6,6 @@ the degrees of freedom and the values of their basis functions there. Everything
 (residual, Jacobian, read-out) is linear algebra on these small tables.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import femssb.environment.platform
@@ -19,9 +17,9 @@ import numpy as np
 from dolfinx import fem, la, mesh
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import MeshError
 
-Array = NDArray[np.float64]
 Cells = NDArray[np.int32]
 
 _NEGLIGIBLE = 1e-10  # basis values below are roundoff of the pull-back

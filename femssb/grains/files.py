@@ -9,22 +9,18 @@ Sources: R. Quey, P. R. Dawson, F. Barbe, Comput. Methods Appl. Mech. Eng. 200 (
 10.1016/j.cma.2011.01.002; the reference manual of Neper, file formats and release notes of 4.10.0.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from femssb.arrays import Array
 from femssb.errors import InputError, check_number
 from femssb.inputs.geometry import Grain, Vector
 from femssb.units import um
-
-Array = NDArray[np.float64]
 
 DESCRIPTORS: dict[str, tuple[int, Callable[[Array], Rotation]]] = {
     "rodrigues": (3, lambda r: Rotation.from_quat(_with_one(r), scalar_first=True)),

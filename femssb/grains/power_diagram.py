@@ -7,15 +7,14 @@ are convex pieces of a plane bounded by straight edges and circular arcs. No mes
 Source: F. Aurenhammer, Power diagrams, SIAM J. Comput. 16 (1987), 10.1137/0216006.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-Array = NDArray[np.float64]
+from femssb.arrays import Array
+
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 

@@ -6,15 +6,14 @@ no facet cuts the sphere at a shallow angle: tetrahedra are only as good as the 
 keep. The result is still an exact power diagram; its statistics report sizes asked for and found.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from femssb.arrays import Array
 from femssb.errors import InputError
-from femssb.grains.power_diagram import Array, Integers, PowerDiagram, power_diagram
+from femssb.grains.power_diagram import Integers, PowerDiagram, power_diagram
 from femssb.inputs.geometry import Polycrystal
 
 CENTRINGS = 3  # moves of the sites to the centroids of their cells: rounder grains

@@ -1,7 +1,5 @@
 """Supports of the two end faces of the cell: plain data."""
 
-from __future__ import annotations
-
 from femssb.description import description, field
 from femssb.units import GPa
 

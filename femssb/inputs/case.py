@@ -1,7 +1,5 @@
 """Inputs as plain data, for ``case.json``, and their fingerprint, by which results are found."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

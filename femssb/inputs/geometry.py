@@ -1,7 +1,5 @@
 """Shapes, and nothing but shapes: the half-cell box, its layers and its particles."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import combinations

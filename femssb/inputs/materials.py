@@ -5,19 +5,16 @@ any real material, and narrow enough that a value a million times off (a modulus
 um) is refused by name.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError, check_number
 
-Array = NDArray[np.float64]
 Row = tuple[float, float, float, float, float, float]
 
 

@@ -4,8 +4,6 @@ Every step may name several ends; the first to come wins and the result records 
 Discharge current is positive, here as in the results.
 """
 
-from __future__ import annotations
-
 from femssb.description import description, field
 from femssb.errors import InputError
 

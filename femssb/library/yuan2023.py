@@ -19,11 +19,9 @@ Kondrakov 2017: doi 10.1021/acs.jpcc.6b12885. Koerver 2018: doi 10.1039/c8ee0090
 Xu 2017: R. Xu et al., J. Electrochem. Soc. 164, A3333. "second-hand": from a digest of the paper.
 """
 
-from __future__ import annotations
-
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.inputs.materials import (
     ActiveMaterial,
@@ -36,8 +34,6 @@ from femssb.inputs.materials import (
     Materials,
     MetalKinetics,
 )
-
-Array = NDArray[np.float64]
 
 INITIAL = 47095.0  # [mol/m3] derived: paper 3.1, 24.659e-12 mol in a sphere of radius 5 um
 MAXIMUM = 49360.0  # [mol/m3] derived: 3 Li in a = 2.862 A, c = 14.227 A (from memory)

@@ -16,6 +16,7 @@ import dolfinx.mesh
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from femssb.arrays import Array
 from femssb.environment.ranks import collect, on_first_rank
 from femssb.errors import MeshError
 from femssb.tetrahedra import volumes
@@ -23,7 +24,6 @@ from femssb.tetrahedra import volumes
 if TYPE_CHECKING:
     from femssb.grains.tessellation import Statistics
 
-Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Tags = NDArray[np.int32]
 

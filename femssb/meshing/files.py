@@ -7,8 +7,6 @@ Surfaces are named ``collector``, ``anode`` (both needed), ``x_min``, ``x_max``,
 Orientations lie next to a mesh ``name.msh`` in ``name.orientations.csv``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io
@@ -26,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
+from femssb.arrays import Array
 from femssb.environment.files import make_folder, replacing
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import FemssbError, InputError, MeshError, check_number
@@ -33,7 +32,6 @@ from femssb.inputs.geometry import LENGTHS
 from femssb.meshing.data import (
     FIRST_GRAIN,
     REGIONS,
-    Array,
     Integers,
     MeshData,
     Parts,

@@ -9,8 +9,6 @@ Source of the algorithms: C. Geuzaine, J.-F. Remacle, Gmsh, Int. J. Numer. Metho
 10.1002/nme.2579.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +22,7 @@ from mpi4py import MPI
 import numpy as np
 from scipy.spatial import cKDTree
 
+from femssb.arrays import Array
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError, MeshError, check_number
 from femssb.grains.power_diagram import inflated
@@ -34,7 +33,6 @@ from femssb.meshing.data import (
     FIRST_GRAIN,
     OPPOSITE,
     REGIONS,
-    Array,
     Integers,
     MeshData,
     Parts,

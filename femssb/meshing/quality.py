@@ -1,12 +1,11 @@
 """Volumes and areas of a mesh and the quality of its tetrahedra, the same on any ranks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
-from femssb.meshing.data import FIRST_GRAIN, Array, Integers, MeshData, Parts, gather, grain_names
+from femssb.arrays import Array
+from femssb.meshing.data import FIRST_GRAIN, Integers, MeshData, Parts, gather, grain_names
 from femssb.tetrahedra import volumes
 
 

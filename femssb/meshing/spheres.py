@@ -5,16 +5,14 @@ sphere is the Delaunay triangulation of points on it, that is their convex hull;
 evenly by moving each to the centroid of the triangles around it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import ConvexHull, cKDTree
 
+from femssb.arrays import Array
 from femssb.errors import MeshError
 from femssb.grains.power_diagram import (
-    Array,
     Booleans,
     Integers,
     PowerDiagram,

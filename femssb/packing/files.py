@@ -13,8 +13,6 @@ suffix                    what is kept                           what must be sa
 Only HDF5 keeps the contacts, with which the next stage starts exactly where the last one ended.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import json

@@ -4,19 +4,15 @@ Pairs are pushed apart one by one, which is fast while spheres fill less than `D
 `femssb.packing.jamming` reaches denser packings.
 """
 
-from __future__ import annotations
-
 import numpy as np
-from numpy.typing import NDArray
 
 from femssb._version import __version__
+from femssb.arrays import Array
 from femssb.errors import InputError, NotConverged, check_number
 from femssb.inputs.case import describe
 from femssb.packing.neighbours import nearest_image, neighbours, wrapped
 from femssb.packing.packing import Packing
 from femssb.packing.recipe import Recipe
-
-Array = NDArray[np.float64]
 
 DENSEST = 0.6  # share of solids above which random spheres jam before they are apart
 MARGIN = 1e-3  # spheres are moved until they would not touch if they were larger by this share

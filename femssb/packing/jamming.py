@@ -6,8 +6,6 @@ density, 0.64 for equal spheres (O'Hern, Silbert, Liu, Nagel 2003, doi:10.1103/P
 Beyond, spheres can be allowed to overlap a little, as particles do that were pressed flat.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,12 +15,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
+from femssb.arrays import Array
 from femssb.errors import InputError, NotConverged, check_number
 from femssb.packing.neighbours import nearest_image, neighbours, wrapped
 from femssb.packing.packing import Packing
 from femssb.packing.sizes import Sizes
-
-Array = NDArray[np.float64]
 
 MARGIN = 3e-4  # by which spheres are larger while pushed apart, so that they end up clear
 SKIN = 0.2  # reach of a neighbour list beyond touching, in units of the smallest diameter

@@ -4,19 +4,16 @@ These files name neither their units nor their types: the reader must. The box o
 the simulation: planes inside it that pressed the spheres are not in the file.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 
-Array = NDArray[np.float64]
 Box = tuple[Sequence[float], Sequence[float]] | None
 Sides = tuple[bool, bool, bool] | None
 

@@ -1,12 +1,10 @@
 """Distances across periodic sides, and which spheres are near each other."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-Array = NDArray[np.float64]
+from femssb.arrays import Array
 
 
 def wrapped(positions: Array, period: Array, lower: Array | float = 0.0) -> Array:

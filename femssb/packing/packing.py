@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import InputError
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

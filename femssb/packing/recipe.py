@@ -4,19 +4,16 @@ A recipe says how much of everything there is, by mass or by volume, and on whic
 of spheres of a phase follows from its volume and from the mean volume of its sizes.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError
 from femssb.inputs.materials import Solid
 from femssb.packing.sizes import SMALLEST, Sizes
-
-Array = NDArray[np.float64]
 
 
 @description

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError
-
-Array = NDArray[np.float64]
 
 SMALLEST, LARGEST = 1e-9, 1e-2  # diameters of any powder [m]
 CLASSES = 40  # diameters that stand for a continuous distribution

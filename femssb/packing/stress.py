@@ -12,17 +12,13 @@ the large one. The sum over all spheres is the same, but only with the contacts 
 which those programs leave out, does it equal the applied pressure.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import InputError
 from femssb.packing.packing import Contacts, Packing
-
-Array = NDArray[np.float64]
 
 
 def particle_stress(

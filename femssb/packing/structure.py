@@ -1,18 +1,15 @@
 """Structure of packings: porosity, coordination, overlaps, force chains, profiles and maps."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import InputError, check_number
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
 from femssb.packing.stress import contacts_of
-
-Array = NDArray[np.float64]
 
 LINES = 160_000  # along z, through the box: gives porosity to about 1e-4
 

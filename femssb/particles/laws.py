@@ -5,18 +5,14 @@ computes the forces of a run; the formulas here are the same laws on arrays, for
 stiffnesses and to test the engine against.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError
 from femssb.inputs.materials import Elasticity, Solid
-
-Array = NDArray[np.float64]
 
 TABOR = 2.8  # hardness over yield strength; D. Tabor, The Hardness of Metals, 1951
 

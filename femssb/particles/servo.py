@@ -4,20 +4,17 @@ Both the balance of the spheres and the pressure on the planes count: under a st
 planes, spheres may still be in full motion.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.packing.packing import Contacts
 from femssb.particles.lammps.engine import Balance, Engine
 from femssb.particles.stages import Stage
-
-Array = NDArray[np.float64]
 
 
 @description

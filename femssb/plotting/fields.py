@@ -1,7 +1,5 @@
 """Figures of fields: pictures that PyVista renders, in Matplotlib's frames, scales and bars."""
 
-from __future__ import annotations
-
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@ shown as pressure: compression is positive. Across periodic sides, a sphere is d
 centre is inside the box.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +18,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.environment.files import make_folder
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
@@ -31,7 +30,6 @@ from femssb.plotting.rendering import Layer, View, show
 from femssb.plotting.style import PHASE_COLOURS, bare, colour_bar, save, styled
 from femssb.units import MPa, um
 
-Array = NDArray[np.float64]
 By = Literal["phase", "x", "y", "z"]
 
 PIXELS = 900  # height of a rendered picture

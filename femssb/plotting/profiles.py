@@ -4,8 +4,6 @@ Stress is shown as pressure: compression is positive. Which stress it is, by the
 contacts or by halves of the branches, depends on the packing: see `femssb.packing.stress`.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from typing import Any
@@ -13,16 +11,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from numpy.typing import NDArray
 from scipy.stats import binned_statistic
 
+from femssb.arrays import Array
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.packing.structure import heat_map
 from femssb.plotting.style import PHASE_COLOURS, colour_bar, styled
 from femssb.units import MPa, um
-
-Array = NDArray[np.float64]
 
 LINES = ("-", "--", ":", "-.")
 FEWEST = 3  # spheres in a bin whose mean is worth showing

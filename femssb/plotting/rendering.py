@@ -18,6 +18,7 @@ import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.results.fields import FieldData
 from femssb.tetrahedra import volumes
@@ -26,7 +27,6 @@ from femssb.units import um
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = NDArray[np.float64]
 Vector = tuple[float, float, float]
 Layer = tuple[pv.DataSet, dict[str, Any]]  # a mesh, and how `pyvista.Plotter.add_mesh` shows it
 

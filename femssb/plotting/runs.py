@@ -4,8 +4,6 @@ The figures themselves are in `femssb.plotting.curves` and `femssb.plotting.fiel
 PyVista are loaded with the first figure, not with this module, which every rank imports.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Mapping, Sequence

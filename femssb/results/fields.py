@@ -5,8 +5,6 @@ time, and per part a ``.pvd`` collection that lists them, which ParaView opens. 
 replaced whole, collections after the files they list, so a killed run loses nothing it wrote.
 """
 
-from __future__ import annotations
-
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence

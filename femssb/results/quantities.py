@@ -3,8 +3,6 @@
 A column or field is named by words and its SI unit in brackets, as in PyBaMM: ``Voltage [V]``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -37,8 +37,6 @@ Keys of the document: ``format``; ``case``, the inputs of the model that must be
 protocol steps that are over, as `StepRecord`), ``rejected`` (time steps) and ``wall_time`` [s].
 """
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Mapping
@@ -55,6 +53,7 @@ from dolfinx import fem
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from femssb.arrays import Array
 from femssb.cell.electrochemical_problem import VOLTAGE
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
@@ -64,8 +63,6 @@ from femssb.environment.ranks import collect, from_first_rank, on_first_rank
 from femssb.errors import InputError
 from femssb.fem.constraints import Unknowns
 from femssb.run.stepper import Past, Position
-
-Array = NDArray[np.float64]
 
 FILE = "checkpoint.npz"
 _FORMAT = "femssb checkpoint 2"

@@ -1,7 +1,5 @@
 """The load that a step of the protocol imposes on a model, and its end."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from femssb.cell.coupling import Tolerances

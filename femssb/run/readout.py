@@ -3,8 +3,6 @@
 All functions are collective. Numbers are the same on every rank; fields are gathered on rank 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from dolfinx import fem
 from numpy.typing import NDArray
 
 from femssb import tensors
+from femssb.arrays import Array
 from femssb.cell import mechanics
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
@@ -31,7 +30,6 @@ from femssb.run.stepper import TimeStep
 from femssb.tetrahedra import volumes
 from femssb.units import FARADAY
 
-Array = NDArray[np.float64]
 Cells = NDArray[np.int64]
 
 DEBONDED = 0.99  # damage beyond which a point counts as debonded

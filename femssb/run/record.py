@@ -1,7 +1,5 @@
 """The record of a run, in memory and on disk, and the checkpoints from which it resumes."""
 
-from __future__ import annotations
-
 import logging
 import resource
 import sys

@@ -1,7 +1,5 @@
 """The time loop: it takes a model through a protocol and calls functions after each time step."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path

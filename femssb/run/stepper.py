@@ -4,16 +4,14 @@ Time derivatives are written on amounts, so that lithium is conserved to roundof
 between the new stoichiometry and its extrapolation estimates the error and sets the step size.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from femssb.arrays import Array
 from femssb.cell.coupling import Guess, Tolerances, Work, advance
 from femssb.cell.model import Model, State
 from femssb.errors import NotConverged
@@ -22,8 +20,6 @@ from femssb.results.solution import End
 from femssb.run.control import Control
 from femssb.run.stepping import FixedSteps, Stepping, bdf, error_share, extrapolate
 from femssb.units import FARADAY
-
-Array = NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
 

@@ -6,18 +6,14 @@ load is implicit Euler.
 Source: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, section III.5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError
 from femssb.units import hour
-
-Array = NDArray[np.float64]
 
 
 @description

@@ -1,7 +1,5 @@
 """Finished results in a folder, found again by the inputs they were made from."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable

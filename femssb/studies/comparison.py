@@ -1,7 +1,5 @@
 """Our numbers next to those of a paper, each with the band it must lie in and the reason for it."""
 
-from __future__ import annotations
-
 import csv
 import math
 import os

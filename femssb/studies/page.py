@@ -1,7 +1,5 @@
 """Pages of results: headings, text, pictures and tables, as Markdown and as HTML."""
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """A study: cases, the trends they must show, figures and tables; and the page they end up on."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """A voxel image: which phase is where, on a regular grid of box-shaped voxels."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Mapping, Sequence

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.environment.packages import load
 from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import EngineError, InputError
@@ -39,7 +40,6 @@ from femssb.particles.laws import (
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-Array = NDArray[np.float64]
 
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 LOOK = 20  # most steps between searches for the spheres near planes

@@ -1,13 +1,12 @@
 """Elastic contacts by LAMMPS's own pair style `granular`; planes by its fix `wall/gran/region`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import EngineError
 from femssb.packing.packing import Contacts
 from femssb.particles.laws import (
@@ -18,7 +17,6 @@ from femssb.particles.laws import (
     plane_moduli,
 )
 
-Array = NDArray[np.float64]
 Table = tuple[NDArray[np.int64], NDArray[np.int64], Array, Array, Array]
 Spheres = tuple[Array, Array, NDArray[np.int32], NDArray[np.int32]]
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.environment.files import replacing
 from femssb.environment.ranks import from_first_rank
 from femssb.errors import EngineError
@@ -37,7 +37,6 @@ from femssb.particles.laws import (
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-Array = NDArray[np.float64]
 
 NEEDED = {("command", "plugin"): "PLUGIN"}
 MEMORY = 6  # largest overlap, overlap left, radius of the dent [um]; tangential spring [um]

@@ -12,8 +12,6 @@ that are constant on a conductor. `OVERCORRECTION` lies between.
 Source: Braess, Computing 55 (1995) 379, for the factor; Notay, ETNA 37 (2010) 123, for aggregation.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 

@@ -10,8 +10,6 @@ the conductivity falls from -5 % with labels to 0.3 %, and from there with the s
 spacing; with conducting spheres it is about 1 % and falls with the spacing itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -12,15 +12,14 @@ conductances, and what is then left within an aggregate, which sums to zero, run
 its strong links.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.voxels.conduct.aggregation import OVERCORRECTION, STRONG, members, strongest_links
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.network import Array, Integers, Longs, Network, Single
+from femssb.voxels.conduct.network import Integers, Longs, Network, Single
 
 
 def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Array, float]:

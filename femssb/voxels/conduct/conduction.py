@@ -13,8 +13,6 @@ On one core a solve takes 0.5 to 2 s per million voxels and, of each that conduc
 `benchmarks/voxels.py`.
 """
 
-from __future__ import annotations
-
 import math
 import platform
 from collections.abc import Mapping, Sequence
@@ -24,12 +22,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import InputError, check_number
 from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
 from femssb.voxels.conduct.links import conductivities_of
 from femssb.voxels.image import AXES, Axis, VoxelImage, axis_number, check_memory
 
-Array = NDArray[np.float64]
 Sides = Literal["periodic", "insulating"]
 
 NETWORK = 220.0  # memory of a solve [bytes per conducting voxel]

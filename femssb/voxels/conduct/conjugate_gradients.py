@@ -1,7 +1,5 @@
 """Conjugate gradients on a network that stop on the error of the conductance between the plates."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -9,10 +7,11 @@ import numpy as np
 from numba import njit
 from scipy.linalg import blas
 
+from femssb.arrays import Array
 from femssb.errors import NotConverged
 from femssb.voxels.conduct import bounds
 from femssb.voxels.conduct.multigrid import Multigrid
-from femssb.voxels.conduct.network import Array, Single
+from femssb.voxels.conduct.network import Single
 
 HOPE = 0.1  # error left over the decrease by the last step, at best [-]
 MOST_STEPS = 100  # after which the solve has failed; 5 to 15 are usual

@@ -1,13 +1,12 @@
 """Currents of a solved network: through every plane, sideways, and at every node."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
-from femssb.voxels.conduct.network import Array, Network, Single
+from femssb.arrays import Array
+from femssb.voxels.conduct.network import Network, Single
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,5 @@
 """The limit of vanishing voxel size from images of one structure with voxels of several sizes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

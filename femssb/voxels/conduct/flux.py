@@ -3,8 +3,6 @@
 Axes and components have the flux direction first.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import InputError
 from femssb.voxels.conduct import links
 from femssb.voxels.conduct.conjugate_gradients import solve
@@ -21,7 +20,7 @@ from femssb.voxels.conduct.currents import flow
 from femssb.voxels.conduct.hierarchy import Hierarchy
 from femssb.voxels.conduct.links import Slab
 from femssb.voxels.conduct.multigrid import Multigrid
-from femssb.voxels.conduct.network import Array, Network, Single, assemble, percolating
+from femssb.voxels.conduct.network import Network, Single, assemble, percolating
 
 BLOCK = 16  # planes to whose multiples thick slabs are cut: aggregates do not cross ranks
 

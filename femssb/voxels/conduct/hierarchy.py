@@ -4,16 +4,15 @@ A rank owns a slab of planes, so it meets only the ranks below and above it. Agg
 to another rank.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from femssb.arrays import Array
 from femssb.voxels.conduct.aggregation import aggregate, coarsen
-from femssb.voxels.conduct.network import Array, Integers, Network
+from femssb.voxels.conduct.network import Integers, Network
 
 DIRECT = 600  # largest network that is solved directly [nodes]
 SLOW = 0.7  # share of nodes left above which blocks are doubled again before they are used [-]

@@ -11,8 +11,6 @@ stand for; without the factor a sphere's contact resistance is a third too small
 Arrays here have the flux direction first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from femssb.arrays import Array
 from femssb.errors import InputError, check_number
 
-Array = NDArray[np.float64]
 Single = NDArray[np.float32]
 
 SMOOTHING = 1.5  # width of the Gaussian that interface normals are read from [voxels]

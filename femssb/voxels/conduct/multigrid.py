@@ -8,13 +8,12 @@ each sweeps over its own nodes, with the values that the others had before.
 Source: Notay and Vassilevski, Numer. Linear Algebra Appl. 15 (2008) 473, for the K-cycle.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 
+from femssb.arrays import Array
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.network import Array, Integers, Network, Single
+from femssb.voxels.conduct.network import Integers, Network, Single
 
 ENOUGH = 0.25  # share of the residual left below which the second step on a level is spared [-]
 

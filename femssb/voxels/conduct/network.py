@@ -9,8 +9,6 @@ nothing. Links are stored row by row without the diagonal: A phi is summed from 
 no current is lost to roundoff however large the image.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +19,6 @@ from scipy.sparse import csgraph
 
 from femssb.voxels.conduct.links import Links, Slab
 
-Array = NDArray[np.float64]
 Single = NDArray[np.float32]
 Integers = NDArray[np.int32]
 Longs = NDArray[np.int64]

@@ -13,8 +13,6 @@ Both minima are taken axis by axis as lower envelopes of parabolas (Felzenszwalb
 2012, doi:10.4086/toc.2012.v008a019), which SciPy's distance transform does not offer.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

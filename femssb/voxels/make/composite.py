@@ -5,8 +5,6 @@ overlap, binder as menisci between them, and overlapping polyhedra of electrolyt
 rest, but for the voids.
 """
 
-from __future__ import annotations
-
 from femssb.description import description, field
 from femssb.errors import InputError
 from femssb.packing import ListedSizes, Sizes, pack_spheres

@@ -4,24 +4,20 @@ Solid electrolyte, soft enough to fill the gaps: polyhedra that may overlap. Pla
 of LiCoO2: prisms that overlap little or not at all. Phases already in the image stay as they are.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 from scipy.spatial.transform import Rotation
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, check_number
 from femssb.inputs.case import describe
 from femssb.packing.sizes import Sizes
 from femssb.voxels.image import VoxelImage, counts_of
-
-Array = NDArray[np.float64]
 
 MODELS = 50  # different polyhedra in a batch, each turned and scaled
 BATCH = 2000  # particles drawn at a time

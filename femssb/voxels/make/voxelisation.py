@@ -7,8 +7,6 @@ radius lose 1 % of their volume. Where spheres of several phases overlap, the ph
 in `priority` wins; by default the active material, "AM".
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -18,11 +16,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.image import Labels, VoxelImage, check_memory, counts_of
 
-Array = NDArray[np.float64]
 Shape = tuple[int, int, int]
 Vector = tuple[float, float, float]
 Rule = Literal["centre", "majority"]

@@ -33,8 +33,6 @@ Source: Ohser and Muecklich, Statistical Analysis of Microstructures in Material
 weights as in Legland, Kieu and Devaux, doi:10.5566/ias.v26.p83-92.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Mapping

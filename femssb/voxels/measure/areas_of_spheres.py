@@ -6,8 +6,6 @@ the spheres it lies in, or with the void. This needs no correction for voxels, a
 contacts that voxels of any size blur.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence
@@ -16,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from femssb.arrays import Array
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.make.voxelisation import priority_of
 from femssb.voxels.measure.areas import InterfaceArea, InterfaceAreas
-
-Array = NDArray[np.float64]
 
 
 def sphere_areas(

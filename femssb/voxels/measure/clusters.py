@@ -5,8 +5,6 @@ edges and corners do not conduct. Periodic sides connect, except across the
 axis of transport, where the plates are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """Large images in pieces: counting piece by piece takes memory for one piece only."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 PIECE = 1 << 20  # voxels in a piece, about what a processor cache holds [-]

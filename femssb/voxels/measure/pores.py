@@ -10,8 +10,6 @@ a minute; the work then takes 3 s per million voxels and 40 bytes per voxel.
 Source: Gostick, doi:10.1103/PhysRevE.96.023307.
 """
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from types import ModuleType
@@ -19,11 +17,10 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.environment.packages import load
 from femssb.errors import InputError, check_number
 from femssb.voxels.image import VoxelImage, check_memory
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -1,18 +1,15 @@
 """Statistics of a microstructure: phases along an axis, and chord lengths."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.errors import InputError
 from femssb.voxels.image import Axis, VoxelImage, axis_number
 from femssb.voxels.measure.clusters import Mask
 from femssb.voxels.measure.pieces import pieces
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
