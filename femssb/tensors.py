@@ -1,4 +1,4 @@
-"""Symmetric tensors in Voigt order, their rotations, the von Mises stress, and volumes."""
+"""Symmetric tensors: their six components in Voigt order, rotations, and the von Mises stress."""
 
 from __future__ import annotations
 
@@ -51,8 +51,3 @@ def bond_matrices(rotations: Array) -> Array:
             crossed = rotations[:, i, m] * rotations[:, j, k]
             matrices[:, row, column] = direct if k == m else direct + crossed
     return matrices
-
-
-def tetrahedron_volumes(corners: Array) -> Array:
-    """Return the volumes (n,) of tetrahedra from their corners (n, 4, 3)."""
-    return np.asarray(np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / 6)

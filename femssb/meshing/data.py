@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from femssb.environment.ranks import collect, on_first_rank
 from femssb.errors import MeshError
-from femssb.tensors import tetrahedron_volumes
+from femssb.tetrahedra import volumes
 
 if TYPE_CHECKING:
     from femssb.grains.tessellation import Statistics
@@ -154,7 +154,7 @@ def assemble(
     points, cells, given = _without_loose_points(points, cells, given)
     corners = points[cells]
     longest = np.abs(corners[:, 1:] - corners[:, :1]).max(axis=(1, 2))
-    flat = tetrahedron_volumes(corners) <= 1e-12 * longest**3
+    flat = volumes(points, cells) <= 1e-12 * longest**3
     if flat.any():
         raise MeshError(f"{int(flat.sum())} of {len(cells)} tetrahedra have no volume")
 

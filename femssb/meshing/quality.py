@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from femssb.meshing.data import FIRST_GRAIN, Array, Integers, MeshData, Parts, gather, grain_names
-from femssb.tensors import tetrahedron_volumes
+from femssb.tetrahedra import volumes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +103,7 @@ def summarise(parts: Parts) -> MeshSummary:
     """Measure a mesh that lies on one rank."""
     corners = parts.points[parts.cells]
     quality = gamma(parts.points, parts.cells)
-    volume = tetrahedron_volumes(corners)
+    volume = volumes(parts.points, parts.cells)
     names = dict(parts.regions)
     for grain, name in enumerate(grain_names(parts.grain_particle)):
         names[name] = FIRST_GRAIN + grain

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from femssb.description import description, field
 from femssb.results.fields import FieldData
-from femssb.tensors import tetrahedron_volumes
+from femssb.tetrahedra import volumes
 from femssb.units import um
 
 if TYPE_CHECKING:
@@ -145,14 +145,14 @@ def grid(data: FieldData, group: str) -> pv.UnstructuredGrid:
     keys = data.cell_data[group].astype(np.int64)[:, None] * n + data.cells
     unique, cells = np.unique(keys, return_inverse=True)
     cells = cells.reshape(keys.shape)
-    volumes = tetrahedron_volumes(data.points[data.cells])
-    weight = np.bincount(cells.ravel(), weights=np.repeat(volumes, 4))
+    volume = volumes(data.points, data.cells)
+    weight = np.bincount(cells.ravel(), weights=np.repeat(volume, 4))
     result = pv.UnstructuredGrid({pv.CellType.TETRA: cells}, data.points[unique % n] / um)
     for name, values in data.point_data.items():
         result.point_data[name] = values[unique % n]
     for name, values in data.cell_data.items():
         if values.ndim == 1:
-            total = np.bincount(cells.ravel(), weights=np.repeat(values * volumes, 4))
+            total = np.bincount(cells.ravel(), weights=np.repeat(values * volume, 4))
             result.point_data[name] = total / weight
     return result
 

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from femssb.environment.files import make_folder
 from femssb.plotting import curves
 from femssb.plotting.curves import Reference, check_many
-from femssb.plotting.style import check_format, save, styled
+from femssb.plotting.style import check_format, save
 from femssb.results.solution import Solution
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +41,9 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
         return []
     target = make_folder(Path(folder))
     written = [
-        _save(target / "voltage_and_gap.png", curves.voltage_and_gap, solution),
-        _save(target / "lithium.png", curves.lithium, solution),
-        _save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
+        save(target / "voltage_and_gap.png", curves.voltage_and_gap, solution),
+        save(target / "lithium.png", curves.lithium, solution),
+        save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
     ]
     rows = _chosen_rows(solution)
     if not rows or not _can_render():
@@ -58,11 +54,11 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"])
     for number in numbers:
         name = "sections.png" if len(numbers) == 1 else f"sections_particle_{number + 1}.png"
-        written.append(_save(target / name, fields.sections, snapshots, int(number)))
+        written.append(save(target / name, fields.sections, snapshots, int(number)))
     peak = solution.charge[-1].end_time if solution.charge else snapshots[-1].time
     fullest = min(snapshots, key=lambda snapshot: abs(snapshot.time - peak))
-    written.append(_save(target / "cell.png", fields.opened_cell, fullest))
-    written.append(_save(target / "gap.png", fields.gap, snapshots))
+    written.append(save(target / "cell.png", fields.opened_cell, fullest))
+    written.append(save(target / "gap.png", fields.gap, snapshots))
     return written
 
 
@@ -95,7 +91,7 @@ def compare(
     if not _wanted(solutions, path):
         return []
     arguments = (solutions, columns, nominal_times, reference)
-    return [_save(path, curves.comparison, *arguments)]
+    return [save(path, curves.comparison, *arguments)]
 
 
 def compare_sections(
@@ -135,7 +131,7 @@ def compare_sections(
     from femssb.plotting.fields import compared_sections
 
     arguments = (solutions, fields, moments, plane, particle - 1)
-    return [_save(path, compared_sections, *arguments)]
+    return [save(path, compared_sections, *arguments)]
 
 
 def compare_cells(
@@ -168,7 +164,7 @@ def compare_cells(
         return []
     from femssb.plotting.fields import compared_cells
 
-    return [_save(path, compared_cells, solutions, field, moments)]
+    return [save(path, compared_cells, solutions, field, moments)]
 
 
 def _wanted(solutions: Mapping[str, Solution], path: str | os.PathLike[str]) -> bool:
@@ -187,11 +183,6 @@ def _can_render() -> bool:
         logger.warning("no renderings: VTK finds no OpenGL here (Debian: install libegl1)")
         return False
     return True
-
-
-def _save(path: str | os.PathLike[str], draw: Callable[..., Figure], *arguments: Any) -> Path:
-    with styled():
-        return save(draw(*arguments), path)
 
 
 def _chosen_rows(solution: Solution) -> list[int]:

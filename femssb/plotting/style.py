@@ -6,8 +6,7 @@ Matplotlib is loaded with the first figure, not with this module, which every ra
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,23 +40,20 @@ STYLE: Mapping[Any, Any] = {
 }
 
 
-@contextmanager
-def styled() -> Iterator[None]:
-    """Draw in the style of femssb, within a ``with`` block or in a function decorated with this."""
-    import matplotlib as mpl
-
-    with mpl.rc_context(dict(STYLE)):
-        yield
-
-
 def save(
-    figure: Figure, path: str | os.PathLike[str], *, dots_per_inch: float = DOTS_PER_INCH
+    path: str | os.PathLike[str],
+    draw: Callable[..., Figure],
+    *arguments: Any,
+    tight: bool = False,
+    dots_per_inch: float = DOTS_PER_INCH,
 ) -> Path:
-    """Write a figure, whole or not at all.
+    """Draw a figure in the style of femssb and write it, whole or not at all.
 
     Args:
-        figure: Drawn by a function of `femssb.plotting`, or within `styled`.
         path: A .png, .pdf or .svg file; its folder is made if it does not exist.
+        draw: Returns the figure.
+        arguments: Arguments of this function.
+        tight: Whether the page is cut, or grows, to what is drawn.
         dots_per_inch: Resolution of pixels.
 
     Returns:
@@ -66,10 +62,13 @@ def save(
     Raises:
         InputError: If the file has another suffix, or its folder cannot be made.
     """
+    import matplotlib as mpl
+
     target = check_format(path)
     make_folder(target.parent)
-    with styled(), replacing(target) as temporary:
-        figure.savefig(temporary, dpi=dots_per_inch)
+    with mpl.rc_context(dict(STYLE)), replacing(target) as temporary:
+        box = "tight" if tight else None
+        draw(*arguments).savefig(temporary, dpi=dots_per_inch, bbox_inches=box)
     return target
 
 

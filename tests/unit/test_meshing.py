@@ -24,7 +24,7 @@ from femssb.inputs.geometry import Grain, HalfCell, Polycrystal
 from femssb.meshing import MeshData, describe, from_arrays, half_cell, mesh
 from femssb.meshing.data import Parts, distribute, gather
 from femssb.meshing.quality import gamma
-from femssb.tensors import tetrahedron_volumes
+from femssb.tetrahedra import volumes
 from femssb.units import um
 
 CELL = HalfCell(particles=(Polycrystal(grains=8, seed=2),))
@@ -157,7 +157,7 @@ def test_grains_lie_where_their_sites_are(data: MeshData) -> None:
         power = ((middle[inside, None] - sites) ** 2).sum(axis=2) - found.weights
         # flat triangles between two facets and the sphere may stick out a little
         assert (np.argmin(power, axis=1) == grain).mean() > 0.97
-        volume = tetrahedron_volumes(parts.points[parts.cells[inside]]).sum() / um**3
+        volume = volumes(parts.points, parts.cells[inside]).sum() / um**3
         assert volume == pytest.approx(found.volumes[grain] / um**3, rel=0.03)
 
 
@@ -189,7 +189,7 @@ def test_no_sliver_and_exact_shares_with_several_particles() -> None:
     assert gamma(parts.points, parts.cells).min() > 0.05
     for index, particle in enumerate(cell.particles):
         inside = np.isin(parts.cell_tags, data.grain_tags[data.grain_particle == index])
-        volume = tetrahedron_volumes(parts.points[parts.cells[inside]]).sum()
+        volume = volumes(parts.points, parts.cells[inside]).sum()
         assert volume / particle.radius**3 == pytest.approx(4 / 3 * math.pi, rel=1e-9)
         distance = np.linalg.norm(parts.points[parts.cells[inside]] - cell.centre(index), axis=2)
         assert distance.max() < 1.02 * particle.radius
@@ -205,7 +205,7 @@ def test_gamma_of_known_tetrahedra() -> None:
     # corner of a cube: inscribed radius 1/(3+sqrt 3), circumscribed sqrt(3)/2
     corner = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
     assert gamma(corner, one) == pytest.approx([6 / (3 * math.sqrt(3) + 3)])
-    assert tetrahedron_volumes(corner[one]) == pytest.approx([1 / 6])
+    assert volumes(corner, one) == pytest.approx([1 / 6])
 
 
 def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPatch) -> None:

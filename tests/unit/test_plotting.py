@@ -111,23 +111,21 @@ def test_a_figure_of_the_user_is_saved_in_the_style(tmp_path):
     """Catches figures of users in another style, and a style that stays for good."""
     before = dict(mpl.rcParams)
 
-    @plotting.styled()
-    def draw():
-        figure = Figure(figsize=(2, 1))
-        figure.subplots().plot([1, 2], color=plotting.BLUE)
+    def draw(size):
+        figure = Figure(figsize=size)
+        axes = figure.subplots()
+        axes.plot([1, 2], color=plotting.BLUE)
+        assert axes.xaxis.label.get_fontsize() == STYLE["font.size"]
+        assert not axes.spines["top"].get_visible()
         return figure
 
-    figure = draw()
-    (axes,) = figure.axes
-    assert axes.xaxis.label.get_fontsize() == STYLE["font.size"]
-    assert not axes.spines["top"].get_visible()
-    path = plotting.save(figure, tmp_path / "new" / "figure.png", dots_per_inch=100)
+    path = plotting.save(tmp_path / "new" / "figure.png", draw, (2, 1), dots_per_inch=100)
     assert list(path.parent.iterdir()) == [path]
     with Image.open(path) as picture:
         assert picture.size == (200, 100)
     assert dict(mpl.rcParams) == before
     with pytest.raises(InputError, match=r"figure\.jpg' must end with one of \.png"):
-        plotting.save(figure, "figure.jpg")
+        plotting.save("figure.jpg", draw, (2, 1))
 
 
 def test_a_folder_that_cannot_be_made_is_an_input_error(made_up_run, tmp_path):
