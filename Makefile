@@ -4,18 +4,22 @@ SIZE = 0.8
 OUT = results/cycle_1C
 
 PYTHON = .venv/bin/python
-PYTEST = $(PYTHON) -m pytest
 MPIRUN = .venv/bin/mpirun
-IN_PARALLEL = -n auto --maxprocesses 4 --dist loadscope
-ON_RANKS = -p no:cacheprovider
+STAGES = $(PYTHON) tests/stages.py --mpirun $(MPIRUN)
 
-.PHONY: help setup demo lint test test-slow lock clean
+.PHONY: help setup demo lint test test-slow test-portable lock clean
 
 help:
-	@echo "make demo [RANKS=2 SIZE=0.8]  the 1C cycle of a polycrystalline particle, with pictures"
-	@echo "make test                     lint, and the tests on 1, 2 and 3 ranks"
-	@echo "make test-slow                the same with the tests that take minutes"
-	@echo "make setup | lint | lock | clean"
+	@echo "make demo [RANKS=2 SIZE=0.8 OUT=...]  the 1C cycle of a polycrystalline particle, with pictures"
+	@echo "make test                   lint, and the tests on 1, 2 and 3 ranks"
+	@echo "make test FILE=tests/...    one file, or one test of it (FILE::name), where it runs"
+	@echo "make test-slow [FILE=...]   the same with the tests that take minutes"
+	@echo "make test-portable [CONFIG=Haswell FILE=...]"
+	@echo "                            the tests as on other processors and with meshes numbered otherwise"
+	@echo "make lint                   style, types and the walls between the folders"
+	@echo "make setup                  make .venv; the others do so when it is needed"
+	@echo "make lock                   pin the wheels to the versions that .venv has now"
+	@echo "make clean                  remove .venv, results and caches"
 
 setup:
 	@./setup.sh
@@ -29,17 +33,17 @@ lint: setup
 	$(PYTHON) -m mypy
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
-test: lint
-	$(PYTEST) $(IN_PARALLEL) -m "not slow" -o faulthandler_timeout=600
-	$(MPIRUN) -n 2 $(PYTEST) $(ON_RANKS) -m "mpi and not slow" -o faulthandler_timeout=300
-	$(MPIRUN) -n 3 $(PYTEST) $(ON_RANKS) -m "mpi and not slow" -o faulthandler_timeout=300
+# All stages run, also after one that failed; the last line says which did.
+test: setup
+	@$(STAGES) $(FILE)
 
-test-slow: lint
-	$(PYTEST) $(IN_PARALLEL) -o faulthandler_timeout=3600
-	$(MPIRUN) -n 2 $(PYTEST) $(ON_RANKS) -m mpi -o faulthandler_timeout=3600
-	$(MPIRUN) -n 3 $(PYTEST) $(ON_RANKS) -m mpi -o faulthandler_timeout=3600
+test-slow: setup
+	@$(STAGES) --slow $(FILE)
 
-# The versions that wheels are pinned to; delete .venv first to take the newest.
+test-portable: setup
+	@$(STAGES) --portable $(if $(CONFIG),--config $(CONFIG)) $(FILE)
+
+# Delete .venv first to take the newest versions.
 lock: setup
 	$(PYTHON) -m pip freeze --exclude-editable --exclude pip --exclude setuptools --exclude uv > constraints.txt
 

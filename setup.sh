@@ -25,7 +25,7 @@ give_up() {
     exit 1
 }
 
-# An active .venv of ours is not a place to look for Python or DOLFINx: it is being made anew.
+# An active .venv of ours is not a place to look for Python or DOLFINx: it is being made again.
 PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF "$here/.venv/bin" | tr '\n' ':')
 export PATH
 unset VIRTUAL_ENV PYTHONHOME

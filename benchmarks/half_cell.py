@@ -6,7 +6,7 @@
 Every row is a run of its own, one after the other, under the mpirun of this environment. The
 variants: ``direct`` keeps a factorisation until it has aged, ``plain`` factors anew in each Newton
 iteration, ``iterative`` is multigrid; a model chooses between the first and the last by its size,
-unless told. The last column is the wall time of the plain
+unless asked. The last column is the wall time of the plain
 variant, on the same mesh and ranks, over that of the row. The time is that of
 the simulation, without the mesh and the model; the memory is the peak of all ranks together, with
 everything; iterations are those of the accepted steps, factorisations (or set-ups) all there were.
@@ -65,8 +65,7 @@ def start(size: float, ranks: int, variant: str, until: float | None) -> dict[st
 
 def run(size: float, variant: str, until: float | None) -> None:
     """Run one case and print, on rank 0, what it took."""
-    from femssb import Charge, HalfCell, Model, Simulation, library, mesh
-    from femssb.fem.solver import LinearSolver
+    from femssb import Charge, HalfCell, LinearSolver, Model, Simulation, library, mesh
     from femssb.units import um
 
     model = Model(

@@ -13,9 +13,8 @@ import time
 
 import numpy as np
 
-from femssb.errors import MeshError
-from femssb.grains.tessellation import tessellate
-from femssb.inputs.geometry import HalfCell, Polycrystal
+from femssb import HalfCell, MeshError, Polycrystal
+from femssb.grains import tessellate
 from femssb.meshing import describe, mesh
 from femssb.units import um
 

@@ -69,23 +69,23 @@ def run(width: float, law: str) -> None:
     """Run one case and print, on rank 0, what it took."""
     from mpi4py import MPI
 
-    from femssb.library.cathodes import NCM523
-    from femssb.library.electrolytes import LI6PS5CL
+    from femssb.library import LI6PS5CL, NCM523
     from femssb.packing import Component, LognormalSizes, Recipe, insert
     from femssb.particles import (
         ElasticPlastic,
         HertzMindlin,
+        Servo,
         Uniaxial,
-        granular,
         press,
         yield_pressure,
     )
+    from femssb.particles.lammps import granular
     from femssb.particles.lammps.engine import Engine
-    from femssb.particles.servo import CHECK, SERVO
     from femssb.units import MPa, um
     from tests.verification import liggghts
 
     comm = MPI.COMM_WORLD
+    servo = Servo()
     recipe = Recipe(
         components=(
             Component(
@@ -93,7 +93,7 @@ def run(width: float, law: str) -> None:
                 solid=NCM523,
                 share=0.733,
                 sizes=LognormalSizes(
-                    median=4.95 * um, spread=1.3, smallest=3 * um, largest=10 * um
+                    median=4.95 * um, geometric_deviation=1.3, smallest=3 * um, largest=10 * um
                 ),
             ),
             Component(
@@ -101,7 +101,7 @@ def run(width: float, law: str) -> None:
                 solid=LI6PS5CL,
                 share=0.267,
                 sizes=LognormalSizes(
-                    median=7.6 * um, spread=1.17, smallest=6 * um, largest=13 * um
+                    median=7.6 * um, geometric_deviation=1.17, smallest=6 * um, largest=13 * um
                 ),
             ),
         ),
@@ -118,24 +118,24 @@ def run(width: float, law: str) -> None:
     packing = press(powder, Uniaxial(pressure=375 * MPa), contact_law, comm=comm)[0]
     report = packing.origin["stages"][-1]
     with Engine(packing, contact_law, comm) as engine:
-        engine.run(SERVO)
-        steps = LOOKS * CHECK * SERVO
+        engine.run(servo.interval)
+        steps = LOOKS * servo.corrections * servo.interval
 
         def driven(corrections: range) -> None:
             for k in corrections:
-                if k % CHECK == 0:
+                if k % servo.corrections == 0:
                     balance = engine.balance()
                     engine.calm(balance)
                     engine.rescale_masses(balance, 375 * MPa)
                 engine.pressures()
                 engine.move_planes(engine.planes * 0)
-                engine.run(SERVO)
+                engine.run(servo.interval)
 
         alone = steps_only = with_us = 0.0
-        for k in range(0, LOOKS * CHECK, TURN):
+        for k in range(0, LOOKS * servo.corrections, TURN):
             with mock.patch.object(granular, "NEAR", np.inf):
-                alone += clocked(comm, partial(engine.run, TURN * SERVO))
-            steps_only += clocked(comm, partial(engine.run, TURN * SERVO))
+                alone += clocked(comm, partial(engine.run, TURN * servo.interval))
+            steps_only += clocked(comm, partial(engine.run, TURN * servo.interval))
             with_us += clocked(comm, partial(driven, range(k, k + TURN)))
         if law != "elastic":  # the two are the same
             alone = steps_only = 0.5 * (alone + steps_only)

@@ -13,8 +13,8 @@ Times are CPU seconds of all threads together, one thread being asked for, per m
 whole box; memory is what a solve adds to the process at its peak, per voxel. A tool's error is
 against the exact solution of its own discretisation: the plates of TauFactor (several phases) lie a
 voxel beyond the image, those of PoreSpy at the centres of the first and last voxels. The proven
-error of femssb stands beside the true one. `ratio` is the time of a tool over that of femssb at the
-loosest tolerance at which its true error is no larger.
+error of femssb is shown next to the true one. `ratio` is the time of a tool over that of femssb at
+the loosest tolerance at which its true error is no larger.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CASES = {
     "ions": {"AM": 1e-4, "SE": 1.0},
 }
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
-MOST_STEPS = 2000  # of TauFactor, which would go on for ever in some cases
+MOST_STEPS = 2000  # of TauFactor, which would run indefinitely in some cases
 HEAD = "| case | voxels | sides | tool | it | CPU s/Mvox | B/voxel | sigma [S/m] | error | ratio |"
 
 
@@ -77,7 +77,7 @@ def resident(field: str) -> float:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field):
             return float(line.split()[1]) * 1024
-    raise OSError(f"this system does not tell {field}")
+    raise OSError(f"this system does not report {field}")
 
 
 def spheres(radius: float, share: float, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -140,13 +140,11 @@ def reference(case: str, image: VoxelImage, sides: Any, plates: float, shift: in
 
 
 def ours(
-    case: str, image: VoxelImage, sides: Any, tolerance: float, engine: Any, comm: Any = None
+    case: str, image: VoxelImage, sides: Any, tolerance: float, comm: Any = None
 ) -> tuple[Any, Cost]:
     """Solve and return the result and what it cost."""
     with measure() as cost:
-        found = conductivity(
-            image, CASES[case], sides=sides, tolerance=tolerance, engine=engine, comm=comm
-        )
+        found = conductivity(image, CASES[case], sides=sides, tolerance=tolerance, comm=comm)
     return found, cost
 
 
@@ -192,8 +190,7 @@ def warm_up() -> None:
     """Load and compile everything with a small image, so that this is in no time."""
     for case, sides in (("pores", "insulating"), ("ions", "insulating")):
         image = image_of(case, 24)
-        for engine in engines():
-            conductivity(image, CASES[case], engine=engine)
+        conductivity(image, CASES[case])
         quietly(tools(case, image, sides))
 
 
@@ -208,11 +205,6 @@ def quietly(solvers: dict[str, Callable[[], Any]]) -> dict[str, tuple[Any, Cost,
                 answer = solve()
         found[name] = answer, cost, noise.getvalue()
     return found
-
-
-def engines() -> list[str]:
-    """Return what femssb can solve with here."""
-    return ["numba", *(["petsc"] if util.find_spec("petsc4py") else [])]
 
 
 def row(
@@ -250,15 +242,13 @@ def compare(sizes: list[int], cases: list[str]) -> None:
             image = image_of(case, size)
             exact = reference(case, image, sides, 1.0, 0)
             mine = {}
-            for engine in engines():
-                for tolerance in TOLERANCES:
-                    found, cost = ours(case, image, sides, tolerance, engine)
-                    error = abs(found.value / exact - 1)
-                    if engine == "numba":
-                        mine[error] = cost.cpu
-                    told = f"{error:.0e} (proven {found.error / found.value:.0e})"
-                    name = f"femssb {engine} {tolerance:g}"
-                    row(case, image, sides, name, found.iterations, cost, found.value, told, "1")
+            for tolerance in TOLERANCES:
+                found, cost = ours(case, image, sides, tolerance)
+                error = abs(found.value / exact - 1)
+                mine[error] = cost.cpu
+                shown = f"{error:.0e} (proven {found.error / found.value:.0e})"
+                name, steps = f"femssb {tolerance:g}", found.cost.iterations
+                row(case, image, sides, name, steps, cost, found.value, shown, "1")
             for name, (answer, cost, noise) in quietly(tools(case, image, sides)).items():
                 steps, sigma, plates = answer
                 error = abs(sigma / reference(case, image, sides, *plates) - 1)
@@ -275,12 +265,10 @@ def alone(sizes: list[int], cases: list[str], tolerance: float) -> None:
     for size in sizes:
         for case in cases:
             image = image_of(case, size)
-            for engine in engines():
-                found, cost = ours(case, image, "periodic", tolerance, engine)
-                told = f"proven {found.error / found.value:.0e}"
-                name = f"femssb {engine} {tolerance:g}"
-                steps = found.iterations
-                row(case, image, "periodic", name, steps, cost, found.value, told, "")
+            found, cost = ours(case, image, "periodic", tolerance)
+            shown = f"proven {found.error / found.value:.0e}"
+            name, steps = f"femssb {tolerance:g}", found.cost.iterations
+            row(case, image, "periodic", name, steps, cost, found.value, shown, "")
 
 
 def large(sizes: list[int], cases: list[str], tolerance: float) -> None:
@@ -292,19 +280,18 @@ def large(sizes: list[int], cases: list[str], tolerance: float) -> None:
             image = image_of(case, size)
             comm.barrier()
             shared = None if comm.size == 1 else comm
-            engine = "numba" if comm.size == 1 else "petsc"
-            found, cost = ours(case, image, "periodic", tolerance, engine, shared)
+            found, cost = ours(case, image, "periodic", tolerance, shared)
             cpu, memory = comm.allreduce(cost.cpu), comm.allreduce(cost.memory)
             wall = max(comm.allgather(cost.wall))
             whole = comm.allreduce(resident("VmHWM"))
             if comm.rank == 0:
                 voxels = size**3
-                laps = ", ".join(f"{lap} {took:.1f}" for lap, took in found.times.items())
+                laps = ", ".join(f"{lap} {took:.1f}" for lap, took in found.cost.times.items())
                 print(
-                    f"{case} {size}^3 on {comm.size} ranks ({engine}): wall {wall:.1f} s, CPU "
+                    f"{case} {size}^3 on {comm.size} ranks: wall {wall:.1f} s, CPU "
                     f"{cpu:.1f} s ({cpu / voxels * 1e6:.2f} s/Mvox), {memory / 1e9:.2f} GB "
                     f"({memory / voxels:.0f} B/voxel; {whole / 1e9:.2f} GB with image and "
-                    f"libraries), {found.iterations} iterations, sigma {found.value:.7g} +- "
+                    f"libraries), {found.cost.iterations} iterations, sigma {found.value:.7g} +- "
                     f"{found.error:.1g} S/m; {laps}",
                     flush=True,
                 )
@@ -324,13 +311,13 @@ def bandwidth(sizes: list[int], tolerance: float) -> None:
     print(f"memory bandwidth of one thread: {speed / 1e9:.1f} GB/s")
     for case in CASES:
         image = image_of(case, max(sizes))
-        found, cost = ours(case, image, "periodic", tolerance, "numba")
+        found, cost = ours(case, image, "periodic", tolerance)
         per_voxel = cost.cpu / image.labels.size
         stored = cost.memory / image.labels.size
         print(
             f"{case}: {per_voxel * 1e6:.2f} s/Mvox, {stored:.0f} B/voxel; the time is that of "
             f"moving {per_voxel * speed:.0f} bytes per voxel, {per_voxel * speed / stored:.0f} "
-            f"times what is stored ({found.iterations} iterations)"
+            f"times what is stored ({found.cost.iterations} iterations)"
         )
         for ranks, machine in ((40, 200e9), (40, 40 * speed)):
             wall = max(1e9 * per_voxel / ranks, 1e9 * per_voxel * speed / machine)

@@ -1,207 +1,99 @@
 """How thick may a composite cathode be, and how full of active material, at a wanted C-rate?
 
-The question of Bielefeld, Weber and Janek (paper 004, doi:10.1021/acsami.9b22788, section 3.3). For
-every composition electrodes are generated, spheres of active material in a sulfide with 15 % of
-void, and measured: what is connected, where lithium can go in, how tortuous the way of the ions is.
-A modified Bruggeman relation through the tortuosity factors turns this into a map: the C-rate at
-which the ions lose 0.1 V, for any thickness and composition.
+Teaches generated microstructures, a study of measurements, and estimates from them: the question of
+Bielefeld, Weber and Janek (2020, doi:10.1021/acsami.9b22788, section 3.3). For every composition
+electrodes are generated, spheres in a sulfide with 15 % of void, and measured; a modified Bruggeman
+relation gives the C-rate at which the ions lose 0.1 V::
 
-Coarse voxels close narrow ways: with 70 % of active material tau^2 is 5.6 in voxels of 0.5 um and
-4.4 in those of 0.25 um (4.2 in the paper, in voxels of 0.2 um).
+    python demos/composite_cathode_design.py --jobs 2
 """
 
-import csv
 import sys
-from argparse import ArgumentDefaultsHelpFormatter
+from itertools import product
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 
-from femssb.electrode.estimates import CompositeCathode, fit_power_law
-from femssb.environment.command import Parser, exit_code
-from femssb.environment.files import make_folder
-from femssb.errors import check_number
-from femssb.packing.jamming import Sizes
-from femssb.plotting.style import BLUE, STYLE, VERMILION
+import femssb
+from femssb import plotting
+from femssb.electrode import CompositeCathode, fit_power_law
+from femssb.packing import ListedSizes
+from femssb.studies import Measurement, Study, Table, perform
 from femssb.units import cm2, hour, mA, um
-from femssb.voxels.conduct.conduction import conductivity
-from femssb.voxels.make.composite import Composite
-from femssb.voxels.measure.areas import active_interface
-from femssb.voxels.measure.clusters import find_networks
+from femssb.voxels import Composite, active_interface, conductivity, find_networks
 
 SHARES = (0.45, 0.5, 0.55, 0.6, 0.65, 0.7)  # of active material in the solids
-VOID = 0.15
-LGPS = 0.32  # conductivity of the electrolyte [S/m], Kato et al. 2018
+VOID, DROP = 0.15, 0.1  # [-], voltage that the ions may lose [V]
+LGPS = 0.32  # conductivity of the electrolyte [S/m] by Kato et al. 2018
 NCM811 = {"specific_capacity": 196 * hour, "density": 4760.0}  # 196 mAh/g, 4.76 g/cm3
-COLUMNS = (
-    "AM share of the solids [-]",
-    "Seed",
-    "SE share of the electrode [-]",
-    "AM utilisation [-]",
-    "SE utilisation [-]",
-    "Active interface [1/m]",
-    "Ionic conductivity [S/m]",
-    "Tortuosity factor [-]",
-)
+SAME = {"void": VOID, "conductivity": LGPS, **NCM811}
+
+
+def measure(recipe):
+    image = recipe.generate()
+    networks = find_networks(image)
+    ionic = conductivity(image, {"SE": LGPS})  # AM conducts ions 10^4 times worse
+    return {
+        "SE share of the electrode [-]": ionic.fractions["SE"],
+        "SE utilisation [-]": networks.utilisation()["SE"],
+        "Active interface [1/m]": active_interface(networks).per_volume,
+        "Ionic conductivity [S/m]": ionic.value,
+        "Tortuosity factor [-]": ionic.tortuosity().tau_squared,
+    }
+
+
+def cathodes(electrodes, share, thickness):
+    """Return cathodes by the relation that fits the electrodes."""
+    names = ("SE share of the electrode [-]", "Tortuosity factor [-]")
+    pairs = np.array([[numbers[name] for name in names] for numbers in electrodes.values()])
+    law = fit_power_law(*pairs[np.isfinite(pairs[:, 1])].T)
+    factor = np.maximum(law((1 - share) * (1 - VOID)), 1.0)
+    given = {"thickness": thickness, "active_share": share, "electrolyte_share": 1 - share}
+    return CompositeCathode(**given, tortuosity_factor=factor, **SAME)
+
+
+def draw(electrodes):
+    share, thickness = np.linspace(SHARES[0], SHARES[-1], 101), np.linspace(30, 300, 136)
+    rate = cathodes(electrodes, share[:, None], thickness * um).c_rate(DROP)
+    figure = Figure(figsize=(4.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    levels = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20]
+    shown = axes.contourf(thickness, share, rate, levels=levels, norm=LogNorm(), extend="both")
+    figure.colorbar(shown, label="C-rate [1/h]", ticks=levels, format="%g")
+    axes.set(xlabel="Thickness [um]", ylabel="AM share of the solids [-]")
+    return figure
+
+
+def at_1c(electrodes):
+    share, thin = np.array(SHARES), 100 * um  # the rate falls with its square, equation 17
+    thickness = thin * cathodes(electrodes, share, thin).c_rate(DROP) ** 0.5
+    capacity = cathodes(electrodes, share, thickness).areal_capacity / (mA * hour / cm2)
+    rows = [[f"{x:.3g}" for x in row] for row in zip(share, thickness / um, capacity, strict=True)]
+    return [Table(["AM share [-]", "Thickness at 1C [um]", "Capacity [mAh/cm2]"], rows)]
 
 
 def main(
-    diameter=5 * um,
-    box=30 * um,
-    spacing=0.25 * um,
-    realisations=2,
-    voltage_drop=0.1,
-    out="results/composite_cathode_design",
-    picture=True,
+    spacing: Annotated[float, "um", "edge of a voxel"] = 0.25 * um,
+    box: Annotated[float, "um", "edge of an electrode"] = 30 * um,
+    realisations: Annotated[int, "electrodes per composition"] = 2,
+    jobs: Annotated[int, "electrodes at a time"] = 1,
+    out: Annotated[Path, "folder for the results"] = Path("results/composite_cathode_design"),
 ):
-    """Measure the electrodes, fit, and write a table and the map to a folder."""
-    check_number("main", "realisations", realisations, lower=1)
-    check_number("main", "voltage_drop", voltage_drop, above=0, unit="V")
-    folder = make_folder(Path(out))
-    rows = []
-    for share in SHARES:
-        for seed in range(1, realisations + 1):
-            rows.append(measure(share, diameter, box, spacing, seed))
-            print("  ".join(f"{value:.4g}" for value in rows[-1]), flush=True)
-    with open(folder / "electrodes.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
-    table = np.array(rows)
-    electrolyte, factor = table[:, 2], table[:, 7]
-    conducts = np.isfinite(factor)
-    law = fit_power_law(electrolyte[conducts], factor[conducts])
-    report(law, voltage_drop)
-    if picture:
-        draw(folder / "design.png", electrolyte, factor, law, voltage_drop)
-    return table, law
+    same = {"active": ListedSizes(diameters=(5 * um,)), "void": VOID, "lengths": (box, box, box)}
+    cases = []
+    for share, seed in product(SHARES, range(1, realisations + 1)):
+        made = {"recipe": Composite(active_share=share, seed=seed, spacing=spacing, **same)}
+        cases.append(Measurement(name=f"{share:g}, {seed}", function=measure, arguments=made))
 
+    def figures(electrodes, folder):
+        return [plotting.save(folder / "design.png", draw, electrodes)]
 
-def measure(share, diameter, box, spacing, seed):
-    """Return a row of the table: what one generated electrode is like."""
-    image = Composite(
-        active=Sizes(diameters=(diameter,)),
-        active_share=share,
-        void=VOID,
-        lengths=(box, box, box),
-        spacing=spacing,
-        seed=seed,
-    ).generate()
-    networks = find_networks(image)
-    utilisation = networks.utilisation()
-    # The active material conducts ions 10^4 times worse: it is left out.
-    ionic = conductivity(image, {"SE": LGPS}, axis="z")
-    return (
-        share,
-        seed,
-        ionic.fraction,
-        utilisation["AM"],
-        utilisation["SE"],
-        active_interface(networks).per_volume,
-        ionic.value,
-        ionic.tau_squared,
-    )
-
-
-def cathode(law, share, thickness):
-    """Return the electrode that the fitted relation stands for; arrays broadcast."""
-    return CompositeCathode(
-        thickness=thickness,
-        active_share=share,
-        electrolyte_share=1 - share,
-        void=VOID,
-        tortuosity_factor=np.maximum(law((1 - share) * (1 - VOID)), 1.0),
-        conductivity=LGPS,
-        **NCM811,
-    )
-
-
-def report(law, voltage_drop):
-    """Print the fit, and the thickness and capacity that each composition allows at 1C."""
-    low, high = law.exponent_interval
-    print(
-        f"\ntau^2 = {law.prefactor:.3f} eps^-{law.exponent:.2f} "
-        f"({law.confidence:.0%} of the exponent: {low:.2f} to {high:.2f})\n\nAt 1C:"
-    )
-    for share in SHARES:
-        reference = cathode(law, share, 100 * um)
-        # The rate falls with the square of the thickness, equation 17.
-        allowed = 100 * um * float(np.sqrt(reference.c_rate(voltage_drop)))
-        capacity = float(cathode(law, share, allowed).areal_capacity)
-        print(
-            f"  AM share {share:.0%}: {allowed / um:4.0f} um, "
-            f"{capacity / (mA * hour / cm2):.2f} mAh/cm2"
-        )
-
-
-def draw(path, electrolyte, factor, law, voltage_drop):
-    """Draw the tortuosity factors with their fit, and the map."""
-    import matplotlib as mpl
-    from matplotlib import pyplot
-
-    shares = np.linspace(min(SHARES), max(SHARES), 101)[:, None]
-    thickness = np.linspace(30, 300, 136)[None, :] * um
-    design = cathode(law, shares, thickness)
-    with mpl.rc_context(STYLE):
-        figure, (left, right) = pyplot.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
-        line = np.linspace(electrolyte.min(), electrolyte.max(), 100)
-        left.plot(electrolyte, factor, "o", color=BLUE, markersize=4, label="electrodes")
-        left.plot(
-            line,
-            law(line),
-            color=BLUE,
-            label=rf"{law.prefactor:.2f} $\varepsilon^{{-{law.exponent:.2f}}}$",
-        )
-        left.plot(line, line**-0.5, "--", color=VERMILION, label="Bruggeman")
-        left.set_xlabel("SE share of the electrode [-]")
-        left.set_ylabel(r"Tortuosity factor $\tau^2$ [-]")
-        left.legend()
-        across, up = thickness[0] / um, shares[:, 0]
-        rate = design.c_rate(voltage_drop)
-        levels = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20]
-        filled = right.contourf(
-            across,
-            up,
-            rate,
-            levels=levels,
-            norm=mpl.colors.LogNorm(),
-            cmap="viridis",
-            extend="both",
-        )
-        figure.colorbar(filled, ax=right, label="C-rate [1/h]", ticks=levels, format="%g")
-        capacity = design.areal_capacity / (mA * hour / cm2)
-        held = [2, 4, 6, 8, 10]
-        lines = right.contour(across, up, capacity, levels=held, colors="white", linewidths=0.8)
-        middle = len(up) // 2
-        places = [(np.interp(level, capacity[middle], across), up[middle]) for level in held]
-        right.clabel(lines, fmt="%g mAh/cm$^2$", fontsize=7, manual=places)
-        right.set_xlabel("Thickness [um]")
-        right.set_ylabel("AM share of the solids [-]")
-        figure.savefig(path, dpi=220)
-        pyplot.close(figure)
-
-
-def command():
-    """Make the map that the arguments ask for."""
-    parser = Parser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--diameter", type=float, default=5.0, help="of the active material [um]")
-    parser.add_argument("--box", type=float, default=30.0, help="edge of an electrode [um]")
-    parser.add_argument("--spacing", type=float, default=0.25, help="edge of a voxel [um]")
-    parser.add_argument("--realisations", type=int, default=2, help="electrodes per composition")
-    parser.add_argument(
-        "--voltage-drop", type=float, default=0.1, help="that the ions may lose [V]"
-    )
-    parser.add_argument("--out", default="results/composite_cathode_design", help="folder to write")
-    parser.add_argument("--no-picture", action="store_true", help="write the table only")
-    given = parser.parse_args()
-    main(
-        diameter=given.diameter * um,
-        box=given.box * um,
-        spacing=given.spacing * um,
-        realisations=given.realisations,
-        voltage_drop=given.voltage_drop,
-        out=given.out,
-        picture=not given.no_picture,
-    )
+    given = {"cases": cases, "figures": figures, "tables": at_1c}
+    perform(Study(name="design", title="Composite cathodes", **given), out=out, jobs=jobs)
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(command))
+    sys.exit(femssb.command(main))

@@ -1,140 +1,99 @@
 """Press a powder of NMC532 and Li6PS5Cl dry, relax it, and cycle it under isostatic pressure.
 
-The workflow of paper 000 (Alabdali et al. 2024, doi:10.1016/j.ensm.2024.103527) on a few hundred
-particles: how thick and porous the electrode becomes, what stress its particles carry, and how well
-it conducts, after every stage. Every stage ends when the particles are at rest, or the run fails.
+Teaches recipes, contact laws, stages and measurements: the workflow of Alabdali et al. (2024,
+doi:10.1016/j.ensm.2024.103527). A stage ends when the particles are at rest, or fails::
+
+    mpirun -n 2 python demos/dry_press_and_cycle.py
 """
 
-import csv
 import sys
-from argparse import ArgumentDefaultsHelpFormatter
 from pathlib import Path
+from typing import Annotated, Literal
 
-from paper000 import GROWTH, HEIGHT, LAWS, PRESSURE, cycling, measure_all, powder, pressing
+import femssb
+from femssb import InputError, library, plotting
+from femssb.packing import Component, LognormalSizes, Recipe, coordination, insert, porosity
+from femssb.particles import (
+    ElasticPlastic,
+    HertzMindlin,
+    Isostatic,
+    Uniaxial,
+    cycles,
+    press,
+    yield_pressure,
+)  # fmt: skip
+from femssb.studies import Table
+from femssb.units import MPa, cm2, um
+from femssb.voxels import conductivity, voxelise
 
-from femssb.environment.command import Parser, exit_code
-from femssb.environment.files import make_folder, replacing
-from femssb.environment.ranks import communicator, from_first_rank
-from femssb.errors import check_number
-from femssb.packing import insert
-from femssb.particles import press
-from femssb.plotting.style import DOTS_PER_INCH, STYLE
-from femssb.units import MPa, um
-
-COLUMNS = {
-    "length z": "thickness [um]",
-    "porosity": "porosity [-]",
-    "arms AM z": "AM stress zz [MPa]",
-    "arms SE z": "SE stress zz [MPa]",
-    "contacts AM-AM": "AM-AM contacts [-]",
-    "sigma_el": "sigma_el/sigma_AM [-]",
-    "tau": "tau of SE [-]",
+SOLIDS = {"AM": library.NCM523, "SE": library.LI6PS5CL}
+YIELD = {name: yield_pressure(solid) for name, solid in SOLIDS.items()}
+LAWS = {
+    "Hertz": HertzMindlin(solids=SOLIDS, friction=0.5),
+    "plastic": ElasticPlastic(solids=SOLIDS, yield_pressures=YIELD, friction=0.5),
 }
 
 
+def powder(particles):
+    """Return a recipe on an area that holds about as many particles."""
+    shape = {"geometric_deviation": 1.3, "smallest": 3 * um, "largest": 10 * um}
+    coarse = LognormalSizes(median=4.97 * um, **shape)
+    shape = {"geometric_deviation": 1.17, "smallest": 6 * um, "largest": 13 * um}
+    fine = LognormalSizes(median=7.6 * um, **shape)
+    return Recipe(
+        components=[
+            Component(name="AM", solid=SOLIDS["AM"], share=0.733, sizes=coarse),
+            Component(name="SE", solid=SOLIDS["SE"], share=0.267, sizes=fine),
+        ],
+        loading=14.96e-6 / cm2 / 0.733,
+        width=150 * um * (particles / 11_002) ** 0.5,
+    )
+
+
+def measure(packing, spacing):
+    """Return numbers of a packing by name; stress is positive in compression."""
+    image = voxelise(packing, spacing=spacing, priority=("AM", "SE"))
+    along = {"sides": "periodic", "tolerance": 1e-3}
+    return {
+        "thickness [um]": packing.lengths[2] / um,
+        "porosity [-]": porosity(packing).union,
+        "AM stress zz [MPa]": -packing.stress[packing.of_phase("AM"), 2, 2].mean() / MPa,
+        "SE stress zz [MPa]": -packing.stress[packing.of_phase("SE"), 2, 2].mean() / MPa,
+        "AM-AM contacts [-]": coordination(packing)[0, 0],
+        "sigma_el/sigma_AM [-]": conductivity(image, {"AM": 1.0}, **along).value,
+        "tau of SE [-]": conductivity(image, {"SE": 1.0}, **along).tortuosity().tau,
+    }
+
+
 def main(
-    particles=500,
-    law="Hertz",
-    pressure=PRESSURE,
-    isostatic=5 * MPa,
-    growth=GROWTH,
-    cycles=1,
-    seed=1,
-    spacing=1 * um,
-    out="results/dry_press_and_cycle",
-    pictures=True,
-    movie=None,
-    comm=None,
+    particles: Annotated[int, "about how many, 400 or more"] = 500,
+    law: Annotated[Literal["Hertz", "plastic"], "contact law"] = "Hertz",
+    pressure: Annotated[float, "MPa", "of the press"] = 375 * MPa,
+    isostatic: Annotated[float, "MPa", "pressure in cycles"] = 5 * MPa,
+    seed: Annotated[int, "of the places and sizes of particles"] = 1,
+    spacing: Annotated[float, "um", "edge of the voxels"] = 1 * um,
+    out: Annotated[Path, "folder for the results"] = Path("results/dry_press_and_cycle"),
+    pictures: Annotated[bool, "draw the packings"] = True,
 ):
-    """Press and cycle, and write packings, numbers and pictures to a folder."""
-    check_number("main", "particles", particles, lower=400)
-    check_number("main", "cycles", cycles, lower=1, upper=1000)
-    comm = communicator(comm)
-    folder = from_first_rank(comm, lambda: make_folder(Path(out)))
-    start = insert(powder(particles), height=HEIGHT, seed=seed)
-    stages = pressing(pressure) | cycling(isostatic, cycles, growth)
-    pressed = press(start, list(stages.values()), LAWS[law], out=folder, comm=comm)
+    if particles < 400:
+        raise InputError(f"particles = {particles} is below 400")
+    start = insert(powder(particles), height=150 * um, seed=seed)
+    discharge, charge = cycles("AM", 0.06, pressure=isostatic, count=1)
+    stages = {
+        "uniaxial": Uniaxial(pressure=pressure), "relaxed": Uniaxial(pressure=0.101325 * MPa),
+        "isostatic": Isostatic(pressure=isostatic), "discharged": discharge, "charged": charge,
+    }  # fmt: skip
+    pressed = press(start, list(stages.values()), LAWS[law], out=out)
     states = dict(zip(stages, pressed, strict=True))
-    numbers = measure_all(states, spacing, folder / "numbers.json", comm)
-    if comm.rank == 0:
-        report(numbers, folder / "states.csv")
+    if femssb.is_first_rank():
+        rows = [{"state": name} | measure(states[name], spacing) for name in states]
+        for row in rows:
+            print(*(f"{name} {value}" for name, value in row.items()), sep="  ")
+        Table(list(rows[0]), [list(row.values()) for row in rows]).write(out / "states.csv")
         if pictures:
-            draw(states, folder)
-        if movie:
-            from femssb.plotting.packings import frames
-
-            frames({"as poured": start, **states} if movie == "phase" else states, folder, by=movie)
-    return states, numbers
-
-
-def report(numbers, path):
-    """Print the table of the states, and write it to a file."""
-    print("state      " + "  ".join(COLUMNS.values()))
-    for state, values in numbers.items():
-        cells = [f"{values[name]:{len(title)}.4g}" for name, title in COLUMNS.items()]
-        print(f"{state:10} " + "  ".join(cells))
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["state", *COLUMNS.values()])
-        for state, values in numbers.items():
-            writer.writerow([state, *(values[name] for name in COLUMNS)])
-
-
-def draw(states, folder):
-    """Draw the packings by phase and by stress, the stress profiles, and the force chains."""
-    import matplotlib as mpl
-
-    from femssb.plotting import packings as pictures
-    from femssb.plotting import profiles
-
-    discharged, charged = list(states)[-2:]
-    cycled = {name: states[name] for name in ("isostatic", discharged, charged)}
-    shown = {name: states[name] for name in ("uniaxial", "relaxed", "isostatic", discharged)}
-    with mpl.rc_context(STYLE):
-        for name, figure in {
-            "phases": pictures.by_phase(shown),
-            "stress_pressed": pictures.stress_distribution({"uniaxial": states["uniaxial"]}),
-            "stress_cycled": pictures.stress_distribution(cycled),
-            "chains": pictures.chains(states["uniaxial"]),
-            "maps": profiles.heat_maps({"": cycled}, bins=6),
-        }.items():
-            with replacing(folder / f"{name}.png") as temporary:
-                figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
-
-
-def command():
-    """Press and cycle as the arguments say."""
-    parser = Parser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--particles", type=int, default=500, help="about how many, 400 or more")
-    parser.add_argument("--law", choices=LAWS, default="Hertz", help="contact law")
-    parser.add_argument("--pressure", type=float, default=375.0, help="of the press [MPa]")
-    parser.add_argument("--isostatic", type=float, default=5.0, help="pressure in cycles [MPa]")
-    parser.add_argument("--growth", type=float, default=0.06, help="of the AM diameter [-]")
-    parser.add_argument("--cycles", type=int, default=1, help="number of cycles")
-    parser.add_argument("--seed", type=int, default=1, help="of the places and sizes of particles")
-    parser.add_argument("--spacing", type=float, default=1.0, help="edge of the voxels [um]")
-    parser.add_argument("--out", default="results/dry_press_and_cycle", help="folder for results")
-    parser.add_argument("--no-pictures", action="store_true", help="packings and numbers only")
-    parser.add_argument(
-        "--movie",
-        choices=("phase", "x", "y", "z"),
-        help="also write a frame of every state, coloured by phase or by stress along an axis",
-    )
-    given = parser.parse_args()
-    main(
-        particles=given.particles,
-        law=given.law,
-        pressure=given.pressure * MPa,
-        isostatic=given.isostatic * MPa,
-        growth=given.growth,
-        cycles=given.cycles,
-        seed=given.seed,
-        spacing=given.spacing * um,
-        out=given.out,
-        pictures=not given.no_pictures,
-        movie=given.movie,
-    )
+            plotting.save(out / "phases.png", plotting.by_phase, states)
+            plotting.save(out / "chains.png", plotting.chains, states["uniaxial"])
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(command))
+    sys.exit(femssb.command(main))

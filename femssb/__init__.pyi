@@ -18,12 +18,13 @@ from .cell.coupling import Tolerances as Tolerances
 from .cell.model import Couplings as Couplings
 from .cell.model import Model as Model
 from .environment.command import command as command
+from .environment.ranks import is_first_rank as is_first_rank
 from .errors import EngineError as EngineError
 from .errors import FemssbError as FemssbError
 from .errors import InputError as InputError
 from .errors import MeshError as MeshError
 from .errors import NotConverged as NotConverged
-from .fem.solver import LinearSolver as LinearSolver
+from .fem.linear_solver import LinearSolver as LinearSolver
 from .inputs.boundary import Fixed as Fixed
 from .inputs.boundary import Free as Free
 from .inputs.boundary import Pressure as Pressure
@@ -51,4 +52,5 @@ from .meshing.half_cell import mesh as mesh
 from .results.fields import Snapshot as Snapshot
 from .results.solution import Solution as Solution
 from .run.simulation import Simulation as Simulation
+from .run.stepping import FixedSteps as FixedSteps
 from .run.stepping import Stepping as Stepping

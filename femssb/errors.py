@@ -25,7 +25,7 @@ class NotConverged(FemssbError):
     Attributes:
         time: Simulated time at which the step started [s].
         step: Index of the time step.
-        reason: What failed, in words.
+        reason: Cause of the failure, in words.
         residuals: Last residual of each problem, relative to its tolerance.
     """
 
@@ -61,7 +61,7 @@ def check_number(
     Args:
         owner: Name of the class or function the field belongs to.
         field: Name of the field.
-        value: What the user gave.
+        value: Value to check.
         lower: Smallest value allowed, None for no bound.
         upper: Largest value allowed, None for no bound.
         above: Bound that must be exceeded, None for no bound.
@@ -73,27 +73,27 @@ def check_number(
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(f"{owner}.{field} must be a number [{unit or '-'}], got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number with hundreds of digits
+        number = math.inf
+    exact = int(value) if isinstance(value, numbers.Integral) else number
     inside = (
-        (lower is None or number >= lower)
-        and (upper is None or number <= upper)
-        and (above is None or number > above)
-        and (below is None or number < below)
+        (lower is None or exact >= lower)
+        and (upper is None or exact <= upper)
+        and (above is None or exact > above)
+        and (below is None or exact < below)
     )
-    if not math.isfinite(number) or not inside:
+    if not inside or not math.isfinite(number):
         tail = f" {unit}" if unit else ""
         raise InputError(
             f"{owner}.{field} = {number:g}{tail} is outside "
-            f"{interval(lower=lower, upper=upper, above=above, below=below)}{tail}"
+            f"{_interval(lower, upper, above, below)}{tail}"
         )
 
 
-def interval(
-    *,
-    lower: float | None = None,
-    upper: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
+def _interval(
+    lower: float | None, upper: float | None, above: float | None, below: float | None
 ) -> str:
     """Return bounds as an interval: a square bracket where the bound itself is allowed."""
     low = f"[{lower:g}" if lower is not None else "(-inf" if above is None else f"({above:g}"

@@ -1,4 +1,4 @@
-"""Symmetric tensors: their six components in Voigt order, rotations, and the von Mises stress."""
+"""Symmetric tensors in Voigt order, their rotations, and the von Mises stress."""
 
 from __future__ import annotations
 

@@ -1,14 +1,18 @@
 """What all tests share: the communicator, folders that the ranks agree on, and failing together.
 
 On several ranks (``mpirun -n 3 python -m pytest -m mpi``) rank 0 reports as usual; another rank
-speaks only of its own failures. When a test fails on some ranks while the others wait for them in
+reports only its own failures. When a test fails on some ranks while the others wait for them in
 a collective call, all are ended after `PATIENCE` instead of hanging.
+
+`FEMSSB_TEST_NUMBERING=1` (or another whole number) runs the tests on meshes whose nodes and cells
+are numbered, and shared out to ranks, in another way: see `make test-portable`.
 """
 
 from __future__ import annotations
 
 import gc
 import math
+import os
 import sys
 import time
 from collections.abc import Generator
@@ -20,6 +24,14 @@ from mpi4py import MPI
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+from tests.renumbering import shuffle_meshes
+
+# The same examples everywhere: a change is not to blame for what another would fail at, too. The
+# slow tests draw new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 PATIENCE = 30.0  # time a rank that failed gives the others to finish the same test [s]
 
@@ -43,7 +55,9 @@ def shared_path(tmp_path_factory: pytest.TempPathFactory, comm: MPI.Intracomm) -
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the reporting to rank 0."""
+    """Leave the reporting to rank 0, and number meshes as asked."""
+    if "FEMSSB_TEST_NUMBERING" in os.environ:
+        shuffle_meshes(int(os.environ["FEMSSB_TEST_NUMBERING"]))
     if MPI.COMM_WORLD.rank > 0:
         config.pluginmanager.unregister(name="terminalreporter")
 
@@ -69,7 +83,7 @@ def pytest_runtest_makereport(
     if report.failed and not _here["failed"]:
         _here["failed"] = True
         if MPI.COMM_WORLD.rank > 0:
-            _speak(report)
+            _report(report)
         _meet(report, PATIENCE)
     elif call.when == "teardown":
         if not _here["failed"]:
@@ -85,7 +99,7 @@ def pytest_runtest_makereport(
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     """Say what a rank other than 0 could not collect."""
     if report.failed and MPI.COMM_WORLD.rank > 0:
-        _speak(report)
+        _report(report)
 
 
 def _meet(report: pytest.TestReport, patience: float) -> int:
@@ -96,14 +110,14 @@ def _meet(report: pytest.TestReport, patience: float) -> int:
     while not meeting.Test():
         if time.monotonic() > deadline:
             if MPI.COMM_WORLD.rank == 0:
-                _speak(report)
-            time.sleep(1.0)  # mpirun must have passed the message on before it is told to end
+                _report(report)
+            time.sleep(1.0)  # mpirun must have passed the message on before it ends
             MPI.COMM_WORLD.Abort(1)
         time.sleep(1e-3)
     return int(failures[0])
 
 
-def _speak(report: pytest.TestReport | pytest.CollectReport) -> None:
+def _report(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Show a failure past pytest's capture."""
     sys.__stderr__.write(
         f"\n[rank {MPI.COMM_WORLD.rank}] {report.nodeid} failed\n{report.longreprtext}\n"

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mpi4py import MPI
 
 from femssb import Charge, Discharge, HalfCell, Hold, Model, Polycrystal, Rest, library, mesh
-from femssb.cell.model import Couplings
+from femssb.cell.coupling import Tolerances
+from femssb.cell.model import Couplings, State
+from femssb.run.readout import Readout
+from femssb.run.stepper import Past, Stepper
+from femssb.run.stepping import FixedSteps, Stepping
 from femssb.units import um
 
 CHARGE = Charge(c_rate=1, until_voltage=4.3)
 DISCHARGE = Discharge(c_rate=1, until_voltage=3.0)
 HOLD = Hold(voltage=4.3, until_c_rate=1 / 20)
 REST = Rest(until_duration=1800.0)
+# Two runs that are compared row by row take these steps, end by time and are solved tightly:
+# rounding decides how many steps an adaptive run takes, and where a cut-off is found.
+STEPS = FixedSteps(sizes=(1.0, 5.0, 15.0, 30.0))
+TIMED = (Charge(c_rate=2, until_duration=900.0), Discharge(c_rate=1, until_duration=600.0))
+TIGHT = Tolerances(current=1e-11, force=1e-9, exchange=1e-6)
+
 COUPLED = Couplings()
 ALONE = Couplings(expansion=False, stress_drift=False, gap_resistance=False, debonding=False)
 
@@ -29,3 +41,10 @@ def tiny_model(
     return Model(
         mesh(cell, size=2.5 * um, comm=comm), library.yuan2023.materials(), couplings=couplings
     )
+
+
+def read(model: Model, state: State) -> dict[str, float]:
+    """Return the columns of the time series at a state without current; collective."""
+    start = Stepper(model, [REST], Stepping(), Tolerances()).start()
+    now = Past(state=state, charge=0.0)
+    return Readout(model).row(replace(start, position=replace(start.position, past=(now,))))

@@ -1,10 +1,12 @@
-"""The bodies of a half-cell and the surfaces where they meet.
+"""A mesh cut into the bodies of a half-cell, with points on the surfaces where they meet or end.
 
-All particles are one body, the ecbd and the electrolyte together another. Both problems live on
-these, and agree on the nodes of the particles and on the points of the interface.
+The two problems live on these, and agree on the particle nodes and on the points of the surfaces.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import femssb.environment.platform
 
@@ -14,63 +16,89 @@ import numpy as np
 from dolfinx import fem, la
 from numpy.typing import NDArray
 
+from femssb.cell.regions import FIELDS, LITHIUM, Region
+from femssb.cell.surfaces import Side, Surface
 from femssb.errors import MeshError
-from femssb.fem.assembly import Part, n_cells
-from femssb.fem.trace import SurfacePoints, Trace, submesh_cells, surface_points, trace
+from femssb.fem.assembly import Part, n_cells, n_dofs
+from femssb.fem.trace import Trace, submesh_cells, surface_points, trace
+from femssb.inputs.materials import ActiveMaterial, CohesiveLaw
 from femssb.meshing.data import MeshData
 
 Array = NDArray[np.float64]
+Cells = NDArray[np.int32]
 
 
 class Bodies:
-    """A mesh cut into its bodies, with points on the surfaces between and around them.
+    """A mesh cut into its bodies.
 
     Attributes:
         data: The mesh and its regions.
         comm: The ranks it is shared by.
-        particle, matrix, ecbd: Submeshes of the particles, of everything else, of the ecbd.
-        matrix_cells_of_ecbd: Cell of `matrix` that each local cell of `ecbd` is.
-        interface: Points of the particle | ecbd interface; the particle is its ``minus`` side.
-        anode, collector: Points of the two end faces.
-        interface_area, anode_area: [m2].
+        regions, surfaces: The rows of the two tables.
+        parts: Submesh of each body.
+        domains: Submesh of the regions that carry each field: that of a body where they fill it.
+        points: Points of each surface.
+        cohesive: Law of each surface that has a cohesive one. Arrays at the *cohesive points* hold
+            the points of these surfaces one after the other.
+        weights: Areas of the cohesive points, shape (n,) [m2].
         period: Lower and upper corner of the mesh, shape (3,) each [m].
-        vectors: Linear vector space on the particles.
+        vectors: Linear vector space on the body that carries lithium.
         scalars: Linear scalar space on the same nodes: the particle nodes.
         first_component: Degree of freedom of `vectors` that is x at each node of `scalars`.
     """
 
-    def __init__(self, data: MeshData, *, order: int) -> None:
+    def __init__(
+        self,
+        data: MeshData,
+        regions: Sequence[Region],
+        surfaces: Sequence[Surface],
+        *,
+        order: int,
+    ) -> None:
         """Cut a mesh; collective.
 
         Args:
-            data: The mesh, with the facets ``interface``, ``collector`` and ``anode``.
+            data: The mesh.
+            regions: The rows of the table of regions.
+            surfaces: The rows of the table of surfaces.
             order: Polynomial degree that integrals over surfaces must resolve.
 
         Raises:
-            MeshError: If the mesh lacks a region or a facet that a half-cell needs.
+            MeshError: If the mesh lacks the facets of a surface.
         """
-        _check(data)
+        missing = [surface.name for surface in surfaces if surface.name not in data.facets]
+        if missing:
+            raise MeshError(f"the mesh has no facets {missing}; it has {sorted(data.facets)}")
         self.data = data
         self.comm: MPI.Comm = data.mesh.comm
+        self.regions, self.surfaces = tuple(regions), tuple(surfaces)
         tags = np.zeros(n_cells(data.mesh), np.int32)
         tags[data.cell_tags.indices] = data.cell_tags.values
-        inside = np.isin(tags, data.grain_tags)
-        self.particle = Part(data.mesh, inside, tags)
-        self.matrix = Part(data.mesh, ~inside, tags)
-        self.ecbd = Part(data.mesh, tags == data.regions["ecbd"], tags)
-        own = np.arange(n_cells(self.ecbd.mesh), dtype=np.int32)
-        parents = self.ecbd.entities.sub_topology_to_topology(own, False)
-        self.matrix_cells_of_ecbd = submesh_cells(self.matrix.entities, parents, len(tags))
+        cut: dict[tuple[str, ...], Part] = {}
 
-        def surface(name: str, minus: NDArray[np.bool_]) -> SurfacePoints:
-            facets = data.facet_tags.find(data.facets[name])
-            return surface_points(data.mesh, facets, inside=minus, order=order)
+        def part(rows: Iterable[Region]) -> Part:
+            wanted = {row.name: row for row in rows}
+            names = tuple(wanted)
+            if names not in cut:
+                cut[names] = Part(data.mesh, _within(tags, *wanted.values()), tags)
+            return cut[names]
 
-        self.interface = surface("interface", inside)
-        self.anode = surface("anode", np.ones_like(inside))
-        self.collector = surface("collector", np.ones_like(inside))
-        self.interface_area = self.sum(self.interface.weights)
-        self.anode_area = self.sum(self.anode.weights)
+        of_body = {row.body: [r for r in regions if r.body == row.body] for row in regions}
+        self.parts = {body: part(rows) for body, rows in of_body.items()}
+        self.domains = {name: part(r for r in regions if name in r.carries) for name in FIELDS}
+        self.points = {
+            surface.name: surface_points(
+                data.mesh,
+                data.facet_tags.find(data.facets[surface.name]),
+                inside=_within(tags, *of_body[surface.minus]),
+                order=order,
+            )
+            for surface in surfaces
+        }
+        self.cohesive = {
+            s.name: s.traction for s in surfaces if isinstance(s.traction, CohesiveLaw)
+        }
+        self.weights = np.concatenate([self.points[name].weights for name in self.cohesive])
 
         corners = data.mesh.geometry.x
         lower, upper = np.empty(3), np.empty(3)
@@ -78,25 +106,64 @@ class Bodies:
         self.comm.Allreduce(corners.max(axis=0, initial=-np.inf), upper, op=MPI.MAX)
         self.period = (lower, upper)
 
-        self.vectors = fem.functionspace(self.particle.mesh, ("Lagrange", 1, (3,)))
+        self.vectors = fem.functionspace(self.domains[LITHIUM].mesh, ("Lagrange", 1, (3,)))
         self.scalars, first = self.vectors.sub(0).collapse()
         self.first_component = np.ravel(first)
 
-    def trace(
-        self, space: fem.FunctionSpace, part: Part, surface: SurfacePoints, cells: NDArray[np.int32]
-    ) -> Trace:
-        """Return what evaluates a field at the points of a surface.
+    def by_cell[Material](
+        self, part: Part, kind: type[Material], value: Callable[[Region, Material], Any]
+    ) -> fem.Function:
+        """Return a cell-wise constant function on a part.
 
         Args:
-            space: Space of the field, on `part`.
             part: The submesh.
-            surface: The points.
-            cells: (facets,) cell of the whole mesh on the wanted side of each facet.
+            kind: Of the materials there.
+            value: Gives, for a region and its material, the value of each tag, shape (n, ...).
         """
+        made = [(r, r.material) for r in self.regions if isinstance(r.material, kind)]
+        return part.by_tag(
+            {t: v for r, m in made for t, v in zip(r.tags, value(r, m), strict=True)}
+        )
+
+    def at_nodes(self, value: Callable[[ActiveMaterial, Cells], Any]) -> Array:
+        """Return a property at the particle nodes, ghosts included, shape (nodes,).
+
+        Args:
+            value: Gives it for an active material at some local nodes.
+        """
+        result = np.zeros(n_dofs(self.scalars))
+        for region in self.regions:
+            if isinstance(region.material, ActiveMaterial):
+                cells = _within(self.domains[LITHIUM].cell_tags, region)
+                nodes = np.unique(self.scalars.dofmap.list[cells])
+                result[nodes] = value(region.material, nodes)
+        return result
+
+    def trace(self, space: fem.FunctionSpace, part: Part, surface: str, side: Side) -> Trace:
+        """Return what evaluates a field of a part at the points of a surface, on one side."""
+        points = self.points[surface]
+        cells = points.minus if side == "minus" else points.plus
         own = submesh_cells(part.entities, cells, n_cells(self.data.mesh))
         if np.any(own < 0):
-            raise MeshError("a facet of a named surface does not belong to the region it bounds")
-        return trace(space, np.repeat(own, surface.per_facet), surface.points)
+            raise MeshError(f"a facet of {surface!r} does not belong to the region it bounds")
+        return trace(space, np.repeat(own, points.per_facet), points.points)
+
+    def cells_of(self, inner: Part, outer: Part) -> Cells:
+        """Return the cell of a part that each local cell of another part, inside it, is."""
+        own = np.arange(n_cells(inner.mesh), dtype=np.int32)
+        parents = inner.entities.sub_topology_to_topology(own, False)
+        return submesh_cells(outer.entities, parents, n_cells(self.data.mesh))
+
+    def split(self, values: Array) -> dict[str, Array]:
+        """Return values at the cohesive points for each surface: zero where it is not cohesive."""
+        sizes = {name: points.weights.size for name, points in self.points.items()}
+        ends = np.cumsum([sizes[name] for name in self.cohesive])
+        parts = zip(self.cohesive, np.split(values, ends[:-1]), strict=True)
+        return {name: np.zeros(size) for name, size in sizes.items()} | dict(parts)
+
+    def area(self, surface: str) -> float:
+        """Return the area of a surface over all ranks [m2]; collective."""
+        return self.sum(self.points[surface].weights)
 
     def sum(self, values: Array) -> float:
         """Return the sum of local values over all ranks; collective."""
@@ -114,12 +181,6 @@ class Bodies:
         return vector.array.copy()
 
 
-def _check(data: MeshData) -> None:
-    """Check that the mesh has what a half-cell needs."""
-    if "ecbd" not in data.regions:
-        raise MeshError(f"the mesh has no region 'ecbd'; it has {sorted(data.regions)}")
-    if not len(data.grain_tags):
-        raise MeshError("the mesh has no grain: name the volumes of the particles")
-    missing = [n for n in ("interface", "collector", "anode") if n not in data.facets]
-    if missing:
-        raise MeshError(f"the mesh has no facets {missing}; it has {sorted(data.facets)}")
+def _within(tags: Cells, *rows: Region) -> NDArray[np.bool_]:
+    """Return whether each cell belongs to one of the regions."""
+    return np.isin(tags, [tag for row in rows for tag in row.tags])

@@ -1,7 +1,7 @@
 """One implicit time step of the coupled problem.
 
 Electrochemistry and mechanics are solved in turn. What passes between them is the *exchange*: the
-gap at the interface points and the hydrostatic stress at the particle nodes. The step is a fixed
+gap at the cohesive points and the hydrostatic stress at the particle nodes. The step is a fixed
 point of the exchange; Anderson's method finds it, also where plain iteration would diverge.
 
 Source: Walker and Ni 2011, doi:10.1137/10078356X, for Anderson's method.
@@ -9,6 +9,7 @@ Source: Walker and Ni 2011, doi:10.1137/10078356X, for Anderson's method.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import femssb.environment.platform
@@ -20,35 +21,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.cell.model import Model, State
-from femssb.errors import NotConverged, check_number
+from femssb.cell.surfaces import Insertion
+from femssb.description import description, field
+from femssb.errors import NotConverged
 from femssb.units import GAS_CONSTANT
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Tolerances:
-    """When a time step counts as solved.
+    """When a time step counts as solved."""
 
-    Raises:
-        InputError: If a value is not in (0, 0.1).
-    """
-
-    current: float = 1e-9  # sum of absolute current residuals over the 1C current
-    force: float = 1e-6  # sum of absolute force residuals over the sum of absolute forces
-    exchange: float = 1e-3  # rms change of gap/decay length and of drift_volume stress/(RT)
-    maximum_passes: int = 30  # of the two problems, in one step
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        for name in ("current", "force", "exchange"):
-            check_number("Tolerances", name, getattr(self, name), above=0, below=0.1)
-        check_number("Tolerances", "maximum_passes", self.maximum_passes, lower=2, upper=1000)
+    current: float = field(
+        "sum of absolute current residuals over the 1C current", above=0, below=0.1, default=1e-9
+    )
+    force: float = field(
+        "sum of absolute force residuals over the sum of absolute forces",
+        above=0,
+        below=0.1,
+        default=1e-6,
+    )
+    exchange: float = field(
+        "rms change of gap/decay length and of drift_volume stress/(RT)",
+        above=0,
+        below=0.1,
+        default=1e-3,
+    )
+    maximum_passes: int = field("of the two problems in one step", lower=2, upper=1000, default=30)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a time step took."""
+    """The effort of a time step."""
 
     passes: int = 0  # of the two problems
     newton_electrochemistry: int = 0
@@ -59,11 +64,11 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Guess:
-    """Where a time step starts to look."""
+    """The starting point of a time step."""
 
     electrochemical: Array  # local unknowns
     mechanical: Array  # local unknowns
-    gap: Array  # (n,) at the interface points [m]
+    gap: Array  # (n,) at the cohesive points [m]
     hydrostatic: Array  # (nodes with ghosts,) [Pa]
 
 
@@ -101,7 +106,7 @@ def advance(
     exchange = _Exchange(model)
     incoming = outgoing = exchange.pack(guess.gap, guess.hydrostatic)
     anderson = _Anderson(model.comm)
-    newton, linear = np.zeros(2, int), np.zeros(2, int)
+    work: Counter[str] = Counter()
     passes, change = 0, np.inf
     while change > tolerances.exchange:
         if passes == tolerances.maximum_passes:
@@ -123,8 +128,7 @@ def advance(
             voltage=voltage,
             tolerance=tolerances.current,
         )
-        newton[0] += taken.newton
-        linear[0] += taken.linear
+        work.update(newton_electrochemistry=taken.newton, linear_electrochemistry=taken.linear)
         expansion = model.expansion(electrochemical)
         taken, cohesion, jump = mechanics.solve(
             mechanical,
@@ -134,12 +138,11 @@ def advance(
             time_step=time_step,
             tolerance=tolerances.force,
         )
-        newton[1] += taken.newton
-        linear[1] += taken.linear
+        work.update(newton_mechanics=taken.newton, linear_mechanics=taken.linear)
         stress = mechanics.hydrostatic_stress(mechanical, expansion)
         outgoing = exchange.pack(model.gap(jump), stress)
         change = anderson.norm(outgoing - incoming)
-    weights = bodies.interface.weights
+    weights = bodies.weights
     state = State(
         time=float(previous.time + time_step),
         electrochemical=electrochemical.array_r.copy(),
@@ -154,30 +157,27 @@ def advance(
         + bodies.sum(weights * cohesion.dissipated),
         viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),
     )
-    work = Work(
-        passes=passes,
-        newton_electrochemistry=int(newton[0]),
-        newton_mechanics=int(newton[1]),
-        linear_electrochemistry=int(linear[0]),
-        linear_mechanics=int(linear[1]),
-    )
     PETSc.garbage_cleanup(model.comm)
-    return state, work
+    return state, Work(passes=passes, **work)
 
 
 class _Exchange:
     """The exchange as one vector whose square norm is a sum of mean squares of pure numbers."""
 
     def __init__(self, model: Model) -> None:
-        materials = model.materials
-        couplings = model.couplings
-        energy = GAS_CONSTANT * materials.temperature
+        energy = GAS_CONSTANT * model.materials.temperature
         bodies, node_volume = model.bodies, model.mechanics.node_volume
         self._spread = bodies.spread
-        self._gap = np.sqrt(bodies.interface.weights / bodies.interface_area)
-        self._gap *= couplings.gap_resistance / materials.resistance.decay_length
-        self._stress = np.sqrt(node_volume / bodies.sum(node_volume))
-        self._stress *= couplings.stress_drift * materials.active.drift_volume / energy
+        laws = [(surface.name, surface.current) for surface in bodies.surfaces]
+        decay = {n: a.resistance.decay_length for n, a in laws if isinstance(a, Insertion)}
+        self._gap = np.concatenate(
+            [
+                np.sqrt(bodies.points[name].weights / bodies.area(name)) / decay.get(name, np.inf)
+                for name in bodies.cohesive
+            ]
+        )
+        drift = bodies.at_nodes(lambda active, _: active.drift_volume / energy)
+        self._stress = np.sqrt(node_volume / bodies.sum(node_volume)) * drift[: node_volume.size]
 
     def pack(self, gap: Array, hydrostatic: Array) -> Array:
         return np.concatenate([self._gap * gap, self._stress * hydrostatic[: self._stress.size]])
@@ -186,7 +186,7 @@ class _Exchange:
         n = self._gap.size
         gap = np.divide(packed[:n], self._gap, out=np.zeros(n), where=self._gap > 0)
         m = self._stress.size
-        stress = np.divide(packed[n:], self._stress, out=np.zeros(m), where=self._stress > 0)
+        stress = np.divide(packed[n:], self._stress, out=np.zeros(m), where=self._stress != 0)
         return np.maximum(gap, 0.0), self._spread(stress)
 
 

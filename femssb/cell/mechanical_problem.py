@@ -1,12 +1,10 @@
-"""The second of the two discrete problems: equilibrium with a cohesive interface.
+"""The second of the two discrete problems: equilibrium of bodies that cohesive surfaces hold.
 
-Unknowns are the displacements of the particles and of everything else; lithium strains the grains,
-the interface opens and is damaged.
+Unknowns are the displacements of the bodies; lithium strains the grains, surfaces open and are
+damaged.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import femssb.environment.platform
 
@@ -16,100 +14,81 @@ import numpy as np
 from dolfinx import fem, la
 from numpy.typing import NDArray
 
-from femssb.cell import interface, mechanics
+from femssb.cell import mechanics
 from femssb.cell.bodies import Bodies
+from femssb.cell.cohesion import Cohesion, cohesive_traction
+from femssb.cell.regions import LITHIUM
+from femssb.cell.surfaces import Side, Surface, joined
+from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form, n_dofs
 from femssb.fem.constraints import Field, Unknowns
-from femssb.fem.solver import Convergence, LinearSolver, PointOperator, SurfaceProblem
+from femssb.fem.linear_solver import KrylovSolver, LinearSolver
+from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import Trace, surface_nodes
-from femssb.inputs.boundary import Fixed, Pressure, Support
-from femssb.inputs.materials import Materials
-from femssb.tensors import rotate_stiffness
+from femssb.inputs.boundary import Fixed, Pressure
+from femssb.inputs.materials import ActiveMaterial
 
 Array = NDArray[np.float64]
 
 
 class MechanicalProblem:
-    """Elastic bodies that meet at a cohesive interface.
+    """Elastic bodies, the cohesive surfaces between them, and the supports of their ends.
 
     Attributes:
-        particle_space, matrix_space: Of the displacement of the particles and of the rest.
+        spaces: Space of the displacement of each body.
         unknowns: How these are numbered.
         problem: The discrete problem.
-        particle_stiffness, matrix_stiffness: (6, 6) of each cell, in the axes of the box [Pa].
-        expansion_direction: (6,) of each cell: strain over chemical strain amplitude.
+        linear_solver: Solver of its linear systems.
+        stiffness: (6, 6) of each cell of each body, in the axes of the box [Pa].
+        expansion_direction: (6,) of each cell with lithium: strain over its amplitude.
         node_volume: Volume of each owned particle node [m3].
     """
 
     def __init__(
-        self,
-        bodies: Bodies,
-        materials: Materials,
-        linear_solver: LinearSolver,
-        *,
-        collector: Support,
-        anode: Support,
-        displacement_order: int,
-        debonding: bool,
+        self, bodies: Bodies, linear_solver: LinearSolver, *, displacement_order: int
     ) -> None:
-        """Lay the unknowns out and assemble all that never changes; collective.
-
-        Args:
-            bodies: Where the fields live.
-            materials: The parameter set.
-            linear_solver: How linear systems are solved.
-            collector: How the collector face is held.
-            anode: How the anode face is held.
-            displacement_order: Polynomial degree of the displacement, 1 or 2.
-            debonding: Whether the interface can be damaged.
-        """
+        """Lay the unknowns out and assemble all that never changes; collective."""
         self.bodies = bodies
-        self.materials = materials
-        self.cohesive = materials.cohesive
-        if not debonding:
-            self.cohesive = replace(
-                materials.cohesive,
-                normal_strength=np.inf,
-                shear_strength=np.inf,
-                normal_fracture_energy=np.inf,
-                shear_fracture_energy=np.inf,
-            )
-        self._ends = ((collector, bodies.collector), (anode, bodies.anode))
         vectors = ("Lagrange", displacement_order, (3,))
-        self.particle_space = fem.functionspace(bodies.particle.mesh, vectors)
-        self.matrix_space = fem.functionspace(bodies.matrix.mesh, vectors)
-        held = [np.empty(0, np.int64)]
-        for support, face in self._ends:
-            if isinstance(support, Fixed):
-                on_face = bodies.trace(self.matrix_space, bodies.matrix, face, face.minus)
-                nodes = surface_nodes(self.matrix_space, on_face)
-                held.append((3 * nodes[:, None] + np.arange(3)).ravel())
+        self.spaces = {
+            body: fem.functionspace(part.mesh, vectors) for body, part in bodies.parts.items()
+        }
+        held = {body: [np.empty(0, np.int64)] for body in self.spaces}
+        for surface in bodies.surfaces:
+            if isinstance(surface.traction, Fixed):
+                on = self._trace(surface.name, surface.minus)
+                nodes = surface_nodes(self.spaces[surface.minus], on)
+                held[surface.minus].append((3 * nodes[:, None] + np.arange(3)).ravel())
         self.unknowns = Unknowns(
             [
-                Field(space=self.particle_space),
-                Field(space=self.matrix_space, fixed=np.unique(np.concatenate(held))),
+                Field(space=space, fixed=np.unique(np.concatenate(held[body])))
+                for body, space in self.spaces.items()
             ],
             period=bodies.period,
         )
-        self._assemble(linear_solver)
-
-    def _assemble(self, linear_solver: LinearSolver) -> None:
-        bodies, active = self.bodies, self.materials.active
-        rotations, tags = bodies.data.orientations, bodies.data.grain_tags
-        rotated = rotate_stiffness(active.elasticity.stiffness_matrix(), rotations)
-        axes = mechanics.expansion_direction(active.expansion_ratio, rotations)
-        stiffness = bodies.particle.by_tag(dict(zip(tags, rotated, strict=True)))
-        direction = bodies.particle.by_tag(dict(zip(tags, axes, strict=True)))
-        self.particle_stiffness, self.expansion_direction = stiffness, direction
-        conductors = {"ecbd": self.materials.ecbd, "electrolyte": self.materials.electrolyte}
-        self.matrix_stiffness = bodies.matrix.by_tag(
-            {
-                bodies.data.regions[name]: conductor.elasticity.stiffness_matrix()
-                for name, conductor in conductors.items()
-                if name in bodies.data.regions
-            }
+        self._assemble()
+        iterative = linear_solver.method_for(self.unknowns.size) == "iterative"
+        self.linear_solver = KrylovSolver(
+            "mechanics",
+            self.unknowns,
+            linear_solver,
+            near_nullspace=self._rigid_modes() if iterative else (),
         )
-        space, first = self.particle_space, bodies.first_component
+
+    def _assemble(self) -> None:
+        bodies = self.bodies
+        self.stiffness = {
+            body: bodies.by_cell(part, object, lambda region, _: region.stiffness())
+            for body, part in bodies.parts.items()
+        }
+        host, first = bodies.domains[LITHIUM], bodies.first_component
+        self._host = next(body for body, part in bodies.parts.items() if part is host)
+        space, stiffness = self.spaces[self._host], self.stiffness[self._host]
+        self.expansion_direction = direction = bodies.by_cell(
+            host,
+            ActiveMaterial,
+            lambda r, a: mechanics.expansion_direction(a.expansion_ratio, r.orientations),
+        )
         self._chemical_load = Operator(
             mechanics.chemical_load(space, bodies.vectors, stiffness, direction)
         ).matrix[:, first]
@@ -120,76 +99,58 @@ class MechanicalProblem:
             mechanics.hydrostatic_of_expansion(bodies.scalars, stiffness, direction)
         ).matrix
         self.node_volume = linear_form(mechanics.volume_weight(bodies.scalars))
-        self._face_load = self._pressure_load()
-
-        blocks = [
-            Operator(mechanics.elasticity(space, stiffness)),
-            Operator(mechanics.elasticity(self.matrix_space, self.matrix_stiffness)),
+        self._face_forces = self._pressures()
+        numbers = dict(zip(self.spaces, self.unknowns.reduced, strict=True))
+        entries = [
+            Operator(mechanics.elasticity(self.spaces[body], self.stiffness[body])).triplets(n)
+            for body, n in numbers.items()
         ]
-        entries = [a.triplets(n, n) for a, n in zip(blocks, self.unknowns.reduced, strict=True)]
-        iterative = linear_solver.method_for(self.unknowns.size) == "iterative"
         self.problem = SurfaceProblem(
             "mechanics",
             self.unknowns,
-            np.concatenate([e[0] for e in entries]),
-            np.concatenate([e[1] for e in entries]),
-            [self._at_interface()],
-            linear_solver,
+            entries,
+            [self._jump(s, numbers) for s in bodies.surfaces if s.name in bodies.cohesive],
             block_size=3,  # a node is free or held as a whole
-            near_nullspace=self._rigid_modes() if iterative else (),
         )
-        self.problem.set_bulk(np.concatenate([e[2] for e in entries]))
 
-    def _at_interface(self) -> PointOperator:
+    def _jump(self, surface: Surface, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
         """Return what evaluates the displacement jump, in the local frame, at the points."""
-        bodies, surface = self.bodies, self.bodies.interface
-        components, n = np.arange(3), len(surface.points)
+        points = self.bodies.points[surface.name]
+        sides: tuple[tuple[Side, str, float], ...]
+        sides = ("minus", surface.minus, -1.0), ("plus", surface.plus, 1.0)
+        blocks = []
+        for side, body, sign in sides:
+            on = self._trace(surface.name, body, side)
+            n, width = len(on.nodes), 3 * on.nodes.shape[1]  # a rank may have no point at all
+            columns = numbers[body][3 * on.nodes[:, :, None] + np.arange(3)].reshape(n, width)
+            values = sign * np.einsum("nm,nki->nkmi", on.values, points.frame)
+            blocks.append((columns, values.reshape(n, 3, width)))
+        return PointOperator.joined(blocks, points.weights)
 
-        def side(own: Trace, numbers: NDArray[np.int64], sign: float) -> tuple[Array, Array]:
-            width = 3 * own.nodes.shape[1]  # said outright: a rank may have no point at all
-            columns = numbers[3 * own.nodes[:, :, None] + components].reshape(n, width)
-            values = sign * np.einsum("nm,nki->nkmi", own.values, surface.frame)
-            return columns, values.reshape(n, 3, width)
+    def _trace(self, surface: str, body: str, side: Side = "minus") -> Trace:
+        """Return what evaluates each component of the displacement on one side of a surface."""
+        return self.bodies.trace(self.spaces[body], self.bodies.parts[body], surface, side)
 
-        particle = bodies.trace(self.particle_space, bodies.particle, surface, surface.minus)
-        matrix = bodies.trace(self.matrix_space, bodies.matrix, surface, surface.plus)
-        minus = side(particle, self.unknowns.reduced[0], -1.0)
-        plus = side(matrix, self.unknowns.reduced[1], 1.0)
-        return PointOperator(
-            columns=np.hstack([minus[0], plus[0]]),
-            values=np.concatenate([minus[1], plus[1]], axis=2),
-            weights=surface.weights,
-        )
-
-    def _pressure_load(self) -> Array:
-        """Return the nodal forces of the pressures on the two end faces, ghosts included."""
-        force = np.zeros(n_dofs(self.matrix_space))
-        for support, face in self._ends:
-            if isinstance(support, Pressure):
-                on = self.bodies.trace(self.matrix_space, self.bodies.matrix, face, face.minus)
-                traction = -support.pressure * face.frame[:, 0]
-                nodal = np.einsum("n,nm,ni->nmi", face.weights, on.values, traction)
-                np.add.at(force.reshape(-1, 3), on.nodes, nodal)
-        return force
+    def _pressures(self) -> dict[str, Array]:
+        """Return the nodal forces of pressures on the ends of each body, ghosts included."""
+        forces = {body: np.zeros(n_dofs(space)) for body, space in self.spaces.items()}
+        for surface in self.bodies.surfaces:
+            if isinstance(surface.traction, Pressure):
+                points = self.bodies.points[surface.name]
+                on = self._trace(surface.name, surface.minus)
+                traction = -surface.traction.pressure * points.frame[:, 0]
+                nodal = np.einsum("n,nm,ni->nmi", points.weights, on.values, traction)
+                np.add.at(forces[surface.minus].reshape(-1, 3), on.nodes, nodal)
+        return forces
 
     def _rigid_modes(self) -> list[PETSc.Vec]:
         """Return orthonormal rigid motions of the whole cell, in the unknowns."""
         modes = [self.unknowns.vector() for _ in range(6)]
-        for index, space in enumerate((self.particle_space, self.matrix_space)):
-            x, y, z = space.tabulate_dof_coordinates().T
-            zero, one = np.zeros_like(x), np.ones_like(x)
-            motions = [
-                (one, zero, zero),
-                (zero, one, zero),
-                (zero, zero, one),
-                (zero, -z, y),
-                (z, zero, -x),
-                (-y, x, zero),
-            ]
-            numbers = self.unknowns.reduced[index] - self.unknowns.offset
-            here = (numbers >= 0) & (numbers < self.unknowns.local_size)
+        for index, space in enumerate(self.spaces.values()):
+            x, axes = space.tabulate_dof_coordinates(), np.eye(3)
+            motions = [*(np.tile(e, (len(x), 1)) for e in axes), *(np.cross(e, x) for e in axes)]
             for mode, motion in zip(modes, motions, strict=True):
-                mode.array[numbers[here]] = np.column_stack(motion).ravel()[here]
+                self.unknowns.assign(mode, index, motion.ravel())
         for k, mode in enumerate(modes):
             for other in modes[:k]:
                 mode.axpy(-mode.dot(other), other)
@@ -205,58 +166,64 @@ class MechanicalProblem:
         previous_jump: Array,
         time_step: float,
         tolerance: float,
-    ) -> tuple[Convergence, interface.Cohesion, Array]:
-        """Solve equilibrium with the cohesive interface, in place; collective.
+    ) -> tuple[newton.Convergence, Cohesion, Array]:
+        """Solve equilibrium with the cohesive surfaces, in place; collective.
 
         Args:
             x: Guess, then solution.
             expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
-            damage: (n,) of the interface at the start of the step.
-            previous_jump: (n, 3) at the start of the step [m].
+            damage: (n,) at the cohesive points at the start of the step.
+            previous_jump: (n, 3) there at the start of the step [m].
             time_step: [s].
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
 
         Returns:
-            What it took, the interface at the solution, and the jump (n, 3) [m].
+            The effort, the surfaces at the solution, and the jump (n, 3) [m].
 
         Raises:
             NotConverged: If Newton's method fails.
         """
-        load = self.unknowns.gather([self._chemical_load @ expansion, self._face_load])
+        forces = dict(self._face_forces)
+        forces[self._host] = forces[self._host] + self._chemical_load @ expansion
+        load = self.unknowns.gather(list(forces.values()))
 
-        def respond(jump: Array) -> interface.Cohesion:
-            return interface.cohesive_traction(
-                self.cohesive,
-                jump,
-                damage=damage,
-                previous_jump=previous_jump,
-                time_step=time_step,
-            )
+        def respond(jumps: list[Array]) -> list[Cohesion]:
+            return self._respond(jumps, damage, previous_jump, time_step)
 
-        def law(values: list[Array]) -> list[tuple[Array, Array]]:
-            response = respond(values[0])
-            return [(response.traction, response.tangent)]
-
-        taken = self.problem.solve(x, load, law, tolerance=tolerance)
-        jump = self.problem.at_points(x)[0]
-        return taken, respond(jump), jump
+        taken = newton.solve(
+            self.problem,
+            self.linear_solver,
+            x,
+            load,
+            lambda jumps: [(found.traction, found.tangent) for found in respond(jumps)],
+            tolerance=tolerance,
+        )
+        jumps = self.problem.at_points(x)
+        return taken, joined(respond(jumps)), np.concatenate(jumps)
 
     def traction(self, jump: Array, damage: Array) -> Array:
-        """Return the traction at rest, in the local frame of the points, shape (n, 3) [Pa]."""
-        return interface.cohesive_traction(
-            self.cohesive, jump, damage=damage, previous_jump=jump, time_step=1.0
-        ).traction
+        """Return the traction at rest at the cohesive points, in their frame, shape (n, 3) [Pa]."""
+        jumps = self.bodies.split(jump)
+        at_rest = self._respond([jumps[name] for name in self.bodies.cohesive], damage, jump, 1.0)
+        return joined(at_rest).traction
+
+    def _respond(
+        self, jumps: list[Array], damage: Array, previous_jump: Array, time_step: float
+    ) -> list[Cohesion]:
+        """Return the answer of each cohesive surface to its jump."""
+        damages, before = self.bodies.split(damage), self.bodies.split(previous_jump)
+        return [
+            cohesive_traction(law, jump, damages[name], before[name], time_step)
+            for (name, law), jump in zip(self.bodies.cohesive.items(), jumps, strict=True)
+        ]
 
     def hydrostatic_stress(self, x: PETSc.Vec, expansion: Array) -> Array:
         """Return a third of the trace of the stress at the particle nodes, ghosts included [Pa].
 
-        The cell-wise stress is averaged to the nodes by volume (a lumped L2 projection).
-
-        Args:
-            x: Unknowns.
-            expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
+        The cell-wise stress is averaged to the nodes by volume (a lumped L2 projection). The
+        chemical strain amplitude is given at the particle nodes, ghosts included.
         """
-        displacement = self.unknowns.expand(x)[0]
+        displacement = dict(zip(self.spaces, self.unknowns.expand(x), strict=True))[self._host]
         total = la.vector(self.bodies.scalars.dofmap.index_map, 1)
         total.array[:] = (
             self._hydrostatic_of_displacement @ displacement

@@ -16,26 +16,15 @@ import ufl
 from dolfinx import fem
 from numpy.typing import NDArray
 
+from femssb.tensors import PAIRS, components
+
 Array = NDArray[np.float64]
 
 
-def voigt_strain(strain: ufl.core.expr.Expr) -> ufl.core.expr.Expr:
-    """Return a symmetric strain tensor as (11, 22, 33, 2 23, 2 13, 2 12)."""
-    return ufl.as_vector(
-        [
-            strain[0, 0],
-            strain[1, 1],
-            strain[2, 2],
-            2 * strain[1, 2],
-            2 * strain[0, 2],
-            2 * strain[0, 1],
-        ]
-    )
-
-
 def strain(displacement: ufl.core.expr.Expr) -> ufl.core.expr.Expr:
-    """Return the Voigt strain of a displacement."""
-    return voigt_strain(ufl.sym(ufl.grad(displacement)))
+    """Return the strain of a displacement in Voigt order, engineering shear."""
+    tensor = ufl.sym(ufl.grad(displacement))
+    return ufl.as_vector([(tensor[i, j] if i == j else 2 * tensor[i, j]) for i, j in PAIRS])
 
 
 def elasticity(space: fem.FunctionSpace, stiffness: fem.Function) -> fem.Form:
@@ -50,13 +39,10 @@ def chemical_load(
     stiffness: fem.Function,
     direction: fem.Function,
 ) -> fem.Form:
-    """Return ``(beta C : E, eps(v))``, bilinear in the chemical strain beta and v.
+    """Return ``(beta C : E, eps(v))``, bilinear in v (rows) and the chemical strain beta (columns).
 
-    Args:
-        space: Space of the displacement (rows).
-        vectors: Linear vector space whose first component is beta (columns).
-        stiffness: Cell-wise Voigt matrix [Pa], shape (6, 6).
-        direction: Cell-wise Voigt strain E per unit amplitude, shape (6,).
+    The amplitude beta is the first component of ``vectors``, a linear vector space; the stiffness
+    is a Voigt matrix (6, 6) [Pa], E a Voigt strain (6,) per unit amplitude.
     """
     beta, v = ufl.TrialFunction(vectors)[0], ufl.TestFunction(space)
     return fem.form(beta * ufl.inner(ufl.dot(stiffness, direction), strain(v)) * ufl.dx)
@@ -88,14 +74,4 @@ def volume_weight(scalars: fem.FunctionSpace) -> fem.Form:
 def expansion_direction(ratio: tuple[float, float, float], rotations: Array) -> Array:
     """Return (n, 6) Voigt strains ``Q diag(ratio) Q^T`` (engineering shear)."""
     tensor = np.einsum("nik,k,njk->nij", rotations, np.asarray(ratio), rotations)
-    return np.stack(
-        [
-            tensor[:, 0, 0],
-            tensor[:, 1, 1],
-            tensor[:, 2, 2],
-            2 * tensor[:, 1, 2],
-            2 * tensor[:, 0, 2],
-            2 * tensor[:, 0, 1],
-        ],
-        axis=1,
-    )
+    return components(tensor) * np.array([1, 1, 1, 2, 2, 2])

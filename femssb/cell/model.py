@@ -6,7 +6,7 @@ between them; `coupling` solves them together in a time step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import femssb.environment.platform
@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 
 from femssb.cell.bodies import Bodies
 from femssb.cell.electrochemical_problem import ElectrochemicalProblem
-from femssb.cell.interface import InsertionCurrent
+from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.mechanical_problem import MechanicalProblem
+from femssb.cell.regions import regions
+from femssb.cell.surfaces import surfaces
+from femssb.description import description, field
 from femssb.errors import InputError
 from femssb.fem.assembly import n_dofs
-from femssb.fem.solver import LinearSolver
+from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
 from femssb.inputs.materials import Materials
@@ -32,14 +35,34 @@ from femssb.meshing.data import MeshData
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Couplings:
-    """Which couplings act; all by default."""
+    """The couplings that act; all by default."""
 
-    expansion: bool = True  # concentration strains the grains
-    stress_drift: bool = True  # stress moves lithium
-    gap_resistance: bool = True  # an open gap raises the interface resistance
-    debonding: bool = True  # the interface can be damaged
+    expansion: bool = field("concentration strains the grains", default=True)
+    stress_drift: bool = field("stress moves lithium", default=True)
+    gap_resistance: bool = field("an open gap raises the interface resistance", default=True)
+    debonding: bool = field("the interface can be damaged", default=True)
+
+    def of(self, materials: Materials) -> Materials:
+        """Return materials without what the couplings that do not act would need."""
+        active, resistance, cohesive = materials.active, materials.resistance, materials.cohesive
+        if not self.expansion:
+            none = replace(active.expansion, function=np.zeros_like, slope=np.zeros_like)
+            active = replace(active, expansion=none)
+        if not self.stress_drift:
+            active = replace(active, drift_volume=0.0)
+        if not self.gap_resistance:
+            resistance = replace(resistance, decay_length=np.inf)
+        if not self.debonding:
+            cohesive = replace(
+                cohesive,
+                normal_strength=np.inf,
+                shear_strength=np.inf,
+                normal_fracture_energy=np.inf,
+                shear_fracture_energy=np.inf,
+            )
+        return replace(materials, active=active, resistance=resistance, cohesive=cohesive)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +72,10 @@ class State:
     time: float  # [s]
     electrochemical: Array  # local unknowns: stoichiometry, ionic and electronic potential, voltage
     mechanical: Array  # local unknowns: displacement [m]
-    jump: Array  # (n, 3) displacement jump in the local frame at the interface points [m]
-    damage: Array  # (n,) of the interface
-    gap: Array  # (n,) that the interface resistance was taken at [m]
-    hydrostatic: Array  # (nodes with ghosts,) of the particle [Pa]
+    jump: Array  # (n, 3) displacement jump in the local frame at the cohesive points [m]
+    damage: Array  # (n,) at the cohesive points
+    gap: Array  # (n,) there, that the contact resistance was taken at [m]
+    hydrostatic: Array  # (particle nodes with ghosts,) [Pa]
     voltage: float  # [V]
     current: float  # charging current, positive when lithium leaves the particles [A]
     cohesive_dissipation: float = 0.0  # up to now, all ranks [J]
@@ -67,7 +90,7 @@ class Model:
         materials: The parameter set.
         couplings: Which couplings act.
         comm: The ranks that share the mesh.
-        bodies: The mesh cut into particles and surroundings, and the surfaces between.
+        bodies: The mesh cut into bodies, and the points of their surfaces.
         electrochemistry, mechanics: The two discrete problems.
         lithium_initial: Lithium in all particles at the start [mol].
         one_c: Current that moves all the initial lithium in one hour [A].
@@ -80,14 +103,14 @@ class Model:
         *,
         collector: Support = Fixed(),  # noqa: B008  (frozen, without fields)
         anode: Support = Free(),  # noqa: B008
-        couplings: Couplings = Couplings(),
+        couplings: Couplings = Couplings(),  # noqa: B008
         displacement_order: int = 1,
         linear_solver: LinearSolver = LinearSolver(),  # noqa: B008
     ) -> None:
         """Discretise a half-cell; collective.
 
         Args:
-            data: The mesh, with the facets ``interface``, ``collector`` and ``anode``.
+            data: The mesh, with the facets of all surfaces (see `femssb.cell.surfaces`).
             materials: The parameter set.
             collector: How the collector face is held.
             anode: How the anode face is held.
@@ -99,21 +122,19 @@ class Model:
             InputError: If an argument is out of bounds, or nothing holds the cell along z.
             MeshError: If the mesh lacks a region or a facet that the model needs.
         """
-        for name, value, kind in (
-            ("data", data, MeshData),
-            ("materials", materials, Materials),
-            ("couplings", couplings, Couplings),
-            ("linear_solver", linear_solver, LinearSolver),
+        for name, value, kinds in (
+            ("data", data, (MeshData,)),
+            ("materials", materials, (Materials,)),
+            ("collector", collector, (Fixed, Free, Pressure)),
+            ("anode", anode, (Fixed, Free, Pressure)),
+            ("couplings", couplings, (Couplings,)),
+            ("linear_solver", linear_solver, (LinearSolver,)),
         ):
-            if not isinstance(value, kind):
-                raise InputError(f"Model.{name} = {value!r} is not a {kind.__name__}")
+            if not isinstance(value, kinds):
+                wanted = " or ".join(kind.__name__ for kind in kinds)
+                raise InputError(f"Model.{name} = {value!r} is not a {wanted}")
         if displacement_order not in (1, 2):
             raise InputError(f"Model.displacement_order = {displacement_order!r} is not 1 or 2")
-        for name, support in (("collector", collector), ("anode", anode)):
-            if not isinstance(support, Fixed | Free | Pressure):
-                raise InputError(
-                    f"Model.{name} = {support!r} is not Fixed(), Free() or Pressure(...)"
-                )
         if not isinstance(collector, Fixed) and not isinstance(anode, Fixed):
             raise InputError("Model.collector and Model.anode: one of them must be Fixed()")
         self.data = data
@@ -128,22 +149,18 @@ class Model:
             "linear_solver": linear_solver,
         }
         self.comm: MPI.Comm = data.mesh.comm
-        self.bodies = Bodies(data, order=displacement_order)
+        acting = couplings.of(materials)
+        self.bodies = Bodies(
+            data,
+            regions(data, acting),
+            surfaces(acting, collector=collector, anode=anode),
+            order=displacement_order,
+        )
         self.electrochemistry = ElectrochemicalProblem(
-            self.bodies,
-            materials,
-            linear_solver,
-            stress_drift=couplings.stress_drift,
-            gap_resistance=couplings.gap_resistance,
+            self.bodies, linear_solver, temperature=materials.temperature
         )
         self.mechanics = MechanicalProblem(
-            self.bodies,
-            materials,
-            linear_solver,
-            collector=collector,
-            anode=anode,
-            displacement_order=displacement_order,
-            debonding=couplings.debonding,
+            self.bodies, linear_solver, displacement_order=displacement_order
         )
         self.lithium_initial = self.electrochemistry.lithium_initial
         self.one_c = self.electrochemistry.one_c
@@ -164,7 +181,7 @@ class Model:
     def initial_state(self) -> State:
         """Return the state at rest: uniform lithium, no stress, no gap; collective."""
         x, voltage = self.electrochemistry.at_rest()
-        n = len(self.bodies.interface.points)
+        n = self.bodies.weights.size
         return State(
             time=0.0,
             electrochemical=x.array_r.copy(),
@@ -178,22 +195,17 @@ class Model:
         )
 
     def expansion(self, x: PETSc.Vec) -> Array:
-        """Return the chemical strain amplitude at the particle nodes, ghosts included [-].
-
-        Args:
-            x: Electrochemical unknowns.
-        """
-        if not self.couplings.expansion:
-            return np.zeros(n_dofs(self.bodies.scalars))
-        active = self.materials.active
-        stoichiometry = self.electrochemistry.stoichiometry(x)
-        return active.expansion.value(stoichiometry * active.maximum_concentration)
+        """Return the chemical strain amplitude at the particle nodes, ghosts included [-]."""
+        filled = self.electrochemistry.stoichiometry(x)
+        return self.bodies.at_nodes(
+            lambda active, at: active.expansion.value(filled[at] * active.maximum_concentration)
+        )
 
     def gap(self, jump: Array) -> Array:
-        """Return the opening at the interface points, shape (n,) [m]."""
+        """Return the opening at the cohesive points, shape (n,) [m]."""
         return np.maximum(jump[:, 0], 0.0)
 
-    # What a state holds.
+    # Read from a state.
 
     def electrochemical(self, state: State) -> PETSc.Vec:
         """Return the electrochemical unknowns of a state."""
@@ -209,9 +221,9 @@ class Model:
         return values[: self.electrochemistry.node_charge.size]
 
     def interface_current(self, state: State) -> InsertionCurrent:
-        """Return the kinetics at the interface points; collective."""
+        """Return the kinetics at the points where lithium is inserted; collective."""
         return self.electrochemistry.interface_current(self.electrochemical(state), state.gap)
 
     def traction(self, state: State) -> Array:
-        """Return the traction at the interface points in the local frame, shape (n, 3) [Pa]."""
+        """Return the traction at the cohesive points in the local frame, shape (n, 3) [Pa]."""
         return self.mechanics.traction(state.jump, state.damage)

@@ -1,4 +1,4 @@
-"""The conductivity of a packing of spheres, with the error that voxels make taken off.
+"""The conductivity of a packing of spheres, extrapolated to vanishing voxel size.
 
 Face conductances from the spheres themselves (`femssb.voxels.conduct.apertures`), on grids that are
 refined twofold, and Richardson's extrapolation from them.
@@ -13,7 +13,8 @@ from typing import Any
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.conduct.apertures import face_conductances, measure_apertures
-from femssb.voxels.conduct.conduction import Conduction, Extrapolation, conductivity, extrapolate
+from femssb.voxels.conduct.conduction import Conduction, conductivity
+from femssb.voxels.conduct.extrapolation import Extrapolation, extrapolate
 from femssb.voxels.image import Axis
 from femssb.voxels.make.voxelisation import voxelise
 

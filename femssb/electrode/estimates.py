@@ -1,4 +1,4 @@
-"""What a microstructure is good for: fits of its tortuosity, and the current it can carry.
+"""Estimates from a microstructure: fits of its tortuosity, and the current it can carry.
 
 The share of the void is `void`; the shares of active material and electrolyte are those of the
 solids. The tortuosity factor is tau^2 = (share of electrolyte in the electrode, void included) x
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from femssb.description import description, field
 from femssb.errors import InputError, check_number
 from femssb.units import hour
 
@@ -46,46 +47,30 @@ class PowerLaw:
         return self.prefactor * np.asarray(x, dtype=np.float64) ** -self.exponent
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class CompositeCathode:
     """A cathode that is limited by the ohmic drop of its ions; numbers, or arrays that broadcast.
-
-    Attributes:
-        thickness: From the current collector to the separator [m].
-        active_share: Volume share of the active material in the solids [-].
-        electrolyte_share: Volume share of the electrolyte in the solids [-].
-        void: Volume share of the void [-].
-        tortuosity_factor: tau^2 of the electrolyte, void included, see above [-].
-        conductivity: Of the bulk of the electrolyte [S/m].
-        specific_capacity: Of the active material [C/kg].
-        density: Of the active material [kg/m3].
 
     Raises:
         InputError: If a field is out of its bounds, or the solids hold more than they can.
     """
 
-    thickness: float | Array
-    active_share: float | Array
-    electrolyte_share: float | Array
-    void: float | Array
-    tortuosity_factor: float | Array
-    conductivity: float | Array
-    specific_capacity: float | Array
-    density: float | Array
+    thickness: float | Array = field("from current collector to separator", unit="m", above=0)
+    active_share: float | Array = field(
+        "share of the active material in the volume of the solids", above=0, below=1
+    )
+    electrolyte_share: float | Array = field(
+        "share of the electrolyte in the volume of the solids", above=0, below=1
+    )
+    void: float | Array = field("share of the void in the volume", lower=0, upper=1)
+    tortuosity_factor: float | Array = field(
+        "tau^2 of the electrolyte, void included; infinite without a path", lower=1, infinite=True
+    )
+    conductivity: float | Array = field("of the bulk of the electrolyte", unit="S/m", above=0)
+    specific_capacity: float | Array = field("of the active material", unit="C/kg", above=0)
+    density: float | Array = field("of the active material", unit="kg/m3", above=0)
 
     def __post_init__(self) -> None:
-        """Check every field."""
-        _check("thickness", self.thickness, above=0, unit="m")
-        for name in ("active_share", "electrolyte_share"):
-            _check(name, getattr(self, name), above=0, below=1)
-        _check("void", self.void, lower=0, upper=1)
-        tortuosity_factor = np.asarray(self.tortuosity_factor)
-        if not np.all(np.isposinf(tortuosity_factor)):  # inf: not a path, hence no current
-            finite = tortuosity_factor[~np.isposinf(tortuosity_factor)]
-            _check("tortuosity_factor", finite, lower=1)
-        _check("conductivity", self.conductivity, above=0, unit="S/m")
-        _check("specific_capacity", self.specific_capacity, above=0, unit="C/kg")
-        _check("density", self.density, above=0, unit="kg/m3")
         solids = np.max(np.add(self.active_share, self.electrolyte_share))
         if solids > 1 + 1e-9:
             raise InputError(
@@ -107,8 +92,8 @@ class CompositeCathode:
     def current_density(self, voltage_drop: ArrayLike) -> Array:
         """Return the current density at which the ions lose this voltage, equations 14 and 15.
 
-        All of the current is taken through the whole thickness, which is the safe side: in an
-        electrode that reacts evenly the ions lose half of that.
+        All of the current is assumed to cross the whole thickness, which is on the safe side: in
+        an electrode that reacts evenly the ions lose half of that.
 
         Args:
             voltage_drop: Across the electrode [V].
@@ -119,7 +104,7 @@ class CompositeCathode:
         Raises:
             InputError: If the voltage is not above 0.
         """
-        _check("voltage_drop", voltage_drop, above=0, unit="V")
+        _check("CompositeCathode", "voltage_drop", voltage_drop, above=0, unit="V")
         return self.effective_conductivity * np.asarray(voltage_drop) / self.thickness
 
     def c_rate(self, voltage_drop: ArrayLike) -> Array:
@@ -158,7 +143,7 @@ def fit_power_law(
             f"x and y have shapes {x.shape} and {y.shape}, expected (n,) with n above {fitted}"
         )
     for name, value in (("x", x), ("y", y)):
-        _check(name, value, owner="fit_power_law", above=0)
+        _check("fit_power_law", name, value, above=0)
     check_number("fit_power_law", "confidence", confidence, above=0, below=1)
     log_x, log_y = np.log(x), np.log(y)
     if np.ptp(log_x) == 0 if prefactor is None else not np.any(log_x):
@@ -175,35 +160,21 @@ def fit_power_law(
     spread = deviation * np.sqrt(np.diag(np.linalg.inv(columns.T @ columns)))
     width = stats.t.ppf((1 + confidence) / 2, len(x) - fitted) * spread
     low, high = best - width, best + width
+    span = (prefactor, prefactor) if prefactor else (float(np.exp(low[0])), float(np.exp(high[0])))
     return PowerLaw(
-        prefactor=float(np.exp(best[0])) if prefactor is None else prefactor,
+        prefactor=prefactor or float(np.exp(best[0])),
         exponent=float(best[-1]),
-        prefactor_interval=(
-            (float(np.exp(low[0])), float(np.exp(high[0])))
-            if prefactor is None
-            else (prefactor, prefactor)
-        ),
+        prefactor_interval=span,
         exponent_interval=(float(low[-1]), float(high[-1])),
         confidence=confidence,
         deviation=float(deviation),
     )
 
 
-def _check(
-    name: str,
-    value: object,
-    *,
-    owner: str = "CompositeCathode",
-    unit: str = "",
-    **bounds: float,
-) -> None:
-    """Check that a field holds a number, or only numbers, within its bounds.
-
-    Raises:
-        InputError: If it does not.
-    """
+def _check(owner: str, name: str, value: ArrayLike, *, above: float, unit: str = "") -> None:
+    """Check that an argument holds a number, or only numbers, above a bound."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu" or array.size == 0:
         raise InputError(f"{owner}.{name} = {value!r} must be a number or numbers [{unit or '-'}]")
-    for extreme in (array.min(), array.max()):  # nan is both
-        check_number(owner, name, float(extreme), unit=unit, **bounds)
+    for extreme in (array.min(), array.max()):  # NaN is both
+        check_number(owner, name, float(extreme), above=above, unit=unit)

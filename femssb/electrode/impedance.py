@@ -1,11 +1,11 @@
 """Impedance of an electrode between two contacts that block its ions, or its electrons.
 
-Electrons and ions flow side by side on two rails along the electrode, coupled everywhere by the
-double layer between the phases. The contacts at both ends join one rail, called `through` here, and
-block the other. At low frequency the impedance is that of the joined rail alone, at high frequency
+Electrons and ions flow on two parallel rails along the electrode, coupled everywhere by the double
+layer between the phases. The contacts at both ends join one rail, called `through` here, and block
+the other. At low frequency the impedance is that of the joined rail alone, at high frequency
 that of both rails in parallel, so one spectrum gives both conductivities.
 
-Source: equation 1 of doi:10.1002/batt.202400709 (electrode paper), after Siroma et al.,
+Source: equation 1 of doi:10.1002/batt.202400709, after Siroma et al.,
 doi:10.1016/j.jpowsour.2016.03.059 (electron-electron connection). The sum of the rails in the
 second term has the exponent 3/2, as follows from the equations of the line; it is printed with 2,
 which does not give a resistance.
@@ -15,58 +15,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
+from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, check_number
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 Rail = Literal["electronic", "ionic"]
 
-FAR = 25.0  # how far from its first guess a logarithm may be fitted [-]
+FAR = 25.0  # largest distance of a fitted logarithm from its first guess [-]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class SymmetricCell:
     """An electrode between two equal contacts, without charge transfer between its rails.
 
     The rails are coupled by a constant phase element, 1 / (Q (i omega)^n) per volume.
-
-    Attributes:
-        thickness: Distance of the contacts [m].
-        electronic_conductivity: Effective, of the electrode [S/m].
-        ionic_conductivity: Effective, of the electrode [S/m].
-        capacitance: Q of the double layer per volume of the electrode [F s^(n-1)/m3].
-        exponent: n of the double layer, 1 for a capacitor [-].
-        contacts: What the contacts pass; the other is blocked.
-
-    Raises:
-        InputError: If a field is out of its bounds.
     """
 
-    thickness: float
-    electronic_conductivity: float
-    ionic_conductivity: float
-    capacitance: float
-    exponent: float = 1.0
-    contacts: Rail = "electronic"
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        owner = "SymmetricCell"
-        for name, unit in (
-            ("thickness", "m"),
-            ("electronic_conductivity", "S/m"),
-            ("ionic_conductivity", "S/m"),
-            ("capacitance", "F s^(n-1)/m3"),
-        ):
-            check_number(owner, name, getattr(self, name), above=0, unit=unit)
-        check_number(owner, "exponent", self.exponent, lower=0, upper=1)
-        _check_contacts(self.contacts)
+    thickness: float = field("distance of the contacts", unit="m", above=0)
+    electronic_conductivity: float = field("of the electrode", unit="S/m", above=0)
+    ionic_conductivity: float = field("of the electrode", unit="S/m", above=0)
+    capacitance: float = field(
+        "Q of the double layer per volume of the electrode", unit="F s^(n-1)/m3", above=0
+    )
+    exponent: float = field(
+        "n of the double layer, 1 for a capacitor", lower=0, upper=1, default=1.0
+    )
+    contacts: Rail = field("rail that they join; the other is blocked", default="electronic")
 
     def impedance(self, frequencies: ArrayLike) -> Complex:
         """Return the impedance times the area of the electrode [ohm m2].
@@ -93,11 +74,11 @@ class ImpedanceFit:
 
     Attributes:
         cell: The cell with the fitted values.
-        intervals: Confidence interval of every fitted field of the cell. One that goes from 0 to
-            inf says that the spectrum does not tell this value.
+        intervals: Confidence interval of every fitted field of the cell; from 0 to inf where the
+            spectrum does not determine the value.
         confidence: Probability of the intervals [-].
-        deviation: Root mean square of the distance of the fit from the spectrum, relative to the
-            modulus of the impedance [-].
+        deviation: Root mean square distance of the fit from the spectrum, relative to the modulus
+            of the impedance [-].
     """
 
     cell: SymmetricCell
@@ -143,14 +124,14 @@ def fit_impedance(
 
     The least squares are those of the distance relative to the modulus of the impedance; the
     intervals follow from their curvature at the best fit. A resistance in series with the electrode
-    has the same effect as another pair of conductivities: take it off the spectrum before.
+    has the same effect as another pair of conductivities: subtract it from the spectrum before.
 
     Args:
         frequencies: Shape (n,), above 0 [Hz].
         impedance: Impedance times the area of the electrode, shape (n,), complex, with a negative
             imaginary part where it is capacitive [ohm m2].
         thickness: Distance of the contacts [m].
-        contacts: What the contacts pass.
+        contacts: Rail that the contacts join.
         confidence: Probability of the intervals.
 
     Raises:
@@ -168,7 +149,8 @@ def fit_impedance(
         raise InputError("impedance holds values that are not finite, or without resistance")
     check_number("fit_impedance", "thickness", thickness, above=0, unit="m")
     check_number("fit_impedance", "confidence", confidence, above=0, below=1)
-    _check_contacts(contacts)
+    if contacts not in ("electronic", "ionic"):
+        raise InputError(f"fit_impedance.contacts = {contacts!r} must be 'electronic' or 'ionic'")
 
     names = [*_conductivities(contacts), "capacitance", "exponent"]
 
@@ -193,7 +175,7 @@ def fit_impedance(
         )
     best = min((fit for fit in fits if fit.success), key=lambda fit: fit.cost, default=None)
     if best is None:
-        raise NotConverged("no start of the fit of the impedance led to least squares")
+        raise NotConverged("the fit of the impedance converged from none of its first guesses")
     low, high = _interval(best.x, best.jac, best.cost, confidence)
     with np.errstate(over="ignore"):
         low[:3], high[:3] = np.exp(low[:3]), np.exp(high[:3])
@@ -245,22 +227,8 @@ def _conductivities(contacts: Rail) -> tuple[str, str]:
 
 
 def _checked_frequencies(value: ArrayLike) -> Array:
-    """Return frequencies as an array.
-
-    Raises:
-        InputError: If one is not above 0, or there is none.
-    """
+    """Return frequencies as an array, all above 0 Hz."""
     frequencies = np.asarray(value, dtype=np.float64)
     if frequencies.size == 0 or not np.all(np.isfinite(frequencies) & (frequencies > 0)):
         raise InputError(f"frequencies = {frequencies} must all be above 0 Hz, and finite")
     return frequencies
-
-
-def _check_contacts(value: object) -> None:
-    """Check what the contacts pass.
-
-    Raises:
-        InputError: If it is no rail.
-    """
-    if value not in get_args(Rail):
-        raise InputError(f"contacts = {value!r} is not one of {get_args(Rail)!r}")

@@ -29,7 +29,7 @@ def command(main: Callable[..., object], arguments: Sequence[str] | None = None)
         def main(size: Annotated[float, "um", "element size"] = 0.5 * um) -> None: ...
 
     ``--size 0.8`` then calls ``main(size=0.8e-6)``. Without the option the default of the function
-    holds.
+    holds. A bool is a pair of flags, ``--resume`` and ``--no-resume``.
 
     Args:
         main: The function; its parameters are numbers, words, paths, `Literal`, bool, or tuples

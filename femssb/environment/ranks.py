@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.environment.packages import load
-from femssb.errors import FemssbError
+from femssb.errors import EngineError, FemssbError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -23,6 +23,24 @@ def communicator(comm: MPI.Intracomm | None = None) -> MPI.Intracomm:
     """
     world: MPI.Intracomm = load("mpi4py.MPI", extra="particles").COMM_WORLD
     return world if comm is None else comm
+
+
+def several_ranks(comm: MPI.Intracomm | None = None) -> MPI.Intracomm | None:
+    """Return a communicator, that of all ranks if none is given; None where this process is alone.
+
+    For work that needs no MPI: without mpi4py every process is alone.
+    """
+    try:
+        comm = communicator(comm)
+    except EngineError:
+        return None
+    return comm if comm.size > 1 else None
+
+
+def is_first_rank() -> bool:
+    """Return whether this process is the one that prints and draws: rank 0, or alone."""
+    comm = several_ranks()
+    return comm is None or comm.rank == 0
 
 
 def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result | None:

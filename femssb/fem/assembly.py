@@ -92,21 +92,16 @@ class Operator:
         self._kept = np.flatnonzero(parts[1] < shape[1])
 
     def refresh(self) -> Array:
-        """Assemble again, with the coefficients of now; return the entries of `triplets`."""
+        """Assemble again with the present coefficients; return the entries of `triplets`."""
         self._storage.data[:] = 0.0
         fem.assemble_matrix(self._storage, self._form)
         self.matrix.data[:] = self._storage.data[self._kept]
         return self.matrix.data
 
-    def triplets(self, rows: Indices, columns: Indices) -> tuple[Indices, Indices, Array]:
-        """Return the renumbered entries.
-
-        Args:
-            rows: New number of each local row.
-            columns: New number of each local column.
-        """
+    def triplets(self, numbers: Indices) -> tuple[Indices, Indices, Array]:
+        """Return rows, columns and values of the entries, given the new number of each row."""
         row = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
-        return rows[row], columns[self.matrix.indices], self.matrix.data
+        return numbers[row], numbers[self.matrix.indices], self.matrix.data
 
 
 def linear_form(form: fem.Form) -> Array:

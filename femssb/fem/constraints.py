@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import femssb.environment.platform
 
@@ -38,7 +39,7 @@ class Field:
     """
 
     space: fem.FunctionSpace
-    fixed: Indices = field(default_factory=lambda: np.empty(0, np.int64))  # zero for ever
+    fixed: Indices = field(default_factory=lambda: np.empty(0, np.int64))  # always zero
     tied: tuple[tuple[str, Indices], ...] = ()  # (group, members): all members are one unknown
 
 
@@ -87,7 +88,6 @@ class Unknowns:
         self.single = {name: last_of_first - len(singles) + k for k, name in enumerate(singles)}
 
         self.reduced: list[Indices] = []
-        self.starts: list[int] = []
         start = self.offset
         for item, (kind, image), count in zip(fields, owner, counts, strict=True):
             numbers = np.full(kind.size, -1, np.int64)
@@ -97,10 +97,9 @@ class Unknowns:
             if period is not None:
                 _number_images(item.space, numbers, kind, image, period)
             self.reduced.append(_with_ghosts(item.space, numbers))
-            self.starts.append(start)
             start += count
-        self._counts = counts
-        self._bounds = np.cumsum([0, *(numbers.size for numbers in self.reduced)])
+        self._owned = _slices(counts)
+        self._local_slices = _slices([numbers.size for numbers in self.reduced])
         everything = np.concatenate(self.reduced)
         self._present = everything >= 0
         needed = np.maximum(everything, 0).astype(PETSc.IntType)
@@ -124,8 +123,7 @@ class Unknowns:
 
     def owned(self, index: int) -> slice:
         """Return where the unknowns of a field lie in the local part of a vector."""
-        start = self.starts[index] - self.offset
-        return slice(start, start + self._counts[index])
+        return self._owned[index]
 
     def expand(self, vector: PETSc.Vec) -> list[Array]:
         """Return ``P vector``: the values of each field, ghosts included; collective."""
@@ -133,7 +131,7 @@ class Unknowns:
             vector, self._local, PETSc.InsertMode.INSERT, PETSc.ScatterMode.FORWARD
         )
         values = np.where(self._present, self._local.array_r, 0.0)
-        return [values[a:b] for a, b in zip(self._bounds[:-1], self._bounds[1:], strict=True)]
+        return [values[part] for part in self._local_slices]
 
     def gather(self, values: Sequence[Array]) -> PETSc.Vec:
         """Return ``P^T values``: sum values of each field (ghosts included) into the unknowns."""
@@ -142,6 +140,12 @@ class Unknowns:
         self._scatter.scatter(self._local, vector, PETSc.InsertMode.ADD, PETSc.ScatterMode.REVERSE)
         return vector
 
+    def assign(self, vector: PETSc.Vec, index: int, values: Array) -> None:
+        """Set the unknowns of a field that this rank owns, from values at all that it owns."""
+        numbers = self.reduced[index][: values.size] - self.offset
+        here = (numbers >= 0) & (numbers < self.local_size)
+        vector.array[numbers[here]] = values[here]
+
     def read_single(self, vector: PETSc.Vec, name: str) -> float:
         """Return the value of a group or named unknown on every rank; collective."""
         here = float(vector.array_r[self.single[name]]) if self.comm.rank == 0 else 0.0
@@ -149,18 +153,27 @@ class Unknowns:
 
     def write_single(self, vector: PETSc.Vec, name: str, value: float) -> None:
         """Set the value of a group or named unknown; collective."""
+        self.write(vector, self.single[name], value)
+
+    def write(self, vector: PETSc.Vec, index: int, value: float) -> None:
+        """Set the value of one unknown; collective."""
         values = vector.array  # on every rank: PETSc would keep an old norm where it is not written
-        if self.comm.rank == 0:
-            values[self.single[name]] = value
+        if self.offset <= index < self.offset + self.local_size:
+            values[index - self.offset] = value
 
 
 _FREE, _HELD, _IMAGE = 0, 1, 2
 
 
-def _ownership(item: Field, period: tuple[Array, Array] | None) -> tuple[NDArray[np.int8], Array]:
-    """Tell for each owned degree of freedom whether it is free, held, or a periodic image.
+def _slices(sizes: Sequence[int]) -> list[slice]:
+    """Return where arrays of these sizes lie when they are joined."""
+    return [slice(a, b) for a, b in pairwise(np.cumsum([0, *sizes]).tolist())]
 
-    Also returns the coordinates (n_nodes, 3) at which each owned node has its original.
+
+def _ownership(item: Field, period: tuple[Array, Array] | None) -> tuple[NDArray[np.int8], Array]:
+    """Return whether each owned degree of freedom is free, held, or a periodic image.
+
+    Also return the coordinates (n_nodes, 3) at which each owned node has its original.
     """
     dofmap = item.space.dofmap
     n_nodes, block = dofmap.index_map.size_local, dofmap.index_map_bs

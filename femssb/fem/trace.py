@@ -1,6 +1,6 @@
 """Values of fields of both sides at the points of an internal surface.
 
-Laws of an interface live at quadrature points of its facets. What they need from a finite-element
+Laws of a surface live at quadrature points of its facets. What they need from a finite-element
 field is a fixed linear combination of a few degrees of freedom, found here once: for each point,
 the degrees of freedom and the values of their basis functions there. Everything that follows
 (residual, Jacobian, read-out) is linear algebra on these small tables.
@@ -43,11 +43,6 @@ class SurfacePoints:
     weights: Array  # (n,) share of the area [m2]
     frame: Array  # (n, 3, 3) rows: normal, first tangent, second tangent
 
-    @property
-    def area(self) -> float:
-        """Area on this rank [m2]."""
-        return float(self.weights.sum())
-
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
@@ -56,16 +51,9 @@ class Trace:
     nodes: Cells  # (n, m) local nodes of the space (not unrolled by components)
     values: Array  # (n, m) values of their basis functions
 
-    def __call__(self, field: Array, block: int = 1) -> Array:
-        """Return a field at the points, shape (n,) or (n, block).
-
-        Args:
-            field: Local values of the field, ghosts included, unrolled by components.
-            block: Number of components.
-        """
-        if block == 1:
-            return np.einsum("nm,nm->n", self.values, field[self.nodes])
-        return np.einsum("nm,nmb->nb", self.values, field.reshape(-1, block)[self.nodes])
+    def __call__(self, field: Array) -> Array:
+        """Return a scalar field at the points (n,), from its local values, ghosts included."""
+        return np.einsum("nm,nm->n", self.values, field[self.nodes])
 
 
 def quadrature(order: int) -> tuple[Array, Array]:

@@ -45,15 +45,15 @@ def read_tess(
 ) -> tuple[Grain, ...]:
     """Read the seeds and the orientations of a ``.tess`` file of Neper.
 
-    The cells become those of the power diagram of the seeds: what a regularisation by Neper did to
-    faces is not used, a particle is regularised anew.
+    The cells become those of the power diagram of the seeds: the faces that Neper regularised are
+    not used, because a particle is regularised again.
 
     Args:
         path: The file.
         unit: Length of the unit of the file [m].
-        centre: What becomes the centre of the particle, in the unit of the file; by default the
-            middle of the bounding box of the vertices.
-        before_4_10: Whether Neper was older than 4.10 (see above; the file does not tell).
+        centre: Point that becomes the centre of the particle, in the unit of the file; by default
+            the middle of the bounding box of the vertices.
+        before_4_10: True if Neper was older than 4.10 (see above; the file does not say).
 
     Raises:
         InputError: If the file is missing, damaged, or lacks seeds.
@@ -92,7 +92,7 @@ def read_orientations(
         path: The file.
         descriptor: ``rodrigues``, ``quaternion`` (scalar first), ``euler-bunge`` [degrees],
             ``axis-angle`` [degrees] or ``rotmat``, perhaps with ``:active`` or ``:passive``.
-        before_4_10: Whether Neper was older than 4.10 (see above).
+        before_4_10: True if Neper was older than 4.10 (see above).
 
     Returns:
         Active rotations, columns are the crystal axes, shape (n, 3, 3).
@@ -223,10 +223,8 @@ def _rotations(path: Path, name: str, values: Array) -> Any:
 
 
 def _grains(points: Array, weights: Array, orientations: Array | None) -> tuple[Grain, ...]:
-    found = []
-    for index, (point, weight) in enumerate(zip(points.tolist(), weights.tolist(), strict=True)):
-        matrix: Any = None
-        if orientations is not None:
-            matrix = tuple(tuple(row) for row in orientations[index].tolist())
-        found.append(Grain(point=tuple(point), weight=weight, orientation=matrix))
-    return tuple(found)
+    rotations = [None] * len(points) if orientations is None else orientations
+    return tuple(
+        Grain(point=point, weight=weight, orientation=rotation)
+        for point, weight, rotation in zip(points, weights, rotations, strict=True)
+    )

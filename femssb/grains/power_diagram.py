@@ -25,28 +25,45 @@ GHOST_RADIUS = 8.0  # far enough never to own a point of the ball
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PowerDiagram:
-    """Cells of a power diagram cut by the unit sphere.
+    """Cells of a power diagram of n sites, cut by the unit sphere.
 
     The boundary of a facet is a set of `items`, counter-clockwise around the normal of the facet:
     straight edges (angle zero) and arcs. A facet that is a full disc has one item, an arc of
-    2 pi without ends.
+    2 pi without ends. Lengths are in units of the radius of the ball.
+
+    Attributes:
+        nodes: Vertices inside the ball, then points where edges pierce the sphere, (k, 3).
+        on_sphere: True where a node lies on the sphere, (k,).
+        owners: Cells that meet at a node; three and -1 on the sphere, (k, 4).
+        edges: Nodes of the straight edges, (m, 2).
+        triples: Cells around each edge, ascending, (m, 3).
+        pairs: Cells on both sides of each facet, ascending, (f, 2).
+        normals: Unit normals, from the first cell to the second, (f, 3).
+        offsets: Distance of each plane from the centre, along the normal, (f,).
+        areas: Areas of the facets, exact, (f,).
+        item_facet: Facet of each item, (i,).
+        item_nodes: Start and end of each item; -1 if it has none, (i, 2).
+        item_angle: Angle of an arc [rad], 0 for a straight edge, (i,).
+        volumes: Volumes of the cells, exact; 0 where a site owns nothing, (n,).
+        patches: Area of each cell on the sphere, exact, (n,).
+        radius: Radius of the sphere.
     """
 
-    nodes: Array  # (k, 3) vertices inside the ball, then points where edges pierce the sphere
-    on_sphere: Booleans  # (k,) whether a node lies on the sphere
-    owners: Integers  # (k, 4) the cells that meet at a node; three and -1 on the sphere
-    edges: Integers  # (m, 2) nodes of the straight edges
-    triples: Integers  # (m, 3) the cells around each edge, ascending
-    pairs: Integers  # (f, 2) the cells on both sides of each facet, ascending
-    normals: Array  # (f, 3) unit normals, from the first cell to the second
-    offsets: Array  # (f,) distance of each plane from the centre, along the normal
-    areas: Array  # (f,) exact
-    item_facet: Integers  # (i,) facet of each item
-    item_nodes: Integers  # (i, 2) start and end; -1 if it has none
-    item_angle: Array  # (i,) angle of an arc [rad], 0 for a straight edge
-    volumes: Array  # (n,) exact; 0 where a site owns nothing
-    patches: Array  # (n,) area of each cell on the sphere, exact
-    radius: float = 1.0  # of the sphere
+    nodes: Array
+    on_sphere: Booleans
+    owners: Integers
+    edges: Integers
+    triples: Integers
+    pairs: Integers
+    normals: Array
+    offsets: Array
+    areas: Array
+    item_facet: Integers
+    item_nodes: Integers
+    item_angle: Array
+    volumes: Array
+    patches: Array
+    radius: float = 1.0
 
     @property
     def circles(self) -> Array:
@@ -336,19 +353,14 @@ def inflated(diagram: PowerDiagram, radius: float) -> PowerDiagram:
 
 def ordered_items(diagram: PowerDiagram) -> list[list[int]]:
     """Return the items of each facet in the order in which they follow each other."""
-    found: list[list[int]] = []
-    groups: list[dict[int, int]] = [{} for _ in diagram.pairs]
-    starts = diagram.item_nodes[:, 0].tolist()
-    stops = diagram.item_nodes[:, 1].tolist()
-    straight_start = {}
+    starts, stops = diagram.item_nodes.T.tolist()
+    groups: list[dict[int, int]] = [{} for _ in diagram.pairs]  # first node -> item
     for item, facet in enumerate(diagram.item_facet.tolist()):
         groups[facet][starts[item]] = item
-        straight_start[facet] = item
+    found = []
     for group in groups:
-        item = next(iter(group.values()))
-        order = [item]
+        order = [next(iter(group.values()))]
         while len(order) < len(group):
-            item = group[stops[item]]
-            order.append(item)
+            order.append(group[stops[order[-1]]])
         found.append(order)
     return found

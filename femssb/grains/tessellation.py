@@ -3,8 +3,7 @@
 Sites are scattered, weighted so that every cell has the volume drawn for it, and moved to the
 centroids of their cells a few times. Then they are moved a little more until no edge is short and
 no facet cuts the sphere at a shallow angle: tetrahedra are only as good as the edges they must
-keep. The result is still an exact power diagram; its statistics tell what was asked and what came
-out.
+keep. The result is still an exact power diagram; its statistics report sizes asked for and found.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from femssb.inputs.geometry import Polycrystal
 CENTRINGS = 3  # moves of the sites to the centroids of their cells: rounder grains
 SAMPLES = 20_000  # points of the ball over which centroids are averaged
 FEWEST_SAMPLES = 30  # of a cell for its centroid to be that of the points in it
-SHORTEST_EDGE = 0.15  # edge or arc, in units of the smallest grain beside it
+SHORTEST_EDGE = 0.15  # edge or arc, in units of the smallest grain next to it
 SHALLOWEST_CUT = 0.05  # height of the cap that a facet cuts off the sphere, in units of its radius
 MOST_MOVES = 200  # of the regularisation
 SMALLEST_GRAIN = 0.01  # diameter below which a given grain is left out, in units of the radius
@@ -29,17 +28,29 @@ SMALLEST_GRAIN = 0.01  # diameter below which a given grain is left out, in unit
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statistics:
-    """What was asked of a tessellation, and what came out."""
+    """Sizes asked of a tessellation, and those found.
 
-    asked_diameters: Array  # (n,) of balls of the volumes drawn, or of given cells [m]
-    diameters: Array  # (n,) of balls of the volumes of the grains [m]
-    shortest_edge_before: float  # shortest edge or arc before the sites were moved apart [m]
-    shortest_edge: float  # shortest edge or arc [m]; infinite if there is none
-    moves: int  # times that sites were moved to lengthen short edges
-    largest_move: float  # farthest that a site was moved by this [m]
-    regular: bool  # whether every edge and every cut reached its bound
-    left_out: tuple[int, ...]  # given grains that own next to nothing of the ball
-    attempt: int  # 0 unless the mesh of the first tessellation was not good enough
+    Attributes:
+        asked_diameters: Diameters of balls of the volumes drawn, or of the given cells, (n,) [m].
+        diameters: Diameters of balls of the volumes of the grains, (n,) [m].
+        shortest_edge_before: Shortest edge or arc before sites were moved apart [m].
+        shortest_edge: Shortest edge or arc [m]; infinite if there is none.
+        moves: Number of times that sites were moved to lengthen short edges.
+        largest_move: Largest distance that these moves took a site [m].
+        regular: True if every edge and every cut reached its bound.
+        left_out: Indices of given grains that own next to nothing of the ball.
+        attempt: 0 unless the mesh of the first tessellation was not good enough.
+    """
+
+    asked_diameters: Array
+    diameters: Array
+    shortest_edge_before: float
+    shortest_edge: float
+    moves: int
+    largest_move: float
+    regular: bool
+    left_out: tuple[int, ...]
+    attempt: int
 
     def report(self) -> str:
         """Return the statistics in a few lines of text."""
@@ -68,13 +79,22 @@ class Statistics:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tessellation:
-    """Grains of one ball, centred on the origin."""
+    """Grains of one ball, centred on the origin.
 
-    radius: float  # [m]
-    points: Array  # (n, 3) sites [m]
-    weights: Array  # (n,) [m2]
-    orientations: Array  # (n, 3, 3) active rotations: columns are the crystal axes
-    diagram: PowerDiagram  # facets, edges, neighbours, in units of the radius
+    Attributes:
+        radius: Radius of the ball [m].
+        points: Sites, (n, 3) [m].
+        weights: Weights of the sites, (n,) [m2].
+        orientations: Active rotations: columns are the crystal axes, (n, 3, 3).
+        diagram: Facets, edges and neighbours, in units of the radius.
+        statistics: Sizes asked for and found.
+    """
+
+    radius: float
+    points: Array
+    weights: Array
+    orientations: Array
+    diagram: PowerDiagram
     statistics: Statistics
 
     @property
@@ -88,7 +108,7 @@ def tessellate(particle: Polycrystal, *, attempt: int = 0) -> Tessellation:
 
     Args:
         particle: Its radius, its grains or their number, its seed and the spread of sizes.
-        attempt: Counts retries; each moves the sites a little before short edges are removed.
+        attempt: Number of the retry; each moves the sites a little before short edges are removed.
 
     Raises:
         InputError: If none of the given grains lies in the particle.
@@ -103,17 +123,17 @@ def tessellate(particle: Polycrystal, *, attempt: int = 0) -> Tessellation:
     if attempt:
         rng = np.random.default_rng([particle.seed, 0, attempt])
         points = points + 0.02 * len(points) ** (-1 / 3) * rng.normal(size=points.shape)
-    moved, weights, history = _regularise(points, weights, rng)
+    moved, weights, penalty, moves, shortest_before = _regularise(points, weights, rng)
     diagram = power_diagram(moved, weights)
     scale = particle.radius
     statistics = Statistics(
         asked_diameters=_diameters(targets) * scale,
         diameters=_diameters(diagram.volumes) * scale,
-        shortest_edge_before=history.shortest_before * scale,
+        shortest_edge_before=shortest_before * scale,
         shortest_edge=_shortest(diagram) * scale,
-        moves=history.moves,
+        moves=moves,
         largest_move=float(np.linalg.norm(moved - points, axis=1).max()) * scale,
-        regular=history.penalty == 0,
+        regular=penalty == 0,
         left_out=tuple(np.setdiff1d(np.arange(particle.number_of_grains), kept).tolist()),
         attempt=attempt,
     )
@@ -245,26 +265,21 @@ def _fit_weights(points: Array, weights: Array, targets: Array) -> Array:
                 break
             damping /= 2
         else:
-            break  # no better weights: the statistics tell how far sizes are off
+            break  # no better weights: the statistics show how far sizes are off
     return weights
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _History:
-    """What the regularisation did."""
-
-    penalty: float  # 0 if every edge and every cut reached its bound
-    shortest_before: float
-    moves: int
 
 
 def _regularise(
     points: Array, weights: Array, rng: np.random.Generator
-) -> tuple[Array, Array, _History]:
+) -> tuple[Array, Array, float, int, float]:
     """Move sites until no edge is short and no facet cuts the sphere at a shallow angle.
 
     Each feature that misses its bound asks for the smallest change of its sites that would mend it
     to first order; all of these are added up, and now and then a little noise is.
+
+    Returns:
+        Points, weights, penalty (0 if every edge and every cut reached its bound), number of moves,
+        and the shortest edge before them.
     """
     spacing = len(points) ** (-1 / 3)
     best, shortest, moves = (np.inf, points, weights), np.inf, 0
@@ -285,7 +300,7 @@ def _regularise(
         points = points + shift
         weights = weights + 0.8 * np.clip(change[:, 3], -0.1 * spacing, 0.1 * spacing) * spacing
     penalty, points, weights = best
-    return points, weights, _History(penalty=penalty, shortest_before=shortest, moves=moves)
+    return points, weights, penalty, moves, shortest
 
 
 def _mend(points: Array, diagram: PowerDiagram) -> tuple[float, Array]:
@@ -312,8 +327,8 @@ def _mend(points: Array, diagram: PowerDiagram) -> tuple[float, Array]:
     along = diagram.nodes[ends[:, 0]] - diagram.nodes[ends[:, 1]]
     length = np.linalg.norm(along, axis=1)
     owners = diagram.owners[ends].reshape(-1, 8)
-    beside = np.where(owners >= 0, _diameters(diagram.volumes)[owners], np.inf).min(axis=1)
-    bound = SHORTEST_EDGE * beside
+    adjacent = np.where(owners >= 0, _diameters(diagram.volumes)[owners], np.inf)
+    bound = SHORTEST_EDGE * adjacent.min(axis=1)
     for k in np.flatnonzero(length < bound).tolist():
         penalty += 1 - length[k] / bound[k]
         direction = along[k] / max(length[k], 1e-12)

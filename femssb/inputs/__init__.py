@@ -1,1 +1,1 @@
-"""What a user describes: geometry, materials, protocol and boundary conditions."""
+"""Descriptions that a user makes: geometry, materials, protocol and boundary conditions."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,17 @@ from femssb.inputs.materials import Curve
 _SAMPLES = 25  # of a property curve, so that a case shows what its functions were
 
 
-def describe(value: Any) -> Any:
-    """Return plain data that says what a description holds.
+def describe(value: Any, *, digest: bool = False) -> Any:
+    """Return a description as plain data.
 
-    Frozen dataclasses become dictionaries that also name their class; a property curve becomes the
+    Dataclasses become dictionaries that also name their class; a property curve becomes the
     name of its function and samples of it; arrays become lists; infinity becomes a string.
 
     Args:
         value: A description: dataclass, mapping, sequence, array, number, string or None.
+        digest: Whether arrays become a hash of their bytes instead, which is fast.
     """
+    inner = partial(describe, digest=digest)
     if isinstance(value, Curve):
         at = np.linspace(value.lower, value.upper, _SAMPLES)
         return {
@@ -33,20 +36,22 @@ def describe(value: Any) -> Any:
             "value": value.value(at).tolist(),
         }
     if is_dataclass(value) and not isinstance(value, type):
-        plain = {field.name: describe(getattr(value, field.name)) for field in fields(value)}
+        plain = {field.name: inner(getattr(value, field.name)) for field in fields(value)}
         return {"class": type(value).__name__, **plain}
     if isinstance(value, Mapping):
-        return {str(key): describe(item) for key, item in value.items()}
+        return {str(key): inner(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and digest:
+        return [value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).hexdigest()]
     if isinstance(value, np.ndarray):
-        return describe(value.tolist())
+        return inner(value.tolist())
     if isinstance(value, list | tuple):
-        return [describe(item) for item in value]
+        return [inner(item) for item in value]
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
     return value
 
 
 def fingerprint(*values: Any) -> str:
-    """Return a word of 16 letters that changes with anything that `describe` tells of values."""
-    text = json.dumps([describe(value) for value in values], sort_keys=True, default=float)
+    """Return a word of 16 letters that changes with anything that `describe` returns for values."""
+    text = json.dumps(describe(values, digest=True), sort_keys=True, default=float)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

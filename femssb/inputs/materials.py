@@ -1,4 +1,4 @@
-"""Frozen descriptions of what a half-cell is made of; no equation is solved here.
+"""Frozen descriptions of the materials of a half-cell; no equation is solved here.
 
 Every field is checked when it is given, also by `dataclasses.replace`: bounds are wide enough for
 any real material, and narrow enough that a value a million times off (a modulus in MPa, a length in
@@ -9,47 +9,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.description import description, field
 from femssb.errors import InputError, check_number
 
 Array = NDArray[np.float64]
-
-MIXED_MODE_LAWS = ("power", "benzeggagh_kenane")
-COHESIVE_BOUNDS = {  # these may also be infinite
-    "normal_strength": (1e4, 1e11, "Pa"),
-    "shear_strength": (1e4, 1e11, "Pa"),
-    "normal_fracture_energy": (1e-4, 1e5, "J/m2"),
-    "shear_fracture_energy": (1e-4, 1e5, "J/m2"),
-}
+Row = tuple[float, float, float, float, float, float]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Curve:
     """A material property as a function of lithium concentration, with its slope.
 
-    Outside ``[lower, upper]`` the curve goes on along its tangent, so that a small overshoot of the
-    concentration meets a smooth, finite value instead of a pole.
+    Outside ``[lower, upper]`` the curve continues along its tangent, so that a small overshoot of
+    the concentration meets a smooth, finite value instead of a pole.
 
     Raises:
-        InputError: If the range is not one, or the slope is not that of the function: a wrong slope
+        InputError: If the range is empty, or the slope is not that of the function: a wrong slope
             would show only as a solver that no longer converges.
     """
 
-    function: Callable[[Array], Array]  # concentration [mol/m3] -> property
-    slope: Callable[[Array], Array]  # concentration [mol/m3] -> derivative of the property
-    lower: float  # smallest concentration at which the function holds [mol/m3]
-    upper: float  # largest concentration at which the function holds [mol/m3]
+    function: Callable[[Array], Array] = field("concentration [mol/m3] -> property")
+    slope: Callable[[Array], Array] = field("concentration [mol/m3] -> derivative of the property")
+    lower: float = field(
+        "smallest concentration at which the function holds", unit="mol/m3", lower=0, upper=2e5
+    )
+    upper: float = field(
+        "largest concentration at which the function holds", unit="mol/m3", lower=0, upper=2e5
+    )
 
     def __post_init__(self) -> None:
         """Check the range, and the slope against central differences."""
-        for name in ("function", "slope"):
-            if not callable(getattr(self, name)):
-                raise InputError(f"Curve.{name} must be a function of the concentration")
-        _check_bounds(self, lower=(0, 2e5, "mol/m3"), upper=(0, 2e5, "mol/m3"))
         if not self.upper - self.lower > 1.0:
             raise InputError(
                 f"Curve.upper = {self.upper:g} mol/m3 must exceed Curve.lower = {self.lower:g}"
@@ -89,21 +83,12 @@ class Curve:
         return self.function(inside) + slope * (concentration - inside), slope
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Elasticity:
-    """Isotropic linear elasticity.
+    """Isotropic linear elasticity."""
 
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    young_modulus: float  # 1 MPa (rubber) to 2 TPa [Pa]
-    poisson_ratio: float  # above -1, below 0.5 [-]
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        _check_bounds(self, young_modulus=(1e6, 2e12, "Pa"))
-        check_number("Elasticity", "poisson_ratio", self.poisson_ratio, above=-1, below=0.5)
+    young_modulus: float = field("Young's modulus", unit="Pa", lower=1e6, upper=2e12)
+    poisson_ratio: float = field("Poisson's ratio", above=-1, below=0.5)
 
     def lame(self) -> tuple[float, float]:
         """Return the Lame constants: lambda and the shear modulus mu [Pa]."""
@@ -118,28 +103,22 @@ class Elasticity:
         return stiffness
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class CrystalElasticity:
     """Linear elasticity of a crystal, given in its own axes.
 
     Raises:
-        InputError: If the stiffness is not 6 x 6, symmetric and positive definite, or its
-            eigenvalues are out of bounds.
+        InputError: If the stiffness is not symmetric and positive definite, or its eigenvalues are
+            not between 1e5 and 1e13 Pa.
     """
 
-    stiffness: tuple[tuple[float, ...], ...]  # 6 x 6, Voigt order 11 22 33 23 13 12 [Pa]
+    stiffness: tuple[Row, Row, Row, Row, Row, Row] = field(
+        "stiffness, 6 x 6, Voigt order 11 22 33 23 13 12, engineering shear", unit="Pa"
+    )
 
     def __post_init__(self) -> None:
-        """Check shape, symmetry and eigenvalues."""
-        try:
-            stiffness = np.array(self.stiffness, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError("CrystalElasticity.stiffness must be 6 x 6 numbers [Pa]") from error
-        if stiffness.shape != (6, 6) or not np.isfinite(stiffness).all():
-            raise InputError(
-                "CrystalElasticity.stiffness must be 6 x 6 finite numbers [Pa], got shape"
-                f" {stiffness.shape}"
-            )
+        """Check symmetry and eigenvalues."""
+        stiffness = self.stiffness_matrix()
         unequal = np.max(np.abs(stiffness - stiffness.T)) / np.max(np.abs(stiffness), initial=1.0)
         if unequal > 1e-9:
             raise InputError(
@@ -147,19 +126,16 @@ class CrystalElasticity:
                 " the largest, 1e-9 is allowed"
             )
         eigenvalues = np.linalg.eigvalsh(stiffness)
-        owner = "CrystalElasticity"
         for name, value in (("smallest", eigenvalues[0]), ("largest", eigenvalues[-1])):
             name = f"stiffness ({name} eigenvalue)"
-            check_number(owner, name, float(value), lower=1e5, upper=1e13, unit="Pa")
-        # a frozen copy made of tuples: an array given by the caller could still change
-        object.__setattr__(self, "stiffness", tuple(map(tuple, stiffness.tolist())))
+            check_number("CrystalElasticity", name, value, lower=1e5, upper=1e13, unit="Pa")
 
     def stiffness_matrix(self) -> Array:
         """Return the stiffness, (6, 6), Voigt order 11 22 33 23 13 12, engineering shear [Pa]."""
         return np.array(self.stiffness, dtype=np.float64)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class ActiveMaterial:
     """The cathode active material: lithium transport, open-circuit voltage, expansion, elasticity.
 
@@ -167,115 +143,93 @@ class ActiveMaterial:
     are the columns of Q is ``expansion(c) Q diag(expansion_ratio) Q^T``; it vanishes at the start.
 
     Raises:
-        InputError: If a field is out of its bounds, or a curve contradicts the initial state.
+        InputError: If the initial state is nearly empty, fuller than full, or contradicts a curve,
+            or if lithium diffuses along no axis.
     """
 
-    initial_concentration: float  # lithium at the start [mol/m3]
-    maximum_concentration: float  # lithium of the full host [mol/m3]
-    diffusivity: tuple[float, float, float]  # along the crystal axes [m2/s]
-    drift_volume: float  # partial molar volume in the stress drift, 0 for none [m3/mol]
-    open_circuit_voltage: Curve  # against lithium metal [V]
-    expansion: Curve  # chemical strain along [100] [-]
-    expansion_ratio: tuple[float, float, float]  # strain along each axis over that along [100] [-]
-    elasticity: Elasticity | CrystalElasticity
+    initial_concentration: float = field(
+        "lithium at the start; a thousandth of the full host at least",
+        unit="mol/m3",
+        lower=1,
+        upper=2e5,
+    )
+    maximum_concentration: float = field(
+        "lithium of the full host", unit="mol/m3", lower=1e3, upper=2e5
+    )
+    diffusivity: tuple[float, float, float] = field(
+        "along each crystal axis; the fastest is at least 1e-19", unit="m2/s", lower=0, upper=1e-9
+    )
+    drift_volume: float = field(
+        "partial molar volume in the stress drift, 0 for none",
+        unit="m3/mol",
+        lower=-1e-4,
+        upper=1e-4,
+    )
+    open_circuit_voltage: Curve = field("voltage against lithium metal [V]")
+    expansion: Curve = field("chemical strain along [100]")
+    expansion_ratio: tuple[float, float, float] = field(
+        "strain along each crystal axis over that along [100]", lower=-100, upper=100
+    )
+    elasticity: Elasticity | CrystalElasticity = field("elasticity of the grains")
 
     def __post_init__(self) -> None:
-        """Check every field."""
-        owner = "ActiveMaterial"
-        _check_bounds(self, maximum_concentration=(1e3, 2e5, "mol/m3"))
-        full = self.maximum_concentration
-        _check_bounds(
-            self,
-            initial_concentration=(1e-3 * full, full, "mol/m3"),
-            drift_volume=(-1e-4, 1e-4, "m3/mol"),
-        )
-        _check_triple(owner, "diffusivity", self.diffusivity, lower=0, upper=1e-9, unit="m2/s")
-        fastest = max(self.diffusivity)
-        check_number(owner, "diffusivity (fastest)", fastest, lower=1e-19, unit="m2/s")
-        _check_triple(owner, "expansion_ratio", self.expansion_ratio, lower=-100, upper=100)
-        _check_type(owner, "open_circuit_voltage", self.open_circuit_voltage, Curve)
-        _check_type(owner, "expansion", self.expansion, Curve)
-        _check_type(owner, "elasticity", self.elasticity, Elasticity, CrystalElasticity)
-        start = np.array([float(self.initial_concentration)])
-        voltage = float(self.open_circuit_voltage.value(start)[0])
-        check_number(owner, "open_circuit_voltage (initial)", voltage, lower=-1, upper=7, unit="V")
-        strain = float(self.expansion.value(start)[0])
-        check_number(owner, "expansion (initial, must vanish)", strain, lower=-1e-3, upper=1e-3)
+        """Check the initial state against the full host and the curves."""
+
+        def check(name: str, value: float, lower: float, upper: float, unit: str = "") -> None:
+            check_number("ActiveMaterial", name, value, lower=lower, upper=upper, unit=unit)
+
+        initial, full = self.initial_concentration, self.maximum_concentration
+        check("initial_concentration", initial, 1e-3 * full, full, "mol/m3")
+        check("diffusivity (fastest)", max(self.diffusivity), 1e-19, 1e-9, "m2/s")
+        start = np.array([float(initial)])
+        voltage = self.open_circuit_voltage.value(start)[0]
+        check("open_circuit_voltage (initial)", voltage, -1, 7, "V")
+        strain = self.expansion.value(start)[0]
+        check("expansion (initial, must vanish)", strain, -1e-3, 1e-3)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Conductor:
-    """A homogenised matrix: the electrolyte-carbon domain (ecbd) or the separator (electrolyte).
+    """A homogenised matrix: the electrolyte-carbon domain (ecbd) or the separator (electrolyte)."""
 
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    ionic_conductivity: float  # [S/m]
-    electronic_conductivity: float  # [S/m]; 0 in the separator
-    elasticity: Elasticity
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        _check_bounds(
-            self, ionic_conductivity=(1e-7, 1e3, "S/m"), electronic_conductivity=(0, 1e6, "S/m")
-        )
-        _check_type("Conductor", "elasticity", self.elasticity, Elasticity)
+    ionic_conductivity: float = field("conductivity of ions", unit="S/m", lower=1e-7, upper=1e3)
+    electronic_conductivity: float = field(
+        "conductivity of electrons; 0 in the separator", unit="S/m", lower=0, upper=1e6
+    )
+    elasticity: Elasticity = field("elasticity of the matrix")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class InsertionKinetics:
-    """Butler-Volmer kinetics of insertion: i0 = F k sqrt(c (c_max - c)).
+    """Butler-Volmer kinetics of insertion: i0 = F k sqrt(c (c_max - c))."""
 
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    rate_constant: float  # k [m/s]
-    anodic_transfer: float  # transfer coefficient of the anodic branch, in (0, 1) [-]
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        _check_bounds(self, rate_constant=(1e-14, 1e-4, "m/s"))
-        _check_transfer(self)
+    rate_constant: float = field("k", unit="m/s", lower=1e-14, upper=1e-4)
+    anodic_transfer: float = field("transfer coefficient of the anodic branch", above=0, below=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class MetalKinetics:
-    """Butler-Volmer kinetics of lithium metal: a constant exchange current.
+    """Butler-Volmer kinetics of lithium metal: a constant exchange current."""
 
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    exchange_current: float  # [A/m2]
-    anodic_transfer: float  # in (0, 1) [-]
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        _check_bounds(self, exchange_current=(1e-3, 1e6, "A/m2"))
-        _check_transfer(self)
+    exchange_current: float = field("exchange current", unit="A/m2", lower=1e-3, upper=1e6)
+    anodic_transfer: float = field("transfer coefficient of the anodic branch", above=0, below=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class ContactResistance:
-    """Interface resistance that grows with the gap: R = closed exp(gap / decay_length).
+    """Interface resistance that grows with the gap: R = closed exp(gap / decay_length)."""
 
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    closed: float  # resistance at zero gap, 0 for none [ohm m2]
-    decay_length: float  # gap over which it grows e-fold; inf: the gap does not matter [m]
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        _check_bounds(self, closed=(0, 100, "ohm m2"))
-        if self.decay_length != math.inf:
-            _check_bounds(self, decay_length=(1e-10, 1e-5, "m"))
+    closed: float = field("resistance at zero gap, 0 for none", unit="ohm m2", lower=0, upper=100)
+    decay_length: float = field(
+        "gap over which it grows e-fold; inf: the gap does not matter",
+        unit="m",
+        lower=1e-10,
+        upper=1e-5,
+        infinite=True,
+    )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class CohesiveLaw:
     """Bilinear traction-separation law with irreversible damage, mixed mode and contact.
 
@@ -284,37 +238,41 @@ class CohesiveLaw:
     strength with an infinite energy makes an interface that never fails.
 
     Raises:
-        InputError: If a field is out of its bounds, or the interface would store at onset more
-            energy than its failure takes (its traction could not fall with the opening).
+        InputError: If the interface would store at onset more energy than its failure takes (its
+            traction could not fall with the opening).
     """
 
-    normal_strength: float  # [Pa]
-    shear_strength: float  # [Pa]
-    normal_fracture_energy: float  # mode I [J/m2]
-    shear_fracture_energy: float  # mode II [J/m2]
-    stiffness: float  # penalty stiffness of the intact interface [Pa/m]
-    mixed_mode: str = "power"  # "power" or "benzeggagh_kenane"
-    mixed_mode_exponent: float = 1.0  # 1 to 10 [-]
-    viscosity: float = 0.0  # traction per opening rate, a regularisation [Pa s/m]
+    normal_strength: float = field(
+        "traction at onset in mode I", unit="Pa", lower=1e4, upper=1e11, infinite=True
+    )
+    shear_strength: float = field(
+        "traction at onset in mode II", unit="Pa", lower=1e4, upper=1e11, infinite=True
+    )
+    normal_fracture_energy: float = field(
+        "energy of failure in mode I", unit="J/m2", lower=1e-4, upper=1e5, infinite=True
+    )
+    shear_fracture_energy: float = field(
+        "energy of failure in mode II", unit="J/m2", lower=1e-4, upper=1e5, infinite=True
+    )
+    stiffness: float = field(
+        "penalty stiffness of the intact interface", unit="Pa/m", lower=1e9, upper=1e22
+    )
+    mixed_mode: Literal["power", "benzeggagh_kenane"] = field(
+        "criterion of failure under mixed mode", default="power"
+    )
+    mixed_mode_exponent: float = field(
+        "exponent of the criterion; below 1 the law need not soften", lower=1, upper=10, default=1.0
+    )
+    viscosity: float = field(
+        "traction per opening rate, a regularisation",
+        unit="Pa s/m",
+        lower=0,
+        upper=1e20,
+        default=0.0,
+    )
 
     def __post_init__(self) -> None:
-        """Check every field, then that the law softens for every mode mix."""
-        finite = {
-            name: bounds
-            for name, bounds in COHESIVE_BOUNDS.items()
-            if getattr(self, name) != math.inf
-        }
-        _check_bounds(
-            self,
-            **finite,
-            stiffness=(1e9, 1e22, "Pa/m"),
-            mixed_mode_exponent=(1, 10, ""),  # below 1 the law need not soften
-            viscosity=(0, 1e20, "Pa s/m"),
-        )
-        if self.mixed_mode not in MIXED_MODE_LAWS:
-            raise InputError(
-                f"CohesiveLaw.mixed_mode = {self.mixed_mode!r} is none of {MIXED_MODE_LAWS}"
-            )
+        """Check that the law softens for every mode mix."""
         for mode in ("normal", "shear"):
             self._check_softening(mode)
         if self.mixed_mode == "benzeggagh_kenane":
@@ -357,111 +315,59 @@ class CohesiveLaw:
             )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Materials:
-    """A complete parameter set of a half-cell.
+    """A complete parameter set of a half-cell."""
 
-    Raises:
-        InputError: If a field is out of its bounds or of the wrong kind.
-    """
-
-    active: ActiveMaterial
-    ecbd: Conductor
-    electrolyte: Conductor
-    kinetics: InsertionKinetics
-    resistance: ContactResistance
-    cohesive: CohesiveLaw
-    anode: MetalKinetics
-    temperature: float = 298.15  # [K]
-
-    def __post_init__(self) -> None:
-        """Check the kinds and the temperature."""
-        for name, kind in (
-            ("active", ActiveMaterial),
-            ("ecbd", Conductor),
-            ("electrolyte", Conductor),
-            ("kinetics", InsertionKinetics),
-            ("resistance", ContactResistance),
-            ("cohesive", CohesiveLaw),
-            ("anode", MetalKinetics),
-        ):
-            _check_type("Materials", name, getattr(self, name), kind)
-        _check_bounds(self, temperature=(150, 600, "K"))
+    active: ActiveMaterial = field("active material of the particles")
+    ecbd: Conductor = field("electrolyte-carbon domain around the particles")
+    electrolyte: Conductor = field("separator")
+    kinetics: InsertionKinetics = field("reaction between particle and electrolyte")
+    resistance: ContactResistance = field("contact resistance between particle and electrolyte")
+    cohesive: CohesiveLaw = field("cohesion of particle and electrolyte")
+    anode: MetalKinetics = field("reaction of the lithium anode")
+    temperature: float = field("temperature", unit="K", lower=150, upper=600, default=298.15)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Solid:
-    """What is known of one material by itself; None where no trustworthy value is known.
+    """Known properties of one material by itself; None where no trustworthy value is known."""
 
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    name: str
-    density: float  # [kg/m3]
-    elasticity: Elasticity | None = None
-    yield_strength: float | None = None  # [Pa]
-    hardness: float | None = None  # [Pa]
-    fracture_toughness: float | None = None  # mode I [Pa m^0.5]
-    ionic_conductivity: float | None = None  # [S/m]
-    electronic_conductivity: float | None = None  # [S/m]
-    maximum_concentration: float | None = None  # lithium of the full host [mol/m3]
-    diffusivity: float | None = None  # of lithium [m2/s]
-    exchange_current: float | None = None  # of insertion, half full, liquid electrolyte [A/m2]
-    lithium_molar_volume: float | None = None  # volume gained with a mole of lithium [m3/mol]
-    charged_volume_change: float | None = None  # relative, from full to charged [-]
-    specific_capacity: float | None = None  # [C/kg]
-
-    def __post_init__(self) -> None:
-        """Check every field that is given."""
-        if not isinstance(self.name, str) or not self.name:
-            raise InputError(f"Solid.name must be a word, got {self.name!r}")
-        if self.elasticity is not None:
-            _check_type("Solid", "elasticity", self.elasticity, Elasticity)
-        _check_bounds(self, density=(50, 3e4, "kg/m3"))
-        _check_bounds(
-            self,
-            **{name: b for name, b in SOLID_BOUNDS.items() if getattr(self, name) is not None},
-        )
-
-
-SOLID_BOUNDS = {
-    "yield_strength": (1e4, 1e11, "Pa"),
-    "hardness": (1e4, 2e11, "Pa"),
-    "fracture_toughness": (1e3, 1e9, "Pa m^0.5"),
-    "ionic_conductivity": (0, 1e3, "S/m"),
-    "electronic_conductivity": (0, 1e9, "S/m"),
-    "maximum_concentration": (1e3, 2e5, "mol/m3"),
-    "diffusivity": (1e-19, 1e-9, "m2/s"),
-    "exchange_current": (1e-3, 1e6, "A/m2"),
-    "lithium_molar_volume": (-1e-4, 1e-4, "m3/mol"),
-    "charged_volume_change": (-0.9, 9, ""),
-    "specific_capacity": (1e4, 2e7, "C/kg"),
-}
-
-
-def _check_bounds(owner: object, **bounds: tuple[float, float, str]) -> None:
-    """Check that each named field is a number within (lower, upper) [unit], bounds included."""
-    for name, (lower, upper, unit) in bounds.items():
-        value = getattr(owner, name)
-        check_number(type(owner).__name__, name, value, lower=lower, upper=upper, unit=unit)
-
-
-def _check_type(owner: str, name: str, value: object, *kinds: type) -> None:
-    if not isinstance(value, kinds):
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise InputError(f"{owner}.{name} must be {wanted}, got {value!r}")
-
-
-def _check_triple(
-    owner: str, name: str, values: object, *, lower: float, upper: float, unit: str = ""
-) -> None:
-    if not isinstance(values, tuple) or len(values) != 3:
-        raise InputError(f"{owner}.{name} must be a tuple of 3 numbers, got {values!r}")
-    for axis, value in zip(("100", "010", "001"), values, strict=True):
-        check_number(owner, f"{name} along [{axis}]", value, lower=lower, upper=upper, unit=unit)
-
-
-def _check_transfer(owner: InsertionKinetics | MetalKinetics) -> None:
-    name = type(owner).__name__
-    check_number(name, "anodic_transfer", owner.anodic_transfer, above=0, below=1)
+    name: str = field("name of the material")
+    density: float = field("mass density", unit="kg/m3", lower=50, upper=3e4)
+    elasticity: Elasticity | None = field("isotropic elasticity", default=None)
+    yield_strength: float | None = field(
+        "yield strength", unit="Pa", lower=1e4, upper=1e11, default=None
+    )
+    hardness: float | None = field("hardness", unit="Pa", lower=1e4, upper=2e11, default=None)
+    fracture_toughness: float | None = field(
+        "toughness in mode I", unit="Pa m^0.5", lower=1e3, upper=1e9, default=None
+    )
+    ionic_conductivity: float | None = field(
+        "conductivity of ions", unit="S/m", lower=0, upper=1e3, default=None
+    )
+    electronic_conductivity: float | None = field(
+        "conductivity of electrons", unit="S/m", lower=0, upper=1e9, default=None
+    )
+    maximum_concentration: float | None = field(
+        "lithium of the full host", unit="mol/m3", lower=1e3, upper=2e5, default=None
+    )
+    diffusivity: float | None = field(
+        "diffusivity of lithium", unit="m2/s", lower=1e-19, upper=1e-9, default=None
+    )
+    exchange_current: float | None = field(
+        "exchange current of insertion, half full, in liquid electrolyte",
+        unit="A/m2",
+        lower=1e-3,
+        upper=1e6,
+        default=None,
+    )
+    lithium_molar_volume: float | None = field(
+        "volume gained with a mole of lithium", unit="m3/mol", lower=-1e-4, upper=1e-4, default=None
+    )
+    charged_volume_change: float | None = field(
+        "relative change of volume from full to charged", lower=-0.9, upper=9, default=None
+    )
+    specific_capacity: float | None = field(
+        "capacity by mass", unit="C/kg", lower=1e4, upper=2e7, default=None
+    )

@@ -1,4 +1,4 @@
-"""What the cell goes through: charge, discharge, hold, rest, and what ends each of them.
+"""Steps of a protocol: charge, discharge, hold and rest, and the ends of each of them.
 
 Every step may name several ends; the first to come wins and the result records which it was.
 Discharge current is positive, here as in the results.
@@ -31,17 +31,29 @@ class _ConstantCurrent:
 
 @description
 class Charge(_ConstantCurrent):
-    """Charge at constant current until a voltage is reached from below, or a time has passed."""
+    """Charge at constant current until a voltage is reached from below, or a time has passed.
+
+    Raises:
+        InputError: If the step has no end.
+    """
 
 
 @description
 class Discharge(_ConstantCurrent):
-    """Discharge at constant current until a voltage is reached from above, or a time has passed."""
+    """Discharge at constant current until a voltage is reached from above, or a time has passed.
+
+    Raises:
+        InputError: If the step has no end.
+    """
 
 
 @description
 class Hold:
-    """Hold a voltage until the current has fallen to a C-rate, or a time has passed."""
+    """Hold a voltage until the current has fallen to a C-rate, or a time has passed.
+
+    Raises:
+        InputError: If the step has no end.
+    """
 
     voltage: float = field("voltage held", unit="V", lower=-10, upper=10)
     until_c_rate: float | None = field(

@@ -23,7 +23,7 @@ NCM111 = Solid(
     name="NCM111",
     density=4760.0,  # [kg/m3] derived: unit cell
     elasticity=Elasticity(
-        young_modulus=140e9,  # [Pa] assumed as NCM523; dense pellet 199 by Koerver 2018
+        young_modulus=140e9,  # [Pa] assumed as NCM523 (Xu 2017); dense pellet 199, Koerver 2018
         poisson_ratio=0.3,  # [-] assumed, 0.2 to 0.3
     ),
     ionic_conductivity=9e-7,  # [S/m] Amin 2016 at 51 C, 3.7e-7 to 9.1e-7 with lithium, second-hand
@@ -52,7 +52,7 @@ NCM622 = Solid(
     name="NCM622",
     density=4767.0,  # [kg/m3] derived: unit cell
     elasticity=Elasticity(
-        young_modulus=140e9,  # [Pa] assumed as NCM523
+        young_modulus=140e9,  # [Pa] assumed as NCM523 (Xu 2017)
         poisson_ratio=0.3,  # [-] assumed
     ),
     electronic_conductivity=1.0,  # [S/m] Minnmann 2021, second-hand (0.005 in Alabdali 2024)
@@ -64,7 +64,7 @@ NCM811 = Solid(
     name="NCM811",
     density=4760.0,  # [kg/m3] Bielefeld 2020 (unit cell 4780)
     elasticity=Elasticity(
-        young_modulus=140e9,  # [Pa] assumed as NCM523
+        young_modulus=140e9,  # [Pa] assumed as NCM523 (Xu 2017)
         poisson_ratio=0.3,  # [-] assumed, 0.25 to 0.3
     ),
     electronic_conductivity=0.005,  # [S/m] Alabdali 2024, up to 0.85 when charged

@@ -9,6 +9,7 @@
 - Kato 2016: doi 10.1038/nenergy.2016.30; Kato 2018: J. Phys. Chem. Lett. 9, 607
 - Koerver 2018: doi 10.1039/c8ee00907d, Table 1
 - McGrogan 2017: doi 10.1002/aenm.201602011
+- Ni 2012: no more than this is known of it
 - Sakuda 2013: Sci. Rep. 3, 2261
 - Yuan 2023: the paper of `femssb.library.yuan2023`
 """

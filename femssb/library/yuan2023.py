@@ -21,12 +21,10 @@ Xu 2017: R. Xu et al., J. Electrochem. Soc. 164, A3333. "second-hand": from a di
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.errors import check_number
+from femssb.description import description, field
 from femssb.inputs.materials import (
     ActiveMaterial,
     CohesiveLaw,
@@ -63,28 +61,27 @@ STRAIN_3 = -1.7  # [-] derived: shape between both ends, the three sum to 1
 SLOW = 1e-20  # [m2/s] paper 3.2, along [001]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Open:
-    """What the paper leaves open, with one exception: `diffusivity`, which it prints.
+    """Values that the paper leaves open, with one exception: `diffusivity`, which it prints.
 
     The defaults are the paper's value where it has one, else derived or assumed without tuning.
-
-    Raises:
-        InputError: If a value is not positive.
     """
 
-    ecbd_modulus: float = 25e9  # [Pa] derived: onset of debonding, pressure series; 10 to 60
-    resistance: float = 8e-4  # [ohm m2] assumed, 2e-4 to 1e-3: drop below 15 mV (paper 3.3)
-    decay_length: float = 10e-9  # [m] assumed, 6 to 20 nm: same bound; the form is of the paper
-    drift_volume: float = 1e-6  # [m3/mol] derived: discharge ends of the paper; 1e-6 to 4e-6
-    rate_constant: float = 4.2e-9  # [m/s] derived: 10 A/m2 half full, at most 15 mV at 1C
-    strain: float = 0.0122  # [-] derived: gaps of the paper, Kondrakov 2017; 0.0105 to 0.0130
-    diffusivity: float = 1e-14  # [m2/s] paper 3.2, along [100] and [010]
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        for field in fields(self):
-            check_number("Open", field.name, getattr(self, field.name), above=0)
+    # derived: onset of debonding, pressure series; 10 to 60 GPa
+    ecbd_modulus: float = field("Young's modulus of the ecbd", unit="Pa", above=0, default=25e9)
+    # assumed, 2e-4 to 1e-3: voltage drop below 15 mV (paper 3.3)
+    resistance: float = field("resistance at zero gap", unit="ohm m2", above=0, default=8e-4)
+    # assumed, 6 to 20 nm: same bound; the form is of the paper
+    decay_length: float = field("gap over which it grows e-fold", unit="m", above=0, default=10e-9)
+    # derived: discharge ends of the paper; 1e-6 to 4e-6
+    drift_volume: float = field("partial molar volume", unit="m3/mol", above=0, default=1e-6)
+    # derived: 10 A/m2 half full, at most 15 mV at 1C
+    rate_constant: float = field("rate constant of insertion", unit="m/s", above=0, default=4.2e-9)
+    # derived: gaps of the paper, Kondrakov 2017; 0.0105 to 0.0130
+    strain: float = field("shrinkage along [100] when charged", above=0, default=0.0122)
+    # paper 3.2
+    diffusivity: float = field("along [100] and [010]", unit="m2/s", above=0, default=1e-14)
 
     def chemical_strain(self, concentration: Array) -> Array:
         """Return the chemical strain along [100] against the initial state [-]."""
@@ -98,9 +95,11 @@ class Open:
         return self.strain * shape / (INITIAL * (1 - PLATEAU))
 
 
+DERIVED = Open()
+
 # Calibrated on the paper's lithium at both ends for 0.1C, 1C and 2C, the charge times of cases 1
 # and 2, the mean gaps at charge end for 50 to 500 MPa and for 0 and 15 MPa outside, all at once,
-# on meshes of 1.2 um (demos/calibrate_paper002.py). Residuals there: lithium within 4 %, times
+# on meshes of 1.2 um (papers/yuan2023/calibrate.py). Residuals there: lithium within 4 %, times
 # 1.5 %, gaps -7, +22, -33 and -72 % with rising strength, +22 and -3 % with rising pressure. The
 # strengths ask for a softer ecbd than the slope of the gap with pressure, about 31 GPa, does.
 CALIBRATED = Open(
@@ -136,7 +135,7 @@ def open_circuit_voltage_slope(concentration: Array) -> Array:
     return slope / INITIAL
 
 
-def materials(*, values: Open = Open(), ecbd: Conductor | None = None) -> Materials:
+def materials(*, values: Open = DERIVED, ecbd: Conductor | None = None) -> Materials:
     """Return the complete parameter set of the paper's baseline (its case 1).
 
     The other cases are replacements. Heterogeneity (3.2), cases 2 to 4, with ratio = -1, -0.5, 0::
@@ -158,7 +157,7 @@ def materials(*, values: Open = Open(), ecbd: Conductor | None = None) -> Materi
         materials = replace(materials, cohesive=cohesive)
 
     Args:
-        values: What the paper leaves open: as derived without tuning, or `CALIBRATED`.
+        values: Values that the paper leaves open: `DERIVED` without tuning, or `CALIBRATED`.
         ecbd: The electrolyte-carbon domain if not that of the paper, for instance with effective
             conductivities computed from a packing.
 
@@ -182,7 +181,7 @@ def materials(*, values: Open = Open(), ecbd: Conductor | None = None) -> Materi
                 lower=0,
                 upper=MAXIMUM,
             ),
-            expansion=Curve(  # goes on along its tangents: flat below the plateau, smooth above c0
+            expansion=Curve(  # continues along its tangents: flat below the plateau
                 function=values.chemical_strain,
                 slope=values.chemical_strain_slope,
                 lower=PLATEAU * INITIAL,
@@ -190,7 +189,7 @@ def materials(*, values: Open = Open(), ecbd: Conductor | None = None) -> Materi
             ),
             expansion_ratio=(1.0, 1.0, -1.0),  # [-] paper 3.2, along [100], [010], [001]
             elasticity=Elasticity(
-                young_modulus=140e9,  # [Pa] Xu 2017: 142.5 for NMC532, second-hand
+                young_modulus=140e9,  # [Pa] assumed as NCM523: 142.5 by Xu 2017, second-hand
                 poisson_ratio=0.3,  # [-] assumed, 0.2 to 0.3
             ),
         ),

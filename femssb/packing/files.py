@@ -1,4 +1,4 @@
-"""Packings from and to files, so that results of other programs go the same way as our own.
+"""Packings from and to files, those of other programs included.
 
 ========================  =====================================  ===============================
 suffix                    what is kept                           what must be said when reading
@@ -21,7 +21,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +43,13 @@ def write(
     packing: Packing,
     path: str | Path,
     *,
-    units: str = "micro",
+    units: Literal["si", "micro"] = "micro",
     densities: Mapping[str, float] | None = None,
 ) -> None:
     """Write a packing, whole or not at all; the suffix says in which format.
 
     Args:
-        packing: What to write.
+        packing: Any.
         path: With one of the suffixes of this module's table.
         units: ``"si"`` or ``"micro"`` (pg, um, us): of a LAMMPS file; LIGGGHTS files are in SI.
         densities: Density of each phase, needed by a LAMMPS data file [kg/m3].
@@ -68,10 +68,9 @@ def write(
             _write_vtk(packing, temporary)
         elif suffix == ".csv":
             _write_csv(packing, temporary)
-        elif suffix == ".dump":
-            temporary.write_text(lammps_files.dump_text(packing, units))
-        elif suffix == ".liggghts":
-            temporary.write_text(lammps_files.dump_text(packing, "si"))
+        elif suffix in (".dump", ".liggghts"):
+            of_file = "si" if suffix == ".liggghts" else units
+            temporary.write_text(lammps_files.dump_text(packing, of_file))
         elif suffix == ".data":
             temporary.write_text(lammps_files.data_text(packing, units, densities or {}))
         else:
@@ -81,7 +80,7 @@ def write(
 def read(
     path: str | Path,
     *,
-    units: str | None = None,
+    units: Literal["si", "micro"] | None = None,
     phases: Mapping[int, str] | None = None,
     box: tuple[Sequence[float], Sequence[float]] | None = None,
     periodic: tuple[bool, bool, bool] | None = None,
@@ -187,7 +186,7 @@ def _read_vtk(path: Path) -> Packing:
     pyvista = load("pyvista", extra="plot")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # so pyvista tells of a file that VTK cannot read
+            warnings.simplefilter("error")  # which pyvista gives where VTK cannot read a file
             cloud = pyvista.read(path)
         stress = cloud["stress"].reshape(-1, 3, 3) if "stress" in cloud.array_names else None
         return Packing(

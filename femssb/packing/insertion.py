@@ -1,16 +1,18 @@
-"""Random packings without overlaps: where the spheres of a recipe are before they are pressed."""
+"""Random packings of the spheres of a recipe, without overlaps, before they are pressed.
+
+Pairs are pushed apart one by one, which is fast while spheres fill less than `DENSEST` of the box;
+`femssb.packing.jamming` reaches denser packings.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from femssb._version import __version__
 from femssb.errors import InputError, NotConverged, check_number
+from femssb.inputs.case import describe
+from femssb.packing.neighbours import nearest_image, neighbours, wrapped
 from femssb.packing.packing import Packing
 from femssb.packing.recipe import Recipe
 
@@ -18,7 +20,7 @@ Array = NDArray[np.float64]
 
 DENSEST = 0.6  # share of solids above which random spheres jam before they are apart
 MARGIN = 1e-3  # spheres are moved until they would not touch if they were larger by this share
-SWEEPS = 5_000  # after which insertion gives up
+SWEEPS = 5_000  # after which insertion ends without success
 
 
 def insert(recipe: Recipe, *, height: float, seed: int) -> Packing:
@@ -29,7 +31,7 @@ def insert(recipe: Recipe, *, height: float, seed: int) -> Packing:
     stay inside the box along z.
 
     Args:
-        recipe: What to place.
+        recipe: Names the spheres to place.
         height: Of the box, along z [m].
         seed: Of the random numbers: the same seed gives the same packing.
 
@@ -67,7 +69,7 @@ def insert(recipe: Recipe, *, height: float, seed: int) -> Packing:
         lower=np.zeros(3),
         upper=lengths,
         periodic=(True, True, False),
-        origin={"femssb": __version__, "seed": seed, "recipe": _plain(recipe)},
+        origin={"femssb": __version__, "seed": seed, "recipe": describe(recipe)},
     )
 
 
@@ -87,7 +89,7 @@ def separate(positions: Array, radii: Array, lengths: Array) -> Array:
     """
     n = len(radii)
     wanted = radii * (1 + MARGIN)
-    reach = 0.3 * float(np.median(radii))  # pairs are searched anew once a sphere has moved half
+    reach = 0.3 * float(np.median(radii))  # pairs are searched again once a sphere has moved half
     period = np.array([lengths[0], lengths[1], 0.0])
     positions = np.array(positions)
     searched_at = np.full_like(positions, np.inf)
@@ -97,15 +99,14 @@ def separate(positions: Array, radii: Array, lengths: Array) -> Array:
         if np.max(np.sum((positions - searched_at) ** 2, axis=1), initial=0) > (reach / 2) ** 2:
             searched_at = positions
             first, second = neighbours(positions, wanted, period, reach)
-        branch = positions[second] - positions[first]
-        branch[:, :2] -= period[:2] * np.rint(branch[:, :2] / period[:2])
+        branch = nearest_image(positions[second] - positions[first], period)
         distance = np.sqrt(np.sum(branch**2, axis=1))
         overlap = wanted[first] + wanted[second] - distance
         real = overlap - MARGIN * (radii[first] + radii[second])
         outside = np.maximum(radii - positions[:, 2], positions[:, 2] + radii - lengths[2])
         depth = max(real.max(initial=-1.0), outside.max(initial=-1.0)) / float(radii.mean())
         if depth <= 0:
-            return np.column_stack([positions[:, :2] % period[:2], positions[:, 2]])
+            return wrapped(positions, period)
         touching = overlap > 0
         i, j = first[touching], second[touching]
         # Half the overlap each; two that sit on one point part along a line of their own.
@@ -121,55 +122,3 @@ def separate(positions: Array, radii: Array, lengths: Array) -> Array:
         step=SWEEPS,
         residuals={"largest overlap over mean radius": depth},
     )
-
-
-def neighbours(
-    positions: Array, radii: Array, period: Array, reach: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all pairs of spheres whose surfaces are nearer than a reach.
-
-    The spheres are sorted into classes of like size, so that small ones are not searched as far as
-    the largest would need.
-
-    Args:
-        positions: Centres, shape (n, 3) [m]; inside the box along periodic directions.
-        radii: Shape (n,) [m].
-        period: Period along each axis, 0 where there is none, shape (3,) [m].
-        reach: Largest distance between the surfaces [m].
-
-    Returns:
-        The first and second sphere of every pair, each pair once, shapes (m,).
-    """
-    edges = np.unique(np.quantile(radii, np.linspace(0, 1, 7)))
-    size = np.clip(np.searchsorted(edges, radii, side="right") - 1, 0, max(len(edges) - 2, 0))
-    members = [np.flatnonzero(size == k) for k in range(size.max() + 1)]
-    members = [rows for rows in members if len(rows)]
-    inside = positions.copy()
-    for axis in np.flatnonzero(period):
-        inside[:, axis] %= period[axis]
-        inside[inside[:, axis] >= period[axis], axis] = 0.0  # -1e-30 % 1 is 1
-    trees = [cKDTree(inside[rows], boxsize=period) for rows in members]
-    pairs: list[NDArray[np.int64]] = []
-    for a, (rows_a, tree_a) in enumerate(zip(members, trees, strict=True)):
-        for rows_b, tree_b in zip(members[a:], trees[a:], strict=True):
-            limit = radii[rows_a].max() + radii[rows_b].max() + reach
-            if tree_a is tree_b:
-                found = tree_a.query_pairs(limit, output_type="ndarray")
-            else:
-                near = tree_a.sparse_distance_matrix(tree_b, limit, output_type="ndarray")
-                found = np.column_stack([near["i"], near["j"]])
-            pairs.append(np.column_stack([rows_a[found[:, 0]], rows_b[found[:, 1]]]))
-    first, second = np.concatenate(pairs).astype(np.int64).T
-    branch = positions[second] - positions[first]
-    branch -= period * np.rint(branch / np.where(period > 0, period, np.inf))
-    near_enough = np.sum(branch**2, axis=1) < (radii[first] + radii[second] + reach) ** 2
-    return first[near_enough], second[near_enough]
-
-
-def _plain(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe as plain data; of each solid only what counts, its name and density."""
-    plain = asdict(recipe)
-    for component in plain["components"]:
-        solid = component["solid"]
-        component["solid"] = {"name": solid["name"], "density": solid["density"]}
-    return plain

@@ -9,19 +9,18 @@ Beyond, spheres can be allowed to overlap a little, as particles do that were pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.spatial import cKDTree
-from scipy.special import ndtri
 from threadpoolctl import threadpool_limits
 
 from femssb.errors import InputError, NotConverged, check_number
+from femssb.packing.neighbours import nearest_image, neighbours, wrapped
 from femssb.packing.packing import Packing
+from femssb.packing.sizes import Sizes
 
 Array = NDArray[np.float64]
 
@@ -32,71 +31,6 @@ SHAKE = 0.05  # displacements that get jammed spheres going, in units of the sma
 MOST_SHAKE = 1.6  # and what they grow to, twice as large each time it fails
 CLOSE = 1e-4  # of the volume fraction, where spheres overlap
 MOST_ROUNDS = 20  # of scaling them until it is met
-CLASSES = 40  # diameters that stand for a continuous distribution
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sizes:
-    """A distribution of diameters: how many particles have each.
-
-    Raises:
-        InputError: If a diameter or a number is not above 0, or their counts differ.
-    """
-
-    diameters: tuple[float, ...]  # [m]
-    numbers: tuple[float, ...] = ()  # ratio of the numbers of particles; empty: all the same
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        diameters: object = self.diameters
-        numbers: object = self.numbers
-        for name, value in (("diameters", diameters), ("numbers", numbers)):
-            if not isinstance(value, (list, tuple)):
-                raise InputError(f"Sizes.{name} = {value!r} must be a tuple of numbers")
-        object.__setattr__(self, "diameters", tuple(self.diameters))
-        object.__setattr__(self, "numbers", tuple(self.numbers) or (1.0,) * len(self.diameters))
-        if not self.diameters or len(self.numbers) != len(self.diameters):
-            raise InputError(
-                f"Sizes has {len(self.diameters)} diameters and {len(self.numbers)} numbers; "
-                "it needs as many of both, at least one"
-            )
-        for diameter in self.diameters:
-            check_number("Sizes", "diameters", diameter, above=0, unit="m")
-        for number in self.numbers:
-            check_number("Sizes", "numbers", number, above=0)
-
-    @classmethod
-    def by_volume(cls, diameters: Sequence[float], shares: Sequence[float]) -> Sizes:
-        """Return the distribution with given shares of the volume, as sieves and lasers measure."""
-        cls(diameters=tuple(diameters), numbers=tuple(shares))  # checks both
-        numbers = [share / d**3 for share, d in zip(shares, diameters, strict=True)]
-        return cls(diameters=tuple(diameters), numbers=tuple(n / max(numbers) for n in numbers))
-
-    @classmethod
-    def lognormal(cls, *, median: float, spread: float) -> Sizes:
-        """Return a log-normal distribution by number, as 40 diameters of equal number.
-
-        Args:
-            median: Half of the particles are smaller [m].
-            spread: Standard deviation of the logarithm of the diameters.
-        """
-        check_number("Sizes.lognormal", "median", median, above=0, unit="m")
-        check_number("Sizes.lognormal", "spread", spread, lower=0, upper=1)
-        steps = ndtri((np.arange(CLASSES) + 0.5) / CLASSES)
-        return cls(diameters=tuple((median * np.exp(spread * steps)).tolist()))
-
-    @property
-    def mean_volume(self) -> float:
-        """Mean volume of the spheres of these diameters [m3]."""
-        return float(np.pi / 6 * np.average(np.array(self.diameters) ** 3, weights=self.numbers))
-
-    def counts(self, volume: float) -> NDArray[np.int64]:
-        """Return how many spheres of each diameter come closest to a volume [m3]."""
-        exact = np.array(self.numbers) / np.sum(self.numbers) * (volume / self.mean_volume)
-        counts = np.floor(exact).astype(np.int64)
-        missing = round(float(np.sum(exact))) - int(counts.sum())
-        counts[np.argsort(counts - exact, kind="stable")[:missing]] += 1
-        return counts
 
 
 def pack_spheres(
@@ -112,11 +46,11 @@ def pack_spheres(
 ) -> Packing:
     """Pack spheres of given sizes at random, without overlap, to a given volume fraction.
 
-    The number of spheres is whole; all diameters are scaled by one factor, told in ``origin``, so
+    The number of spheres is whole; all diameters are scaled by one factor, kept in ``origin``, so
     that the fraction is exact.
 
     Args:
-        sizes: Diameters and the ratio of their numbers.
+        sizes: Distribution of the diameters.
         fraction: Share of the box that is filled, up to about 0.63 for equal spheres [-].
         lengths: Edges of the box [m].
         periodic: Whether opposite sides are joined; if not, they are walls that spheres touch.
@@ -124,7 +58,7 @@ def pack_spheres(
         overlap: How deep spheres may go into each other where they jam, over the distance at which
             they touch; what overlaps counts once in the fraction [-].
         seed: Of the random start; the same seed gives the same packing.
-        most_steps: Steps of the minimisation after which it is given up.
+        most_steps: Steps of the minimisation after which the search ends without success.
 
     Raises:
         InputError: If an input is out of bounds, or the box is too small for the spheres.
@@ -136,19 +70,21 @@ def pack_spheres(
     check_number("pack_spheres", "seed", seed, lower=0)
     if edges.shape != (3,):
         raise InputError(f"pack_spheres.lengths = {lengths!r} must be three lengths")
+    listed = sizes.listed()
+    largest = max(listed.diameters)
     for edge, side in zip(edges.tolist(), periodic, strict=True):
-        need = max(sizes.diameters) * (2.1 if side else 1.05)
+        need = largest * (2.1 if side else 1.05)
         if not need <= edge < np.inf:
             raise InputError(
                 f"pack_spheres.lengths: an edge of {edge:g} m is too short for spheres of "
-                f"{max(sizes.diameters):g} m; it must be at least {need:g} m"
+                f"{largest:g} m; it must be at least {need:g} m"
             )
     volume = fraction * float(np.prod(edges))
-    counts = sizes.counts(volume)
+    counts = listed.counts(volume)
     number = int(counts.sum())
     if not 1 <= number <= MOST_SPHERES:
         raise InputError(f"pack_spheres: {number} spheres fill this box; 1 to {MOST_SPHERES} do")
-    diameters = np.repeat(sizes.diameters, counts)
+    diameters = np.repeat(listed.diameters, counts)
     scale = float((volume / (np.pi / 6 * np.sum(diameters**3))) ** (1 / 3))
     if abs(scale - 1) > 0.05:
         raise InputError(
@@ -181,7 +117,7 @@ def pack_spheres(
             "generator": "pack_spheres",
             "seed": int(seed),
             "fraction": float(fraction),
-            "diameters [m]": list(sizes.diameters),
+            "diameters [m]": list(listed.diameters),
             "numbers": counts.tolist(),
             "diameter scale": float(radii[0] / diameters[0] * 2),
             "deepest overlap": deepest,
@@ -230,45 +166,34 @@ def _overlaps(x: Any, radii: Any, first: Any, second: Any, sides: Any, joined: A
     return energy, gradient, worst
 
 
-class _Neighbours:
-    """Pairs that may touch, looked for again once a sphere has moved by half the skin."""
+class _Overlaps:
+    """Overlaps of spheres; pairs are searched again once one has moved by half the skin."""
 
     def __init__(self, radii: Array, sides: Array, joined: NDArray[np.bool_]) -> None:
         self.radii, self.sides, self.joined = radii, sides, joined
+        self.period = np.where(joined, sides, 0.0)
         self.skin = SKIN * 2 * float(radii.min())
-        self.seen: Array | None = None
-        self.pairs = np.empty((0, 2), dtype=np.int64)
+        self.searched_at: Array | None = None
+        self.first = self.second = np.empty(0, dtype=np.int64)
         self.worst = np.inf
-
-    def _look(self, x: Array) -> None:
-        self.seen = x.copy()
-        inside = np.where(self.joined, x % self.sides, x)
-        inside[inside == self.sides] = 0.0  # what the remainder of a tiny negative number gives
-        tree = cKDTree(inside, boxsize=np.where(self.joined, self.sides, 0.0))
-        pairs = tree.query_pairs(2 * float(self.radii.max()) + self.skin, output_type="ndarray")
-        step = inside[pairs[:, 0]] - inside[pairs[:, 1]]
-        step -= np.where(self.joined, self.sides * np.round(step / self.sides), 0.0)
-        reach = self.radii[pairs].sum(axis=1) + self.skin
-        self.pairs = pairs[np.einsum("ij,ij->i", step, step) < reach**2]
 
     def __call__(self, flat: Array) -> tuple[float, Array]:
         """Return the energy of the overlaps and its gradient."""
         x = flat.reshape(-1, 3)
-        if self.seen is None or np.max(np.sum((x - self.seen) ** 2, axis=1)) > self.skin**2 / 4:
-            self._look(x)
-        first, second = self.pairs[:, 0], self.pairs[:, 1]
+        seen = self.searched_at
+        if seen is None or np.max(np.sum((x - seen) ** 2, axis=1)) > self.skin**2 / 4:
+            self.searched_at = x.copy()
+            self.first, self.second = neighbours(x, self.radii, self.period, self.skin, classes=1)
         energy, gradient, self.worst = _overlaps(
-            x, self.radii, first, second, self.sides, self.joined
+            x, self.radii, self.first, self.second, self.sides, self.joined
         )
         return energy, gradient.ravel()
 
     def lens_volume(self, x: Array, radii: Array) -> float:
         """Return the volume that lies in two spheres."""
-        first, second = self.pairs[:, 0], self.pairs[:, 1]
-        step = x[first] - x[second]
-        step -= np.where(self.joined, self.sides * np.round(step / self.sides), 0.0)
-        distance = np.sqrt(np.einsum("ij,ij->i", step, step))
-        r, q = radii[first], radii[second]
+        steps = nearest_image(x[self.first] - x[self.second], self.period)
+        distance = np.sqrt(np.einsum("ij,ij->i", steps, steps))
+        r, q = radii[self.first], radii[self.second]
         meet = distance < r + q
         d, r, q = distance[meet], r[meet], q[meet]
         lens = np.pi * (r + q - d) ** 2 * (d**2 + 2 * d * (r + q) - 3 * (r - q) ** 2) / (12 * d)
@@ -291,7 +216,7 @@ def _separate(
     """
     unit = 2 * float(radii.mean())
     edges, swollen = sides / unit, radii / unit * (1 + MARGIN)
-    neighbours = _Neighbours(swollen, edges, joined)
+    overlaps = _Overlaps(swollen, edges, joined)
     x = np.where(
         joined, points / unit, np.clip(points / unit, swollen[:, None], edges - swollen[:, None])
     )
@@ -299,14 +224,14 @@ def _separate(
     while steps < most_steps:
 
         def free(_: Array) -> None:
-            if neighbours.worst < 0.9 * MARGIN:
+            if overlaps.worst < 0.9 * MARGIN:
                 raise StopIteration
 
         options: dict[str, float] = {"maxiter": most_steps - steps, "maxfun": 10 * most_steps}
         options |= {"ftol": 1e-10 if not allowed else 1e-5, "gtol": 0.0}
         with threadpool_limits(1):  # vectors this short are slower on several threads
             found = minimize(
-                neighbours,
+                overlaps,
                 x.ravel(),
                 jac=True,
                 method="L-BFGS-B",
@@ -315,20 +240,16 @@ def _separate(
             )
         steps += found.nit
         x = found.x.reshape(-1, 3)
-        neighbours(found.x)
-        if neighbours.worst < max(0.9 * MARGIN, allowed):
-            lost = neighbours.lens_volume(x, swollen / (1 + MARGIN)) * unit**3
-            return (
-                np.where(joined, x % edges, x) * unit,
-                steps,
-                max(0.0, neighbours.worst - MARGIN),
-                lost,
-            )
-        # Jammed: shake and go on. A few spheres jam the same way until they are thrown anew.
+        overlaps(found.x)
+        if overlaps.worst < max(0.9 * MARGIN, allowed):
+            lost = overlaps.lens_volume(x, swollen / (1 + MARGIN)) * unit**3
+            deepest = max(0.0, overlaps.worst - MARGIN)
+            return wrapped(x, overlaps.period) * unit, steps, deepest, lost
+        # Jammed: shake and try again. A few spheres jam the same way until they are thrown again.
         x = x + shake * swollen.min() * random.standard_normal(x.shape)
         shake = min(2 * shake, MOST_SHAKE)
     raise NotConverged(
         f"pack_spheres: the spheres jam; after {steps} steps the deepest overlap is still "
-        f"{neighbours.worst:.2g} of their distance, {allowed:g} is allowed: lower the fraction, "
+        f"{overlaps.worst:.2g} of their distance, {allowed:g} is allowed: lower the fraction, "
         "widen the sizes, or allow more overlap"
     )

@@ -1,7 +1,7 @@
 """Text files of LAMMPS and LIGGGHTS: dumps and data files.
 
-These files say neither their units nor what their types are, so the reader must be told. The box of
-a dump is that of the simulation: planes inside it that pressed the spheres are not in the file.
+These files name neither their units nor their types: the reader must. The box of a dump is that of
+the simulation: planes inside it that pressed the spheres are not in the file.
 """
 
 from __future__ import annotations
@@ -42,16 +42,11 @@ def length_unit(units: str) -> float:
 def dump_text(packing: Packing, units: str) -> str:
     """Return a dump of one frame; types count from 1 in the order of the phase names."""
     unit = length_unit(units)
-    table = np.column_stack(
-        [
-            np.asarray(packing.ids),
-            packing.phases + 1,
-            packing.radii / unit,
-            packing.positions / unit,
-        ]
-    )
+    columns = packing.ids, packing.phases + 1, packing.radii / unit, packing.positions / unit
+    table = np.column_stack([np.asarray(column) for column in columns])
     edges = " ".join("pp" if side else "ff" for side in packing.periodic)
-    bounds = "".join(f"{a:.17g} {b:.17g}\n" for a, b in zip(*_corners(packing, unit), strict=True))
+    corners = np.column_stack([packing.lower, packing.upper]) / unit
+    bounds = "".join(f"{low:.17g} {high:.17g}\n" for low, high in corners)
     text = io.StringIO()
     text.write(f"ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{len(table)}\n")
     text.write(f"ITEM: BOX BOUNDS {edges}\n{bounds}ITEM: ATOMS id type radius x y z\n")
@@ -67,21 +62,14 @@ def data_text(packing: Packing, units: str, densities: Mapping[str, float]) -> s
             raise InputError(f"write: densities lacks {name!r}, which a data file needs [kg/m3]")
         check_number("write", f"densities[{name!r}]", densities[name], lower=1, upper=1e5)
     density = np.array([densities[name] for name in packing.phase_names]) / DENSITY[units]
-    lower, upper = _corners(packing, unit)
     ids = np.asarray(packing.ids, dtype=np.int64)
-    table = np.column_stack(
-        [
-            ids + 1 - min(int(ids.min(initial=0)), 0),
-            packing.phases + 1,
-            2 * packing.radii / unit,
-            density[packing.phases],
-            packing.positions / unit,
-        ]
-    )
+    ids = ids + 1 - min(int(ids.min(initial=0)), 0)
+    columns = ids, packing.phases + 1, 2 * packing.radii / unit, density[packing.phases]
+    table = np.column_stack([*columns, packing.positions / unit])
     text = io.StringIO()
     text.write(f"Packing of femssb, units {units}\n\n{len(table)} atoms\n")
     text.write(f"{len(packing.phase_names)} atom types\n\n")
-    for axis, a, b in zip("xyz", lower, upper, strict=True):
+    for axis, a, b in zip("xyz", packing.lower / unit, packing.upper / unit, strict=True):
         text.write(f"{a:.17g} {b:.17g} {axis}lo {axis}hi\n")
     text.write("\nAtoms # sphere\n\n")
     np.savetxt(text, table, fmt="%d %d %.17g %.17g %.17g %.17g %.17g")
@@ -127,12 +115,9 @@ def read_dump(
     for wanted in ("id", "type"):
         if wanted not in found:
             raise InputError(f"read: {path.name} lacks the column {wanted!r}")
-    if "radius" in found:
-        radii = found["radius"]
-    elif "diameter" in found:
-        radii = found["diameter"] / 2
-    else:
+    if "radius" not in found and "diameter" not in found:
         raise InputError(f"read: {path.name} lacks the column 'radius' or 'diameter'")
+    radii = found["radius"] if "radius" in found else found["diameter"] / 2
     positions = []
     for axis, low, high in zip("xyz", *corners, strict=True):
         if axis in found or axis + "u" in found:
@@ -237,7 +222,3 @@ def _numbers(path: Path, rows: Sequence[str], columns: Sequence[int]) -> Array:
     if len(table) != len(rows):
         raise InputError(f"read: {path.name} has empty lines among its spheres")
     return table
-
-
-def _corners(packing: Packing, unit: float) -> tuple[Array, Array]:
-    return packing.lower / unit, packing.upper / unit

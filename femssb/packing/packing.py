@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ class Contacts:
         branches: From the centre of `first` to the centre of `second`, in the image that it
             touches, or to the nearest point of the plane, shape (m, 3) [m].
         forces: Force on `first`; `second` feels the opposite, shape (m, 3) [N].
-        memory: What a law with history must know to go on, shape (m, k); None where the law has no
-            history, or it was not kept.
+        memory: History from which a law resumes, shape (m, k); None where the law has none, or it
+            was not kept.
     """
 
     first: NDArray[np.int64]
@@ -48,14 +48,19 @@ class Contacts:
         if m and (self.first.min() < 0 or self.second.min() < -1):
             raise InputError("Contacts.first must be rows from 0 on, Contacts.second from -1 on")
 
+    def part(self, rows: NDArray[Any]) -> Contacts:
+        """Return some of the contacts: rows, or which ones, shape (m,)."""
+        columns = {item.name: getattr(self, item.name) for item in fields(self)}
+        return replace(self, **{name: c[rows] for name, c in columns.items() if c is not None})
+
     @property
     def between_spheres(self) -> NDArray[np.bool_]:
-        """Which contacts have a sphere on both sides, shape (m,)."""
+        """True for contacts with a sphere on both sides, shape (m,)."""
         return self.second >= 0
 
     @property
     def loaded(self) -> NDArray[np.bool_]:
-        """Which contacts hand on a force, shape (m,)."""
+        """True for contacts that carry a force, shape (m,)."""
         return np.asarray(np.any(self.forces != 0, axis=1))
 
 
@@ -70,9 +75,9 @@ class Packing:
         phase_names: Names of the phases, such as ``("AM", "SE")``.
         lower: Lower corner of the box, shape (3,) [m].
         upper: Upper corner of the box, shape (3,) [m].
-        periodic: Whether the sides across x, y and z are periodic.
+        periodic: True where the sides across x, y and z are periodic.
         ids: Lasting number of each sphere, shape (n,); 0 to n - 1 if left out.
-        origin: What made the packing, as plain data: recipe, seed, stages, engine.
+        origin: How the packing was made, as plain data: recipe, seed, stages.
         stress: Mean Cauchy stress in every sphere, tension positive, shape (n, 3, 3) [Pa]; None if
             not known.
         contacts: Where the spheres touch; None if not known.
@@ -128,6 +133,11 @@ class Packing:
     def lengths(self) -> Array:
         """Edge lengths of the box, shape (3,) [m]."""
         return self.upper - self.lower
+
+    @property
+    def period(self) -> Array:
+        """Period along each axis, 0 where the sides are planes, shape (3,) [m]."""
+        return np.where(self.periodic, self.lengths, 0.0)
 
     @property
     def volumes(self) -> Array:

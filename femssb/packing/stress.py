@@ -14,6 +14,8 @@ which those programs leave out, does it equal the applied pressure.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +28,7 @@ Array = NDArray[np.float64]
 def particle_stress(
     packing: Packing,
     *,
-    partition: str = "arms",
+    partition: Literal["arms", "halves"] = "arms",
     planes: bool = True,
 ) -> Array:
     """Return the mean stress in every sphere.

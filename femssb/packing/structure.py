@@ -1,4 +1,4 @@
-"""What a packing looks like: porosity, coordination, overlaps, force chains, profiles and maps."""
+"""Structure of packings: porosity, coordination, overlaps, force chains, profiles and maps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.errors import InputError, check_number
+from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
 from femssb.packing.stress import contacts_of
 
@@ -18,11 +19,17 @@ LINES = 160_000  # along z, through the box: gives porosity to about 1e-4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Porosity:
-    """The share of a box that is not solid, in the two ways that differ once spheres overlap."""
+    """Share of a box that is not solid, in the two ways that differ once spheres overlap.
 
-    nominal: float  # every sphere counted whole: material that overlaps swallow has gone elsewhere
-    union: float  # what no sphere covers: overlaps count once, as on voxels
-    swallowed: float  # solid volume lost in overlaps and beyond planes, over all solid volume
+    Attributes:
+        nominal: With every sphere counted whole, as if what overlaps swallow had moved elsewhere.
+        union: Not covered by any sphere: overlaps count once, as on voxels.
+        swallowed: Solid volume lost in overlaps and beyond planes, over all solid volume.
+    """
+
+    nominal: float
+    union: float
+    swallowed: float
 
 
 def porosity(packing: Packing) -> Porosity:
@@ -176,10 +183,8 @@ def heat_map(packing: Packing, values: Array, *, bins: int = 20) -> Array:
         volume; nan where there is none.
     """
     check_number("heat_map", "bins", bins, lower=1, upper=10_000)
-    place = packing.positions[:, :2] - packing.lower[:2]
     lengths = packing.lengths[:2]
-    for axis in np.flatnonzero(packing.periodic[:2]):
-        place[:, axis] %= lengths[axis]
+    place = wrapped(packing.positions[:, :2] - packing.lower[:2], packing.period[:2])
     # Cells in a row, x slowest; a centre on the far side counts to the last cell.
     cells = np.clip((place / lengths * bins).astype(int), 0, bins - 1) @ [bins, 1]
     total = np.bincount(cells, packing.volumes, bins * bins).reshape(bins, bins)

@@ -3,6 +3,7 @@ from .laws import ElasticPlastic as ElasticPlastic
 from .laws import HertzMindlin as HertzMindlin
 from .laws import yield_pressure as yield_pressure
 from .pressing import press as press
+from .servo import Servo as Servo
 from .stages import Isostatic as Isostatic
 from .stages import Stage as Stage
 from .stages import Swell as Swell

@@ -8,12 +8,12 @@ stiffnesses and to test the engine against.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.errors import InputError, check_number
+from femssb.description import description, field
+from femssb.errors import InputError
 from femssb.inputs.materials import Elasticity, Solid
 
 Array = NDArray[np.float64]
@@ -21,8 +21,39 @@ Array = NDArray[np.float64]
 TABOR = 2.8  # hardness over yield strength; D. Tabor, The Hardness of Metals, 1951
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HertzMindlin:
+@description
+class ContactLaw:
+    """Solids in contact, with friction: base of all laws."""
+
+    solids: Mapping[str, Solid] = field("solid of every phase, by name")
+    friction: float = field("between any two spheres", lower=0.0, upper=10.0, default=0.5)
+    restitution: float = field(
+        "speed after over before an impact too weak to yield", lower=0.01, upper=1.0, default=0.9
+    )
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if not self.solids:
+            raise InputError(f"{name}.solids must name the solid of every phase")
+        for phase, solid in self.solids.items():
+            if solid.elasticity is None:
+                raise InputError(f"{name}.solids[{phase!r}]: {solid.name} has no elasticity")
+
+    def elasticity(self, phase: str) -> Elasticity:
+        """Return the elasticity of a phase.
+
+        Raises:
+            InputError: If the law does not know the phase.
+        """
+        if phase not in self.solids:
+            raise InputError(f"the contact law has no solid for phase {phase!r}")
+        known = self.solids[phase].elasticity
+        assert known is not None  # checked when made
+        return known
+
+
+@description
+class HertzMindlin(ContactLaw):
     """Elastic spheres with friction.
 
     Normal force 4/3 E* sqrt(R* overlap^3) (Hertz), tangential spring 8 G* sqrt(R* overlap) per
@@ -30,24 +61,11 @@ class HertzMindlin:
     gives a head-on impact its coefficient of restitution: states at rest hardly depend on it, but
     the lower it is, the more steps they take. Valid while the contact pressure stays
     below the hardness, which is a few MPa of applied pressure for a sulfide electrolyte.
-
-    Raises:
-        InputError: If a field is out of its bounds, or a solid lacks its elasticity.
     """
 
-    solids: Mapping[str, Solid]  # of every phase, by name
-    friction: float = 0.5  # between any two spheres [-]
-    restitution: float = 0.9  # speed after over before a head-on impact [-]
 
-    def __post_init__(self) -> None:
-        """Check every field."""
-        _check_solids(type(self).__name__, self.solids)
-        check_number(type(self).__name__, "friction", self.friction, lower=0.0, upper=10.0)
-        check_number(type(self).__name__, "restitution", self.restitution, lower=0.01, upper=1.0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ElasticPlastic:
+@description
+class ElasticPlastic(ContactLaw):
     """Spheres that yield where they touch, of the same or of unlike materials, with adhesion.
 
     Loading is Hertz's law until the pressure in the middle of the contact reaches the yield
@@ -59,41 +77,22 @@ class ElasticPlastic:
 
     The law knows nothing of neighbouring contacts: above a relative density of about 0.9, where
     dents meet, it is too soft.
-
-    Raises:
-        InputError: If a field is out of its bounds, or a solid lacks its elasticity.
     """
 
-    solids: Mapping[str, Solid]  # of every phase, by name
-    yield_pressures: Mapping[str, float]  # of every phase that yields, about its hardness [Pa]
-    adhesion: float = 0.0  # work of adhesion w of any two spheres [J/m2]
-    friction: float = 0.5  # between any two spheres [-]
-    restitution: float = 0.9  # of an impact too weak to yield [-]
+    yield_pressures: Mapping[str, float] = field(
+        "of every phase that yields, about its hardness", unit="Pa", lower=1e5, upper=1e12
+    )
+    adhesion: float = field(
+        "work of adhesion w of any two spheres", unit="J/m2", lower=0, upper=100, default=0.0
+    )
 
     def __post_init__(self) -> None:
-        """Check every field."""
-        _check_solids(type(self).__name__, self.solids)
-        check_number(type(self).__name__, "friction", self.friction, lower=0.0, upper=10.0)
-        check_number(type(self).__name__, "restitution", self.restitution, lower=0.01, upper=1.0)
-        check_number(
-            type(self).__name__, "adhesion", self.adhesion, lower=0, upper=100, unit="J/m2"
-        )
-        for name, pressure in self.yield_pressures.items():
+        ContactLaw.__post_init__(self)
+        for name in self.yield_pressures:
             if name not in self.solids:
                 raise InputError(
                     f"ElasticPlastic.yield_pressures names {name!r}, which solids does not"
                 )
-            check_number(
-                "ElasticPlastic",
-                f"yield_pressures[{name!r}]",
-                pressure,
-                lower=1e5,
-                upper=1e12,
-                unit="Pa",
-            )
-
-
-ContactLaw = HertzMindlin | ElasticPlastic
 
 
 def yield_pressure(solid: Solid) -> float:
@@ -109,22 +108,9 @@ def yield_pressure(solid: Solid) -> float:
     return TABOR * solid.yield_strength
 
 
-def elasticity(law: ContactLaw, phase: str) -> Elasticity:
-    """Return the elasticity of a phase.
-
-    Raises:
-        InputError: If the law does not know the phase.
-    """
-    if phase not in law.solids:
-        raise InputError(f"the contact law has no solid for phase {phase!r}")
-    known = law.solids[phase].elasticity
-    assert known is not None  # checked by the law
-    return known
-
-
 def effective_moduli(law: ContactLaw, phases: tuple[str, ...]) -> Array:
     """Return E* of every pair of phases: 1/E* is the sum of (1 - nu^2)/E of both [Pa]."""
-    known = [elasticity(law, phase) for phase in phases]
+    known = [law.elasticity(phase) for phase in phases]
     compliance = np.array([(1 - e.poisson_ratio**2) / e.young_modulus for e in known])
     return np.asarray(1 / (compliance[:, None] + compliance))
 
@@ -134,7 +120,7 @@ def effective_shear_moduli(law: ContactLaw, phases: tuple[str, ...]) -> Array:
 
     A contact of the radius a has the tangential stiffness 8 G* a (Mindlin, doi 10.1115/1.4009973).
     """
-    known = [elasticity(law, phase) for phase in phases]
+    known = [law.elasticity(phase) for phase in phases]
     compliance = np.array(
         [2 * (2 - e.poisson_ratio) * (1 + e.poisson_ratio) / e.young_modulus for e in known]
     )
@@ -143,7 +129,7 @@ def effective_shear_moduli(law: ContactLaw, phases: tuple[str, ...]) -> Array:
 
 def plane_moduli(law: ContactLaw, phases: tuple[str, ...]) -> Array:
     """Return E* of every phase against a rigid plane, shape (phases,) [Pa]."""
-    known = [elasticity(law, phase) for phase in phases]
+    known = [law.elasticity(phase) for phase in phases]
     return np.array([e.young_modulus / (1 - e.poisson_ratio**2) for e in known])
 
 
@@ -185,8 +171,7 @@ def plastic_force(
         Force [N] and the effective radius on unloading, R* before yield [m].
 
     Source:
-        Thornton, doi 10.1115/1.2787319: eqs. for the yield point, the loading line and the radius
-        of the dent.
+        Yield point, loading line and radius of the dent: Thornton, doi 10.1115/1.2787319.
     """
     start = (np.pi * limit / (2 * modulus)) ** 2 * radius  # overlap at which it yields
     yielded = largest > start
@@ -199,13 +184,3 @@ def plastic_force(
         left = largest - (3 * peak / (4 * modulus * np.sqrt(dent))) ** (2 / 3)
     left = np.where(yielded, left, 0.0)
     return np.where(overlap >= largest, peak, hertz_force(modulus, dent, overlap - left)), dent
-
-
-def _check_solids(owner: str, solids: Mapping[str, Solid]) -> None:
-    if not solids:
-        raise InputError(f"{owner}.solids must name the solid of every phase")
-    for name, solid in solids.items():
-        if not isinstance(solid, Solid):
-            raise InputError(f"{owner}.solids[{name!r}] must be a Solid, got {solid!r}")
-        if not isinstance(solid.elasticity, Elasticity):
-            raise InputError(f"{owner}.solids[{name!r}]: {solid.name} has no elasticity")

@@ -1,80 +1,211 @@
-"""What is done to a packing: pressing, unloading, growing and shrinking of a phase.
+"""Stages of a process: pressing, unloading, growing and shrinking of a phase.
 
-Every stage has a pressure on planes, which move until the packing is at rest under it; `press` in
-`femssb.particles.pressing` does them.
+`press` in `femssb.particles.pressing` does stages one after the other, and knows nothing of their
+kinds: a new kind is a class derived from `Stage`, which overrides whatever differs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from femssb.errors import InputError, check_number
+from femssb.description import description, field
+from femssb.errors import InputError
+from femssb.packing.neighbours import wrapped
+from femssb.packing.packing import Packing
+from femssb.units import MPa
 
+if TYPE_CHECKING:
+    from femssb.particles.lammps.engine import Engine
+    from femssb.particles.servo import Servo
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Uniaxial:
-    """Press between two planes along z, or unload to a lower pressure; x and y stay as they are.
-
-    Raises:
-        InputError: If the pressure is out of its bounds.
-    """
-
-    pressure: float  # on both planes, positive compresses [Pa]
-
-    def __post_init__(self) -> None:
-        """Check the pressure."""
-        check_number("Uniaxial", "pressure", self.pressure, lower=1e3, upper=1e11, unit="Pa")
+NARROWEST = 1.98  # distance of periodic sides over the largest diameter: two, but for the share by
+# which a recipe scales its sizes to meet its volume
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Isostatic:
-    """Press with one pressure on all six faces; sides that were periodic become planes.
+class Work:
+    """Work of a stage between two corrections of the planes: none, if nothing is overridden."""
 
-    Raises:
-        InputError: If the pressure is out of its bounds.
-    """
+    done = True  # a packing may come to rest only then
+    progress = ""  # part of the lines of progress
 
-    pressure: float  # on every face, positive compresses [Pa]
+    def advance(self, error: float) -> None:
+        """Do the next part.
 
-    def __post_init__(self) -> None:
-        """Check the pressure."""
-        check_number("Isostatic", "pressure", self.pressure, lower=1e3, upper=1e11, unit="Pa")
+        Args:
+            error: Largest relative error of the pressure on the planes that move.
+        """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Swell:
+@description
+class Stage:
+    """Planes follow one pressure until the packing between them is at rest: base of all stages."""
+
+    pressure: float = field(
+        "on the planes that move, positive compresses", unit="Pa", lower=1e3, upper=1e11
+    )
+
+    @property
+    def label(self) -> str:
+        """Name of the stage in lines of progress."""
+        return f"{type(self).__name__} {self.pressure / MPa:.3g} MPa"
+
+    def prepared(self, packing: Packing) -> Packing:
+        """Return the packing with which the stage starts."""
+        return packing
+
+    def expected(self, packing: Packing) -> Packing:
+        """Return the packing with the sides and radii that it will have after the stage.
+
+        Raises:
+            InputError: If the stage does not suit the packing.
+        """
+        return self.prepared(packing)
+
+    def check(self, packing: Packing) -> None:
+        """Check, before any work, what would fail later.
+
+        Raises:
+            InputError: If the stage does not suit the packing, there are no planes across z, or
+                periodic sides are so near that two spheres could touch twice.
+        """
+        after = self.expected(packing)
+        largest = 2 * after.radii.max()
+        for axis in np.flatnonzero(after.periodic):
+            if after.lengths[axis] < NARROWEST * largest:
+                raise InputError(
+                    f"press: the sides across {'xyz'[axis]} are periodic and "
+                    f"{after.lengths[axis]:g} m apart, but the largest diameter is {largest:g} m: "
+                    "two spheres could touch twice"
+                )
+        if after.periodic[2]:
+            raise InputError(f"press: {type(self).__name__} needs planes across z")
+
+    def axes(self, periodic: tuple[bool, ...]) -> NDArray[np.bool_]:
+        """Return across which axes planes move, shape (3,): all planes if not overridden."""
+        return ~np.array(periodic)
+
+    def work(self, engine: Engine, servo: Servo) -> Work:
+        """Return what is done between corrections of the planes."""
+        return Work()
+
+
+@description
+class Uniaxial(Stage):
+    """Press between two planes along z, or unload to a lower pressure; x and y stay as they are."""
+
+    def axes(self, periodic: tuple[bool, ...]) -> NDArray[np.bool_]:
+        """Return that planes across z move, shape (3,)."""
+        return np.array([False, False, not periodic[2]])
+
+
+@description
+class Isostatic(Stage):
+    """Press with one pressure on all six faces; sides that were periodic become planes."""
+
+    def prepared(self, packing: Packing) -> Packing:
+        """Return the packing between six planes."""
+        return between_planes(packing)
+
+
+@description
+class Swell(Stage):
     """Change the size of the spheres of one phase, with one pressure on all planes.
 
     One half of a cycle: the growth of an active material on discharge, or its reverse on charge.
-
-    Raises:
-        InputError: If the growth is out of its bounds, or of an unknown kind.
     """
 
-    phase: str
-    growth: float  # relative change, negative shrinks [-]
-    pressure: float  # on every plane, positive compresses [Pa]
-    of: str = "diameter"  # what changes by it: "diameter" or "volume"
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        check_number("Swell", "growth", self.growth, lower=-0.5, upper=1.0)
-        check_number("Swell", "pressure", self.pressure, lower=1e3, upper=1e11, unit="Pa")
-        if self.of not in ("diameter", "volume"):
-            raise InputError(f"Swell.of = {self.of!r} must be 'diameter' or 'volume'")
+    phase: str = field("that changes its size")
+    growth: float = field("relative change, negative shrinks", lower=-0.5, upper=1.0)
+    of: Literal["diameter", "volume"] = field("quantity that changes by it", default="diameter")
 
     def factor(self) -> float:
         """Return the new diameter over the old one."""
         return 1 + self.growth if self.of == "diameter" else float(np.cbrt(1 + self.growth))
 
+    def expected(self, packing: Packing) -> Packing:
+        """Return the packing with the radii that it will have after the stage.
 
-Stage = Uniaxial | Isostatic | Swell
+        Raises:
+            InputError: If it lacks the phase.
+        """
+        if self.phase not in packing.phase_names:
+            raise InputError(
+                f"press: Swell.phase = {self.phase!r}, but the packing has {packing.phase_names!r}"
+            )
+        factors = np.where(packing.of_phase(self.phase), self.factor(), 1.0)
+        return replace(packing, radii=factors * packing.radii)
+
+    def work(self, engine: Engine, servo: Servo) -> Work:
+        """Return the growth, which is done in small parts."""
+        return Growth(engine, {self.phase: self.factor()}, servo)
+
+
+class Growth(Work):
+    """Growth or shrinkage of phases in small parts, each of which waits for the planes."""
+
+    def __init__(self, engine: Engine, factors: Mapping[str, float], servo: Servo) -> None:
+        """Take the new diameter over the old one of each phase that changes."""
+        self._engine, self._servo, self._turn = engine, servo, 0
+        factor = [factors.get(name, 1.0) for name in engine.phase_names]
+        self._whole = np.log(factor)
+        self._left = self._whole.copy()
+        self._report()
+
+    def advance(self, error: float) -> None:
+        """Change the sizes by one part, if it is their turn and the planes keep up."""
+        due = self._turn % self._servo.growth_interval == 0
+        self._turn += 1
+        if due and error < self._servo.growth_error and not self.done:
+            part = np.clip(self._left, -self._servo.growth, self._servo.growth)
+            self._left -= part
+            self._engine.scale_radii(np.exp(part))
+            self._report()
+
+    def _report(self) -> None:
+        largest = np.argmax(np.abs(self._whole))
+        whole, left = self._whole[largest], self._left[largest]
+        self.done = not self._left.any()
+        self.progress = f"{whole - left:+.4f} of {whole:+.4f} grown"
+
+
+def between_planes(packing: Packing) -> Packing:
+    """Return a packing whose periodic sides, if any, became planes that just touch its spheres.
+
+    Contacts across these sides are gone; the others keep what they remember.
+    """
+    if not any(packing.periodic):
+        return packing
+    positions = wrapped(packing.positions, packing.period, packing.lower)
+    radii = packing.radii[:, None]
+    contacts = packing.contacts
+    if contacts is not None:
+        straight = positions[contacts.second] - positions[contacts.first]
+        away = np.linalg.norm(straight - contacts.branches, axis=1)
+        kept = ~contacts.between_spheres | (away < packing.radii[contacts.first])
+        contacts = contacts.part(kept)
+    return replace(
+        packing,
+        positions=positions,
+        lower=np.where(packing.periodic, np.min(positions - radii, axis=0), packing.lower),
+        upper=np.where(packing.periodic, np.max(positions + radii, axis=0), packing.upper),
+        periodic=(False, False, False),
+        stress=None,
+        contacts=contacts,
+    )
 
 
 def cycles(
-    phase: str, growth: float, *, pressure: float, count: int, of: str = "diameter"
+    phase: str,
+    growth: float,
+    *,
+    pressure: float,
+    count: int,
+    of: Literal["diameter", "volume"] = "diameter",
 ) -> list[Swell]:
     """Return the stages of cycles in which one phase grows and shrinks back to its first size.
 
@@ -82,8 +213,13 @@ def cycles(
         phase: The one that changes.
         growth: Relative change, positive: grows first, as a cathode does on discharge [-].
         pressure: On every plane, positive compresses [Pa].
-        count: Number of cycles.
-        of: What changes by it: ``"diameter"`` or ``"volume"``.
+        count: Number of cycles, at least 1.
+        of: Quantity that changes by it.
+
+    Raises:
+        InputError: If an argument is out of its bounds.
     """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise InputError(f"cycles: count = {count!r} must be a whole number from 1 on")
     grow = Swell(phase=phase, growth=growth, pressure=pressure, of=of)
     return [grow, replace(grow, growth=1 / (1 + growth) - 1)] * count

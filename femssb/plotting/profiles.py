@@ -73,16 +73,15 @@ def draw_profiles(
             colour = PHASE_COLOURS[phase % len(PHASE_COLOURS)]
             for row, axis in itertools.product(range(2), range(3)):
                 place, mean = _means(pressed[own, axis], along[row][own], bins)
-                axes: Axes = panels[row, axis]
-                axes.plot(place / um, mean, style, color=colour, label=label)
+                panels[row, axis].plot(place / um, mean, style, color=colour, label=label)
     for axis, letter in enumerate("xyz"):
         if titled:
             panels[0, axis].set_title(f"along {letter}", fontsize=9)
         panels[0, axis].set_xlabel("Height z [µm]")
         panels[1, axis].set_xlabel("Radius [µm]")
     panels[0, 0].set_ylim(bottom=min(0.0, panels[0, 0].get_ylim()[0]))
-    for row in panels:
-        row[0].set_ylabel("Compressive stress [MPa]")
+    for left in panels[:, 0]:
+        left.set_ylabel("Compressive stress [MPa]")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
 

@@ -1,8 +1,8 @@
-"""The fields of a half-cell at chosen times, and the ParaView files they live in.
+"""The fields of a half-cell at chosen times, and their files for ParaView.
 
 A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface) and
-time, and per part a ``.pvd`` collection that lists them, which is what ParaView opens. Every file
-is replaced whole, collections after the files they list, so a killed run loses nothing it wrote.
+time, and per part a ``.pvd`` collection that lists them, which ParaView opens. Every file is
+replaced whole, collections after the files they list, so a killed run loses nothing it wrote.
 """
 
 from __future__ import annotations
@@ -32,15 +32,21 @@ class FieldData:
     Tensors are stored as six components in the order xx yy zz yz xz xy; shear strains are tensor
     components, not engineering ones.
 
+    Attributes:
+        points: Coordinates (n, 3) [m].
+        cells: Tetrahedra (m, 4) or triangles (m, 3): rows of `points`.
+        point_data: Name with its unit -> values at the points, (n,) or (n, k).
+        cell_data: Name with its unit -> values in the mesh cells, (m,) or (m, k).
+
     Raises:
         InputError: If an array has the wrong shape or is not numeric, or a mesh cell names a point
             that does not exist.
     """
 
-    points: NDArray[np.float64]  # (n, 3) coordinates [m]
-    cells: NDArray[np.int64]  # (m, 4) tetrahedra or (m, 3) triangles: rows of `points`
-    point_data: Mapping[str, NDArray[Any]]  # name with its unit -> (n,) or (n, k)
-    cell_data: Mapping[str, NDArray[Any]]  # name with its unit -> (m,) or (m, k)
+    points: NDArray[np.float64]
+    cells: NDArray[np.int64]
+    point_data: Mapping[str, NDArray[Any]]
+    cell_data: Mapping[str, NDArray[Any]]
 
     def __post_init__(self) -> None:
         """Check every array and keep a read-only view of it."""
@@ -74,17 +80,24 @@ class FieldData:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Snapshot:
-    """Every field of the half-cell at one time.
+    """Every field of the half-cell at one time; `femssb.results.FIELDS` says what they mean.
+
+    Attributes:
+        time: Time since the start of the run [s].
+        label: The moment in words, such as "charge end"; may be empty.
+        particle: Fields on the tetrahedra of the particles.
+        matrix: Fields on the tetrahedra of ecbd and electrolyte.
+        interface: Fields on the triangles of the particles' surface.
 
     Raises:
         InputError: If the time is negative or not finite.
     """
 
-    time: float  # [s]
-    label: str  # what happens then, such as "charge end"; may be empty
-    particle: FieldData  # tetrahedra of the particles
-    matrix: FieldData  # tetrahedra of ecbd and electrolyte
-    interface: FieldData  # triangles of the particles' surface
+    time: float
+    label: str
+    particle: FieldData
+    matrix: FieldData
+    interface: FieldData
 
     def __post_init__(self) -> None:
         """Check the time."""
@@ -128,13 +141,13 @@ class Snapshots(Sequence[Snapshot]):
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """Read what there is, but no field yet.
+        """Read times and labels, but no field yet.
 
         Args:
             folder: The folder of results; without snapshots in it, the sequence is empty.
 
         Raises:
-            InputError: If a collection there is damaged, or not one of femssb's.
+            InputError: If a collection there is damaged or of another program.
         """
         self.folder = Path(folder)
         entries = _read_index(self.folder / FIELDS_FOLDER)
@@ -142,7 +155,7 @@ class Snapshots(Sequence[Snapshot]):
         self.labels = tuple(label for _, label in entries)
 
     def __len__(self) -> int:
-        """Return how many snapshots there are."""
+        """Return the number of snapshots."""
         return len(self.times)
 
     @overload
@@ -155,7 +168,7 @@ class Snapshots(Sequence[Snapshot]):
         """Read one snapshot, or several.
 
         Raises:
-            InputError: If a file is missing, truncated, or not one of femssb's.
+            InputError: If a file is missing, truncated or of another program.
         """
         if isinstance(index, slice):
             return tuple(self[row] for row in range(*index.indices(len(self))))
@@ -201,7 +214,7 @@ def _read_index(folder: Path) -> list[tuple[float, str]]:
         found = ET.parse(path).getroot().findall("Collection/DataSet")
         return [(float(entry.attrib["timestep"]), entry.attrib["name"]) for entry in found]
     except (ET.ParseError, KeyError, ValueError, OSError) as error:
-        raise InputError(f"{path} is not a collection of femssb's: {error}") from error
+        raise InputError(f"{path} is not a collection of snapshots: {error}") from error
 
 
 def _write_vtu(path: Path, data: FieldData) -> None:
@@ -225,8 +238,8 @@ def _read_vtu(path: Path) -> FieldData:
     try:
         mesh = meshio.vtu.read(path)
         (block,) = mesh.cells
-    except Exception as error:  # meshio raises whatever its XML, base64 or zlib layer does
-        raise InputError(f"{path} is truncated or not one of femssb's: {error}") from error
+    except Exception as error:  # meshio lets errors of its XML, base64 and zlib layers pass
+        raise InputError(f"{path} is truncated or of another program: {error}") from error
     return FieldData(
         points=mesh.points,
         cells=block.data,

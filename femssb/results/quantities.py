@@ -1,72 +1,182 @@
-"""Names of the quantities in results: what each means, and how an axis of a figure says it.
+"""Every quantity in results, spelled once: its name, unit and meaning, and where it is shown.
 
-A name ends with its SI unit in brackets, as in PyBaMM: ``Voltage [V]``.
+A column or field is named by words and its SI unit in brackets, as in PyBaMM: ``Voltage [V]``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from femssb.errors import InputError
 from femssb.units import GPa, mV, nA, nm, pmol
 
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A column of the time series, or a field.
+
+    Attributes:
+        words: The name without its unit.
+        unit: SI unit, "-" for a ratio, empty where the name has none.
+        meaning: In words.
+        key: Its key in the summary; empty where the summary leaves it out.
+        read: What the summary takes: the values at the ends of charge and discharge, the value at
+            the end of the run, the largest magnitude, or the sum over all rows.
+        each: The word before "particle k" in the column of one particle; empty where there is none.
+        shown: Unit on the axes of figures, where it is not the usual one of its SI unit.
+    """
+
+    words: str
+    unit: str
+    meaning: str
+    key: str = ""
+    read: Literal["ends", "last", "largest", "sum"] = "ends"
+    each: Literal["of", "in", ""] = ""
+    shown: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the column or field."""
+        return f"{self.words} [{self.unit}]" if self.unit else self.words
+
+    @property
+    def of_each(self) -> str:
+        """Name of the column of one particle, "k" being its number."""
+        return self.name.replace(self.words, f"{self.words} {self.each} particle k")
+
+
+# fmt: off
 # Every column of a time series: one row per accepted time step, row 0 is the initial state.
-COLUMNS = {
-    "Time [s]": "time since the start of the run",
-    "Step": "index of the protocol step, from 0",
-    "C-rate": "current over the one that moves all the initial lithium in one hour",
-    "Voltage [V]": "collector potential against the lithium anode",
-    "Current [A]": "cell current, positive on discharge",
-    "Step size [s]": "length of the time step that ends here",
-    "Lithium [mol]": "lithium in all particles",
-    "Mean gap [m]": "opening of the interface, mean over its area",
-    "Maximum gap [m]": "opening of the interface, largest",
-    "Debonded area fraction": "share of the interface whose damage is complete",
-    "Mean interface voltage drop [V]": "current times interface resistance, mean over the area",
-    "Maximum interface voltage drop [V]": "current times interface resistance, largest magnitude",
-    "Maximum von Mises stress [Pa]": "in the particles; at grain edges it depends on the mesh",
-    "99.9 % von Mises stress [Pa]": "exceeded in 0.1 % of the particle volume",
-    "99 % von Mises stress [Pa]": "exceeded in 1 % of the particle volume",
-    "Mean von Mises stress [Pa]": "mean over the particle volume",
-    "Minimum volumetric strain [-]": "most negative in the particles; depends on the mesh",
-    "0.1 % volumetric strain [-]": "0.1 % of the particle volume lies below",
-    "1 % volumetric strain [-]": "1 % of the particle volume lies below",
-    "Mean volumetric strain [-]": "mean over the particle volume",
-    "Particle volume change [-]": "change of the particles' volume over the initial one",
-    "Minimum concentration [mol/m3]": "lowest lithium concentration in the particles",
-    "Maximum concentration [mol/m3]": "highest lithium concentration in the particles",
-    "Lithium ledger error [-]": "lithium lost minus charge passed over F, over the initial lithium",
-    "Interface current error [-]": "interface current minus applied current, over the 1C current",
-    "Cohesive energy dissipated [J]": "by debonding, since the start",
-    "Viscous energy dissipated [J]": "by the viscous regularisation of debonding, since the start",
-    "Newton iterations": "of both problems in this time step",
-    "Linear iterations": "GMRES iterations in this time step",
-    "Coupling iterations": "between electrochemistry and mechanics in this time step",
+SERIES = (
+    Quantity("Time", "s", "time since the start of the run"),
+    Quantity("Step", "", "index of the protocol step, from 0"),
+    Quantity("C-rate", "", "current over the one that moves all the initial lithium in one hour"),
+    Quantity("Voltage", "V", "collector potential against the lithium anode", "voltage"),
+    Quantity("Current", "A", "cell current, positive on discharge"),
+    Quantity("Step size", "s", "length of the time step that ends here"),
+    Quantity("Lithium", "mol", "lithium in the particles", "lithium", each="in"),
+    Quantity("Mean gap", "m", "opening of the interface, area mean", "gap_mean", each="of"),
+    Quantity("Maximum gap", "m", "opening of the interface, largest", "gap_max", each="of"),
+    Quantity("Debonded area fraction", "", "share of the interface whose damage is complete",
+             "debonded_fraction"),
+    Quantity("Mean interface voltage drop", "V", "current times interface resistance, area mean",
+             "voltage_drop_mean", shown="mV"),
+    Quantity("Maximum interface voltage drop", "V",
+             "current times interface resistance, largest magnitude",
+             "voltage_drop_max", shown="mV"),
+    Quantity("Maximum von Mises stress", "Pa", "in the particles; at grain edges mesh-dependent",
+             "von_mises_max", each="of"),
+    Quantity("99.9 % von Mises stress", "Pa", "exceeded in 0.1 % of the particle volume",
+             "von_mises_p999"),
+    Quantity("99 % von Mises stress", "Pa", "exceeded in 1 % of the particle volume",
+             "von_mises_p99", each="of"),
+    Quantity("Mean von Mises stress", "Pa", "mean over the particle volume", "von_mises_mean"),
+    Quantity("Minimum volumetric strain", "-", "most negative in the particles; mesh-dependent",
+             "volumetric_strain_max", each="of", shown="%"),
+    Quantity("0.1 % volumetric strain", "-", "0.1 % of the particle volume lies below",
+             "volumetric_strain_p999", each="of", shown="%"),
+    Quantity("1 % volumetric strain", "-", "1 % of the particle volume lies below",
+             "volumetric_strain_p99", shown="%"),
+    Quantity("Mean volumetric strain", "-", "mean over the particle volume",
+             "volumetric_strain_mean", shown="%"),
+    Quantity("Particle volume change", "-", "change of the particles' volume over the initial one",
+             "particle_volume_change", shown="%"),
+    Quantity("Minimum concentration", "mol/m3", "lowest lithium concentration in the particles"),
+    Quantity("Maximum concentration", "mol/m3", "highest lithium concentration in the particles"),
+    Quantity("Lithium ledger error", "-",
+             "lithium lost minus charge passed over F, over the initial lithium",
+             "ledger_error", "largest"),
+    Quantity("Interface current error", "-",
+             "interface current minus applied current, over the 1C current",
+             "interface_current_error", "largest"),
+    Quantity("Cohesive energy dissipated", "J", "by debonding, since the start",
+             "cohesive_energy_dissipated", "last"),
+    Quantity("Viscous energy dissipated", "J",
+             "by the viscous regularisation of debonding, since the start",
+             "viscous_energy_dissipated", "last"),
+    Quantity("Newton iterations", "", "of both problems", "newton_iterations", "sum"),
+    Quantity("Linear iterations", "", "of GMRES", "linear_iterations", "sum"),
+    Quantity("Coupling iterations", "", "between electrochemistry and mechanics",
+             "coupling_iterations", "sum"),
+)
+# Every field of a snapshot. Tensors have the components xx yy zz yz xz xy.
+SNAPSHOT = (
+    Quantity("Concentration", "mol/m3", "lithium in the particles"),
+    Quantity("Displacement", "m", "vector"),
+    Quantity("Hydrostatic stress", "Pa", "in the particles, tension positive"),
+    Quantity("Von Mises stress", "Pa", "mean over each mesh cell"),
+    Quantity("Volumetric strain", "-", "mean over each mesh cell", shown="%"),
+    Quantity("Stress", "Pa", "tensor, mean over each mesh cell"),
+    Quantity("Strain", "-", "tensor (not engineering shear), mean over each mesh cell", shown="%"),
+    Quantity("Grain", "-", "index of the grain, from 0"),
+    Quantity("Particle", "-", "index of the particle, from 0"),
+    Quantity("Region", "-", "tag of the region outside the particles"),
+    Quantity("Ionic potential", "V", "outside the particles, against the lithium anode"),
+    Quantity("Electronic potential", "V", "where electrons move outside the particles, else NaN"),
+    Quantity("Gap", "m", "opening of the interface"),
+    Quantity("Damage", "-", "of the interface, from 0 to 1"),
+    Quantity("Normal traction", "Pa", "on the interface, tension positive"),
+    Quantity("Shear traction", "Pa", "on the interface, magnitude"),
+    Quantity("Interface current", "A/m2", "positive when lithium leaves the particles"),
+    Quantity("Interface voltage drop", "V", "current times interface resistance", shown="mV"),
+)
+# fmt: on
+
+AT_ENDS = tuple(one for one in SERIES if one.key and one.read == "ends")
+OF_RUN = tuple(one for one in SERIES if one.key and one.read != "ends")
+# Name -> meaning of every column, and of every field.
+COLUMNS = {one.name: one.meaning for one in SERIES}
+FIELDS = {one.name: one.meaning for one in SNAPSHOT}
+# The same of the columns of each particle, "k" being its number, from 1. A cell with one particle
+# has only the first of them: the others would repeat what `COLUMNS` gives.
+PARTICLE_COLUMNS = {one.of_each: f"{one.meaning}; this one alone" for one in SERIES if one.each}
+# Key of `Solution.performance` -> meaning.
+PERFORMANCE = {
+    "rejected_steps": "time steps that were cut and tried again",
+    "factorisations": "matrix factorisations",
+    "wall_time": "wall time of the run [s]",
+    "peak_memory": "largest resident memory, sum over ranks [byte]",
+    "ranks": "MPI ranks",
 }
-# Beside these, one column of each kind per particle, "k" being its number, from 1. A cell with one
-# particle has only the first kind: the others would repeat what stands above.
-PARTICLE_COLUMNS = {
-    "Lithium in particle k [mol]": "lithium in this particle",
-    "Mean gap of particle k [m]": "opening of its interface, mean over the area of that",
-    "Maximum gap of particle k [m]": "opening of its interface, largest",
-    "Minimum volumetric strain of particle k [-]": "most negative in it; depends on the mesh",
-    "0.1 % volumetric strain of particle k [-]": "0.1 % of its volume lies below",
-    "Maximum von Mises stress of particle k [Pa]": "in it; at grain edges it depends on the mesh",
-    "99 % von Mises stress of particle k [Pa]": "exceeded in 1 % of its volume",
+# Key -> meaning of everything in summary.json. A key that does not apply, or whose value is not
+# finite, is null. With several cycles, "charge" is the first and "discharge" the first after it; a
+# half-cycle includes the holds that follow its current steps, its time leaves rests out.
+SUMMARY = {
+    "charge_time": "time on charge [s]",
+    "discharge_time": "time on discharge [s]",
+    "coulombic_efficiency": "discharge time over charge time [-]",
+    "coulombic_efficiency_lithium": "lithium put back on discharge over lithium taken [-]",
+    "lithium_initial": "lithium in all particles at the start [mol]",
+    **{
+        f"{one.key}_{half}_end": f"{one.name}, at the end of {half}: {one.meaning}"
+        for half in ("charge", "discharge")
+        for one in AT_ENDS
+    },
+    **{one.key: f"{one.name}, {one.read} of the run: {one.meaning}" for one in OF_RUN},
+    "simulated_time": "time at the last row [s]",
+    "steps": "accepted time steps",
+    **PERFORMANCE,
+    "ended_by": "what ended each protocol step, in their order",
+    "versions": "versions of femssb and of the packages it stands on",
 }
-_NUMBERED = re.compile(r"\bparticle [1-9]\d*\b")
-# SI unit -> (unit on axes, what 1 of it is in SI): in particles of micrometres, these give figures
-# without powers of ten.
-_UNITS_ON_AXES = {
+
+# SI unit, or `Quantity.shown` -> (unit on axes, its value in SI): for particles of micrometres,
+# these give figures without powers of ten.
+_ON_AXES = {
     "m": ("nm", nm),
     "mol": ("pmol", pmol),
     "Pa": ("GPa", GPa),
     "A": ("nA", nA),
     "J": ("pJ", 1e-12),
     "mol/m3": ("10³ mol m⁻³", 1e3),
+    "mV": ("mV", mV),
+    "%": ("%", 0.01),
 }
+_KNOWN = {one.name: one for one in (*SERIES, *SNAPSHOT)}
+_KNOWN |= {one.of_each: one for one in SERIES if one.each}
 
 
 def of_particle(name: str, number: int) -> str:
@@ -74,7 +184,7 @@ def of_particle(name: str, number: int) -> str:
 
     Args:
         name: A key of `PARTICLE_COLUMNS`.
-        number: Of the particle, from 1.
+        number: Number of the particle, from 1.
     """
     return name.replace("particle k", f"particle {number}")
 
@@ -88,31 +198,25 @@ def check_columns(series: Mapping[str, Any]) -> None:
     Raises:
         InputError: If one of `COLUMNS` is missing, none is of a particle, or one is unknown.
     """
-    unknown = [name for name in series if name not in COLUMNS and not _is_of_particle(name)]
-    missing = [name for name in COLUMNS if name not in series]
-    if "Lithium in particle 1 [mol]" not in series:
-        missing.append("Lithium in particle 1 [mol]")
+    needed = [*COLUMNS, "Lithium in particle 1 [mol]"]
+    general = {name: re.sub(r"\bparticle [1-9]\d*\b", "particle k", name) for name in series}
+    unknown = [
+        name
+        for name, kind in general.items()
+        if name not in COLUMNS and (kind == name or kind not in PARTICLE_COLUMNS)
+    ]
+    missing = [name for name in needed if name not in series]
     if missing or unknown:
         raise InputError(f"columns of the time series: missing {missing}, unknown {unknown}")
 
 
 def on_axis(name: str) -> tuple[str, float]:
-    """Return how the axis of a figure names a quantity, and what 1 on that axis is in SI.
+    """Return how the axis of a figure names a quantity, and the value in SI of 1 on that axis.
 
     Args:
-        name: Of a column or field, with its SI unit in brackets if it has one. That it is of
-            particle "k" is left to the legend.
+        name: Name of a column or field. That it is of particle "k" is left to the legend.
     """
-    words, opening, rest = name.partition(" [")
-    unit, scale = _UNITS_ON_AXES.get(rest.rstrip("]"), (rest.rstrip("]"), 1.0))
-    if words.endswith("voltage drop"):
-        unit, scale = "mV", mV
-    elif "strain" in words or words.endswith("volume change"):
-        unit, scale = "%", 0.01
-    words = re.sub(r" (in|of) particle k\b", "", words)
-    return (f"{words} [{unit}]" if opening else words), scale
-
-
-def _is_of_particle(name: str) -> bool:
-    kind, replaced = _NUMBERED.subn("particle k", name)
-    return replaced == 1 and kind in PARTICLE_COLUMNS
+    words, _, unit = name.removesuffix("]").partition(" [")
+    known = _KNOWN.get(name, Quantity(words, unit, ""))
+    shown, scale = _ON_AXES.get(known.shown or known.unit, (known.unit, 1.0))
+    return (f"{known.words} [{shown}]" if shown else known.words), scale

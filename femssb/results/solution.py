@@ -1,4 +1,4 @@
-"""What comes out of a run: series, protocol steps, fields, inputs, performance; on disk and back.
+"""A finished run: series, protocol steps, fields, inputs and performance, in memory and on disk.
 
 A folder of results holds ``summary.json`` (the numbers of `SUMMARY`), ``timeseries.csv`` (the
 columns of `COLUMNS` and `PARTICLE_COLUMNS`), ``case.json`` (every input), ``run.json`` (protocol
@@ -15,7 +15,7 @@ import numbers
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,90 +24,35 @@ from numpy.typing import NDArray
 
 from femssb.environment.files import make_folder, replacing
 from femssb.errors import InputError
-from femssb.results.fields import FieldData, Snapshot, Snapshots
-from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS, check_columns
-from femssb.units import GPa, nm, pmol
-
-__all__ = [
-    "COLUMNS",
-    "PARTICLE_COLUMNS",
-    "SUMMARY",
-    "FieldData",
-    "Snapshot",
-    "Snapshots",
-    "Solution",
-    "StepRecord",
-]
+from femssb.results.fields import Snapshot, Snapshots
+from femssb.results.quantities import AT_ENDS, OF_RUN, PERFORMANCE, SUMMARY, check_columns, on_axis
 
 Kind = Literal["charge", "discharge", "hold", "rest"]
 End = Literal["voltage", "current", "duration"]
 
-# Summary key -> (column, meaning): read at the end of charge and of discharge.
-_AT_ENDS = {
-    "voltage": ("Voltage [V]", "voltage [V]"),
-    "lithium": ("Lithium [mol]", "lithium in all particles [mol]"),
-    "gap_mean": ("Mean gap [m]", "mean interface gap [m]"),
-    "gap_max": ("Maximum gap [m]", "largest interface gap [m]"),
-    "debonded_fraction": ("Debonded area fraction", "debonded share of the interface [-]"),
-    "voltage_drop_mean": ("Mean interface voltage drop [V]", "mean interface voltage drop [V]"),
-    "voltage_drop_max": ("Maximum interface voltage drop [V]", "largest interface drop [V]"),
-    "von_mises_max": ("Maximum von Mises stress [Pa]", "largest von Mises stress [Pa]"),
-    "von_mises_p999": ("99.9 % von Mises stress [Pa]", "exceeded in 0.1 % of the volume [Pa]"),
-    "von_mises_p99": ("99 % von Mises stress [Pa]", "exceeded in 1 % of the volume [Pa]"),
-    "von_mises_mean": ("Mean von Mises stress [Pa]", "mean von Mises stress [Pa]"),
-    "volumetric_strain_max": ("Minimum volumetric strain [-]", "most negative one [-]"),
-    "volumetric_strain_p999": ("0.1 % volumetric strain [-]", "0.1 % of the volume is below [-]"),
-    "volumetric_strain_p99": ("1 % volumetric strain [-]", "1 % of the volume is below [-]"),
-    "volumetric_strain_mean": ("Mean volumetric strain [-]", "mean volumetric strain [-]"),
-    "particle_volume_change": ("Particle volume change [-]", "relative volume change [-]"),
-}
-# Summary key -> meaning, for what the simulation measures about itself: keys of `performance`.
-_PERFORMANCE = {
-    "rejected_steps": "time steps that were cut and tried again",
-    "factorisations": "matrix factorisations",
-    "wall_time": "wall time of the run [s]",
-    "peak_memory": "largest resident memory, sum over ranks [byte]",
-    "ranks": "MPI ranks",
-}
-# Every key of summary.json. A key that does not apply, or whose value is not finite, is null. With
-# several cycles, "charge" is the first and "discharge" the first after it; a half-cycle includes
-# the holds that follow its current steps, its time leaves rests out.
-SUMMARY = {
-    "charge_time": "time on charge [s]",
-    "discharge_time": "time on discharge [s]",
-    "coulombic_efficiency": "discharge time over charge time [-]",
-    "coulombic_efficiency_lithium": "lithium put back on discharge over lithium taken [-]",
-    "lithium_initial": "lithium in all particles at the start [mol]",
-    **{
-        f"{key}_{half}_end": f"{meaning}, at the end of {half}"
-        for half in ("charge", "discharge")
-        for key, (_, meaning) in _AT_ENDS.items()
-    },
-    "cohesive_energy_dissipated": "by debonding, whole run [J]",
-    "viscous_energy_dissipated": "by the viscous regularisation, whole run [J]",
-    "ledger_error": "largest |lithium ledger error| of all steps [-]",
-    "interface_current_error": "largest |interface current error| of all steps [-]",
-    "simulated_time": "time at the last row [s]",
-    "steps": "accepted time steps",
-    "newton_iterations": "whole run",
-    "linear_iterations": "whole run",
-    "coupling_iterations": "whole run",
-    **_PERFORMANCE,
-    "ended_by": "what ended each protocol step, in their order",
-    "versions": "of femssb and what it stands on",
-}
+_FORMAT = "femssb run 1"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepRecord:
-    """How one step of the protocol went."""
+    """A step of the protocol that is over.
 
-    description: str  # such as "Charge 1C until 4.3 V"
+    Attributes:
+        description: The step in words, such as "Charge 1C until 4.3 V".
+        kind: "charge", "discharge", "hold" or "rest".
+        start_row: Row of the series at which it starts.
+        end_row: Row at which it ends; the next step starts there.
+        start_time: Time at which it starts [s].
+        end_time: Time at which it ends [s].
+        ended_by: "voltage", "current" or "duration".
+    """
+
+    description: str
     kind: Kind
-    start_row: int  # row of the series at which the step starts
-    end_row: int  # row at which it ends; the next step starts there
-    start_time: float  # [s]
-    end_time: float  # [s]
+    start_row: int
+    end_row: int
+    start_time: float
+    end_time: float
     ended_by: End
 
     @property
@@ -120,17 +65,25 @@ class StepRecord:
 class Solution:
     """Everything a run produced; of several ranks, only the first has fields, prints and draws.
 
+    Attributes:
+        series: Column -> values (rows,), kept read-only; see `COLUMNS` and `PARTICLE_COLUMNS`.
+        steps: The steps of the protocol in their order.
+        snapshots: All fields at chosen times, in time; `Snapshots` reads each when asked for.
+        case: Every input of the run, ready for JSON.
+        performance: Wall time [s], ranks, versions and everything else that was measured.
+        first_rank: Whether this rank prints and draws.
+
     Raises:
         InputError: If a column of `COLUMNS` is missing, one is unknown, their lengths differ, or a
             protocol step lies outside the rows.
     """
 
-    series: Mapping[str, NDArray[Any]]  # column -> (rows,); kept read-only
-    steps: tuple[StepRecord, ...]  # the protocol's steps in their order
-    snapshots: Sequence[Snapshot]  # in time; a `Snapshots` reads each when asked for
-    case: Mapping[str, Any]  # every input of the run, ready for JSON
-    performance: Mapping[str, Any]  # wall_time [s], ranks, versions and whatever else was measured
-    first_rank: bool = True  # whether this rank prints and draws
+    series: Mapping[str, NDArray[Any]]
+    steps: tuple[StepRecord, ...]
+    snapshots: Sequence[Snapshot]
+    case: Mapping[str, Any]
+    performance: Mapping[str, Any]
+    first_rank: bool = True
 
     def __post_init__(self) -> None:
         """Check the series and the rows of the steps."""
@@ -171,11 +124,11 @@ class Solution:
         return tuple(snapshot.time for snapshot in self.snapshots)
 
     def time_of(self, moment: str) -> float:
-        """Return when a moment of the run was [s].
+        """Return the time of a moment of the run [s].
 
         Args:
-            moment: "charge end" or "discharge end", of `charge` and `discharge` and so with their
-                holds; or the label of a snapshot, such as "charge middle".
+            moment: "charge end" or "discharge end", the holds after them included as in `charge`
+                and `discharge`; or the label of a snapshot, such as "charge middle".
 
         Raises:
             InputError: If there was no such moment.
@@ -211,33 +164,37 @@ class Solution:
     @property
     def summary(self) -> dict[str, Any]:
         """The run in plain numbers: the keys of `SUMMARY`, None where one does not apply."""
-        series = self.series
-        lithium = series["Lithium [mol]"]
+        series, performance = self.series, self.performance
+        lithium, times = series["Lithium [mol]"], series["Time [s]"]
+        ends = {"charge": self.charge, "discharge": self.discharge}
         values: dict[str, Any] = dict.fromkeys(SUMMARY)
-        values["lithium_initial"] = lithium[0]
-        for name, half in (("charge", self.charge), ("discharge", self.discharge)):
+        for name, half in ends.items():
             if half:
                 values[f"{name}_time"] = sum(step.duration for step in half)
-                for key, (column, _) in _AT_ENDS.items():
-                    values[f"{key}_{name}_end"] = series[column][half[-1].end_row]
+                for quantity in AT_ENDS:
+                    column = series[quantity.name]
+                    values[f"{quantity.key}_{name}_end"] = column[half[-1].end_row]
+        for quantity in OF_RUN:
+            column = series[quantity.name]
+            values[quantity.key] = {
+                "last": column[-1],
+                "largest": np.max(np.abs(column)),
+                "sum": np.sum(column),
+            }[quantity.read]
         if self.charge and self.discharge:
             taken = lithium[self.charge[0].start_row] - values["lithium_charge_end"]
             returned = values["lithium_discharge_end"] - values["lithium_charge_end"]
             values["coulombic_efficiency"] = values["discharge_time"] / values["charge_time"]
             values["coulombic_efficiency_lithium"] = returned / taken if taken else None
-        for part in ("cohesive", "viscous"):
-            column = f"{part.capitalize()} energy dissipated [J]"
-            values[f"{part}_energy_dissipated"] = series[column][-1]
-        values["ledger_error"] = np.max(np.abs(series["Lithium ledger error [-]"]))
-        values["interface_current_error"] = np.max(np.abs(series["Interface current error [-]"]))
-        values["simulated_time"] = series["Time [s]"][-1] - series["Time [s]"][0]
-        values["steps"] = len(lithium) - 1
-        for part in ("newton", "linear", "coupling"):
-            values[f"{part}_iterations"] = int(np.sum(series[f"{part.capitalize()} iterations"]))
-        values |= {key: self.performance.get(key) for key in _PERFORMANCE}
-        values["ended_by"] = ", ".join(step.ended_by for step in self.steps)
-        versions = self.performance.get("versions") or {}
-        values["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+        values |= {key: performance.get(key) for key in PERFORMANCE}
+        versions = performance.get("versions") or {}
+        values |= {
+            "lithium_initial": lithium[0],
+            "simulated_time": times[-1] - times[0],
+            "steps": len(times) - 1,
+            "ended_by": ", ".join(step.ended_by for step in self.steps),
+            "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        }
         return {key: _plain(value, f"summary[{key!r}]") for key, value in values.items()}
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -288,10 +245,10 @@ class Solution:
             folder: The folder a run was saved to.
 
         Returns:
-            The run. What was not finite in `case` or `performance` is None.
+            The run; None stands for values of `case` and `performance` that were not finite.
 
         Raises:
-            InputError: If a file is missing, truncated, or not one of femssb's.
+            InputError: If a file is missing, truncated or of another program.
         """
         source = Path(folder)
         run = _read_json(source / "run.json")
@@ -303,10 +260,7 @@ class Solution:
         try:
             rows = int(run["rows"])
             performance = dict(run["performance"])
-            names = [field.name for field in fields(StepRecord)]
-            steps = tuple(
-                StepRecord(**{name: step[name] for name in names}) for step in run["steps"]
-            )
+            steps = tuple(StepRecord(**step) for step in run["steps"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source / 'run.json'} lacks or spoils {error}") from error
         series = _read_series(source / "timeseries.csv", rows)
@@ -321,10 +275,7 @@ class Solution:
     def report(self) -> None:
         """Print the run as a table: its steps, then the ends of charge and discharge."""
         if self.first_rank:
-            print(_report(self))  # noqa: T201 - printing is what it is for
-
-
-_FORMAT = "femssb run 1"
+            print(_report(self))  # noqa: T201 - it is asked to print
 
 
 def _half_cycle(steps: Sequence[StepRecord], kind: Kind) -> tuple[StepRecord, ...]:
@@ -370,7 +321,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is truncated or not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise InputError(f"{path} is not one of femssb's: it holds no object")
+        raise InputError(f"{path} is of another program: it holds no object")
     return document
 
 
@@ -405,6 +356,10 @@ def _report(solution: Solution) -> str:
     def cell(value: float | None, unit: float = 1.0, form: str = ".4g") -> str:
         return "-" if value is None else format(value / unit, form)
 
+    def at_ends(label: str, key: str, unit: float = 1.0, form: str = ".4g") -> str:
+        ends = (cell(summary[key.format(half)], unit, form) for half in ("charge", "discharge"))
+        return f"{label:<36}" + "".join(f"{end:>14}" for end in ends)
+
     lines = [
         f"{summary['steps']} time steps, {cell(summary['simulated_time'], form='.1f')} s simulated "
         f"in {cell(summary['wall_time'], form='.1f')} s on {cell(summary['ranks'])} rank(s)",
@@ -417,33 +372,20 @@ def _report(solution: Solution) -> str:
             f"{step.description:<34}{step.start_time:>10.1f}{step.end_time:>10.1f}"
             f"{voltage:>9.4f}  {step.ended_by}"
         )
-    lines += ["", f"{'At the end of':<34}{'charge':>14}{'discharge':>14}"]
-    for label, key, unit in (
-        ("Lithium [pmol]", "lithium", pmol),
-        ("Mean gap [nm]", "gap_mean", nm),
-        ("Maximum gap [nm]", "gap_max", nm),
-        ("Debonded area [%]", "debonded_fraction", 0.01),
-        ("Mean interface voltage drop [mV]", "voltage_drop_mean", 1e-3),
-        ("Maximum von Mises stress [GPa]", "von_mises_max", GPa),
-        ("  exceeded in 0.1 % of the volume", "von_mises_p999", GPa),
-        ("  exceeded in 1 % of the volume", "von_mises_p99", GPa),
-        ("  mean", "von_mises_mean", GPa),
-        ("Minimum volumetric strain [%]", "volumetric_strain_max", 0.01),
-        ("  0.1 % of the volume is below", "volumetric_strain_p999", 0.01),
-        ("  1 % of the volume is below", "volumetric_strain_p99", 0.01),
-        ("  mean", "volumetric_strain_mean", 0.01),
-    ):
-        ends = (cell(summary[f"{key}_{half}_end"], unit) for half in ("charge", "discharge"))
-        lines.append(f"{label:<34}" + "".join(f"{end:>14}" for end in ends))
-    times = (cell(summary[f"{half}_time"], form=".1f") for half in ("charge", "discharge"))
-    lines.append(f"{'Time [s]':<34}" + "".join(f"{time:>14}" for time in times))
-    lines += [
-        "",
-        f"Lithium at the start [pmol]       {cell(summary['lithium_initial'], pmol)}",
-        "Coulombic efficiency [%]          "
-        f"{cell(summary['coulombic_efficiency'], 0.01)} by time, "
-        f"{cell(summary['coulombic_efficiency_lithium'], 0.01)} by lithium",
-        f"Lithium ledger error [-]          {cell(summary['ledger_error'], form='.1e')}",
-        f"Interface current error [-]       {cell(summary['interface_current_error'], form='.1e')}",
-    ]
+    lines += ["", f"{'At the end of':<36}{'charge':>14}{'discharge':>14}"]
+    for quantity in AT_ENDS:
+        label, unit = on_axis(quantity.name)
+        lines.append(at_ends(label, f"{quantity.key}_{{}}_end", unit))
+    lithium, unit = on_axis("Lithium [mol]")
+    by_time, by_lithium = (
+        cell(summary[f"coulombic_efficiency{kind}"], 0.01) for kind in ("", "_lithium")
+    )
+    shown = {
+        f"{lithium}, at the start": cell(summary["lithium_initial"], unit),
+        "Coulombic efficiency [%]": f"{by_time} by time, {by_lithium} by lithium",
+        "Lithium ledger error [-]": cell(summary["ledger_error"], form=".1e"),
+        "Interface current error [-]": cell(summary["interface_current_error"], form=".1e"),
+    }
+    lines += [at_ends("Time [s]", "{}_time", form=".1f"), ""]
+    lines += [f"{label:<36}{number}" for label, number in shown.items()]
     return "\n".join(lines)

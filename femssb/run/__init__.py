@@ -1,1 +1,1 @@
-"""A model taken through a protocol: time steps, records and checkpoints."""
+"""A model is taken through a protocol: time steps, records and checkpoints."""

@@ -1,8 +1,40 @@
-"""A run kept on disk, so that it can go on after it was stopped, on any number of ranks.
+"""A run kept on disk, so that it can resume after it was stopped, on any number of ranks.
 
-The file holds nodal values beside the coordinates of their nodes, and interface values beside the
-coordinates of their point and of the middle of its facet, which tells coincident points of
-neighbouring facets apart. So nothing in it depends on how the mesh was shared out.
+A checkpoint is one NumPy archive, ``checkpoint.npz``, without pickled objects. It keeps the state
+at which the protocol step began, number 0, and up to three accepted states of that step, numbers 1
+to 3, newest first. Nodal values stand next to the coordinates of their nodes, interface values next
+to those of their point and of the middle of its facet, which distinguishes coincident points of
+neighbouring facets: nothing depends on how the mesh was shared out. Its arrays:
+
+=============================  =========  ======================================================
+``document``                   ()         JSON text, see below
+``time``                       (states,)  time of each state [s]
+``voltage``                    (states,)  cell voltage [V]
+``current``                    (states,)  charging current [A]
+``cohesive_dissipation``       (states,)  energy dissipated by debonding until then [J]
+``viscous_dissipation``        (states,)  energy dissipated by its regularisation until then [J]
+``charge``                     (states,)  charge passed until then, positive on charge [C]
+``places of lithium``          (n, 3)     nodes of the particles [m]
+``places of ionic``            (n, 3)     nodes of the ionic potential [m]
+``places of electronic``       (n, 3)     nodes of the electronic potential [m]
+``places of particle``         (n, 3)     nodes of the displacement of the particles [m]
+``places of matrix``           (n, 3)     nodes of the displacement around them [m]
+``places of interface``        (n, 6)     interface points, then the middles of their facets [m]
+``lithium 0``, ...             (n,)       stoichiometry c / c_max at the places of lithium
+``hydrostatic 0``, ...         (n,)       hydrostatic stress there [Pa]
+``ionic 0``, ...               (n,)       ionic potential [V]
+``electronic 0``, ...          (n,)       electronic potential minus the cell voltage [V]
+``particle 0``, ...            (n, 3)     displacement of the particles [m]
+``matrix 0``, ...              (n, 3)     displacement around them [m]
+``jump 0``, ...                (n, 3)     displacement jump at the interface, axes of the box [m]
+``damage 0``, ...              (n,)       damage at the interface
+``gap 0``, ...                 (n,)       gap that the interface resistance was taken at [m]
+=============================  =========  ======================================================
+
+Keys of the document: ``format``; ``case``, the inputs of the model that must be the same to resume;
+``index``, ``row``, ``first_row``, ``time_step``, ``ceiling`` and ``halfway``, as in `Position`; and
+``log``: ``protocol`` (inputs), ``rows`` (of the time series, column -> value), ``records`` (of the
+protocol steps that are over, as `StepRecord`), ``rejected`` (time steps) and ``wall_time`` [s].
 """
 
 from __future__ import annotations
@@ -10,7 +42,6 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,37 +57,33 @@ from scipy.spatial import cKDTree
 
 from femssb.cell.electrochemical_problem import VOLTAGE
 from femssb.cell.model import Model, State
+from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
+from femssb.cell.surfaces import INTERFACE
 from femssb.environment.files import replacing
-from femssb.environment.ranks import collect, on_first_rank
+from femssb.environment.ranks import collect, from_first_rank, on_first_rank
 from femssb.errors import InputError
 from femssb.fem.constraints import Unknowns
+from femssb.run.stepper import Past, Position
 
 Array = NDArray[np.float64]
 
 FILE = "checkpoint.npz"
-_FORMAT = "femssb checkpoint 1"
+_FORMAT = "femssb checkpoint 2"
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
-
-
-@dataclass(frozen=True, kw_only=True)
-class Past:
-    """An accepted state and the charge passed until then."""
-
-    state: State
-    charge: float  # [C]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Position:
-    """Where a run is in its protocol."""
-
-    index: int  # of the protocol step
-    start: Past  # where that step began
-    past: tuple[Past, ...]  # up to three accepted states of that step, newest first
-    time_step: float  # to try next [s]
-    ceiling: float  # of time steps since Newton last failed, infinite before [s]
-    first_row: int  # row of the series at which the step began
-    halfway: bool  # whether the middle of the step is behind
+_POSITION = ("index", "row", "first_row", "time_step", "ceiling", "halfway")
+_NUMBERS = ("time", "voltage", "current", "cohesive_dissipation", "viscous_dissipation")
+# Each field of a state -> the places that it is given at.
+_PLACES = {
+    "lithium": "lithium",
+    "hydrostatic": "lithium",
+    "ionic": "ionic",
+    "electronic": "electronic",
+    "particle": "particle",
+    "matrix": "matrix",
+    "jump": "interface",
+    "damage": "interface",
+    "gap": "interface",
+}
 
 
 def write(path: Path, model: Model, position: Position, log: Mapping[str, Any]) -> None:
@@ -66,36 +93,28 @@ def write(path: Path, model: Model, position: Position, log: Mapping[str, Any]) 
         path: The file.
         model: The discretised half-cell.
         position: Where the run is.
-        log: What the run has recorded, ready for JSON.
+        log: The record of the run, ready for JSON.
 
     Raises:
         InputError: If the file cannot be written; on every rank.
     """
     comm = model.comm
+    kept = (position.start, *position.past)
     arrays = {f"places of {name}": collect(comm, places) for name, places in _places(model).items()}
-    scalars = []
-    for number, item in enumerate((position.start, *position.past)):
-        values, single = _split(model, item)
-        arrays |= {f"{name} {number}": collect(comm, value) for name, value in values.items()}
-        scalars.append(single)
-    document = {
-        "format": _FORMAT,
-        "case": _essentials(model),
-        "index": position.index,
-        "time_step": position.time_step,
-        "ceiling": position.ceiling,
-        "first_row": position.first_row,
-        "halfway": position.halfway,
-        "log": log,
-    }
+    for number, item in enumerate(kept):
+        for name, values in _split(model, item.state).items():
+            arrays[f"{name} {number}"] = collect(comm, values)
+    for name in _NUMBERS:
+        arrays[name] = np.array([getattr(item.state, name) for item in kept])
+    arrays["charge"] = np.array([item.charge for item in kept])
+    document = {"format": _FORMAT, "case": _essentials(model), "log": log}
+    document |= {name: getattr(position, name) for name in _POSITION}
 
     def save() -> None:
         text = np.array(json.dumps(document, default=float))
         try:
             with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez(
-                    file, allow_pickle=False, document=text, scalars=np.array(scalars), **arrays
-                )
+                np.savez(file, allow_pickle=False, document=text, **arrays)
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -110,13 +129,13 @@ def read(path: Path, model: Model) -> tuple[Position, dict[str, Any]]:
         model: The same half-cell; only how it is solved may differ.
 
     Returns:
-        Where the run was, and what it had recorded.
+        Where the run was, and its record.
 
     Raises:
         InputError: If the file is missing, damaged or of another case; on every rank.
     """
     comm = model.comm
-    document, scalars, arrays = comm.bcast(on_first_rank(comm, lambda: _load(path)), root=0)
+    document, arrays = from_first_rank(comm, lambda: _load(path))
     mine = json.loads(json.dumps(_essentials(model), default=float))
     other = sorted(name for name in mine if mine[name] != document["case"].get(name))
     if other:
@@ -125,62 +144,37 @@ def read(path: Path, model: Model) -> tuple[Position, dict[str, Any]]:
         name: _rows(path, comm, arrays[f"places of {name}"], places)
         for name, places in _places(model).items()
     }
-    items = [
-        _join(model, {name: arrays[f"{name} {number}"][rows[at]] for name, at in _AT.items()}, one)
-        for number, one in enumerate(scalars)
-    ]
-    position = Position(
-        index=document["index"],
-        start=items[0],
-        past=tuple(items[1:]),
-        time_step=document["time_step"],
-        ceiling=document["ceiling"],
-        first_row=document["first_row"],
-        halfway=document["halfway"],
+    start, *past = (
+        Past(
+            state=_join(
+                model,
+                {name: arrays[f"{name} {number}"][rows[at]] for name, at in _PLACES.items()},
+                {name: float(arrays[name][number]) for name in _NUMBERS},
+            ),
+            charge=float(charge),
+        )
+        for number, charge in enumerate(arrays["charge"])
     )
-    return position, document["log"]
-
-
-# Each field of a state -> the places that it is given at.
-_AT = {
-    "lithium": "lithium",
-    "hydrostatic": "lithium",
-    "ionic": "ionic",
-    "electronic": "electronic",
-    "particle": "particle",
-    "matrix": "matrix",
-    "jump": "interface",
-    "damage": "interface",
-    "gap": "interface",
-}
+    where = {name: document[name] for name in _POSITION}
+    return Position(start=start, past=tuple(past), **where), document["log"]
 
 
 def _essentials(model: Model) -> dict[str, Any]:
-    """Return what must be the same for a run to go on: all inputs but how they are solved.
+    """Return the inputs that must be the same to resume: all but the solver and the mesh.
 
-    The mesh is known by its nodes, wherever it came from.
+    The mesh is compared by its nodes, wherever it came from.
     """
     inputs = model.inputs()
     return {name: inputs[name] for name in inputs if name not in ("linear_solver", "mesh")}
 
 
-def _places(model: Model) -> dict[str, Array]:
-    """Return where the values that this rank owns are given."""
-    spaces = {
-        "lithium": model.bodies.scalars,
-        "ionic": model.electrochemistry.ionic_space,
-        "electronic": model.electrochemistry.electronic_space,
-        "particle": model.mechanics.particle_space,
-        "matrix": model.mechanics.matrix_space,
-    }
-    points = model.bodies.interface
-    middles = np.repeat(points.vertices.mean(axis=1), points.per_facet, axis=0)
+def _spaces(model: Model) -> dict[str, fem.FunctionSpace]:
     return {
-        **{
-            name: space.tabulate_dof_coordinates()[: _owned(space)]
-            for name, space in spaces.items()
-        },
-        "interface": np.hstack([points.points, middles]),
+        "lithium": model.bodies.scalars,
+        "ionic": model.electrochemistry.spaces[IONIC],
+        "electronic": model.electrochemistry.spaces[ELECTRONIC],
+        "particle": model.mechanics.spaces[PARTICLE],
+        "matrix": model.mechanics.spaces[MATRIX],
     }
 
 
@@ -188,60 +182,56 @@ def _owned(space: fem.FunctionSpace) -> int:
     return int(space.dofmap.index_map.size_local)
 
 
-def _split(model: Model, item: Past) -> tuple[dict[str, Array], list[float]]:
-    """Return the owned values of each field, and the numbers that belong to no place."""
-    state = item.state
+def _places(model: Model) -> dict[str, Array]:
+    """Return the places of the values that this rank owns."""
+    points = model.bodies.points[INTERFACE]
+    middles = np.repeat(points.vertices.mean(axis=1), points.per_facet, axis=0)
+    places = {
+        name: space.tabulate_dof_coordinates()[: _owned(space)]
+        for name, space in _spaces(model).items()
+    }
+    return places | {"interface": np.hstack([points.points, middles])}
+
+
+def _split(model: Model, state: State) -> dict[str, Array]:
+    """Return the owned values of each field."""
     lithium, ionic, electronic = model.electrochemistry.unknowns.expand(
         model.electrochemical(state)
     )
     particle, matrix = model.mechanics.unknowns.expand(model.mechanical(state))
-    nodes = _owned(model.bodies.scalars)
-    values = {
-        "lithium": lithium[:nodes],
-        "hydrostatic": state.hydrostatic[:nodes],
-        "ionic": ionic[: _owned(model.electrochemistry.ionic_space)],
-        "electronic": electronic[: _owned(model.electrochemistry.electronic_space)],
-        "particle": particle.reshape(-1, 3)[: _owned(model.mechanics.particle_space)],
-        "matrix": matrix.reshape(-1, 3)[: _owned(model.mechanics.matrix_space)],
+    owned = {name: _owned(space) for name, space in _spaces(model).items()}
+    return {
+        "lithium": lithium[: owned["lithium"]],
+        "hydrostatic": state.hydrostatic[: owned["lithium"]],
+        "ionic": ionic[: owned["ionic"]],
+        "electronic": electronic[: owned["electronic"]],
+        "particle": particle.reshape(-1, 3)[: owned["particle"]],
+        "matrix": matrix.reshape(-1, 3)[: owned["matrix"]],
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
-        "jump": np.einsum("nji,nj->ni", model.bodies.interface.frame, state.jump),
+        "jump": np.einsum("nji,nj->ni", model.bodies.points[INTERFACE].frame, state.jump),
         "damage": state.damage,
         "gap": state.gap,
     }
-    return values, [
-        state.time,
-        state.voltage,
-        state.current,
-        state.cohesive_dissipation,
-        state.viscous_dissipation,
-        item.charge,
-    ]
 
 
-def _join(model: Model, values: Mapping[str, Array], single: Array) -> Past:
-    """Undo `_split`; collective."""
-    time, voltage, current, cohesive, viscous, charge = (float(number) for number in single)
+def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float]) -> State:
+    """Return the state with such owned values and numbers; collective."""
     x = model.electrochemistry.unknowns.vector()
     for index, name in enumerate(("lithium", "ionic", "electronic")):
         _put(model.electrochemistry.unknowns, x, index, values[name])
-    model.electrochemistry.unknowns.write_single(x, VOLTAGE, voltage)
+    model.electrochemistry.unknowns.write_single(x, VOLTAGE, numbers["voltage"])
     moved = model.mechanics.unknowns.vector()
     for index, name in enumerate(("particle", "matrix")):
         _put(model.mechanics.unknowns, moved, index, values[name].ravel())
-    state = State(
-        time=time,
+    return State(
         electrochemical=x.array_r.copy(),
         mechanical=moved.array_r.copy(),
-        jump=np.einsum("nij,nj->ni", model.bodies.interface.frame, values["jump"]),
+        jump=np.einsum("nij,nj->ni", model.bodies.points[INTERFACE].frame, values["jump"]),
         damage=values["damage"],
         gap=values["gap"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),
-        voltage=voltage,
-        current=current,
-        cohesive_dissipation=cohesive,
-        viscous_dissipation=viscous,
+        **numbers,
     )
-    return Past(state=state, charge=charge)
 
 
 def _put(unknowns: Unknowns, vector: PETSc.Vec, index: int, values: Array) -> None:
@@ -252,7 +242,7 @@ def _put(unknowns: Unknowns, vector: PETSc.Vec, index: int, values: Array) -> No
 
 
 def _rows(path: Path, comm: MPI.Comm, known: Array, wanted: Array) -> NDArray[np.int64]:
-    """Return where in the file the values of places are; collective."""
+    """Return the rows of the file that hold the values of places; collective."""
     distance, rows = cKDTree(known).query(wanted)
     apart = np.any(distance > _SAME_PLACE * np.ptp(known, axis=0).max())
     if comm.allreduce(len(wanted)) != len(known) or comm.allreduce(int(apart)):
@@ -260,15 +250,15 @@ def _rows(path: Path, comm: MPI.Comm, known: Array, wanted: Array) -> NDArray[np
     return np.asarray(rows, dtype=np.int64)
 
 
-def _load(path: Path) -> tuple[dict[str, Any], Array, dict[str, Array]]:
-    """Read a checkpoint as it is."""
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read the document and the arrays of a checkpoint."""
     if not path.exists():
-        raise InputError(f"there is no {path} to go on from: run without resume first")
+        raise InputError(f"there is no {path} to resume from: run without resume first")
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             document = json.loads(str(file["document"]))
             if document["format"] != _FORMAT:
                 raise ValueError(f"format {document['format']!r} is not {_FORMAT!r}")
-            return document, file["scalars"], {name: file[name] for name in file.files}
+            return document, {name: file[name] for name in file.files}
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is damaged or not a checkpoint of femssb: {error}") from error

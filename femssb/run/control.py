@@ -1,4 +1,4 @@
-"""What a step of the protocol imposes on a model, and when it ends."""
+"""The load that a step of the protocol imposes on a model, and its end."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ _SMALLEST_CURRENT = 100.0  # that a hold can wait for, over the tolerance of cur
 
 
 class Control:
-    """What a protocol step imposes and when it ends.
+    """The load that a protocol step imposes, and its end.
 
     Attributes:
+        one_c: Current that moves all the initial lithium in one hour [A].
         current: Charging current imposed [A], or None.
         voltage: Cell voltage held [V], or None.
         cut_off: Voltage or C-rate that ends the step, or None.
-        ends_on: What `cut_off` is.
+        ends_on: Kind of `cut_off`: "voltage" or "current".
         sign: 1 on charge, -1 on discharge, else 0.
-        c_rate: Of the imposed current; 1 where none is.
+        c_rate: C-rate of the imposed current; 1 where none is imposed.
         duration: Time that ends the step [s], or None.
         longest: Time within which the step must end [s].
-        kind: What sort of step it is.
+        kind: "charge", "discharge", "hold" or "rest".
         description: The step in words.
     """
 
     def __init__(self, step: Step, one_c: float) -> None:
         self.one_c = one_c
-        self.current: float | None = None  # charging [A]
+        self.current: float | None = None
         self.voltage: float | None = None
         self.cut_off: float | None = None
         self.sign = 0

@@ -1,11 +1,11 @@
-"""What can be read out of a model at a state: the numbers of each time step, and whole fields.
+"""Numbers of each time step, and whole fields, read out of a model.
 
 All functions are collective. Numbers are the same on every rank; fields are gathered on rank 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,23 +20,26 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.cell import mechanics
 from femssb.cell.model import Model, State
+from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
+from femssb.cell.surfaces import INTERFACE
 from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part, n_cells
 from femssb.fem.trace import submesh_cells
 from femssb.results.fields import FieldData, Snapshot
-from femssb.results.quantities import of_particle
+from femssb.results.quantities import SERIES, of_particle
+from femssb.run.stepper import TimeStep
+from femssb.tetrahedra import volumes
 from femssb.units import FARADAY
 
 Array = NDArray[np.float64]
 Cells = NDArray[np.int64]
 
 DEBONDED = 0.99  # damage beyond which a point counts as debonded
-QUANTILES = (0.99, 0.999)  # of stress; one minus these of volumetric strain
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Body:
-    """What is needed to turn a displacement into cell-wise strain and stress."""
+    """Operators that turn a displacement into cell-wise strain and stress."""
 
     part: Part
     displacement: fem.Function
@@ -48,36 +51,43 @@ class _Body:
 
 
 class Readout:
-    """Reads numbers and fields out of a model."""
+    """Reads numbers and fields out of a model.
+
+    Attributes:
+        model: The discretised half-cell.
+        particles: Number of particles.
+        volume: Statistics over the mesh cells of the particles.
+        surface: Statistics over the interface.
+    """
 
     def __init__(self, model: Model) -> None:
         """Prepare the strain operators; collective."""
         self.model = model
-        particle, matrix = model.bodies.particle, model.bodies.matrix
-        mechanics, scalars = model.mechanics, model.bodies.scalars
+        bodies, mechanics = model.bodies, model.mechanics
+        particle, scalars = bodies.parts[PARTICLE], bodies.scalars
+        self._interface = interface = bodies.points[INTERFACE]
         self._particle = _body(
-            particle, mechanics.particle_space, mechanics.particle_stiffness, scalars
+            particle, mechanics.spaces[PARTICLE], mechanics.stiffness[PARTICLE], scalars
         )
         self._matrix = _body(
-            matrix,
-            mechanics.matrix_space,
-            mechanics.matrix_stiffness,
-            model.electrochemistry.ionic_space,
+            bodies.parts[MATRIX],
+            mechanics.spaces[MATRIX],
+            mechanics.stiffness[MATRIX],
+            model.electrochemistry.spaces[IONIC],
         )
-        grain = np.searchsorted(model.data.grain_tags, particle.cell_tags)
-        self._grain_of_cell = grain
-        self._particle_of_cell = model.data.grain_particle[grain]
+        self._conducting = bodies.cells_of(bodies.domains[ELECTRONIC], bodies.parts[MATRIX])
+        self._grain_of_cell = np.searchsorted(model.data.grain_tags, particle.cell_tags)
+        self._particle_of_cell = model.data.grain_particle[self._grain_of_cell]
         self.particles = int(model.data.grain_particle.max()) + 1
-        owned = _owned_cells(particle)
-        self._volume = _Sample(
+        owned, geometry = _owned_cells(particle), particle.mesh.geometry
+        inside = submesh_cells(particle.entities, interface.minus, n_cells(model.data.mesh))
+        self.volume = Statistics(
             model.comm,
-            _cell_volumes(particle)[:owned],
+            volumes(geometry.x, geometry.dofmap)[:owned],
             self._particle_of_cell[:owned],
             self.particles,
         )
-        interface = model.bodies.interface
-        inside = submesh_cells(particle.entities, interface.minus, n_cells(model.data.mesh))
-        self._surface = _Sample(
+        self.surface = Statistics(
             model.comm,
             interface.weights,
             np.repeat(self._particle_of_cell[inside], interface.per_facet),
@@ -86,73 +96,37 @@ class Readout:
         node = np.zeros(scalars.dofmap.index_map.size_local, np.int64)
         dofs = scalars.dofmap.list
         in_owned = dofs < node.size
-        spread = np.broadcast_to(self._particle_of_cell[:, None], dofs.shape)
-        node[dofs[in_owned]] = spread[in_owned]
+        node[dofs[in_owned]] = np.broadcast_to(self._particle_of_cell[:, None], dofs.shape)[
+            in_owned
+        ]
         self._particle_of_node = node
 
-    def numbers(self, state: State) -> dict[str, float]:
-        """Return the columns of a time series that a state decides; collective."""
-        model = self.model
-        bodies, surface, volume = model.bodies, self._surface, self._volume
-        stoichiometry = model.stoichiometry(state)
-        c_max = model.materials.active.maximum_concentration
-        lithium = np.bincount(
+    def row(self, step: TimeStep) -> dict[str, float]:
+        """Return a row of the time series: every column after an accepted time step; collective."""
+        measured = _Measured(self, step)
+        values = {one.name: np.atleast_1d(VALUES[one.name](measured)) for one in SERIES}
+        row = {name: value[0].item() for name, value in values.items()}
+        for one in SERIES:
+            if one.each and (self.particles > 1 or one.name == "Lithium [mol]"):
+                for number, value in enumerate(values[one.name][1:], start=1):
+                    row[of_particle(one.of_each, number)] = float(value)
+        return row
+
+    def lithium(self, stoichiometry: Array) -> Array:
+        """Return the lithium in all particles, then in each, shape (1 + particles,) [mol]."""
+        here = np.bincount(
             self._particle_of_node,
-            weights=model.electrochemistry.node_charge * stoichiometry / FARADAY,
+            weights=self.model.electrochemistry.node_charge * stoichiometry / FARADAY,
             minlength=self.particles,
         )
-        lithium = np.asarray(model.comm.allreduce(lithium))
-        gap = np.maximum(state.jump[:, 0], 0.0)
-        drop = model.interface_current(state).drop
+        each = np.asarray(self.model.comm.allreduce(here))
+        return np.append(each.sum(), each)
+
+    def particle_stress(self, state: State) -> tuple[Array, Array]:
+        """Return von Mises stress [Pa] and volumetric strain of the owned particle cells."""
         strain, stress = self._strain_and_stress(self._particle, state)
-        owned = volume.weights.size
-        von_mises = tensors.von_mises(stress[:owned])
-        volumetric = strain[:owned, :3].sum(axis=1)
-        # Of all particles together, then of each.
-        mean_gap, largest_gap = surface.means(gap), surface.largest(gap)
-        largest_stress, least_strain = volume.largest(von_mises), -volume.largest(-volumetric)
-        stress_quantiles = volume.quantiles(von_mises, QUANTILES)
-        strain_quantiles = volume.quantiles(volumetric, [1 - q for q in QUANTILES])
-        mean_strain = volume.means(volumetric)[0]
-        numbers = {
-            "Time [s]": state.time,
-            "C-rate": abs(state.current) / model.one_c,
-            "Voltage [V]": state.voltage,
-            "Current [A]": -state.current,
-            "Lithium [mol]": lithium.sum(),
-            "Mean gap [m]": mean_gap[0],
-            "Maximum gap [m]": largest_gap[0],
-            "Debonded area fraction": surface.means(state.damage > DEBONDED)[0],
-            "Mean interface voltage drop [V]": surface.means(drop)[0],
-            "Maximum interface voltage drop [V]": surface.largest(np.abs(drop))[0],
-            "Maximum von Mises stress [Pa]": largest_stress[0],
-            "99.9 % von Mises stress [Pa]": stress_quantiles[0, 1],
-            "99 % von Mises stress [Pa]": stress_quantiles[0, 0],
-            "Mean von Mises stress [Pa]": volume.means(von_mises)[0],
-            "Minimum volumetric strain [-]": least_strain[0],
-            "0.1 % volumetric strain [-]": strain_quantiles[0, 1],
-            "1 % volumetric strain [-]": strain_quantiles[0, 0],
-            "Mean volumetric strain [-]": mean_strain,
-            "Particle volume change [-]": mean_strain,  # what it is in small strain
-            "Minimum concentration [mol/m3]": -bodies.largest(-stoichiometry) * c_max,
-            "Maximum concentration [mol/m3]": bodies.largest(stoichiometry) * c_max,
-            "Cohesive energy dissipated [J]": state.cohesive_dissipation,
-            "Viscous energy dissipated [J]": state.viscous_dissipation,
-        }
-        of_each = {"Lithium in particle k [mol]": lithium}
-        if self.particles > 1:
-            of_each |= {
-                "Mean gap of particle k [m]": mean_gap[1:],
-                "Maximum gap of particle k [m]": largest_gap[1:],
-                "Minimum volumetric strain of particle k [-]": least_strain[1:],
-                "0.1 % volumetric strain of particle k [-]": strain_quantiles[1:, 1],
-                "Maximum von Mises stress of particle k [Pa]": largest_stress[1:],
-                "99 % von Mises stress of particle k [Pa]": stress_quantiles[1:, 0],
-            }
-        for index in range(self.particles):
-            for name, values in of_each.items():
-                numbers[of_particle(name, index + 1)] = values[index]
-        return {name: float(value) for name, value in numbers.items()}
+        owned = self.volume.weights.size
+        return tensors.von_mises(stress[:owned]), strain[:owned, :3].sum(axis=1)
 
     def snapshot(self, state: State, label: str) -> Snapshot | None:
         """Return all fields on rank 0, None on the other ranks; collective."""
@@ -178,9 +152,8 @@ class Readout:
         )
         strain, stress = self._strain_and_stress(self._matrix, state)
         potential = np.full(ionic.size, np.nan)
-        own = model.bodies.matrix_cells_of_ecbd
-        potential[electrochemistry.ionic_space.dofmap.list[own]] = (
-            electronic[electrochemistry.electronic_space.dofmap.list] + state.voltage
+        potential[electrochemistry.spaces[IONIC].dofmap.list[self._conducting]] = (
+            electronic[electrochemistry.spaces[ELECTRONIC].dofmap.list] + state.voltage
         )
         matrix = self._gather(
             self._matrix,
@@ -191,7 +164,7 @@ class Readout:
             },
             {
                 **_tensors(strain, stress),
-                "Region [-]": model.bodies.matrix.cell_tags.astype(np.int64),
+                "Region [-]": self._matrix.part.cell_tags.astype(np.int64),
             },
         )
         interface = self._gather_interface(state)
@@ -215,7 +188,7 @@ class Readout:
         elastic = strain
         if body is self._particle:
             amplitude = model.expansion(model.electrochemical(state))
-            mean = amplitude[model.bodies.scalars.dofmap.list].mean(axis=1)
+            mean = amplitude[body.corners.dofmap.list].mean(axis=1)
             elastic = strain - mean[:, None] * _by_cell(model.mechanics.expansion_direction)
         return strain, np.einsum("cij,cj->ci", body.stiffness, elastic)
 
@@ -235,7 +208,7 @@ class Readout:
         return FieldData(points=points, cells=all_cells, point_data=point_data, cell_data=cell_data)
 
     def _gather_interface(self, state: State) -> FieldData | None:
-        model, points = self.model, self.model.bodies.interface
+        model, points = self.model, self._interface
         kinetics = model.interface_current(state)
         traction = model.traction(state)
         fields = {
@@ -258,10 +231,13 @@ class Readout:
         return FieldData(points=corners, cells=cells, point_data={}, cell_data=means)
 
 
-class _Sample:
-    """Places that each stand for a share of one particle: statistics of values there.
+class Statistics:
+    """Statistics of values at places that each stand for a share of one particle.
 
-    Results are of all particles together, then of each. All methods are collective.
+    Results are those of all particles together, then of each. All methods are collective.
+
+    Attributes:
+        weights: Share of each place on this rank, (n,): its area [m2] or volume [m3].
     """
 
     def __init__(self, comm: MPI.Comm, weights: Array, particle: Cells, particles: int) -> None:
@@ -269,8 +245,8 @@ class _Sample:
 
         Args:
             comm: The ranks.
-            weights: (n,) share of each place on this rank: its area or volume.
-            particle: (n,) index of the particle it belongs to.
+            weights: Share of each place on this rank, (n,).
+            particle: Index of the particle it belongs to, (n,).
             particles: Number of particles.
         """
         self.weights = weights
@@ -304,7 +280,7 @@ class _Sample:
         return np.asarray(self._comm.bcast(found, root=0))
 
     def _quantiles_of(self, values: Array, rows: Cells, shares: Sequence[float]) -> Array:
-        """Return the same of some rows, which sort the values."""
+        """Return these values of some rows, which sort the values."""
         weights = self._all_weights[rows]
         below = np.cumsum(weights) - 0.5 * weights
         return np.interp(np.asarray(shares) * weights.sum(), below, values[rows])
@@ -313,6 +289,79 @@ class _Sample:
         own = np.bincount(self._particle, weights=self.weights * values, minlength=self._particles)
         each = np.asarray(self._comm.allreduce(own))
         return np.append(each.sum(), each)
+
+
+class _Measured:
+    """Fields and statistics that several columns of a row share, each computed once."""
+
+    def __init__(self, readout: Readout, step: TimeStep) -> None:
+        self.model, self.step, self.state = readout.model, step, step.now.state
+        self.surface, self.volume = readout.surface, readout.volume
+        self.stoichiometry = self.model.stoichiometry(self.state)
+        self.lithium = readout.lithium(self.stoichiometry)
+        self.gap = np.maximum(self.state.jump[:, 0], 0.0)
+        self.drop = self.model.interface_current(self.state).drop
+        self.von_mises, self.volumetric = readout.particle_stress(self.state)
+        self.mean_strain = self.volume.means(self.volumetric)
+        self.stress_quantiles = self.volume.quantiles(self.von_mises, [0.99, 0.999])
+        self.strain_quantiles = self.volume.quantiles(self.volumetric, [1 - 0.99, 1 - 0.999])
+
+    def largest_concentration(self, sign: int) -> float:
+        """Return the largest concentration (sign 1) or minus the smallest (-1) [mol/m3]."""
+        scale = self.model.materials.active.maximum_concentration
+        return self.model.bodies.largest(sign * self.stoichiometry) * scale
+
+    def ledger_error(self) -> float:
+        """Return the lithium lost minus the charge passed over F, over the initial lithium."""
+        initial = self.model.lithium_initial
+        return (initial - self.lithium[0] - self.step.now.charge / FARADAY) / initial
+
+    def current_error(self) -> float:
+        """Return the interface current minus the applied one, over the 1C current."""
+        applied = self.step.control.current
+        if applied is None:
+            x = self.model.electrochemical(self.state)
+            applied = self.model.electrochemistry.anode_current(x)
+        return (self.state.current - applied) / self.model.one_c
+
+
+# Column -> its value, or those of all particles together and of each, (1 + particles,).
+VALUES: dict[str, Callable[[_Measured], float | Array]] = {
+    "Time [s]": lambda at: at.state.time,
+    "Step": lambda at: at.step.index,
+    "C-rate": lambda at: abs(at.state.current) / at.step.control.one_c,
+    "Voltage [V]": lambda at: at.state.voltage,
+    "Current [A]": lambda at: -at.state.current,
+    "Step size [s]": lambda at: at.step.size,
+    "Lithium [mol]": lambda at: at.lithium,
+    "Mean gap [m]": lambda at: at.surface.means(at.gap),
+    "Maximum gap [m]": lambda at: at.surface.largest(at.gap),
+    "Debonded area fraction": lambda at: at.surface.means(at.state.damage > DEBONDED),
+    "Mean interface voltage drop [V]": lambda at: at.surface.means(at.drop),
+    "Maximum interface voltage drop [V]": lambda at: at.surface.largest(np.abs(at.drop)),
+    "Maximum von Mises stress [Pa]": lambda at: at.volume.largest(at.von_mises),
+    "99.9 % von Mises stress [Pa]": lambda at: at.stress_quantiles[:, 1],
+    "99 % von Mises stress [Pa]": lambda at: at.stress_quantiles[:, 0],
+    "Mean von Mises stress [Pa]": lambda at: at.volume.means(at.von_mises),
+    "Minimum volumetric strain [-]": lambda at: -at.volume.largest(-at.volumetric),
+    "0.1 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 1],
+    "1 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 0],
+    "Mean volumetric strain [-]": lambda at: at.mean_strain,
+    "Particle volume change [-]": lambda at: at.mean_strain,  # equal in small strain
+    "Minimum concentration [mol/m3]": lambda at: -at.largest_concentration(-1),
+    "Maximum concentration [mol/m3]": lambda at: at.largest_concentration(1),
+    "Lithium ledger error [-]": _Measured.ledger_error,
+    "Interface current error [-]": _Measured.current_error,
+    "Cohesive energy dissipated [J]": lambda at: at.state.cohesive_dissipation,
+    "Viscous energy dissipated [J]": lambda at: at.state.viscous_dissipation,
+    "Newton iterations": lambda at: (
+        at.step.work.newton_electrochemistry + at.step.work.newton_mechanics
+    ),
+    "Linear iterations": lambda at: (
+        at.step.work.linear_electrochemistry + at.step.work.linear_mechanics
+    ),
+    "Coupling iterations": lambda at: at.step.work.passes,
+}
 
 
 def _body(
@@ -344,12 +393,6 @@ def _by_cell(function: fem.Function) -> Array:
 
 def _owned_cells(part: Part) -> int:
     return int(part.mesh.topology.index_map(3).size_local)
-
-
-def _cell_volumes(part: Part) -> Array:
-    corners = part.mesh.geometry.x[part.mesh.geometry.dofmap]
-    edges = corners[:, 1:] - corners[:, :1]
-    return np.abs(np.linalg.det(edges)) / 6
 
 
 def _tensors(strain: Array, stress: Array) -> dict[str, Array]:

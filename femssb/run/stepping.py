@@ -9,45 +9,113 @@ Source: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.errors import InputError, check_number
+from femssb.description import description, field
+from femssb.errors import InputError
 from femssb.units import hour
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Stepping:
-    """How time steps are chosen; times are those of a 1C run and shrink with the C-rate.
+    """Time steps chosen by their error; times are those of a 1C run and shrink with the C-rate."""
 
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    stoichiometry_error: float = 1e-4  # rms over the particles, in one step [-]
-    voltage_error: float = 2e-3  # in one step [V]
-    first: float = 0.5  # first step after a change of load [s]
-    largest: float = 120.0  # [s]
-    smallest: float = 1e-4  # below which a step that fails ends the run [s]
-    event: float = 0.05  # how precisely the end of a protocol step is located [s]
+    stoichiometry_error: float = field(
+        "allowed in one step, rms over the particles", above=0, below=0.5, default=1e-4
+    )
+    voltage_error: float = field("allowed in one step", unit="V", above=0, below=0.5, default=2e-3)
+    first: float = field(
+        "first step after a change of load", unit="s", above=0, below=hour, default=0.5
+    )
+    largest: float = field("largest step", unit="s", above=0, below=hour, default=120.0)
+    smallest: float = field(
+        "a step that fails and is not longer ends the run",
+        unit="s",
+        above=0,
+        below=hour,
+        default=1e-4,
+    )
+    event: float = field(
+        "precision of the end of a protocol step", unit="s", above=0, below=hour, default=0.05
+    )
 
     def __post_init__(self) -> None:
-        """Check every field."""
-        owner = "Stepping"
-        for name in ("stoichiometry_error", "voltage_error"):
-            check_number(owner, name, getattr(self, name), above=0, below=0.5)
-        for name in ("first", "largest", "smallest", "event"):
-            value = getattr(self, name)
-            check_number(owner, name, value, above=0, below=hour, unit="s")
+        """Check that the first step may be taken."""
         if not self.smallest <= self.first <= self.largest:
             raise InputError(
                 f"Stepping.first = {self.first:g} s is not between smallest "
                 f"({self.smallest:g} s) and largest ({self.largest:g} s)"
             )
+
+    def proposed(self, number: int, wanted: float, left: float, c_rate: float) -> float:
+        """Return the size of the next time step [s].
+
+        Args:
+            number: Time steps taken since the load changed.
+            wanted: Size that the steps before it suggest [s].
+            left: Time left in the protocol step [s].
+            c_rate: C-rate of the load.
+        """
+        size = min(wanted if number else self.first / c_rate, self.largest / c_rate, left)
+        return left / 2 if size < left < 2 * size else size  # rather than a last sliver of a step
+
+    def error(self, stoichiometry: float, voltage: float) -> float:
+        """Return the larger of two errors [-], [V] over what is allowed."""
+        return max(stoichiometry / self.stoichiometry_error, voltage / self.voltage_error)
+
+    def shortened(self, size: float, error: float, c_rate: float) -> float | None:
+        """Return the size to try after one that failed, or None where no smaller one is allowed.
+
+        Args:
+            size: Size that failed [s].
+            error: Its error over what is allowed; infinite where it could not be solved.
+            c_rate: C-rate of the load.
+        """
+        smallest = self.smallest / c_rate
+        factor = 0.6 if np.isinf(error) else max(0.2, 0.8 * error ** (-1 / 3))
+        return max(size * factor, smallest) if size > smallest else None
+
+    def next(self, size: float, error: float) -> float:
+        """Return the size that an accepted step suggests for the next one [s]."""
+        return size * (min(2.0, max(0.3, 0.9 * error ** (-1 / 3))) if error > 0 else 2.0)
+
+
+@description
+class FixedSteps:
+    """Time steps of given sizes, whatever their error, so that several runs take the same steps.
+
+    Every step of the protocol takes them in turn and repeats the last one. The step in which it
+    ends is shortened to end there; none is shortened otherwise: a step that cannot be solved ends
+    the run.
+    """
+
+    sizes: tuple[float, ...] = field("sizes, the last one repeated", unit="s", above=0, below=1e9)
+    event: float = field(
+        "precision of the end of a protocol step, at 1C; it shrinks with the C-rate",
+        unit="s",
+        above=0,
+        below=hour,
+        default=0.05,
+    )
+
+    def proposed(self, number: int, wanted: float, left: float, c_rate: float) -> float:
+        """Return the size of the next time step [s]; see `Stepping.proposed`."""
+        return min(self.sizes[min(number, len(self.sizes) - 1)], left)
+
+    def error(self, stoichiometry: float, voltage: float) -> float:
+        """Return 0: every error is allowed."""
+        return 0.0
+
+    def shortened(self, size: float, error: float, c_rate: float) -> None:
+        """Return None: no other size is allowed."""
+
+    def next(self, size: float, error: float) -> float:
+        """Return the size itself, which `proposed` ignores."""
+        return size
 
 
 def bdf(time_step: float, previous_step: float | None) -> tuple[float, float, float]:

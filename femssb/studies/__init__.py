@@ -1,1 +1,16 @@
-"""Parameter studies: cases, a runner, a cache and comparison pages."""
+"""Studies: cases that differ in some input, run, kept, and compared with numbers from elsewhere.
+
+A `Case` is everything that one result depends on; `run` runs cases, several at a time, and a
+`Cache` keeps what is finished. A `Study` adds the trends to look for, figures and tables;
+`perform` runs studies and writes their results on one page::
+
+    python study.py --jobs 2             # processes
+    mpirun -n 8 python study.py --jobs 4 # groups of two ranks
+    python study.py --case 3             # one case, for a job array
+
+Everything here loads without DOLFINx, which starts with the first half-cell that is run.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,16 @@
-"""Microstructures as voxel images: made, read, conducted through, measured. Needs no DOLFINx."""
+"""Microstructures as voxel images: made, conducted through, measured. Needs no DOLFINx.
+
+    packing, recipe or file -> VoxelImage -> conductivities, tortuosities, areas, clusters, pores
+
+- `image`: the labels of a box of voxels, their phases and spacing; `files` reads and writes them.
+- `make`: images of packings of spheres (`voxelise`), of composites from a few numbers
+  (`Composite`), and what they are made of: thrown polyhedra, binder in menisci.
+- `conduct`: effective conductivity by a flux from plate to plate, with a proven error. `links`
+  joins voxels, `network` keeps those that carry current, `aggregation`, `hierarchy`, `multigrid`
+  and `conjugate_gradients` solve it, `bounds` proves the error, `currents` reads the answer,
+  `apertures` takes faces from spheres instead of labels, `extrapolation` removes the voxel size.
+- `measure`: interface areas, clusters and networks, chords and profiles, pores.
+"""
 
 import lazy_loader
 

@@ -3,10 +3,13 @@ from .conduct.apertures import face_conductances as face_conductances
 from .conduct.apertures import measure_apertures as measure_apertures
 from .conduct.conduction import Conduction as Conduction
 from .conduct.conduction import ConductivityTensor as ConductivityTensor
-from .conduct.conduction import Extrapolation as Extrapolation
+from .conduct.conduction import Maps as Maps
+from .conduct.conduction import Tortuosity as Tortuosity
 from .conduct.conduction import conductivity as conductivity
 from .conduct.conduction import conductivity_tensor as conductivity_tensor
-from .conduct.conduction import extrapolate as extrapolate
+from .conduct.extrapolation import Extrapolation as Extrapolation
+from .conduct.extrapolation import extrapolate as extrapolate
+from .conduct.flux import Cost as Cost
 from .files import read_image as read_image
 from .files import write_image as write_image
 from .image import VoxelImage as VoxelImage

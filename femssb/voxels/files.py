@@ -1,7 +1,7 @@
-"""Voxel images to files and back: NumPy, TIFF stack, VTK image, HDF5.
+"""Files of voxel images: NumPy, TIFF stack, VTK image, HDF5.
 
 ========== ======================== ================================================
-Ending     Kept beside the labels   Read by
+Ending     Kept next to the labels  Read by
 ========== ======================== ================================================
 .npy       nothing                  NumPy
 .tif .tiff all; spacing for ImageJ  Fiji, Avizo, Dragonfly, GeoDict; pages are planes
@@ -10,7 +10,7 @@ Ending     Kept beside the labels   Read by
 .h5 .hdf5  all                      h5py; data set "labels"
 ========== ======================== ================================================
 
-What a file does not say has to be given when it is read; what is given goes before what it says.
+Whatever a file does not hold has to be given when it is read; values given replace those it holds.
 A folder is read as a TIFF stack with one file per plane across z, in the order of their numbers.
 """
 
@@ -37,11 +37,12 @@ Values = NDArray[Any]
 # Units in which ImageJ writes a spacing, in the spellings it knows.
 _UNITS = {"m": 1.0, "cm": 1e-2, "mm": mm, "um": um, "micron": um, "microns": um, "nm": nm}
 _TIFF_FOLDER = (".tif", ".tiff")
+_KEPT = ("phase_names", "spacing", "periodic")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Content:
-    """What a file holds: values over (x, y, z), and what it says about them."""
+    """Values over (x, y, z) in a file, and the names, spacing and sides as far as it has them."""
 
     values: Values
     said: Mapping[str, Any] = field(default_factory=dict)
@@ -51,14 +52,14 @@ def write_image(image: VoxelImage, path: str | Path) -> Path:
     """Write an image to a file; the ending of its name says how.
 
     Args:
-        image: What to write.
+        image: The image.
         path: Name of the file, see the table at the head of this module.
 
     Returns:
         The path.
 
     Raises:
-        InputError: If the ending is not known, or the folder is not there.
+        InputError: If the ending is not known, or the folder does not exist.
         EngineError: If the library for this kind of file is not installed.
     """
     path = Path(path)
@@ -90,7 +91,7 @@ def read_image(
 
     Raises:
         InputError: If there is no such file, it is cut off, larger than the memory, holds no whole
-            numbers, a value without a name, or does not say what is not given either.
+            numbers or a value without a name, or its names or spacing are neither held nor given.
         EngineError: If the library for this kind of file is not installed.
     """
     path = Path(path)
@@ -101,16 +102,11 @@ def read_image(
         raise InputError(f"read_image.array = {array!r}: {path} holds only one array")
     content = read(path, array)
     said = dict(content.said)
-    for name, given in (
-        ("phase_names", phase_names),
-        ("spacing", spacing),
-        ("periodic", periodic),
-    ):
-        if given is not None:
-            said[name] = given
+    given = zip(_KEPT, (phase_names, spacing, periodic), strict=True)
+    said |= {name: value for name, value in given if value is not None}
     for name in ("phase_names", "spacing"):
         if name not in said:
-            raise InputError(f"read_image.{name} must be given: {path} does not say it")
+            raise InputError(f"read_image.{name} must be given: {path} does not hold it")
     return from_array(
         content.values,
         phase_names=said["phase_names"],
@@ -121,21 +117,16 @@ def read_image(
 
 
 def _about(image: VoxelImage) -> str:
-    """Return what belongs to the labels, as JSON."""
-    about = {
-        "phase_names": image.phase_names,
-        "spacing": image.spacing,
-        "periodic": image.periodic,
-        "origin": dict(image.origin),
-    }
-    return json.dumps({"femssb image": about})
+    """Return names, spacing, sides and origin as JSON."""
+    about = {name: getattr(image, name) for name in _KEPT}
+    return json.dumps({"femssb image": {**about, "origin": dict(image.origin)}})
 
 
 def _said(text: object) -> dict[str, Any]:
-    """Return what `_about` wrote, or nothing if it was not femssb that wrote."""
+    """Return the contents of `_about`, empty if the text has another source."""
     try:
         about = json.loads(str(text))["femssb image"]
-        return {key: about[key] for key in ("phase_names", "spacing", "periodic", "origin")}
+        return {name: about[name] for name in (*_KEPT, "origin")}
     except (ValueError, TypeError, KeyError):
         return {}
 
@@ -196,7 +187,7 @@ def _read_tiff(path: Path, array: str | None) -> _Content:
                 complaints.check()
         except InputError:
             raise
-        except Exception as error:  # tifffile raises what its many decoders raise
+        except Exception as error:  # tifffile passes on the errors of its many decoders
             raise _cut_off(file, error) from error
     if len({plane.shape for plane in planes}) > 1:
         raise InputError(
@@ -207,7 +198,7 @@ def _read_tiff(path: Path, array: str | None) -> _Content:
 
 
 class _Complaints(logging.Handler):
-    """Listens to what tifffile logs: of planes that are missing it tells in no other way."""
+    """Handler of the log of tifffile, the only place where it reports missing planes."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(logging.ERROR)
@@ -232,7 +223,7 @@ class _Complaints(logging.Handler):
 
 
 def _check_extent(path: Path, tiff: Any) -> None:
-    """Check that all the data that a TIFF file announces are there: readers fill up with zeros."""
+    """Check that a TIFF file holds all the data it announces: readers fill up with zeros."""
     size = path.stat().st_size
     needed = 0
     for series in tiff.series:
@@ -246,7 +237,7 @@ def _check_extent(path: Path, tiff: Any) -> None:
 
 
 def _tiff_says(tiff: Any) -> dict[str, Any]:
-    """Return what a TIFF file says about its voxels: by femssb, or else by ImageJ."""
+    """Return the description of the voxels in a TIFF file: by femssb, or else by ImageJ."""
     about = tiff.imagej_metadata or {}
     said = _said(about.get("Info"))
     unit = _UNITS.get(str(about.get("unit", "")).replace("\\u00B5", "u").replace("\u00b5", "u"))
@@ -340,7 +331,7 @@ def _write_hdf5(image: VoxelImage, path: Path) -> None:
 
 
 def _chosen(path: Path, names: list[str], wanted: str | None, usual: str) -> str:
-    """Return the array to read: the one asked for, the one femssb writes, or the only one."""
+    """Return the name of the array to read: as asked for, as femssb writes it, or the only one."""
     if wanted is not None:
         if wanted not in names:
             raise InputError(f"read_image.array = {wanted!r}: {path} holds {names}")
@@ -350,7 +341,7 @@ def _chosen(path: Path, names: list[str], wanted: str | None, usual: str) -> str
     if not names:
         raise _cut_off(path, "there is no array in it")
     if len(names) != 1:
-        raise InputError(f"read_image.array must say which array of {path} is meant: {names}")
+        raise InputError(f"read_image.array must name one of the arrays of {path}: {names}")
     return names[0]
 
 

@@ -24,11 +24,7 @@ MOST_PHASES = 256  # a label is one byte
 
 
 def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
-    """Check an array of labels and make it a read-only array of bytes that nobody else can change.
-
-    Raises:
-        InputError: If it is no three-dimensional array of whole numbers that all name a phase.
-    """
+    """Return checked labels as a read-only array of bytes that nobody else can change."""
     given = np.asanyarray(value)
     if given.dtype.kind not in "biu":
         raise InputError(
@@ -57,8 +53,8 @@ def axis_number(owner: str, axis: object) -> int:
     """Return the number of an axis, 0 for x.
 
     Args:
-        owner: Whose argument it is, for the message.
-        axis: What the user gave.
+        owner: Name of the function it was given to, for the message.
+        axis: Value given by the user.
 
     Raises:
         InputError: If there is no such axis.
@@ -85,7 +81,7 @@ class VoxelImage:
         phase_names: Names of the phases, such as ``("void", "AM", "SE")``; a phase may be absent.
         spacing: Edge lengths (dx, dy, dz) of a voxel [m].
         periodic: Whether the sides across x, y and z are periodic.
-        origin: What made the image, as plain data: file, packing, recipe, seed.
+        origin: Source of the image, as plain data: file, packing, recipe, seed.
 
     Raises:
         InputError: If the labels are no whole numbers, do not name a phase, or do not fill a box;
@@ -181,7 +177,7 @@ def from_array(
             ``{0: "void", 127: "SE", 255: "AM"}``; values of the same name become one phase.
         spacing: Edge of a voxel, or its three edges [m].
         periodic: Whether the sides across x, y and z are periodic.
-        origin: Where the array comes from, as plain data.
+        origin: Source of the array, as plain data.
 
     Raises:
         InputError: If the values are no whole numbers, or one of them has no name.
@@ -206,7 +202,7 @@ def empty_image(
     periodic: tuple[bool, bool, bool] = (False, False, False),
     phase: str = "void",
 ) -> VoxelImage:
-    """Return an image of one phase, into which particles can be put.
+    """Return an image of one phase, to be filled with particles.
 
     Args:
         lengths: Edges of the box [m].
@@ -215,7 +211,7 @@ def empty_image(
         phase: Name of that phase.
 
     Raises:
-        InputError: If a length is none, or the image would not fit into memory.
+        InputError: If a length is out of bounds, or the image would not fit into memory.
     """
     check_number("empty_image", "spacing", spacing, above=0, unit="m")
     for edge in lengths:
@@ -232,7 +228,7 @@ def _relabelled(values: NDArray[Any], meaning: Mapping[int, str], names: Sequenc
     """Return the number of the phase of every value."""
     given = np.asanyarray(values)
     if given.dtype.kind not in "biu":
-        return given  # the image says what is wrong with it
+        return given  # the image names what is wrong with it
     known = np.array(sorted(meaning), dtype=np.int64)
     numbers = np.array([names.index(meaning[int(value)]) for value in known], dtype=np.uint8)
     labels = np.empty(given.shape, dtype=np.uint8)
@@ -250,7 +246,7 @@ def _relabelled(values: NDArray[Any], meaning: Mapping[int, str], names: Sequenc
 
 
 def available_memory() -> int | None:
-    """Return how many bytes can still be taken on this machine, None where that is not told."""
+    """Return the bytes of memory that are free on this machine, None where it does not report."""
     found = []
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -261,7 +257,7 @@ def available_memory() -> int | None:
         if limit != "max":
             found.append(int(limit) - int((group / "memory.current").read_text()))
     except (OSError, ValueError):
-        pass  # not Linux, or no limit of its own: what was found so far counts
+        pass  # not Linux, or no limit of its own
     if not found and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return min(found) if found else None
@@ -271,12 +267,12 @@ def check_memory(owner: str, shape: Sequence[int], *, bytes_per_voxel: float) ->
     """Check that a task fits into memory before it starts.
 
     Args:
-        owner: What is to be done, for the message.
+        owner: Name of the task, for the message.
         shape: Number of voxels along x, y and z.
-        bytes_per_voxel: What it takes at its peak.
+        bytes_per_voxel: Memory that it takes at its peak.
 
     Raises:
-        InputError: If it takes more than is free, with both numbers.
+        InputError: If it takes more than is free; the message has both numbers.
     """
     need = math.prod(shape) * bytes_per_voxel
     free = available_memory()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import femssb
+from tests import stages
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,12 +20,12 @@ ROOT = Path(__file__).parents[2]
 def test_importing_femssb_is_quick_and_starts_nothing() -> None:
     """Catches a top-level import that starts MPI or costs the user seconds."""
     script = "import femssb, sys; femssb.Charge, femssb.InputError; print(*sys.modules)"
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     heavy = {"dolfinx", "gmsh", "matplotlib", "mpi4py", "numpy", "petsc4py", "pyvista", "scipy"}
-    assert heavy.isdisjoint(told.stdout.split())
-    assert told.stderr == ""
+    assert heavy.isdisjoint(done.stdout.split())
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("name", femssb.__all__)
@@ -66,6 +67,19 @@ def test_every_wheel_is_pinned() -> None:
     assert _wanted() <= _names((ROOT / "constraints.txt").read_text().splitlines())
 
 
+def test_processors_that_cannot_be_imitated_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches `make test-portable` that runs twice as the same processor, or not at all."""
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    old = {"X86_V3": 2}
+    assert "vector units" in str(stages.obstacle("SkylakeX", old, ["SkylakeX"]))
+    assert "no OpenBLAS" in str(stages.obstacle("Haswell", old, ["Prescott"]))
+    assert stages.obstacle("Haswell", old, ["Haswell"]) is None
+    assert stages.variables("Nehalem", old)["NPY_DISABLE_CPU_FEATURES"] == "X86_V3"
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert "vector units" in str(stages.obstacle("Nehalem", {}, ["ARMV8"]))
+    assert stages.obstacle(stages.NUMBERING, {}, ["ARMV8"]) is None
+
+
 @pytest.fixture
 def bare_machine(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """A copy of what setup.sh reads, in a folder with a space, and a PATH without any Python."""
@@ -79,16 +93,16 @@ def bare_machine(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     return clone, {"PATH": str(tools), "HOME": str(tmp_path)}
 
 
-def test_a_machine_without_python_is_told_what_to_do(
+def test_a_machine_without_python_gets_advice(
     bare_machine: tuple[Path, dict[str, str]],
 ) -> None:
     """Catches a set-up that fails with a shell error instead of three lines of advice."""
     clone, environment = bare_machine
-    told = subprocess.run([clone / "setup.sh"], capture_output=True, text=True, env=environment)
-    assert told.returncode == 1
-    assert len(told.stderr.splitlines()) == 3
-    assert "Python >= 3.12" in told.stderr
-    assert "environment.yml" in told.stderr
+    done = subprocess.run([clone / "setup.sh"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 3
+    assert "Python >= 3.12" in done.stderr
+    assert "environment.yml" in done.stderr
     assert not (clone / ".venv").exists()
 
 

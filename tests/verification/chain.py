@@ -14,9 +14,11 @@ from dolfinx import fem
 from numpy.typing import NDArray
 
 from femssb.cell import electrochemistry
+from femssb.fem import newton
 from femssb.fem.assembly import Operator, Part, linear_form
 from femssb.fem.constraints import Field, Unknowns
-from femssb.fem.solver import LinearSolver, PointOperator, SurfaceProblem
+from femssb.fem.linear_solver import KrylovSolver, LinearSolver
+from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import (
     SurfacePoints,
     Trace,
@@ -88,21 +90,20 @@ class Chain:
             space, numbers = self._spaces[index], self.unknowns.reduced[index]
             cellwise = self._parts[index].by_tag({int(self._layers[index]): np.array(conductivity)})
             form = electrochemistry.conduction(space, cellwise)
-            blocks.append(Operator(form).triplets(numbers, numbers))
+            blocks.append(Operator(form).triplets(numbers))
             unit = fem.Constant(space.mesh, capacity)
             volume = linear_form(fem.form(unit * ufl.TestFunction(space) * ufl.dx))
             volumes.append(np.append(volume, np.zeros(numbers.size - volume.size)))
-        self._conduction = np.concatenate([values for _, _, values in blocks])
+        self._conduction = [values for _, _, values in blocks]
         self.content = self.unknowns.gather(volumes).array_r.copy()
         diagonal = self.unknowns.offset + np.arange(self.unknowns.local_size)
         self.problem = SurfaceProblem(
             "chain",
             self.unknowns,
-            np.concatenate([diagonal, *(rows for rows, _, _ in blocks)]),
-            np.concatenate([diagonal, *(columns for _, columns, _ in blocks)]),
+            [(diagonal, diagonal, self.content), *blocks],
             [self._plane(plane, plane in own_unknown) for plane in range(1, len(layers))],
-            LinearSolver(reduction=1e-10),
         )
+        self._linear_solver = KrylovSolver("chain", self.unknowns, LinearSolver(reduction=1e-10))
 
     def _trace(self, layer: int, plane: int) -> tuple[SurfacePoints, Trace]:
         """Return the points of a plane (0 is the lowest face), and a layer's field there."""
@@ -146,8 +147,10 @@ class Chain:
             load: What flows into each unknown.
             rate: Factor of the values in their time derivative [1/s].
         """
-        self.problem.set_bulk(np.concatenate([rate * self.content, self._conduction]))
-        self.problem.solve(
+        self.problem.set_bulk([rate * self.content, *self._conduction])
+        newton.solve(
+            self.problem,
+            self._linear_solver,
             x,
             load if load is not None else self.unknowns.vector(),
             lambda values: [law(v) for law, v in zip(laws, values, strict=True)],

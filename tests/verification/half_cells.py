@@ -1,4 +1,4 @@
-"""Half-cells that are laminates, so that a formula tells what they must do, and single steps."""
+"""Half-cells that are laminates, so that a formula gives the answer, and single steps."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from femssb.cell.coupling import Guess, Tolerances, Work, advance
 from femssb.cell.model import Model, State
-from femssb.fem.solver import LinearSolver
+from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free
 from femssb.inputs.materials import Curve, Materials
 from femssb.library import yuan2023
 from femssb.meshing import MeshData
 from femssb.meshing.data import REGIONS
-from femssb.run.simulation import bdf
+from femssb.run.stepping import bdf
 from femssb.units import um
 from tests.verification.slabs import GRAIN, Layer, facets_at, slabs
 

@@ -19,10 +19,13 @@ import numpy as np
 from dolfinx import fem
 from numpy.typing import NDArray
 
-from femssb.cell import interface, mechanics
+from femssb.cell import mechanics
+from femssb.cell.cohesion import Cohesion, cohesive_traction
+from femssb.fem import newton
 from femssb.fem.assembly import Operator, Part, n_cells, n_dofs
 from femssb.fem.constraints import Field, Unknowns
-from femssb.fem.solver import Convergence, LinearSolver, PointOperator, SurfaceProblem
+from femssb.fem.linear_solver import KrylovSolver, LinearSolver
+from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import submesh_cells, surface_points, trace
 from femssb.inputs.materials import CohesiveLaw
 
@@ -177,10 +180,10 @@ class Solid:
             inner: Tags of the inner body; none: one body without an interface.
             direction: Voigt chemical strain of each tag, per unit amplitude; zero by default.
             order: Degree of the displacement.
-            held: Tells for nodes (n, 3) which components (n, 3) stay at zero.
+            held: Returns, for nodes (n, 3), which components (n, 3) stay at zero.
             tied: For each name, which components (n, 3) of nodes (n, 3) are one unknown.
             period: Lower and upper corner of the periodic box.
-            linear_solver: How to solve.
+            linear_solver: How to solve; by default directly, which is quick at the size of tests.
         """
         self.comm = domain.comm
         self.domain = domain
@@ -215,17 +218,16 @@ class Solid:
         self.unknowns = Unknowns(fields, period=period)
 
         numbers = self.unknowns.reduced
-        entries = [b.bulk.triplets(n, n) for b, n in zip(self.bodies, numbers, strict=True)]
+        entries = [b.bulk.triplets(n) for b, n in zip(self.bodies, numbers, strict=True)]
         operators = [self._jump(inside, order)] if inner else []
         self.problem = SurfaceProblem(
             "solid",
             self.unknowns,
-            np.concatenate([e[0] for e in entries]),
-            np.concatenate([e[1] for e in entries]),
+            entries,
             operators,
-            linear_solver or LinearSolver(),
         )
-        self.problem.set_bulk(np.concatenate([e[2] for e in entries]))
+        method = linear_solver or LinearSolver(method="direct")
+        self.linear_solver = KrylovSolver("solid", self.unknowns, method)
 
     def _jump(self, inside: NDArray[np.bool_], order: int) -> PointOperator:
         domain = self.domain
@@ -265,7 +267,7 @@ class Solid:
 
     def solve(
         self,
-        law: Callable[[Array], interface.Cohesion] | None = None,
+        law: Callable[[Array], Cohesion] | None = None,
         *,
         forces: list[Array] | None = None,
         lift: list[Array] | None = None,
@@ -273,7 +275,7 @@ class Solid:
         fixed: str | None = None,
         tolerance: float = 1e-10,
         scale: float | None = None,
-    ) -> tuple[list[Array], Convergence]:
+    ) -> tuple[list[Array], newton.Convergence]:
         """Solve; collective.
 
         Args:
@@ -303,7 +305,16 @@ class Solid:
             return [(response.traction, response.tangent)]
 
         number = None if fixed is None else self.unknowns.single[fixed]
-        taken = self.problem.solve(x, load, respond, tolerance=tolerance, scale=scale, fixed=number)
+        taken = newton.solve(
+            self.problem,
+            self.linear_solver,
+            x,
+            load,
+            respond,
+            tolerance=tolerance,
+            scale=scale,
+            fixed=number,
+        )
         solution = [u + v for u, v in zip(self.unknowns.expand(x), lift, strict=True)]
         return solution, taken
 
@@ -404,12 +415,12 @@ class Path:
         # forces fall to zero with the last point that holds: count from those of the intact state
         self._scale = solid.sum(solid.points.weights) * law.normal_strength
 
-    def law(self, time_step: float) -> Callable[[Array], interface.Cohesion]:
+    def law(self, time_step: float) -> Callable[[Array], Cohesion]:
         """Return what the interface answers to a jump at the end of the next step."""
         damage, jump = self.damage, self.jump
 
-        def respond(now: Array) -> interface.Cohesion:
-            return interface.cohesive_traction(
+        def respond(now: Array) -> Cohesion:
+            return cohesive_traction(
                 self.cohesive_law, now, damage=damage, previous_jump=jump, time_step=time_step
             )
 
@@ -426,7 +437,8 @@ class Path:
         )
         jump = solid.jump(displacement)
         cohesion = respond(jump)
-        force = solid.problem.residual(x, unknowns.vector(), [cohesion.traction])
+        answer = [(cohesion.traction, cohesion.tangent)]
+        force = solid.problem.linearise(x, unknowns.vector(), lambda _: answer).residual
         reaction = unknowns.read_single(force, self.name)
         self.work += 0.5 * (reaction + self.forces[-1]) * (to - self.moves[-1])
         weights = solid.points.weights

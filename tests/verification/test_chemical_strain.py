@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from femssb import tensors
-from femssb.cell import interface, mechanics
+from femssb.cell import mechanics
+from femssb.cell.cohesion import cohesive_traction
 from femssb.fem.assembly import Operator
 from femssb.inputs.materials import CohesiveLaw
 from femssb.units import GPa, MPa, nm, um
@@ -48,7 +49,7 @@ def cohesion(law, damage=0.0):
     """Return what a law answers to a jump, from rest."""
 
     def respond(jump):
-        return interface.cohesive_traction(
+        return cohesive_traction(
             law,
             jump,
             damage=np.full(len(jump), damage),

@@ -32,7 +32,7 @@ from tests.verification.solids import (
     voigt,
 )
 
-# A trigonal crystal: six constants, and C14 tells one sense of rotation from the other.
+# A trigonal crystal: six constants, and C14 distinguishes the two senses of rotation.
 CRYSTAL = np.array(
     [
         [350, 110, 90, 25, 0, 0],

@@ -18,16 +18,18 @@ import pytest
 from femssb import tensors
 from femssb.cell import mechanics
 from femssb.cell.model import Couplings, Model
+from femssb.cell.regions import MATRIX
+from femssb.cell.surfaces import INTERFACE
 from femssb.errors import InputError
 from femssb.fem.assembly import Operator, n_dofs
-from femssb.fem.solver import LinearSolver
+from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free, Pressure
 from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.inputs.materials import Elasticity
 from femssb.library import yuan2023
 from femssb.meshing import mesh
-from femssb.run.readout import Readout
 from femssb.units import GPa, MPa, nm, um
+from tests.runs import read
 from tests.verification.slabs import Layer, slabs
 from tests.verification.solids import Solid
 from tests.verification.test_cohesive import BRITTLE, FAILURE, ONSET
@@ -86,7 +88,7 @@ def solved(model, amplitude, state=None, *, time_step=1.0):
         damage=cohesion.damage,
         hydrostatic=model.mechanics.hydrostatic_stress(x, expansion),
         cohesive_dissipation=state.cohesive_dissipation
-        + model.bodies.sum(model.bodies.interface.weights * cohesion.dissipated),
+        + model.bodies.sum(model.bodies.points[INTERFACE].weights * cohesion.dissipated),
     )
     return x, state
 
@@ -149,7 +151,7 @@ def test_slabs_debond_along_the_closed_form(comm, mode):
     assert state.cohesive_dissipation / (2 * AREA) == pytest.approx(1.0, rel=1e-9)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("damage", [0.0, 1.0])
 def test_closed_slabs_do_not_interpenetrate(comm, damage):
     """Contact must stay as stiff as the intact interface, whatever the damage.
@@ -179,10 +181,10 @@ def test_closed_slabs_do_not_interpenetrate(comm, damage):
 def reaction(model, x, at):
     """Return the force [N] that the support of a face of the matrix takes; collective."""
     bulk = Operator(
-        mechanics.elasticity(model.mechanics.matrix_space, model.mechanics.matrix_stiffness)
+        mechanics.elasticity(model.mechanics.spaces[MATRIX], model.mechanics.stiffness[MATRIX])
     ).matrix
     force = (bulk @ model.mechanics.unknowns.expand(x)[1]).reshape(-1, 3)
-    height = model.mechanics.matrix_space.tabulate_dof_coordinates()[:, 2]
+    height = model.mechanics.spaces[MATRIX].tabulate_dof_coordinates()[:, 2]
     chosen = np.abs(height - at) < 1e-6 * um
     return np.array([model.bodies.sum(force[chosen, axis]) for axis in range(3)])
 
@@ -203,7 +205,7 @@ def test_pressure_is_carried_through(comm, pressed, order):
     np.testing.assert_allclose(force, [0, 0, sign * 50 * MPa * AREA], atol=1e-8 * 50 * MPa * AREA)
     compliance, _ = chain("compression")
     moved = model.mechanics.unknowns.expand(x)[1].reshape(-1, 3)[:, 2]
-    height = model.mechanics.matrix_space.tabulate_dof_coordinates()[:, 2]
+    height = model.mechanics.spaces[MATRIX].tabulate_dof_coordinates()[:, 2]
     face = np.abs(height - (TOP - held_at)) < 1e-6 * um
     squeezed = 50 * MPa * (compliance + 2 / BRITTLE.stiffness)
     np.testing.assert_allclose(moved[face], -sign * squeezed, rtol=1e-8)
@@ -213,7 +215,7 @@ def test_pressure_is_carried_through(comm, pressed, order):
     np.testing.assert_allclose(state.hydrostatic, hydrostatic, rtol=1e-8)  # compressed: negative
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_negative_pressure_pulls(comm):
     """A sign lost in an absolute value would press in both cases."""
     model = stack(comm, anode=Pressure(pressure=-50 * MPa))
@@ -230,7 +232,7 @@ def test_a_cell_that_nothing_holds_is_refused(collector, anode):
         stack(MPI.COMM_SELF, collector=collector, anode=anode)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_free_end_carries_nothing(comm):
     """An anode that is held by mistake would stress the stack when the grain shrinks."""
     model = stack(comm, anode=Free())
@@ -241,7 +243,7 @@ def test_free_end_carries_nothing(comm):
     assert np.abs(reaction(model, x, 0.0)).max() < 1e-8 * scale
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_without_expansion_nothing_is_stressed(comm):
     """The switch must reach the load: a lithium change alone may not strain anything."""
     lithium = None
@@ -255,8 +257,8 @@ def test_without_expansion_nothing_is_stressed(comm):
         model.mechanics.solve(
             x,
             expansion=model.expansion(electrochemical),
-            damage=np.zeros(len(model.bodies.interface.points)),
-            previous_jump=np.zeros((len(model.bodies.interface.points), 3)),
+            damage=np.zeros(len(model.bodies.points[INTERFACE].points)),
+            previous_jump=np.zeros((len(model.bodies.points[INTERFACE].points), 3)),
             time_step=1.0,
             tolerance=1e-10,
         )
@@ -265,7 +267,7 @@ def test_without_expansion_nothing_is_stressed(comm):
     assert stressed[True] > 1e-9
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_without_debonding_nothing_fails(comm):
     """The switch must reach the law: the traction goes far beyond the strength."""
     model = stack(comm, couplings=Couplings(debonding=False), **BOTH_FIXED)
@@ -326,7 +328,7 @@ def test_half_cell_with_a_stiff_interface_is_one_body(coarse):
         x, _ = solved(model, -0.01)
         worst = 0.0
         for space, values in zip(
-            (model.mechanics.particle_space, model.mechanics.matrix_space),
+            model.mechanics.spaces.values(),
             model.mechanics.unknowns.expand(x),
             strict=True,
         ):
@@ -341,21 +343,23 @@ def test_shrinking_particle_in_the_cell_opens_outwards(coarse):
     """The normal must point out of the particle on every facet, however it is numbered."""
     model = Model(coarse, yuan2023.materials())
     centre = np.array([0, 0, 7.5 * um])
-    outward = model.bodies.interface.points - centre
+    outward = model.bodies.points[INTERFACE].points - centre
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
-    assert np.einsum("ni,ni->n", model.bodies.interface.frame[:, 0], outward).min() > 0.8
+    assert np.einsum("ni,ni->n", model.bodies.points[INTERFACE].frame[:, 0], outward).min() > 0.8
     state = None
     for amplitude in np.linspace(0, -0.01, 11)[1:]:
         _, state = solved(model, amplitude, state)
     gap = model.gap(state.jump)
     free = 0.01 * 5 * um  # of an isotropic ball; the grains differ
-    mean = model.bodies.sum(model.bodies.interface.weights * gap) / model.bodies.interface_area
+    mean = model.bodies.sum(model.bodies.points[INTERFACE].weights * gap) / model.bodies.area(
+        INTERFACE
+    )
     assert 0.1 * free < mean < free
-    numbers = Readout(model).numbers(state)
+    numbers = read(model, state)
     assert numbers["Mean gap [m]"] / mean == pytest.approx(1)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_iterative_and_direct_solver_agree(comm):
     """Multigrid with wrong rigid modes still converges, to whatever its tolerance lets through."""
     data = mesh(CELL, size=1.5 * um, comm=comm)
@@ -368,12 +372,12 @@ def test_iterative_and_direct_solver_agree(comm):
         results.append(
             [
                 x.norm(),
-                model.bodies.sum(model.bodies.interface.weights * state.damage),
+                model.bodies.sum(model.bodies.points[INTERFACE].weights * state.damage),
                 state.cohesive_dissipation,
                 model.bodies.largest(model.gap(state.jump)),
             ]
         )
-    assert results[0][1] > 0.1 * model.bodies.interface_area  # some of it is failing
+    assert results[0][1] > 0.1 * model.bodies.area(INTERFACE)  # some of it is failing
     np.testing.assert_allclose(results[1], results[0], rtol=1e-6)
 
 
@@ -386,11 +390,11 @@ def test_debonding_of_a_particle_does_not_depend_on_the_ranks(comm):
         state = None
         for amplitude in (-0.001, -0.003, -0.006):
             _, state = solved(model, amplitude, state)
-        weights = model.bodies.interface.weights
+        weights = model.bodies.points[INTERFACE].weights
         results.append(
             [
-                model.bodies.sum(weights * state.damage) / model.bodies.interface_area,
-                model.bodies.sum(weights * model.gap(state.jump)) / model.bodies.interface_area,
+                model.bodies.sum(weights * state.damage) / model.bodies.area(INTERFACE),
+                model.bodies.sum(weights * model.gap(state.jump)) / model.bodies.area(INTERFACE),
                 model.bodies.largest(model.gap(state.jump)),
                 state.cohesive_dissipation,
             ]

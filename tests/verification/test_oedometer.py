@@ -39,7 +39,10 @@ def packing():
             solid=SOLIDS[name],
             share=share,
             sizes=LognormalSizes(
-                median=median, spread=1.2, smallest=0.75 * median, largest=1.25 * median
+                median=median,
+                geometric_deviation=1.2,
+                smallest=0.75 * median,
+                largest=1.25 * median,
             ),
         )
         for name, share, median in (("AM", 0.73, 4 * um), ("SE", 0.27, 6 * um))

@@ -1,7 +1,7 @@
 """Packings taken through the stages of a press: at rest, in balance, resumable, on any ranks.
 
 If these fail, stresses and porosities belong to no pressure at all. The tests worth reading are
-`test_workflow_comes_to_rest` and `test_a_second_call_goes_on`.
+`test_workflow_comes_to_rest` and `test_a_second_call_resumes`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from mpi4py import MPI
 import numpy as np
 import pytest
 
+from femssb.description import description
 from femssb.errors import EngineError, InputError, NotConverged
 from femssb.library.cathodes import NCM523
 from femssb.library.electrolytes import LI6PS5CL
@@ -33,16 +34,17 @@ from femssb.particles import (
     ElasticPlastic,
     HertzMindlin,
     Isostatic,
+    Servo,
     Swell,
     Uniaxial,
     cycles,
     press,
     pressing,
-    servo,
     yield_pressure,
 )
 from femssb.particles.lammps import granular
 from femssb.particles.lammps.engine import Engine
+from femssb.particles.stages import Growth, Stage, between_planes
 from femssb.units import MPa, kPa, um
 
 SOLIDS = {"AM": NCM523, "SE": LI6PS5CL}
@@ -61,8 +63,12 @@ QUICK = [Uniaxial(pressure=50 * MPa), Swell(phase="AM", growth=0.01, pressure=50
 def powder(width: float = 14 * um, seed: int = 1):
     """Return about a hundred spheres of two phases."""
     sizes = {
-        "AM": LognormalSizes(median=4 * um, spread=1.2, smallest=3 * um, largest=5 * um),
-        "SE": LognormalSizes(median=6 * um, spread=1.2, smallest=5 * um, largest=7 * um),
+        "AM": LognormalSizes(
+            median=4 * um, geometric_deviation=1.2, smallest=3 * um, largest=5 * um
+        ),
+        "SE": LognormalSizes(
+            median=6 * um, geometric_deviation=1.2, smallest=5 * um, largest=7 * um
+        ),
     }
     recipe = Recipe(
         components=tuple(
@@ -124,7 +130,7 @@ def test_workflow_comes_to_rest(law, tmp_path):
 
 @pytest.mark.mpi(ranks=2)  # a third has less than 40 spheres
 @pytest.mark.parametrize("law", [HERTZ, PLASTIC], ids=["hertz", "plastic"])
-def test_a_second_call_goes_on(law, shared_path, comm, monkeypatch):
+def test_a_second_call_resumes(law, shared_path, comm, monkeypatch):
     """Would catch springs, dents or velocities that are lost when a press is stopped."""
     start = powder()
     stages = [*QUICK, Uniaxial(pressure=20 * MPa)]
@@ -133,7 +139,6 @@ def test_a_second_call_goes_on(law, shared_path, comm, monkeypatch):
     resumed = press(start, stages, law, out=shared_path / "twice", comm=comm)
     np.testing.assert_allclose(resumed[-1].lengths, at_once[-1].lengths, rtol=1e-12)
     np.testing.assert_allclose(resumed[-1].positions, at_once[-1].positions, atol=1e-9 * um)
-    assert resumed[-1].origin["stages"][-1]["steps"] == at_once[-1].origin["stages"][-1]["steps"]
 
     def nothing(*_, **__):
         raise AssertionError("LAMMPS was started for what is in the folder")
@@ -148,14 +153,13 @@ def test_a_second_call_goes_on(law, shared_path, comm, monkeypatch):
 
 
 @pytest.mark.mpi(ranks=2)  # a third has less than 40 spheres
-def test_gives_up(shared_path, comm, monkeypatch):
+def test_gives_up(shared_path, comm):
     """Would catch a stage that is called done when it is not, or that takes others with it."""
     start = powder()
     press(start, QUICK[:1], HERTZ, out=shared_path, comm=comm)
-    with monkeypatch.context() as patch:
-        patch.setattr(servo, "LIMIT", 500)
-        with pytest.raises(NotConverged, match="Swell did not come to rest") as raised:
-            press(start, QUICK, HERTZ, out=shared_path, comm=comm)
+    hasty = Servo(most_steps=500)
+    with pytest.raises(NotConverged, match="Swell did not come to rest") as raised:
+        press(start, QUICK, HERTZ, out=shared_path, comm=comm, servo=hasty)
     assert max(raised.value.residuals.values()) > 1
     names = {path.name for path in shared_path.glob("*.h5")}
     comm.Barrier()
@@ -173,7 +177,7 @@ def test_contacts_survive_between_stages(law, sides, tmp_path):
     """Would catch springs or dents lost across periodic sides, or when these become planes."""
     pressed = press(powder(width=24 * um), QUICK[:1], law, out=tmp_path)[0]
     (state,) = tmp_path.glob("*.restart")
-    opened = pressing._between_planes(pressed) if sides == "planes" else pressed
+    opened = between_planes(pressed) if sides == "planes" else pressed
     with Engine(opened, law, MPI.COMM_SELF, state=state) as engine:
         found = engine.contacts()
     before = {
@@ -200,7 +204,7 @@ def test_springs_across_sides_are_saved(way, tmp_path):
     """Would catch springs that LAMMPS saves under the names of other spheres.
 
     It did, once spheres had moved since its last neighbour list. The packing drifts as a whole,
-    less than what makes LAMMPS look for neighbours anew.
+    less than what makes LAMMPS look for neighbours again.
     """
     pressed = press(powder(width=24 * um), QUICK[0], HERTZ, out=tmp_path)[0]
     (state,) = tmp_path.glob("*.restart")
@@ -219,8 +223,32 @@ def test_springs_across_sides_are_saved(way, tmp_path):
     np.testing.assert_allclose(after.forces, before.forces, atol=1e-3 * size)
 
 
+@description
+class Drying(Stage):
+    """A stage that the package does not know: both phases shrink between the planes across z."""
+
+    def axes(self, periodic):
+        """Return that planes across z move."""
+        return np.array([False, False, True])
+
+    def work(self, engine, servo):
+        """Return a shrinkage that differs from phase to phase."""
+        return Growth(engine, {"AM": 0.99, "SE": 0.98}, servo)
+
+
+def test_a_stage_of_a_user(tmp_path):
+    """Would catch a press that knows its own stages only, or one phase that shrinks for two."""
+    start = powder()
+    found = press(start, [QUICK[0], Drying(pressure=20 * MPa)], HERTZ, out=tmp_path)[-1]
+    at_rest(found, [2])
+    factors = np.where(found.of_phase("AM"), 0.99, 0.98)
+    np.testing.assert_allclose(found.radii, factors * start.radii, rtol=1e-12)
+    np.testing.assert_allclose(found.lengths[:2], start.lengths[:2], rtol=1e-12)
+    assert (tmp_path / "02_drying.h5").exists()
+
+
 def test_cut_short(tmp_path):
-    """Would catch a press that goes on from half a file."""
+    """Would catch a press that resumes from half a file."""
     start = powder()
     press(start, QUICK[:1], HERTZ, out=tmp_path)
     (state,) = tmp_path.glob("01_uniaxial_*.restart")
@@ -236,8 +264,8 @@ def test_cut_short(tmp_path):
 
 
 def test_progress(capsys, monkeypatch):
-    """Would catch a press that works for minutes without a word, or cannot be told to be quiet."""
-    monkeypatch.setattr(servo, "INTERVAL", 0.0)
+    """Would catch a press that works for minutes without a word, or cannot be silenced."""
+    monkeypatch.setattr("femssb.environment.progress.INTERVAL", 0.0)
     press(powder(), QUICK, HERTZ, comm=MPI.COMM_SELF)
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith("1/2 Uniaxial 50 MPa  step      0  pressure off by     100 %")

@@ -1,4 +1,4 @@
-"""What must hold to roundoff at every step: nothing appears and nothing is lost on the way.
+"""Balances that hold to roundoff at every step: nothing appears and nothing is lost on the way.
 
 If these fail, capacities drift from cycle to cycle, or change with the number of processors.
 """

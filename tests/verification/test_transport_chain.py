@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from femssb.cell import interface
+from femssb.cell.kinetics import metal_current
 from femssb.inputs.materials import MetalKinetics
-from femssb.run.simulation import bdf
+from femssb.run.stepping import bdf
 from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification.chain import Chain, transfer
 from tests.verification.rates import observed_order
@@ -21,7 +21,7 @@ TEMPERATURE = 298.0  # [K] of the grain-boundary chain
 
 def butler_volmer(exchange):
     kinetics = MetalKinetics(exchange_current=exchange, anodic_transfer=0.5)
-    return transfer(lambda difference: interface.metal_current(kinetics, TEMPERATURE, difference))
+    return transfer(lambda difference: metal_current(kinetics, TEMPERATURE, difference))
 
 
 def film(resistance):

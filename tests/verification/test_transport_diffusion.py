@@ -18,11 +18,12 @@ from scipy.spatial.transform import Rotation
 
 from femssb.cell import electrochemistry
 from femssb.cell.model import Couplings
+from femssb.fem import newton
 from femssb.fem.assembly import Operator, Part, linear_form
 from femssb.fem.constraints import Field, Unknowns
-from femssb.fem.solver import LinearSolver, SurfaceProblem
-from femssb.run.simulation import bdf, error_share, extrapolate
-from femssb.units import FARADAY
+from femssb.fem.linear_solver import KrylovSolver, LinearSolver
+from femssb.fem.surface_problem import SurfaceProblem
+from femssb.run.stepping import bdf, error_share, extrapolate
 from tests.verification.half_cells import WIDTH, constant, face_collector, laminate, lopsided, step
 from tests.verification.rates import observed_order
 from tests.verification.slabs import GRAIN, Layer, slabs
@@ -71,7 +72,6 @@ def manufactured_errors(count, tensor, rate):
     part = Part(data.mesh, tags > 0, tags)
     space = fem.functionspace(part.mesh, ("Lagrange", 1))
     diffusivity = part.by_tag({int(data.grain_tags[0]): tensor})
-    unit = 1 / FARADAY  # the maximum concentration that makes the scale of the forms one
 
     x = ufl.SpatialCoordinate(part.mesh)
     exact = 1.0
@@ -82,23 +82,14 @@ def manufactured_errors(count, tensor, rate):
 
     unknowns = Unknowns([Field(space=space)])
     (numbers,) = unknowns.reduced
-    mass = linear_form(electrochemistry.lithium_mass(space, unit))
-    rows, columns, values = Operator(
-        electrochemistry.lithium_diffusion(space, diffusivity, unit)
-    ).triplets(numbers, numbers)
+    mass = linear_form(electrochemistry.charge(space, fem.Constant(part.mesh, 1.0)))
     owned = numbers[: mass.size]
-    problem = SurfaceProblem(
-        "manufactured",
-        unknowns,
-        np.concatenate([owned, rows]),
-        np.concatenate([owned, columns]),
-        [],
-        LinearSolver(reduction=1e-12),
-    )
-    problem.set_bulk(np.concatenate([rate * mass, values]))
+    diffusion = Operator(electrochemistry.conduction(space, diffusivity)).triplets(numbers)
+    problem = SurfaceProblem("manufactured", unknowns, [(owned, owned, rate * mass), diffusion], [])
+    linear_solver = KrylovSolver("manufactured", unknowns, LinearSolver(reduction=1e-12))
     load = unknowns.filled(linear_form(fem.form(source * ufl.TestFunction(space) * measure)))
     solution = unknowns.vector()
-    problem.solve(solution, load, lambda values: [], tolerance=1e-12)
+    newton.solve(problem, linear_solver, solution, load, lambda values: [], tolerance=1e-12)
 
     found = fem.Function(space)
     found.x.array[:] = unknowns.expand(solution)[0]

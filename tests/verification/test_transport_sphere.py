@@ -13,6 +13,8 @@ import pytest
 
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Couplings, Model
+from femssb.cell.regions import LITHIUM
+from femssb.cell.surfaces import INTERFACE
 from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.inputs.materials import CohesiveLaw, Elasticity
 from femssb.library import yuan2023
@@ -109,9 +111,8 @@ class Sphere:
     def at_surface(self, values):
         """Return the mean over the surface of values at the nodes."""
         bodies = self.model.bodies
-        surface = bodies.interface
-        on = bodies.trace(bodies.scalars, bodies.particle, surface, surface.minus)(values)
-        return float(surface.weights @ on) / bodies.interface_area
+        on = bodies.trace(bodies.scalars, bodies.domains[LITHIUM], INTERFACE, "minus")(values)
+        return float(bodies.points[INTERFACE].weights @ on) / bodies.area(INTERFACE)
 
     def at_centre(self, values):
         """Return the value at the node nearest to the centre."""

@@ -60,7 +60,7 @@ def test_bounds_are_never_violated(image, values, axis, more):
     slack = 1 + 1e-6  # conductances are stored in single precision
     assert found.value - found.error <= upper * slack
     assert (found.value + found.error) * slack >= 1 / sum(inverse)
-    assert found.percolates == (found.value > 0) == math.isfinite(found.tau_squared)
+    assert found.percolates == (found.value > 0) == math.isfinite(found.tortuosity().tau_squared)
     best = max(sigma, key=sigma.__getitem__)
     better = conductivity(image, {**sigma, best: more * sigma[best]}, axis=axis)
     assert better.value + better.error >= (found.value - found.error) / slack
@@ -86,7 +86,7 @@ def test_axes_and_mirrors_do_not_matter(image, values, shift, flip):
         one = conductivity(image, sigma, axis="xyz"[order[2]], **options)
         other = conductivity(turned, sigma, axis="z", **options)
         assert other.value == pytest.approx(one.value, rel=10 * tolerance, abs=1e-300)
-        assert other.nodes == one.nodes
+        assert other.cost.nodes == one.cost.nodes
 
 
 @settings(max_examples=25, deadline=None)
@@ -160,7 +160,7 @@ def test_isotropic_media_keep_the_bounds_of_hashin_and_shtrikman(ratio):
 
 
 def test_overlapping_insulators():
-    """Catches what coarse voxels do to pores: labels and apertures must tell of the same limit.
+    """Catches pores closed by coarse voxels: labels and apertures must have the same limit.
 
     Weissberg 1963 (doi:10.1063/1.1729783) bounds the conductivity around overlapping spheres.
     """
@@ -168,7 +168,7 @@ def test_overlapping_insulators():
     labels = [
         conductivity(voxelise(packing, spacing=1 / cells), {"void": 1.0}) for cells in (20, 40, 80)
     ]
-    limit, free = extrapolate(labels), labels[-1].fraction
+    limit, free = extrapolate(labels), labels[-1].fractions["void"]
     assert limit.value < free / (1 - math.log(free) / 2)
     other = packing_conductivity(packing, {"void": 1.0}, spacing=1 / 40)
     assert other.limit.value == pytest.approx(limit.value, rel=0.02)
@@ -190,24 +190,21 @@ def test_overlapping_spheres_percolate_beyond_their_threshold(share, percolates)
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("engine", ["petsc", "numba"])
 @pytest.mark.parametrize(
     "conductivities",
     [{"void": 1.0}, {"AM": 0.005, "CBD": 15.93}, {"AM": 1e-4, "void": 1.0}, {"AM": 1e6, "CBD": 1}],
 )
-def test_ranks_do_not_matter(comm: MPI.Intracomm, conductivities, engine):
+def test_ranks_do_not_matter(comm: MPI.Intracomm, conductivities):
     """Catches what differs where slabs meet: the same to 1e-8 on 1, 2 and 3 ranks, in few steps."""
     image = voxelise(spheres(150, 0.1, phases=2), spacing=1 / 24, priority=("CBD", "AM"))
     contacts = {("AM", "CBD"): 0.1}
     options = {"tolerance": 1e-9, "contact_resistance": contacts}
     alone = conductivity(image, conductivities, **options)
-    shared = conductivity(image, conductivities, comm=comm, engine=engine, **options)
+    shared = conductivity(image, conductivities, comm=comm, **options)
     assert shared.value == pytest.approx(alone.value, rel=1e-8)
-    assert shared.nodes == alone.nodes
-    quick = conductivity(
-        image, conductivities, contact_resistance=contacts, comm=comm, engine=engine
-    )
-    assert quick.iterations <= 25
+    assert shared.cost.nodes == alone.cost.nodes
+    quick = conductivity(image, conductivities, contact_resistance=contacts, comm=comm)
+    assert quick.cost.iterations <= 25  # 4 to 12 are usual; mixed conductors take hundreds
     assert abs(quick.value - alone.value) <= quick.error + alone.error
 
 
@@ -222,5 +219,5 @@ def test_steps_depend_neither_on_contrast_nor_on_contacts(contrast, resistance):
         contact_resistance={("AM", "CBD"): resistance / 32},
     )
     assert found.percolates
-    assert found.iterations <= 25
+    assert found.cost.iterations <= 25
     assert found.error <= 1e-4 * found.value

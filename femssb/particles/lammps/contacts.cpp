@@ -1,20 +1,20 @@
 // Elastic-plastic contacts with adhesion and friction, between spheres and with planes, as a fix.
 //
-// The law is that of femssb.particles.laws.ElasticPlastic. What a contact remembers (its largest
-// overlap, its dent, its tangential spring) lives beside the neighbour list while that is valid, and
-// with the spheres, on both sides of a contact, while spheres move between ranks.
+// The law is that of femssb.particles.laws.ElasticPlastic. The memory of a contact (its largest
+// overlap, its dent, its tangential spring) is kept with the neighbour list while that is valid, and
+// with both spheres of the contact while spheres move between ranks.
 //
-// With `newton off` every rank computes each contact that touches one of its own spheres, so a
-// contact across ranks is computed twice and remembered twice, with the same result.
+// With `newton off` every rank computes each contact that touches one of its own spheres: a contact
+// across ranks is computed and kept twice, with the same result.
 //
 //   fix ID all femssb/contacts FRICTION DAMPING ADHESION
 //       MODULI SHEAR LIMITS       (types x types each, row by row)
 //       PLANE_MODULI PLANE_LIMITS (types each)
 //       PLANES (AXIS SIDE VARIABLE) ...   (the variable gives the position)
-//       FILE | NULL               (what contacts remember, doubles: tag, tag or -face, MEMORY values)
+//       FILE | NULL               (memory of contacts, doubles: tag, tag or -face, MEMORY values)
 //
-// and a pair style that does nothing but tell LAMMPS how far spheres reach, without a neighbour list
-// of its own, which `pair_style zero` has:
+// and a pair style that only sets how far spheres reach, without the neighbour list of its own that
+// `pair_style zero` has:
 //
 //   pair_style femssb/reach
 //   pair_coeff * * DISTANCE
@@ -143,7 +143,7 @@ class FixContacts : public Fix {
     contacts(true, nullptr);
   }
 
-  // Lists the contacts that this rank's spheres have at the end of a run; returns their number.
+  // Lists the contacts of this rank's spheres at the end of a run; returns their number.
 
   double compute_scalar() override
   {
@@ -159,12 +159,12 @@ class FixContacts : public Fix {
 
   double compute_vector(int face) override { return pushes[face]; }    // of this rank's spheres
 
-  // What contacts remember goes from the neighbour list to the spheres, both of them ...
+  // The memory of contacts moves from the neighbour list to both spheres ...
 
   void pre_exchange() override
   {
     if (!starts.empty()) remember();
-    // Contacts of one sphere: of any rank's, for a sphere may pass through a rank on its way.
+    // Of a sphere on any rank, for it may pass through another on its way.
     int most = 0, most_of_all;
     for (int i = 0; i < atom->nlocal; ++i) most = std::max(most, (int) remembered[i].size());
     MPI_Allreduce(&most, &most_of_all, 1, MPI_INT, MPI_MAX, world);

@@ -2,7 +2,7 @@
 
 LAMMPS works in pg, um and us, so forces are in nN and pressures in kPa; everything outside this
 module is SI. Every side of the box that is not periodic is a plane, rigid and without friction: it
-hands on pressure and nothing else, like the membrane of an isostatic press or a lubricated punch.
+transmits pressure and nothing else, like the membrane of an isostatic press or a lubricated punch.
 
 Time has no meaning here: the motion is damped and slow, and only states at rest are results. So the
 time step is one, and the masses are set from the contact stiffnesses such that it is stable.
@@ -10,10 +10,9 @@ time step is one, and the masses are set from the contact stiffnesses such that 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +22,15 @@ from numpy.typing import NDArray
 from femssb.environment.packages import load
 from femssb.environment.ranks import communicator, from_first_rank
 from femssb.errors import EngineError, InputError
+from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Contacts, Packing
+from femssb.particles.lammps import granular, plastic
 from femssb.particles.lammps.granular import FORCE, LENGTH, GranularForces, Table
-from femssb.particles.lammps.granular import NEEDED as GRANULAR
-from femssb.particles.lammps.plastic import NEEDED as PLASTIC
 from femssb.particles.lammps.plastic import PlasticForces
 from femssb.particles.laws import (
     ContactLaw,
     ElasticPlastic,
+    HertzMindlin,
     effective_moduli,
     hertz_stiffness,
     plane_moduli,
@@ -41,29 +41,35 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -> its package
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
-MARGIN = 0.5  # free space around the planes, over the length of the box
-DAMPING = 0.5  # share of the net force that acts against the motion (Cundall)
-LOOSE = 1e-4  # overlap over radius for which a sphere without contacts is heavy enough, or
-IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
-STEP = 0.45  # time step over sqrt(mass / sum of contact stiffnesses) without dashpots, and what
-DASHPOT = 2.3  # ratio of damping they add up to, over that of one contact: with them it is shorter
-LOOK = 20  # most steps between looks at which spheres are near planes
+LOOK = 20  # most steps between searches for the spheres near planes
 
-logger = logging.getLogger(__name__)
+_NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -> its package
+_MARGIN = 0.5  # free space around the planes, over the length of the box
+_DAMPING = 0.5  # share of the net force that acts against the motion (Cundall)
+_LOOSE = 1e-4  # overlap over radius for which a sphere without contacts is heavy enough, or
+_IMPACT = 1.0  # this share of the overlap that the pressure makes, if that is more
+_STEP = 0.45  # time step over sqrt(mass / sum of contact stiffnesses) without dashpots, and the
+_DASHPOT = 2.3  # ratio of damping they add up to, over that of one contact: both make it shorter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Balance:
-    """How far from rest a packing is, and what holds its spheres and presses on the planes."""
+    """How far from rest a packing is, and what holds its spheres and presses on the planes.
 
-    unbalanced: float  # mean net force on a sphere over mean contact force [-]
-    pressures: Array  # on the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa]
-    coordination: float  # mean number of contacts of a sphere, planes not counted [-]
-    modulus: Array  # of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa]
-    holds: Array  # number of contacts of every sphere that hand on a force, shape (n,) [-]
-    stiffness: Array  # normal, of all contacts of every sphere on unloading, shape (n,) [N/m]
+    Attributes:
+        unbalanced: Mean net force on a sphere over mean contact force [-].
+        pressures: On the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa].
+        modulus: Of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa].
+        holds: Number of contacts of every sphere that carry a force, shape (n,).
+        stiffness: Normal, of all contacts of every sphere on unloading, shape (n,) [N/m].
+    """
+
+    unbalanced: float
+    pressures: Array
+    modulus: Array
+    holds: Array
+    stiffness: Array
 
 
 class Engine:
@@ -86,9 +92,8 @@ class Engine:
             packing: Where to start; its sides that are not periodic become planes.
             law: Of all contacts.
             comm: The ranks that share the work; all of `MPI.COMM_WORLD` if left out.
-            state: File that `save` wrote when the packing was made, with which the engine goes on
-                where it was; without it, spheres start at rest, and tangential springs of
-                `HertzMindlin` at zero.
+            state: File that `save` wrote when the packing was made, from which the engine resumes;
+                without it, spheres start at rest, and tangential springs of `HertzMindlin` at zero.
 
         Raises:
             EngineError: If LAMMPS is missing or lacks a package.
@@ -96,28 +101,27 @@ class Engine:
         """
         self.law = law
         self.phase_names = packing.phase_names
-        self.origin = packing.origin
         self._lammps, self.comm = _start(comm)
         try:
-            with _told():
+            with _engine_errors():
                 self._forces = _forces(self._lammps, law, packing.phase_names, self.comm)
         except EngineError:
             self._lammps.close()
             raise
         logarithm = -np.log(law.restitution)
-        ratio = DASHPOT * logarithm / np.hypot(np.pi, logarithm)
-        self._step = STEP * (np.sqrt(1 + ratio**2) - ratio)
+        ratio = _DASHPOT * logarithm / np.hypot(np.pi, logarithm)
+        self._step = _STEP * (np.sqrt(1 + ratio**2) - ratio)
         self._moduli = effective_moduli(law, packing.phase_names)
         self._plane_moduli = plane_moduli(law, packing.phase_names)
-        self._ids = np.array(packing.ids)
+        self._start = packing
         self._phases = packing.phases
         self.periodic = packing.periodic
         self.radii = np.array(packing.radii)
         self.planes = np.column_stack([packing.lower, packing.upper])  # of each axis, (3, 2) [m]
         self._velocities = np.zeros((3, 2))  # of the planes [m per step]
         self.steps = self._unwatched = 0
-        self._changed = True  # something that only the start of a run of LAMMPS hands on
-        with _told():
+        self._changed = True  # whether something changed that LAMMPS reads only when a run starts
+        with _engine_errors():
             self._build(packing, state)
             self._forces.watch(self.planes.ravel() / LENGTH)
             self._lammps.command("run 0 post no")
@@ -136,14 +140,14 @@ class Engine:
     def save(self, path: Path) -> int:
         """Write what a packing does not hold, velocities and tangential springs, for `Engine`.
 
-        This sorts the spheres anew: contacts can be read again after the next `run`.
+        This sorts the spheres again: contacts can be read after the next `run`.
 
         Returns:
             The length of the file [bytes].
         """
-        with _told():
-            # LAMMPS looks its springs up in the last neighbour list after it has made the images
-            # across sides anew: without a list of just now, springs go to other spheres.
+        with _engine_errors():
+            # LAMMPS makes new images across sides, then looks its springs up in the last neighbour
+            # list: unless that is up to date, springs go to other spheres.
             self._lammps.command("run 0 post no")
             self._lammps.command(f'write_restart "{path}"')
         self._changed = True
@@ -151,8 +155,7 @@ class Engine:
 
     def _build(self, packing: Packing, state: Path | None) -> None:
         run = self._lammps.command
-        self._walled = [2 * axis + side for axis in range(3) for side in (0, 1)]
-        self._walled = [face for face in self._walled if not packing.periodic[face // 2]]
+        self._walled = [face for face in range(6) if not packing.periodic[face // 2]]
         edges = " ".join("p" if side else "f" for side in packing.periodic)
         for line in (
             "units micro",
@@ -182,7 +185,7 @@ class Engine:
         faces = {face: FACES[face] for face in self._walled}
         self._forces.start_planes(faces, self.planes.ravel() / LENGTH, packing.contacts)
         run("fix motion all nve/sphere")
-        run(f"fix damping all damping/cundall {DAMPING} {DAMPING}")  # after all that push: planes
+        run(f"fix damping all damping/cundall {_DAMPING} {_DAMPING}")  # after all that push: planes
         run("thermo_style custom step")  # the usual one needs energy and pressure at each end
         run("thermo 1000000000")
         run("thermo_modify lost error norm no")
@@ -194,11 +197,12 @@ class Engine:
         self._lammps.command(f"region box block {bounds} units box")
         self._lammps.command(f"create_box {len(self.phase_names)} box")
         n = len(packing.radii)
+        inside = wrapped(packing.positions, packing.period, packing.lower)
         self._lammps.create_atoms(
             n,
             list(range(1, n + 1)),
             (packing.phases + 1).tolist(),
-            (self._wrapped(packing) / LENGTH).ravel().tolist(),
+            (inside / LENGTH).ravel().tolist(),
             shrinkexceed=False,
         )
         if self._lammps.get_natoms() != n:
@@ -218,14 +222,6 @@ class Engine:
             self._lammps.command("run 0 post no")  # contacts learn what they had in the file
             self._lammps.command(f"change_box all boundary {edges} {bounds} units box")
 
-    def _wrapped(self, packing: Packing) -> Array:
-        positions = np.array(packing.positions)
-        for axis in np.flatnonzero(packing.periodic):
-            shifted = (positions[:, axis] - packing.lower[axis]) % packing.lengths[axis]
-            shifted[shifted >= packing.lengths[axis]] = 0.0
-            positions[:, axis] = packing.lower[axis] + shifted
-        return positions
-
     def _local(self, name: str) -> NDArray[Any]:
         """Return an array of the spheres that this rank owns: a view of LAMMPS's memory."""
         count = self._lammps.extract_setting("nlocal")
@@ -239,11 +235,7 @@ class Engine:
         self._local("radius")[:] = self.radii[self._owned()] / LENGTH
 
     def scale_radii(self, factors: Array) -> None:
-        """Multiply the radii, in the middle of a run.
-
-        Args:
-            factors: Of every phase, shape (phases,).
-        """
+        """Multiply the radii by a factor for every phase, shape (phases,)."""
         self.radii *= factors[self._phases]
         self._scatter_radii()
         self._forces.reach()
@@ -256,15 +248,12 @@ class Engine:
         for face in self._walled:
             axis, side = divmod(face, 2)
             at = (self.planes[axis, side] - self._zero[axis, side]) / LENGTH
-            for part, value in (
-                ("at", at),
-                ("speed", velocities[axis, side] / LENGTH),
-                ("since", float(step)),
-            ):
+            speed = velocities[axis, side] / LENGTH
+            for part, value in (("at", at), ("speed", speed), ("since", step)):
                 self._lammps.set_internal_variable(f"{part}_{FACES[face]}", float(value))
 
     def run(self, steps: int) -> None:
-        """Go on for some steps, the planes moving as told.
+        """Take some steps, with the planes moving at their velocities.
 
         Args:
             steps: How many.
@@ -278,15 +267,15 @@ class Engine:
             if self._unwatched > LOOK:
                 self._forces.watch(self.planes.ravel() / LENGTH)
                 self._unwatched = part
-            with _told():
+            with _engine_errors():
                 start = "yes" if self._changed else "no"
                 self._lammps.command(f"run {part} pre {start} post no")
             self._changed = False
             self.planes += self._velocities * part
             self.steps += part
 
-    def forces_on_planes(self) -> Array:
-        """Return the force that presses each plane outwards, shape (3, 2) [N].
+    def pressures(self) -> Array:
+        """Return the pressure on each plane, 0 on periodic sides, shape (3, 2) [Pa].
 
         Raises:
             EngineError: If a sphere ran into a plane before it was known to be near.
@@ -300,13 +289,9 @@ class Engine:
                 f"within {LOOK} steps, a sphere ran into a plane that was far away: planes or "
                 "spheres move too fast"
             )
-        return forces.reshape(3, 2) * FORCE
-
-    def pressures(self) -> Array:
-        """Return the pressure on each plane, 0 on periodic sides, shape (3, 2) [Pa]."""
         lengths = self.planes[:, 1] - self.planes[:, 0]
         areas = np.prod(lengths) / lengths
-        return self.forces_on_planes() / areas[:, None]
+        return forces.reshape(3, 2) * FORCE / areas[:, None]
 
     def positions(self) -> Array:
         """Return the centres, shape (n, 3) [m]."""
@@ -319,7 +304,7 @@ class Engine:
         return everything
 
     def contacts(self) -> Contacts:
-        """Return all contacts, in an order that does not depend on the number of ranks."""
+        """Return all contacts, in the same order on any number of ranks."""
         shared = self.comm.allgather(self._touching())
         first, second, branches, forces, memory = (
             np.concatenate(columns) for columns in zip(*shared, strict=True)
@@ -339,7 +324,7 @@ class Engine:
         )
 
     def _touching(self) -> Table:
-        """Return what `Contacts` holds, of the contacts that this rank lists."""
+        """Return the columns of `Contacts` for the contacts that this rank lists, in SI units."""
         first, second, branches, forces, memory = self._forces.contacts(
             self.planes.ravel() / LENGTH
         )
@@ -356,8 +341,8 @@ class Engine:
         stiffness = self._stiffnesses(first, second, distance, memory)
         along = branches / distance[:, None]
         modulus = (stiffness * distance**2 * ball) @ (along * along) ** 2
-        # Net force, contacts that hold and stiffness of every sphere; then what counts for all.
-        sums = np.zeros(5 * n + 6)
+        # Net force, loaded contacts and stiffness of every sphere; then sums over all contacts.
+        sums = np.zeros(5 * n + 5)
         for row, values, sign in zip(
             sums[: 5 * n].reshape(5, n),
             (*forces.T, force > 0, stiffness),
@@ -366,15 +351,14 @@ class Engine:
         ):
             row += np.bincount(first, values, n)
             row += sign * np.bincount(second[ball], values[ball], n)
-        sums[5 * n :] = force.sum(), np.sum(force > 0), np.sum(force[ball] > 0), *modulus
+        sums[5 * n :] = force.sum(), np.sum(force > 0), *modulus
         self.comm.Allreduce(MPI.IN_PLACE, sums)
         *net, holds, total = sums[: 5 * n].reshape(5, n)
-        carried, loaded, between = sums[5 * n : 5 * n + 3]
+        carried, loaded = sums[5 * n : 5 * n + 2]
         unbalanced = _lengths(np.transpose(net)).mean() / (carried / loaded) if loaded else np.inf
         return Balance(
             unbalanced=float(unbalanced),
             pressures=self.pressures().ravel(),
-            coordination=float(2 * between / n),
             modulus=sums[-3:] / np.prod(self.planes[:, 1] - self.planes[:, 0]),
             holds=holds,
             stiffness=total,
@@ -400,11 +384,7 @@ class Engine:
         return hertz_stiffness(modulus, radius, overlap)
 
     def calm(self, balance: Balance) -> None:
-        """Stop the spheres that nothing holds: between collisions, nothing would slow them down.
-
-        Args:
-            balance: The present one.
-        """
+        """Stop the spheres that nothing holds: between collisions, nothing would slow them down."""
         free = balance.holds[self._owned()] < 2
         self._local("v")[free] = 0.0
         self._local("omega")[free] = 0.0
@@ -424,7 +404,7 @@ class Engine:
         section = self.radii**2
         mean = total.sum() / section.sum() * section
         modulus = self._plane_moduli[self._phases]
-        overlap = np.maximum(IMPACT * (pressure / modulus) ** (2 / 3), LOOSE) * self.radii
+        overlap = np.maximum(_IMPACT * (pressure / modulus) ** (2 / 3), _LOOSE) * self.radii
         hit = hertz_stiffness(modulus, self.radii, overlap)
         masses = np.maximum(np.maximum(total, mean / 3), hit) / self._step**2  # [N/m step2]
         # A force of 1 nN moves a mass of one pg by 1 um/us2: in steps, N/m over FORCE/LENGTH.
@@ -445,18 +425,9 @@ class Engine:
             contacts: The present ones.
             origin: What made it.
         """
-        return Packing(
-            positions=self.positions(),
-            radii=self.radii,
-            phases=self._phases,
-            phase_names=self.phase_names,
-            lower=self.planes[:, 0],
-            upper=self.planes[:, 1],
-            periodic=self.periodic,
-            ids=self._ids,
-            origin=origin,
-            contacts=contacts,
-        )
+        lower, upper = self.planes.T
+        moved = replace(self._start, positions=self.positions(), radii=self.radii, stress=None)
+        return replace(moved, lower=lower, upper=upper, origin=origin, contacts=contacts)
 
 
 def _lengths(vectors: Array) -> Array:
@@ -466,7 +437,7 @@ def _lengths(vectors: Array) -> Array:
 
 def _box(packing: Packing) -> Array:
     """Return the bounds of LAMMPS's box, with space to move around planes, shape (3, 2) [um]."""
-    free = MARGIN * packing.lengths * ~np.array(packing.periodic)
+    free = _MARGIN * packing.lengths * ~np.array(packing.periodic)
     return np.column_stack([packing.lower - free, packing.upper + free]) / LENGTH
 
 
@@ -475,7 +446,7 @@ def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
     comm = communicator(comm)  # MPI first: LAMMPS links to the same library
     lammps = load("lammps", extra="particles")
     quiet = ["-log", "none", "-screen", "none", "-nocite"]
-    with _told():
+    with _engine_errors():
         instance = lammps.lammps(cmdargs=quiet, comm=comm)
     return instance, comm
 
@@ -483,9 +454,9 @@ def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
 def _forces(
     lammps: Any, law: ContactLaw, phases: tuple[str, ...], comm: MPI.Intracomm
 ) -> GranularForces | PlasticForces:
-    """Return what computes the forces of a law, after a look at what this LAMMPS can do."""
-    plastic = isinstance(law, ElasticPlastic)
-    for (kind, style), package in (NEEDED | (PLASTIC if plastic else GRANULAR)).items():
+    """Return what computes the forces of a law, once this LAMMPS is known to have its styles."""
+    home = plastic if isinstance(law, ElasticPlastic) else granular
+    for (kind, style), package in (_NEEDED | home.NEEDED).items():
         if not lammps.has_style(kind, style):
             raise EngineError(
                 f"this LAMMPS lacks the package {package} ({kind} style {style}); the wheels of "
@@ -493,12 +464,14 @@ def _forces(
             )
     if isinstance(law, ElasticPlastic):
         return PlasticForces(lammps, law, phases, comm)
-    return GranularForces(lammps, law, phases)
+    if isinstance(law, HertzMindlin):
+        return GranularForces(lammps, law, phases)
+    raise InputError(f"press: LAMMPS has no forces for the contact law {type(law).__name__}")
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn what LAMMPS raises, a plain Exception, into an EngineError."""
+def _engine_errors() -> Iterator[None]:
+    """Turn the plain exceptions of LAMMPS into an EngineError."""
     try:
         yield
     except (EngineError, InputError):

@@ -25,18 +25,18 @@ Spheres = tuple[Array, Array, NDArray[np.int32], NDArray[np.int32]]
 NEEDED = {("pair", "granular"): "GRANULAR", ("fix", "wall/gran/region"): "GRANULAR"}
 LENGTH, FORCE, PRESSURE = 1e-6, 1e-9, 1e3  # LAMMPS's micro units [m], [N], [Pa]
 GROUPS = 32  # that LAMMPS has, "all" among them; every phase takes one for each axis
-NEAR = 0.3  # gap to a plane, over the largest radius, up to which LAMMPS looks for contacts with it
+NEAR = 0.3  # gap to a plane, over the largest radius, within which LAMMPS searches contacts with it
 
 
 class GranularForces:
     """The forces of `HertzMindlin` in a LAMMPS simulation.
 
     LAMMPS keeps the tangential springs of its contacts in its own restart files only: a packing
-    that comes without one starts with none, and settles anew.
+    that comes without one starts with none, and settles again.
     """
 
     def __init__(self, lammps: Any, law: HertzMindlin, phases: tuple[str, ...]) -> None:
-        """Remember what to command; see `start_pairs`, `start_planes`.
+        """Keep the law for `start_pairs` and `start_planes`.
 
         Raises:
             EngineError: If there are more phases than LAMMPS has groups for.
@@ -68,20 +68,19 @@ class GranularForces:
                 run(f"pair_coeff {i + 1} {j + 1} {law} {sliding}")
 
     def reach(self) -> None:
-        """Do nothing: LAMMPS sees by itself how far spheres reach."""
+        """Do nothing: LAMMPS finds out how far spheres reach."""
 
     def hand_on_masses(self) -> bool:
-        """Return whether all ranks know masses that were changed: not before a run starts anew."""
+        """Return whether all ranks know changed masses at once: not before the next run starts."""
         return False
 
     def start_planes(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
-        """Define the planes, and what is read of all contacts.
+        """Define the planes, and the tables of all contacts that are read.
 
         Args:
-            faces: Name of every plane by its number; a variable ``moved_NAME`` gives how far it has
-                moved.
+            faces: Name of every plane by its number; the variable ``moved_NAME`` is its shift.
             positions: Of the planes now, in LAMMPS's units, shape (6,).
-            known: Not used: LAMMPS does not take it.
+            known: Ignored: LAMMPS does not accept it.
         """
         run = self._lammps.command
         self._faces = faces
@@ -93,7 +92,7 @@ class GranularForces:
             bits = [1 << known_groups.index(name) for name in names]
             self._near[axis] = np.array(bits, dtype=np.uint32).view(np.int32)
             self._near_any |= np.bitwise_or.reduce(self._near[axis])
-        # A restart file knows how far planes of the same name had moved, which counts anew here.
+        # A restart file knows how far planes of the same name had moved, which counts from 0 here.
         self._born = self._lammps.extract_global("ntimestep")
         for face, name in faces.items():
             place, normal, move = ["0"] * 3, ["0"] * 3, ["NULL"] * 3
@@ -125,9 +124,9 @@ class GranularForces:
         return f"{self._faces[face]}_{kind}_{self._born}"
 
     def watch(self, planes: Array) -> None:
-        """Let LAMMPS look for contacts with planes among the spheres near them, not among all.
+        """Let LAMMPS search contacts with planes among the spheres near them, not among all.
 
-        Without this, a third of its time would go into planes.
+        Without this, planes would take a third of its time.
 
         Args:
             planes: Where they are, in LAMMPS's units, shape (6,).
@@ -146,10 +145,10 @@ class GranularForces:
     def on_planes(self, planes: Array) -> Array:
         """Return the force that this rank's spheres press each plane outwards with, shape (6,).
 
-        LAMMPS has computed the same, but hands it out only if it clears a table of all spheres for
-        every plane at every step. Its dashpots are left out, for at rest nothing moves. Were the
-        law another one than LAMMPS's, spheres at the planes would never seem to be in balance.
-        They are NaN if a sphere touched a plane before `watch` let LAMMPS look at it.
+        LAMMPS has computed the same, but returns it only if it clears a table of all spheres for
+        every plane at every step. Its dashpots are left out, for at rest nothing moves. If the law
+        differed from that of LAMMPS, spheres at the planes would never seem to be in balance.
+        Forces are NaN if a sphere touched a plane before `watch` had LAMMPS consider it.
 
         Args:
             planes: Where they are, in LAMMPS's units, shape (6,).

@@ -1,8 +1,8 @@
 """Elastic-plastic contacts by a LAMMPS plugin, compiled on first use from ``contacts.cpp``.
 
 LAMMPS has no plastic law for spheres of unlike materials. The plugin is a fix that computes all
-contacts, those with the planes too; it runs on any number of ranks, and what its contacts remember
-can be taken out and put back.
+contacts, those with the planes too; it runs on any number of ranks, and the memory of its contacts
+can be read and set.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class PlasticForces:
         lammps.command(f"plugin load {library}")
 
     def start_pairs(self) -> None:
-        """Let LAMMPS hand over what is needed for contacts, but no forces."""
+        """Let LAMMPS list neighbours and exchange images, but compute no forces."""
         self._lammps.command("pair_style femssb/reach")
         self.reach()
 
     def reach(self) -> None:
-        """Let LAMMPS look as far as the spheres reach, which may have grown."""
+        """Let LAMMPS search as far as the spheres reach, which may have grown."""
         from mpi4py import MPI
 
         count = self._lammps.extract_setting("nlocal")
@@ -76,16 +76,15 @@ class PlasticForces:
         self._lammps.command(f"pair_coeff * * {2.1 * largest:.6g}")
 
     def hand_on_masses(self) -> bool:
-        """Tell the ranks masses that were changed; return that a run need not start anew."""
+        """Send changed masses to all ranks; return that they know them before a run starts."""
         self._lammps.command("fix_modify contacts masses")
         return True
 
     def start_planes(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
-        """Define the fix of all contacts, and give it back what they remember.
+        """Define the fix of all contacts, and restore their memory.
 
         Args:
-            faces: Name of every plane by its number; a variable ``moved_NAME`` gives how far it has
-                moved.
+            faces: Name of every plane by its number; the variable ``moved_NAME`` is its shift.
             positions: Of the planes now, in LAMMPS's units, shape (6,).
             known: Contacts with the memory that they start with, if there is one.
         """
@@ -114,7 +113,7 @@ class PlasticForces:
             Path(remembered).unlink()
 
     def watch(self, _: Array) -> None:
-        """Do nothing: the fix finds by itself which spheres touch planes, at no great cost."""
+        """Do nothing: the fix finds out which spheres touch planes, at no great cost."""
 
     def on_planes(self, _: Array) -> Array:
         """Return the force that this rank's spheres press each plane outwards with, shape (6,)."""
@@ -130,7 +129,7 @@ class PlasticForces:
         """Return first, second (rows, -1 for planes), branches, forces, memory of this rank."""
         from lammps import LMP_STYLE_GLOBAL, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY, LMP_TYPE_SCALAR
 
-        # The fix lists its contacts when it is asked for their number.
+        # The fix lists its contacts when asked for their number.
         if self._lammps.extract_fix("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_SCALAR) == 0:
             table = np.empty((0, 8 + MEMORY))
         else:
@@ -152,7 +151,7 @@ def _dashpot(restitution: float) -> float:
 
 
 def _written(known: Contacts | None) -> str:
-    """Write what contacts remember into a temporary file; return its name, or NULL."""
+    """Write the memory of contacts into a temporary file; return its name, or NULL."""
     if known is None or known.memory is None or known.memory.shape[1] != MEMORY:
         return "NULL"
     axis = np.argmax(np.abs(known.branches), axis=1)
@@ -184,8 +183,8 @@ def _compiled(lammps: Any) -> Path:
             "the elastic-plastic law is compiled against LAMMPS's headers, which are not installed:"
             " use the lammps of PyPI or conda-forge"
         )
-    beside = Path(sys.prefix) / "bin" / "mpicxx"
-    compiler = str(beside) if beside.exists() else shutil.which("mpicxx")
+    own = Path(sys.prefix) / "bin" / "mpicxx"
+    compiler = str(own) if own.exists() else shutil.which("mpicxx")
     if compiler is None:
         raise EngineError(
             "the elastic-plastic law needs mpicxx, the C++ compiler of an MPI: install mpich"
@@ -209,10 +208,10 @@ def _compiled(lammps: Any) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         with replacing(library) as temporary:
             command = [compiler, *options, str(SOURCE), "-o", str(temporary)]
-            told = subprocess.run(command, capture_output=True, text=True, check=False)
-            if told.returncode != 0:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
                 raise EngineError(
                     f"the elastic-plastic law did not compile with {compiler}:\n"
-                    + told.stderr[-2000:]
+                    + done.stderr[-2000:]
                 )
     return library

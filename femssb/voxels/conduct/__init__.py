@@ -1,1 +1,1 @@
-"""Conduction through voxel images."""
+"""Conduction through voxel images: faces become links, links a network that is solved."""

@@ -1,6 +1,6 @@
 """Coarser networks: nodes of one conductor that lie in one block of 2 x 2 x 2 become one node.
 
-An aggregate never joins two conductors: its nodes hang together over links that are strong for both
+An aggregate never joins two conductors: its nodes are connected by links that are strong for both
 ends. Only a node that has no such link, such as a poor conductor that has shrunk to one node amid a
 good one, joins a neighbour: its potential follows from theirs. With these rules the iterations
 depend neither on the contrast nor on the size of the image; without them they do on both.
@@ -19,12 +19,12 @@ from numba import njit
 
 from femssb.voxels.conduct.network import Integers, Longs, Network, Single, unite
 
-STRONG = 0.1  # share of the strongest link of either end from which two nodes belong together
-OVERCORRECTION = 0.7  # by which the conductances of a coarser network are multiplied
+STRONG = 0.1  # share of the strongest link of either end from which a link is strong [-]
+OVERCORRECTION = 0.7  # factor on the conductances of a coarser network [-]
 
 
 def aggregate(level: Network, shift: int, rows: int, columns: int) -> tuple[Integers, int]:
-    """Return the aggregate of each own node, shape (n,), and how many there are.
+    """Return the aggregate of each own node, shape (n,), and the number of aggregates.
 
     Args:
         level: The network.
@@ -32,9 +32,7 @@ def aggregate(level: Network, shift: int, rows: int, columns: int) -> tuple[Inte
         rows: Voxels of the image along its second axis.
         columns: Voxels of the image along its third axis.
     """
-    aggregates, count = _aggregate(
-        level.starts, level.neighbours, level.conductances, level.voxels, shift, rows, columns
-    )
+    aggregates, count = _aggregate(level, shift, rows, columns)
     return aggregates, count
 
 
@@ -45,22 +43,21 @@ def coarsen(
 
     Args:
         level: The finer network.
-        aggregates: Local number of the aggregate of every node; for those of other ranks too.
-        count: How many aggregates this rank owns.
+        aggregates: Local number of the aggregate of every node, those of other ranks included.
+        count: Number of aggregates that this rank owns.
         ghosts: As in the new `Network`.
         first: As in the new `Network`.
         total: As in the new `Network`.
     """
     order, begins = members(aggregates[: level.nodes], count)
-    arguments = (level.starts, level.neighbours, level.conductances, aggregates, order, begins)
-    places = count + len(ghosts)
+    arguments = (level, aggregates, order, begins, count + len(ghosts))
     starts = np.zeros(count + 1, np.int64)
     none = np.empty(0, np.int32), np.empty(0, np.float32)
-    _coarse_rows(*arguments, places, starts, *none, False)
+    _coarse_rows(*arguments, starts, *none, False)
     np.cumsum(starts, out=starts)
     neighbours = np.empty(starts[-1], np.int32)
     conductances = np.empty(starts[-1], np.float32)
-    _coarse_rows(*arguments, places, starts, neighbours, conductances, True)
+    _coarse_rows(*arguments, starts, neighbours, conductances, True)
     ground = np.bincount(aggregates[: level.nodes], level.ground, count)
     return Network(
         starts=starts,
@@ -75,47 +72,39 @@ def coarsen(
 
 
 @njit(cache=True)
-def strongest_links(starts: Longs, conductances: Single) -> Single:
+def strongest_links(level: Network) -> Single:
     """Return the conductance of the strongest link of each node, shape (n,)."""
-    strongest = np.zeros(len(starts) - 1, np.float32)
+    strongest = np.zeros(len(level.ground), np.float32)
     for i in range(len(strongest)):
-        for e in range(starts[i], starts[i + 1]):
-            strongest[i] = max(strongest[i], conductances[e])
+        for e in range(level.starts[i], level.starts[i + 1]):
+            strongest[i] = max(strongest[i], level.conductances[e])
     return strongest
 
 
 @njit(cache=True)
-def _aggregate(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
-    voxels: Longs,
-    shift: int,
-    rows: int,
-    columns: int,
-) -> tuple[Integers, int]:
-    n = len(starts) - 1
-    strongest = strongest_links(starts, conductances)
+def _aggregate(level: Network, shift: int, rows: int, columns: int) -> tuple[Integers, int]:
+    n = len(level.ground)
+    strongest = strongest_links(level)
     block = np.empty(n, np.int64)
     for i in range(n):
-        plane, rest = divmod(voxels[i], rows * columns)
+        plane, rest = divmod(level.voxels[i], rows * columns)
         row, column = divmod(rest, columns)
         block[i] = ((plane >> shift) * rows + (row >> shift)) * columns + (column >> shift)
     aggregates = np.arange(n).astype(np.int32)
     for i in range(n):
         alone, nearest, most = True, -1, STRONG * strongest[i]
-        for e in range(starts[i], starts[i + 1]):
-            j = neighbours[e]
+        for e in range(level.starts[i], level.starts[i + 1]):
+            j, conductance = level.neighbours[e], level.conductances[e]
             if j >= n:
-                alone = False  # nothing is known of the other end here
+                alone = False  # the links of the other end are not known here
                 continue
             inside = block[j] == block[i]
-            if conductances[e] >= STRONG * max(strongest[i], strongest[j]):
+            if conductance >= STRONG * max(strongest[i], strongest[j]):
                 alone = False
                 if inside and j < i:
                     unite(aggregates, i, j)
-            elif inside and conductances[e] >= most:
-                nearest, most = j, conductances[e]
+            elif inside and conductance >= most:
+                nearest, most = j, conductance
         if alone and nearest >= 0:
             unite(aggregates, i, nearest)
     for i in range(n):
@@ -148,27 +137,25 @@ def members(aggregates: Integers, count: int) -> tuple[Integers, Longs]:
 
 @njit(cache=True)
 def _coarse_rows(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
+    level: Network,
     aggregates: Integers,
     order: Integers,
     begins: Longs,
     places: int,
-    coarse_starts: Longs,
-    coarse_neighbours: Integers,
-    coarse_conductances: Single,
+    starts: Longs,
+    neighbours: Integers,
+    conductances: Single,
     fill: bool,
 ) -> None:
-    """Count the links of each aggregate into `coarse_starts`, or fill them in, ascending."""
+    """Count the links of each aggregate into `starts`, or fill them in, ascending."""
     place = np.full(places, -1, np.int32)  # of a neighbour among the ends of the present row
     ends, sums = np.empty(1024, np.int32), np.empty(1024, np.float64)
     for row in range(len(begins) - 1):
         found = 0
         for m in range(begins[row], begins[row + 1]):
             i = order[m]
-            for e in range(starts[i], starts[i + 1]):
-                end = aggregates[neighbours[e]]
+            for e in range(level.starts[i], level.starts[i + 1]):
+                end = aggregates[level.neighbours[e]]
                 if end == row:
                     continue
                 if place[end] < 0:
@@ -179,14 +166,14 @@ def _coarse_rows(
                     ends[found] = end
                     sums[found] = 0.0
                     found += 1
-                sums[place[end]] += conductances[e]
+                sums[place[end]] += level.conductances[e]
         if fill:
-            begin = coarse_starts[row]
+            begin = starts[row]
             ascending = np.sort(ends[:found])
             for f in range(found):
-                coarse_neighbours[begin + f] = ascending[f]
-                coarse_conductances[begin + f] = OVERCORRECTION * sums[place[ascending[f]]]
+                neighbours[begin + f] = ascending[f]
+                conductances[begin + f] = OVERCORRECTION * sums[place[ascending[f]]]
         else:
-            coarse_starts[row + 1] = found
+            starts[row + 1] = found
         for f in range(found):
             place[ends[f]] = -1

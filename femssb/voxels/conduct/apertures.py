@@ -1,9 +1,9 @@
 """Face conductances from the exact geometry of spheres instead of from labels.
 
-A current from one voxel to the next crosses their face, and runs from centre to centre. What it
-meets there is counted on points of the packing itself: which share of the face lies in a conductor
-(its *aperture*), and which phases the line between the two centres runs through. Insulators then
-narrow faces, and conductors of different strength stand in series where their surfaces really are.
+A current from one voxel to the next crosses their face, and runs from centre to centre. Points of
+the packing itself give the share of the face that lies in a conductor (its *aperture*), and the
+phases along the line between the two centres. Insulators then narrow faces, and conductors of
+different strength stand in series where their surfaces really are.
 
 Simple cubic spheres of 7 voxels radius (16 voxels a period): with insulating spheres the error of
 the conductivity falls from -5 % with labels to 0.3 %, and from there with the square of the
@@ -20,8 +20,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from femssb.errors import InputError, check_number
+from femssb.errors import InputError
 from femssb.packing.packing import Packing
+from femssb.voxels.conduct.links import conductivities_of
 from femssb.voxels.image import Axis, axis_number, check_memory
 from femssb.voxels.make.voxelisation import Spheres, check_samples, grid_of, paint, paint_order
 
@@ -31,7 +32,7 @@ Single = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Apertures:
-    """How many points of every face, and of every line between centres, lie in each phase.
+    """Numbers of points of every face, and of every line between centres, in each phase.
 
     Across x, the faces and lines have the shape (phases, nx + 1, ny, nz), entry i lying between
     voxels i - 1 and i; y and z likewise. The first and the last face are those of the box, across a
@@ -107,14 +108,14 @@ def measure_apertures(
     samples: int = 4,
     background: str = "void",
 ) -> Apertures:
-    """Count what every face and every line between centres of a grid lies in.
+    """Count the phases on every face and every line between centres of a grid.
 
     Args:
-        packing: Spheres of named phases; those across a periodic side come back on the other.
+        packing: Spheres of named phases; they continue across periodic sides.
         spacing: As for `voxelise`: edge of a voxel, or its three edges [m].
-        priority: Phases from the one that wins where they overlap down; None: as for `voxelise`.
+        priority: As for `voxelise`.
         samples: Points along the edge of a face, and along half a line, 2 to 6.
-        background: Name of what no sphere covers.
+        background: Name of the space outside all spheres.
 
     Raises:
         InputError: As `voxelise` does.
@@ -196,18 +197,8 @@ def face_conductances(
     Raises:
         InputError: If a phase is unknown, a conductivity is negative, or none is above 0.
     """
-    sigma = np.zeros(len(apertures.phase_names))
-    for name, value in conductivities.items():
-        if name not in apertures.phase_names:
-            raise InputError(
-                f"face_conductances.conductivities names {name!r}; the phases are "
-                f"{apertures.phase_names!r}"
-            )
-        check_number("face_conductances", f"conductivities[{name!r}]", value, lower=0, unit="S/m")
-        sigma[apertures.phase_names.index(name)] = value
+    sigma = conductivities_of("face_conductances", apertures.phase_names, conductivities)
     flux = axis_number("face_conductances", axis)
-    if not sigma.any():
-        raise InputError("face_conductances.conductivities: no phase conducts")
     links = []
     for across in range(3):
         on_face, face_resistance = _conducting(apertures.faces[across], sigma, across)

@@ -1,4 +1,4 @@
-"""How far a potential is from the solution: a bound from both sides, not an estimate.
+"""Bounds of the conductance from both sides: they prove the error of a potential.
 
 By Dirichlet's principle any potential phi dissipates more than the true one; by Thomson's any
 balanced current does. The currents of phi become balanced by link currents c that carry off its
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from femssb.voxels.conduct.aggregation import OVERCORRECTION, STRONG, members, strongest_links
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.network import Array, Integers, Longs, Single
+from femssb.voxels.conduct.network import Array, Integers, Longs, Network, Single
 
 
 def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Array, float]:
-    """Return the current that arrives at each own node too much, and what the potential dissipates.
+    """Return the surplus of current at each own node, shape (n,), and the dissipation.
 
     Args:
         hierarchy: The network is its finest level.
@@ -33,24 +33,16 @@ def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Arr
     """
     level = hierarchy.levels[0]
     surplus = np.empty(level.nodes)
-    dissipation = _residual(
-        level.starts,
-        level.neighbours,
-        level.conductances,
-        level.ground,
-        lower,
-        hierarchy.halos[0].extend(potential),
-        surplus,
-    )
+    dissipation = _residual(level, lower, hierarchy.halos[0].extend(potential), surplus)
     return surplus, float(hierarchy.sum(dissipation))
 
 
 def gap(hierarchy: Hierarchy, surplus: Array) -> float:
-    """Return an upper bound on how much a potential dissipates beyond the true one.
+    """Return an upper bound of the dissipation of a potential beyond that of the true one.
 
     Args:
         hierarchy: The network is its finest level.
-        surplus: Current that arrives at each own node too much, shape (n,).
+        surplus: Current that arrives at each own node beyond what leaves it, shape (n,).
     """
     surpluses = [surplus.copy()]
     for aggregates, level in zip(hierarchy.aggregates, hierarchy.levels[1:], strict=True):
@@ -73,18 +65,13 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
         currents = np.empty(len(level.conductances), np.float32)
         ground = np.empty(level.nodes, np.float32)
         _share_out(
-            level.starts,
-            level.neighbours,
-            level.conductances,
-            level.ground,
+            level,
             surpluses.pop(),
             aggregates,
             *members(aggregates[: level.nodes], coarse.nodes),
-            coarse.starts,
-            coarse.neighbours,
+            coarse,
             coarse_currents / coarse.conductances * np.float32(OVERCORRECTION),
             coarse_potential,
-            coarse.nodes + len(coarse.ghosts),
             currents,
             ground,
         )
@@ -95,24 +82,17 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
 
 
 @njit(cache=True)
-def _residual(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
-    ground: Single,
-    lower: Single,
-    potential: Array,
-    surplus: Array,
-) -> float:
+def _residual(level: Network, lower: Single, potential: Array, surplus: Array) -> float:
     dissipation = 0.0
-    for i in range(len(ground)):
+    for i in range(len(level.ground)):
         here = potential[i]
         arriving, heat = 0.0, 0.0
-        for e in range(starts[i], starts[i + 1]):
-            current = conductances[e] * (potential[neighbours[e]] - here)
+        for e in range(level.starts[i], level.starts[i + 1]):
+            drop = potential[level.neighbours[e]] - here
+            current = level.conductances[e] * drop
             arriving += current
-            heat += 0.5 * current * (potential[neighbours[e]] - here)
-        upper = ground[i] - lower[i]
+            heat += 0.5 * current * drop
+        upper = level.ground[i] - lower[i]
         surplus[i] = arriving + lower[i] * (1 - here) - upper * here
         dissipation += heat + lower[i] * (1 - here) ** 2 + upper * here**2
     return dissipation
@@ -130,19 +110,14 @@ def _dissipation(conductances: Single, currents: Single) -> float:
 
 @njit(cache=True)
 def _share_out(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
-    to_plates: Single,
+    level: Network,
     surplus: Array,
     aggregates: Integers,
     order: Integers,
     begins: Longs,
-    coarse_starts: Longs,
-    coarse_neighbours: Integers,
+    coarse: Network,
     coarse_drops: Single,
     coarse_potential: Single,
-    places: int,
     currents: Single,
     ground: Single,
 ) -> None:
@@ -150,17 +125,18 @@ def _share_out(
 
     A coarse drop is the current of a coarse link over the sum of the conductances it stands for.
     """
-    n = len(starts) - 1
-    strongest = strongest_links(starts, conductances)
-    drop = np.empty(places, np.float64)
+    starts, neighbours, conductances = level.starts, level.neighbours, level.conductances
+    n = len(level.ground)
+    strongest = strongest_links(level)
+    drop = np.empty(len(coarse.ground) + len(coarse.ghosts), np.float64)
     seen = np.zeros(n, np.bool_)
     queue, before = np.empty(n, np.int32), np.empty(n, np.int32)
     for row in range(len(begins) - 1):
-        for e in range(coarse_starts[row], coarse_starts[row + 1]):
-            drop[coarse_neighbours[e]] = coarse_drops[e]
+        for e in range(coarse.starts[row], coarse.starts[row + 1]):
+            drop[coarse.neighbours[e]] = coarse_drops[e]
         for m in range(begins[row], begins[row + 1]):
             i = order[m]
-            ground[i] = coarse_potential[row] * to_plates[i]
+            ground[i] = coarse_potential[row] * level.ground[i]
             surplus[i] -= ground[i]
             for e in range(starts[i], starts[i + 1]):
                 end = aggregates[neighbours[e]]
@@ -173,11 +149,11 @@ def _share_out(
         seen[queue[0]] = True
         filled, at, nodes = 1, 0, begins[row + 1] - begins[row]
         while filled < nodes:
-            if at == filled:  # only what had no strong link is left, and joins by its best
+            if at == filled:  # only nodes without a strong link are left, and join by their best
                 for m in range(begins[row], begins[row + 1]):
                     j = order[m]
                     if not seen[j]:
-                        i = _best(starts, neighbours, conductances, aggregates, seen, j)
+                        i = _best(level, aggregates, seen, j)
                         if i >= 0:
                             seen[j] = True
                             before[j] = i
@@ -196,35 +172,26 @@ def _share_out(
         for at in range(filled - 1, 0, -1):
             j = queue[at]
             i = before[j]
-            _run(starts, neighbours, currents, j, i, surplus[j])
-            _run(starts, neighbours, currents, i, j, -surplus[j])
+            _run(level, currents, j, i, surplus[j])
+            _run(level, currents, i, j, -surplus[j])
             surplus[i] += surplus[j]
 
 
 @njit(cache=True)
-def _best(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
-    aggregates: Integers,
-    seen: NDArray[np.bool_],
-    node: int,
-) -> int:
-    """Return the node of the same aggregate, of those seen, that a node is linked to best."""
+def _best(level: Network, aggregates: Integers, seen: NDArray[np.bool_], node: int) -> int:
+    """Return the seen node of the same aggregate with the best link to a node, -1 if none."""
     best, most = -1, np.float32(0)
-    for e in range(starts[node], starts[node + 1]):
-        j = neighbours[e]
+    for e in range(level.starts[node], level.starts[node + 1]):
+        j = level.neighbours[e]
         if j < len(seen) and aggregates[j] == aggregates[node] and seen[j]:
-            if conductances[e] > most:
-                best, most = j, conductances[e]
+            if level.conductances[e] > most:
+                best, most = j, level.conductances[e]
     return best
 
 
 @njit(cache=True)
-def _run(
-    starts: Longs, neighbours: Integers, currents: Single, one: int, other: int, current: float
-) -> None:
+def _run(level: Network, currents: Single, one: int, other: int, current: float) -> None:
     """Write the current from one node to another into the row of the first."""
-    for e in range(starts[one], starts[one + 1]):
-        if neighbours[e] == other:
+    for e in range(level.starts[one], level.starts[one + 1]):
+        if level.neighbours[e] == other:
             currents[e] = current

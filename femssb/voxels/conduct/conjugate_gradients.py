@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numba import njit
@@ -12,27 +11,16 @@ from scipy.linalg import blas
 
 from femssb.errors import NotConverged
 from femssb.voxels.conduct import bounds
-from femssb.voxels.conduct.hierarchy import Hierarchy
+from femssb.voxels.conduct.multigrid import Multigrid
 from femssb.voxels.conduct.network import Array, Single
 
-HOPE = 0.1  # error that may be left over what the last step took off, at best
-
-
-class Solver(Protocol):
-    """What conjugate gradients need of a solver."""
-
-    hierarchy: Hierarchy
-
-    def multiply(self, potential: Array, currents: Array) -> None:
-        """Write the current out of each node, for plates at zero, into `currents`."""
-
-    def precondition(self, residual: Array) -> Any:
-        """Return about the potential whose currents are `residual`; valid until the next call."""
+HOPE = 0.1  # error left over the decrease by the last step, at best [-]
+MOST_STEPS = 100  # after which the solve has failed; 5 to 15 are usual
 
 
 @dataclass(frozen=True, kw_only=True)
 class Solved:
-    """A potential and the bounds that it proves.
+    """A potential and the bounds of the conductance that it proves.
 
     Attributes:
         potential: At own nodes, 1 at the lower plate and 0 at the upper, shape (n,).
@@ -57,20 +45,17 @@ class Solved:
         return (self.upper - self.lower) / 2
 
 
-def solve(
-    solver: Solver, lower: Single, potential: Array, *, tolerance: float, maximum_iterations: int
-) -> Solved:
+def solve(solver: Multigrid, lower: Single, potential: Array, *, tolerance: float) -> Solved:
     """Improve a potential until its bounds on the conductance are close enough to each other.
 
-    Each step takes `step * slope` off what the potential dissipates beyond the true one. Once that
-    is little, the bounds are worth their cost, that of about a step.
+    Each step takes `step * slope` off the dissipation beyond that of the true potential. Once that
+    is little, the bounds are worth their cost, about that of a step.
 
     Args:
         solver: Multiplies and preconditions.
         lower: Conductance to the lower plate of own nodes, shape (n,).
-        potential: To begin with; it is overwritten, shape (n,).
+        potential: First guess, shape (n,); it is overwritten.
         tolerance: Half the gap between the bounds, over their mean.
-        maximum_iterations: Steps after which it has failed.
 
     Raises:
         NotConverged: If the bounds are still too far apart.
@@ -79,7 +64,7 @@ def solve(
     residual, upper = bounds.residual(hierarchy, potential, lower)
     currents, direction = np.zeros_like(potential), np.zeros_like(potential)
     step, slope, distance = 0.0, 1.0, math.inf
-    for iteration in range(1, maximum_iterations + 1):
+    for iteration in range(1, MOST_STEPS + 1):
         correction = solver.precondition(residual)
         # Polak and Ribiere: the preconditioner may differ a little from step to step.
         along, mixed = hierarchy.sum(_products(correction, residual, currents))
@@ -108,7 +93,7 @@ def solve(
 
 
 @njit(cache=True)
-def _products(correction: Array | Single, residual: Array, currents: Array) -> Array:
+def _products(correction: Single, residual: Array, currents: Array) -> Array:
     """Return the products of the correction with the other two."""
     sums = np.zeros(2)
     for i in range(len(correction)):

@@ -1,4 +1,4 @@
-"""What a solved network conducts: through every plane, sideways, and at every node."""
+"""Currents of a solved network: through every plane, sideways, and at every node."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from femssb.voxels.conduct.network import Array, Integers, Longs, Network, Single
+from femssb.voxels.conduct.network import Array, Network, Single
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """Currents for 1 V between the plates, over `Links.unit`, as far as own nodes carry them.
+    """Currents of own nodes for 1 V between the plates, over `Links.unit`.
 
     Attributes:
         planes: Upward, through the faces below each plane and above the last, shape (planes + 1,).
@@ -50,32 +50,13 @@ def flow(
     below = int(np.searchsorted(network.ghosts, network.first))
     # Two voxels that meet on both sides of a periodic image: their currents cancel.
     countable = np.array([not (n == 2 and p) for n, p in zip(shape[1:], periodic, strict=True)])
-    _flow(
-        network.starts,
-        network.neighbours,
-        network.conductances,
-        network.ground,
-        network.voxels,
-        lower,
-        potential,
-        below,
-        shape[1],
-        shape[2],
-        countable,
-        planes,
-        total,
-        nodes,
-    )
+    _flow(network, lower, potential, below, shape[1], shape[2], countable, planes, total, nodes)
     return Flow(planes=planes, total=total, nodes=nodes)
 
 
 @njit(cache=True)
 def _flow(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
-    ground: Single,
-    voxels: Longs,
+    network: Network,
     lower: Single,
     potential: Array,
     below: int,
@@ -86,21 +67,21 @@ def _flow(
     total: Array,
     nodes: Array,
 ) -> None:
-    n = len(ground)
+    n, voxels = len(network.ground), network.voxels
     here = np.empty(3)
     for i in range(n):
         plane, rest = divmod(voxels[i], rows * columns)
         row, column = divmod(rest, columns)
         enters = lower[i] * (1 - potential[i])
-        leaves = (ground[i] - lower[i]) * potential[i]
+        leaves = (network.ground[i] - lower[i]) * potential[i]
         here[0], here[1], here[2] = (enters + leaves) / 2, 0.0, 0.0
         if lower[i] > 0:
             planes[plane] += enters
         if leaves > 0:
             planes[plane + 1] += leaves
-        for e in range(starts[i], starts[i + 1]):
-            j = neighbours[e]
-            current = conductances[e] * (potential[i] - potential[j])  # out of i
+        for e in range(network.starts[i], network.starts[i + 1]):
+            j = network.neighbours[e]
+            current = network.conductances[e] * (potential[i] - potential[j])  # out of i
             if j >= n:
                 axis, way = 0, (-1 if j < n + below else 1)
             else:

@@ -15,12 +15,12 @@ from scipy.sparse.linalg import splu
 from femssb.voxels.conduct.aggregation import aggregate, coarsen
 from femssb.voxels.conduct.network import Array, Integers, Network
 
-DIRECT = 600  # nodes of which a network is solved directly
-SLOW = 0.7  # share of nodes left above which a block is doubled once more before it is used
+DIRECT = 600  # largest network that is solved directly [nodes]
+SLOW = 0.7  # share of nodes left above which blocks are doubled again before they are used [-]
 
 
 class Halo:
-    """Values at nodes of the ranks below and above.
+    """Exchange of values at nodes of the ranks below and above.
 
     Args:
         comm: Communicator of mpi4py, or None if alone.
@@ -29,7 +29,7 @@ class Halo:
 
     def __init__(self, comm: Any, level: Network) -> None:
         self._comm = comm
-        self._asked: dict[int, Integers] = {}  # own nodes that a rank beside this one asks for
+        self._asked: dict[int, Integers] = {}  # own nodes that a neighbouring rank needs
         if comm is None:
             return
         below, above = np.split(level.ghosts, [np.searchsorted(level.ghosts, level.first)])
@@ -102,7 +102,7 @@ class Hierarchy:
         return value if self.comm is None else self.comm.allreduce(value)
 
     def solve_coarsest(self, right: Array) -> Array:
-        """Return the potential of the coarsest network for given currents, own nodes each."""
+        """Return the potential of the own nodes of the coarsest network for given currents."""
         level = self.levels[-1]
         if self.comm is not None:
             right = np.concatenate(self.comm.allgather(right))

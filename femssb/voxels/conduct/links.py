@@ -21,11 +21,43 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from femssb.errors import InputError, check_number
+
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
 
-SMOOTHING = 1.5  # width of the Gaussian that an interface normal is read from [voxels]
-REACH = 6  # planes beyond which that Gaussian is cut off [voxels]
+SMOOTHING = 1.5  # width of the Gaussian that interface normals are read from [voxels]
+REACH = 6  # distance from which on the labels do not matter for a normal [voxels]
+ROUGH = 1.5  # |nx| + |ny| + |nz| where there is no normal, as of a lone voxel: that of a sphere
+NO_NORMAL = 1e-6  # length of the smoothed gradient below which there is no normal [-]
+
+
+def conductivities_of(
+    owner: str, phase_names: Sequence[str], conductivities: Mapping[str, float]
+) -> Array:
+    """Return the conductivity of every label, 0 where none is given [S/m].
+
+    Args:
+        owner: Name of the function that was called, for the message.
+        phase_names: Names of the labels.
+        conductivities: Of some phases [S/m].
+
+    Raises:
+        InputError: If a phase is unknown, a conductivity is negative, or none is above 0.
+    """
+    if not isinstance(conductivities, Mapping):
+        raise InputError(f"{owner}.conductivities = {conductivities!r} must map phase to S/m")
+    sigma = np.zeros(len(phase_names))
+    for name, value in conductivities.items():
+        if name not in phase_names:
+            raise InputError(
+                f"{owner}.conductivities names {name!r}; the phases are {tuple(phase_names)!r}"
+            )
+        check_number(owner, f"conductivities[{name!r}]", value, lower=0, unit="S/m")
+        sigma[phase_names.index(name)] = value
+    if not sigma.any():
+        raise InputError(f"{owner}.conductivities = {dict(conductivities)!r}: none is above 0")
+    return sigma
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +113,6 @@ def from_labels(
     periodic: tuple[bool, bool],
     slab: Slab,
     contacts: Mapping[tuple[int, int], float],
-    normals: NDArray[Any] | None,
 ) -> Links:
     """Return the links of a slab of an image of labels.
 
@@ -92,10 +123,8 @@ def from_labels(
         periodic: Whether the two lateral pairs of sides are joined.
         slab: Planes wanted.
         contacts: Contact resistance between two labels [ohm m2].
-        normals: Interface normal at each voxel, shape (n0, n1, n2, 3), components in the order of
-            the axes here, or None to read it from the labels.
     """
-    # So that the best conductor's links along the flux are 1, without rounding.
+    # The best conductor's links along the flux are 1, without rounding.
     unit = conductivities.max() * spacing[1] * spacing[2] / spacing[0]
     areas = [spacing[1] * spacing[2], spacing[2] * spacing[0], spacing[0] * spacing[1]]
     tables = []
@@ -104,7 +133,7 @@ def from_labels(
             half = distance / (2 * conductivities * area) * unit
         tables.append((1 / (half[:, None] + half[None, :])).astype(np.float32))
     low, high = max(slab.start - 1, 0), min(slab.stop + 1, slab.planes)
-    near = np.ascontiguousarray(labels[low:high])  # with a plane of each neighbour, if there is one
+    near = np.ascontiguousarray(labels[low:high])  # with a plane of each neighbour
     own = near[slab.start - low : slab.stop - low]
 
     along = np.empty((len(own) + 1, *own.shape[1:]), np.float32)
@@ -122,11 +151,8 @@ def from_labels(
         if resistance == 0 or min(conductivities[one], conductivities[other]) == 0:
             continue
         reach = slice(max(low - REACH, 0), min(high + REACH, slab.planes))
-        if normals is None:
-            normal = _normals(labels[reach], one, other, spacing, periodic)
-            normal = normal[low - reach.start : len(normal) - (reach.stop - high)]
-        else:
-            normal = np.asarray(normals[low:high], np.float32)
+        normal = _normals(labels[reach], one, other, spacing, periodic)
+        normal = normal[low - reach.start : len(normal) - (reach.stop - high)]
         here = normal[slab.start - low : slab.start - low + len(own)]
         for conductance, before, after, n_before, n_after, area in (
             (along[inner], near[:-1], near[1:], normal[:-1], normal[1:], areas[0]),
@@ -136,9 +162,8 @@ def from_labels(
             faces = ((before == one) & (after == other)) | ((before == other) & (after == one))
             mean = n_before[faces].astype(np.float64) + n_after[faces]
             length = np.sqrt(np.sum(mean**2, axis=1))
-            # No direction to be read (a lone voxel): the mean over all directions.
-            ratio = np.full(len(mean), 1.5)
-            np.divide(np.abs(mean).sum(axis=1), length, out=ratio, where=length > 1e-6)
+            ratio = np.full(len(mean), ROUGH)
+            np.divide(np.abs(mean).sum(axis=1), length, out=ratio, where=length > NO_NORMAL)
             conductance[faces] = 1 / (1 / conductance[faces] + resistance * ratio / area * unit)
     _close(second, third, periodic)
     return Links(along=along, second=second, third=third, unit=unit)
@@ -165,7 +190,7 @@ def from_faces(faces: Sequence[NDArray[Any]], *, periodic: tuple[bool, bool], sl
 
 
 def _close(second: Single, third: Single, periodic: tuple[bool, bool]) -> None:
-    """Let nothing through insulating sides, nor from a voxel to itself."""
+    """Close insulating sides, and links from a voxel to itself."""
     if not periodic[0] or second.shape[1] == 1:
         second[:, -1] = 0
     if not periodic[1] or third.shape[2] == 1:

@@ -1,9 +1,9 @@
-"""The solver on plain packages: NumPy and Numba, on several ranks mpi4py, no PETSc.
+"""Approximate solution of a network by one cycle over its hierarchy, in NumPy and Numba.
 
 A cycle is a forward Gauss-Seidel sweep, a correction from the next coarser network, and a backward
 sweep, in single precision. The coarse corrections are two steps of conjugate gradients, each with a
-cycle of its own (K-cycle), which is what makes plain aggregation independent of the size. On
-several ranks each sweeps over its own nodes, with the values that the others had before.
+cycle of its own (K-cycle), which makes plain aggregation independent of the size. On several ranks
+each sweeps over its own nodes, with the values that the others had before.
 
 Source: Notay and Vassilevski, Numer. Linear Algebra Appl. 15 (2008) 473, for the K-cycle.
 """
@@ -14,13 +14,13 @@ import numpy as np
 from numba import njit
 
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.network import Array, Integers, Longs, Single
+from femssb.voxels.conduct.network import Array, Integers, Network, Single
 
-ENOUGH = 0.25  # share of the residual left below which the second step on a level is spared
+ENOUGH = 0.25  # share of the residual left below which the second step on a level is spared [-]
 
 
 class Multigrid:
-    """A solver of networks; see `femssb.voxels.conduct.conjugate_gradients.Solver`.
+    """The matrix and the preconditioner of conjugate gradients on a network.
 
     Args:
         hierarchy: Networks from fine to coarse.
@@ -28,16 +28,7 @@ class Multigrid:
 
     def __init__(self, hierarchy: Hierarchy) -> None:
         self.hierarchy = hierarchy
-        self._sweepable = [
-            (
-                level.starts,
-                level.neighbours,
-                level.conductances,
-                level.ground,
-                _inverse_diagonal(level.starts, level.conductances, level.ground),
-            )
-            for level in hierarchy.levels
-        ]
+        self._inverses = [_inverse_diagonal(level) for level in hierarchy.levels]
         self._potential = np.empty(hierarchy.levels[0].nodes, np.float32)
 
     def multiply(self, potential: Array, currents: Array) -> None:
@@ -45,28 +36,28 @@ class Multigrid:
         self._multiply(0, potential, currents)
 
     def precondition(self, residual: Array) -> Single:
-        """Return about the potential whose currents are `residual`; valid until the next call."""
+        """Return roughly the potential of given currents; it is valid until the next call."""
         self._cycle(0, residual.astype(np.float32), self._potential)
         return self._potential
 
     def _cycle(self, depth: int, right: Single, potential: Single) -> None:
-        if depth == len(self._sweepable) - 1:
+        if depth == len(self._inverses) - 1:
             potential[:] = self.hierarchy.solve_coarsest(right.astype(np.float64))
             return
-        arrays, aggregates = self._sweepable[depth], self.hierarchy.aggregates[depth]
+        inverse, aggregates = self._inverses[depth], self.hierarchy.aggregates[depth]
         halo, level = self.hierarchy.halos[depth], self.hierarchy.levels[depth]
         coarse_right = np.zeros(self.hierarchy.levels[depth + 1].nodes, np.float32)
         potential[:] = 0
-        _sweep(*arrays, right, potential, np.zeros(len(level.ghosts), np.float32), False)
-        _restrict(*arrays, right, potential, halo.ghosts(potential), aggregates, coarse_right)
+        _sweep(level, inverse, right, potential, np.zeros(len(level.ghosts), np.float32), False)
+        _restrict(level, right, potential, halo.ghosts(potential), aggregates, coarse_right)
         _add(self._correction(depth + 1, coarse_right), aggregates, potential)
-        _sweep(*arrays, right, potential, halo.ghosts(potential), True)
+        _sweep(level, inverse, right, potential, halo.ghosts(potential), True)
 
     def _correction(self, depth: int, right: Single) -> Single:
         """Return one or two steps of conjugate gradients, each preconditioned by a cycle."""
         first = np.empty_like(right)
         self._cycle(depth, right, first)
-        if depth == len(self._sweepable) - 1:
+        if depth == len(self._inverses) - 1:
             return first
         first_currents = np.empty_like(right)
         self._multiply(depth, first, first_currents)
@@ -100,68 +91,46 @@ class Multigrid:
         return products.tolist()
 
     def _multiply(self, depth: int, potential: Array | Single, currents: Array | Single) -> None:
-        level = self.hierarchy.levels[depth]
-        _currents(
-            level.starts,
-            level.neighbours,
-            level.conductances,
-            level.ground,
-            potential,
-            self.hierarchy.halos[depth].ghosts(potential),
-            currents,
-        )
+        ghosts = self.hierarchy.halos[depth].ghosts(potential)
+        _currents(self.hierarchy.levels[depth], potential, ghosts, currents)
 
 
 @njit(inline="always")
-def _outflow(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
-    ground: Single,
-    potential: Array | Single,
-    ghosts: Array | Single,
-    i: int,
-) -> float:
+def _outflow(level: Network, potential: Array | Single, ghosts: Array | Single, i: int) -> float:
     """Return the current out of a node, for plates at zero."""
-    n, here = len(ground), potential[i]
-    current = ground[i] * here
-    for e in range(starts[i], starts[i + 1]):
-        j = neighbours[e]
-        current += conductances[e] * (here - (potential[j] if j < n else ghosts[j - n]))
+    n, here = len(level.ground), potential[i]
+    current = level.ground[i] * here
+    for e in range(level.starts[i], level.starts[i + 1]):
+        j = level.neighbours[e]
+        current += level.conductances[e] * (here - (potential[j] if j < n else ghosts[j - n]))
     return current
 
 
 @njit(cache=True)
 def _currents(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
-    ground: Single,
+    level: Network,
     potential: Array | Single,
     ghosts: Array | Single,
     currents: Array | Single,
 ) -> None:
-    for i in range(len(ground)):
-        currents[i] = _outflow(starts, neighbours, conductances, ground, potential, ghosts, i)
+    for i in range(len(level.ground)):
+        currents[i] = _outflow(level, potential, ghosts, i)
 
 
 @njit(cache=True)
-def _inverse_diagonal(starts: Longs, conductances: Single, ground: Single) -> Single:
-    inverse = np.empty(len(ground), np.float32)
-    for i in range(len(ground)):
-        diagonal = np.float64(ground[i])
-        for e in range(starts[i], starts[i + 1]):
-            diagonal += conductances[e]
+def _inverse_diagonal(level: Network) -> Single:
+    inverse = np.empty(len(level.ground), np.float32)
+    for i in range(len(level.ground)):
+        diagonal = np.float64(level.ground[i])
+        for e in range(level.starts[i], level.starts[i + 1]):
+            diagonal += level.conductances[e]
         inverse[i] = 1 / diagonal
     return inverse
 
 
 @njit(cache=True)
 def _sweep(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
-    ground: Single,
+    level: Network,
     inverse: Single,
     right: Single,
     potential: Single,
@@ -171,17 +140,13 @@ def _sweep(
     n = len(inverse)
     for m in range(n):
         i = n - 1 - m if backward else m
-        out = _outflow(starts, neighbours, conductances, ground, potential, ghosts, i)
+        out = _outflow(level, potential, ghosts, i)
         potential[i] += (right[i] - out) * inverse[i]
 
 
 @njit(cache=True)
 def _restrict(
-    starts: Longs,
-    neighbours: Integers,
-    conductances: Single,
-    ground: Single,
-    inverse: Single,
+    level: Network,
     right: Single,
     potential: Single,
     ghosts: Single,
@@ -189,8 +154,8 @@ def _restrict(
     coarse_right: Single,
 ) -> None:
     """Add up the residual over each aggregate."""
-    for i in range(len(inverse)):
-        out = _outflow(starts, neighbours, conductances, ground, potential, ghosts, i)
+    for i in range(len(level.ground)):
+        out = _outflow(level, potential, ghosts, i)
         coarse_right[aggregates[i]] += right[i] - out
 
 

@@ -11,8 +11,7 @@ no current is lost to roundoff however large the image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -28,14 +27,13 @@ Integers = NDArray[np.int32]
 Longs = NDArray[np.int64]
 
 OUTSIDE = -1  # number of a voxel that is no node
-LOWER, UPPER = 1, 2  # which plates a cluster touches, as bits
+LOWER, UPPER = 1, 2  # bits of the plates that a cluster touches
 
 
-@dataclass(frozen=True, kw_only=True)
-class Network:
+class Network(NamedTuple):
     """The nodes that this rank owns and their links, also to nodes of other ranks.
 
-    Conductances are divided by `Links.unit`.
+    Conductances are divided by `Links.unit`. A named tuple can be handed to compiled functions.
 
     Attributes:
         starts: Where each row begins in `neighbours`, shape (n + 1,).
@@ -64,7 +62,7 @@ class Network:
 
 
 def percolating(links: Links, slab: Slab, comm: Any = None) -> NDArray[np.bool_]:
-    """Return which voxels of a slab belong to a cluster that reaches both plates.
+    """Return a mask of the voxels of a slab in clusters that reach both plates.
 
     Args:
         links: Face conductances of the slab.
@@ -128,11 +126,11 @@ def _across(
 def assemble(
     links: Links, active: NDArray[np.bool_], slab: Slab, comm: Any = None
 ) -> tuple[Network, Single]:
-    """Return the network of the active voxels of a slab, and what links them to the lower plate.
+    """Return the network of the active voxels of a slab, and their links to the lower plate.
 
     Args:
         links: Face conductances of the slab.
-        active: Voxels that are to be nodes, from `percolating`.
+        active: Mask of the voxels that become nodes, from `percolating`.
         slab: Planes of this rank.
         comm: Communicator of mpi4py whose ranks hold the slabs in their order; None if alone.
     """
@@ -141,7 +139,7 @@ def assemble(
     first = sum(counts[: 0 if comm is None else comm.rank])
     number = np.full((len(active) + 2, *active.shape[1:]), OUTSIDE, np.int32)
     number[1:-1][active] = np.arange(nodes, dtype=np.int32)
-    below, above = _planes_beside(active, slab, comm)
+    below, above = _planes_next_to(active, slab, comm)
     ghosts = np.empty(0, np.int64)
     for place, plane in ((0, below), (-1, above)):
         count = int(np.count_nonzero(plane))
@@ -175,7 +173,7 @@ def assemble(
     return network, lower
 
 
-def _planes_beside(
+def _planes_next_to(
     active: NDArray[np.bool_], slab: Slab, comm: Any
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return the planes that the ranks below and above hold next to this slab, empty at plates."""
@@ -189,7 +187,7 @@ def _planes_beside(
 
 @njit(cache=True)
 def root(parent: Integers, node: int) -> int:
-    """Return the node that stands for a tree of nodes, and shorten the way to it."""
+    """Return the node that represents a tree of nodes, and shorten the path to it."""
     while parent[node] != node:
         parent[node] = parent[parent[node]]
         node = parent[node]
@@ -198,7 +196,7 @@ def root(parent: Integers, node: int) -> int:
 
 @njit(cache=True)
 def unite(parent: Integers, one: int, other: int) -> None:
-    """Make one tree of the trees of two nodes; the lower of their roots stands for it."""
+    """Join the trees of two nodes; the lower of their roots represents both."""
     a, b = root(parent, one), root(parent, other)
     if a < b:
         parent[b] = a
@@ -266,7 +264,7 @@ def _rows(
 
 @njit(cache=True)
 def _insert(value: float, end: int, ends: Integers, values: Single, found: int) -> int:
-    """Insert a link where it belongs, unless it conducts nothing; return how many there are."""
+    """Insert a link in ascending order, unless it conducts nothing; return the number of links."""
     if end == OUTSIDE or value <= 0:
         return found
     place = found

@@ -1,1 +1,1 @@
-"""Voxel images made from packings and from generators."""
+"""Voxel images from packings and recipes."""

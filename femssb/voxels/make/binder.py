@@ -2,10 +2,10 @@
 
 A wetting liquid of little volume sits where a bubble of some radius R does not fit: binder fills
 the pores that no ball of that radius reaches, so that its own surfaces are concave with radius R,
-as capillarity has it. R follows from the volume of binder that is asked for.
+as capillarity demands. R follows from the volume of binder that is asked for.
 
 With d the distance to the particles, a ball of radius d(y) about y is the largest that fits there.
-What those with d(y) >= R leave uncovered is binder, that is where
+Binder is where those with d(y) >= R do not reach:
 
     min over y of |x - y|^2 - d(y)^2 >= 0        (d(y) >= R)
 
@@ -26,8 +26,8 @@ from femssb.voxels.image import VoxelImage, check_memory
 
 Single = NDArray[np.float32]
 
-FAR = np.float32(3e38)  # no ball here
-CLOSE = 0.005  # of the wanted volume: then the deepest voxels are taken
+FAR = np.float32(3e38)  # height of a parabola that is not there [squared voxels]
+CLOSE = 0.005  # excess over the wanted volume at which only the deepest voxels are taken [-]
 
 
 def add_binder(
@@ -41,14 +41,14 @@ def add_binder(
     """Put binder where the surfaces of particles come close together.
 
     Args:
-        image: With the particles; nonperiodic sides are mirrors.
+        image: Image with the particles; nonperiodic sides are mirrors.
         ratio: Volume of binder over that of the particles [-].
         around: Phase of the particles.
         phase: Name of the new phase.
-        into: Phase that gives room; binder takes nothing else.
+        into: Phase that binder replaces, the only one.
 
     Returns:
-        The image with one more phase; `origin` tells the radius of the menisci [m].
+        The image with one more phase; `origin` holds the radius of the menisci [m].
 
     Raises:
         InputError: If an input is out of bounds, or there is not that much room.
@@ -89,7 +89,7 @@ class _Grid:
     def __init__(self, image: VoxelImage) -> None:
         self.edges = [edge / min(image.spacing) for edge in image.spacing]
         self.periodic = image.periodic
-        self.reach = 8.0  # farthest distance that matters
+        self.reach = 8.0  # farthest distance that matters, doubled when a radius needs it
 
     def squared_distance(self, particles: NDArray[np.bool_]) -> Single:
         """Return the squared distance to particles, at most about the reach."""
@@ -107,8 +107,8 @@ class _Grid:
         """Replace f(x) by the minimum over y within reach of f(y) + |x - y|^2, in place."""
         for axis, edge in enumerate(self.edges):
             pad = int(np.ceil(self.reach / edge))
-            # The axis treated goes last, the others keep their order: neighbours in memory follow
-            # each other and share what was fetched.
+            # The axis treated is last, the others keep their order: neighbours in memory are
+            # treated one after the other, which the cache rewards.
             _envelopes_of_lines(np.moveaxis(values, axis, -1), edge, self.periodic[axis], pad)
 
 
@@ -119,7 +119,7 @@ def _menisci(
     square = grid.squared_distance(particles)
     low, few = 0.0, np.zeros_like(room)
     radius = 1.0
-    while True:  # radii that grow until more is left unreached than is wanted
+    while True:  # radii that grow until more stays unreached than is wanted
         if 2 * radius > grid.reach:
             grid.reach *= 2
             square = grid.squared_distance(particles)
@@ -129,7 +129,7 @@ def _menisci(
             break
         low, few = radius, unreached
         radius *= 1.5
-    # Distances between voxels are discrete: only so many radii make a difference.
+    # Distances between voxels are discrete: only these radii make a difference.
     levels = np.unique(square[(square >= np.float32(low**2)) & (square < np.float32(radius**2))])
     while len(levels) > 1 and np.count_nonzero(unreached) > (1 + CLOSE) * wanted:
         middle = len(levels) // 2
@@ -179,7 +179,7 @@ def _lower_envelope(row: Any, step: float, where: Any, until: Any) -> None:
 
 @njit(cache=True)
 def _extended(line: Any, periodic: bool, pad: int, row: Any) -> None:
-    """Copy a line of voxels, continued on both sides: round, or mirrored."""
+    """Copy a line of voxels, continued on both sides periodically or by mirrors."""
     n = len(line)
     for i in range(-pad, n + pad):
         if periodic:

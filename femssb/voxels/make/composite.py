@@ -1,26 +1,25 @@
 """Composite cathodes of active material, electrolyte, binder and voids from a few numbers.
 
-The recipe of Bielefeld, Weber and Janek 2020 (doi:10.1021/acsami.9b22788): spheres of active
-material that do not overlap, binder as menisci between them, and overlapping polyhedra of
-electrolyte that fill what is left, but for the voids.
+The recipe of Bielefeld 2020 (doi:10.1021/acsami.9b22788): spheres of active material that do not
+overlap, binder as menisci between them, and overlapping polyhedra of electrolyte that fill the
+rest, but for the voids.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from femssb.errors import InputError, check_number
-from femssb.packing.jamming import Sizes, pack_spheres
+from femssb.description import description, field
+from femssb.errors import InputError
+from femssb.packing import ListedSizes, Sizes, pack_spheres
 from femssb.units import um
 from femssb.voxels.image import VoxelImage, check_memory, empty_image
 from femssb.voxels.make.binder import add_binder
 from femssb.voxels.make.polyhedra import Polyhedra, Prisms, add_polyhedra
 from femssb.voxels.make.voxelisation import voxelise
 
-SULFIDE = Polyhedra(sizes=Sizes(diameters=(3 * um,)))  # section 3.1.2 of the paper
+SULFIDE = Polyhedra(sizes=ListedSizes(diameters=(3 * um,)))  # Bielefeld 2020, section 3.1.2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Composite:
     """A composite cathode by its composition, its particles and its box.
 
@@ -28,27 +27,30 @@ class Composite:
         InputError: If a field is out of its bounds, or the shares leave no room for electrolyte.
     """
 
-    active: Sizes | Prisms  # spheres that do not overlap, or platelets
-    active_share: float  # volume of active material over that of all solids, nu_AM [-]
-    lengths: tuple[float, float, float]  # edges of the box [m]
-    spacing: float  # edge of a voxel [m]
-    void: float = 0.15  # share of the box that stays empty [-]
-    binder_ratio: float = 0.0  # volume of binder over that of active material [-]
-    electrolyte: Polyhedra = SULFIDE
-    # largest overlap: of spheres its depth over their distance, of a platelet its share in others
-    active_overlap: float = 0.0
-    periodic: tuple[bool, bool, bool] = (True, True, True)
-    seed: int = 1  # of everything that is random
+    active: Sizes | Prisms = field("spheres that do not overlap, or platelets")
+    active_share: float = field(
+        "nu_AM, volume of active material over that of all solids", above=0, below=1
+    )
+    lengths: tuple[float, float, float] = field("edges of the box", unit="m", above=0)
+    spacing: float = field("edge of a voxel", unit="m", above=0)
+    void: float = field("share of the box that stays empty", lower=0, upper=1, default=0.15)
+    binder_ratio: float = field(
+        "volume of binder over that of active material", lower=0, upper=1, default=0.0
+    )
+    electrolyte: Polyhedra = field("fills the rest, but for the void", default=SULFIDE)
+    active_overlap: float = field(
+        "largest overlap: of spheres its depth over their distance, of a platelet its share in "
+        "others",
+        lower=0,
+        upper=1,
+        default=0.0,
+    )
+    periodic: tuple[bool, bool, bool] = field(
+        "whether the sides across x, y and z are periodic", default=(True, True, True)
+    )
+    seed: int = field("of everything that is random", lower=0, default=1)
 
     def __post_init__(self) -> None:
-        """Check every field."""
-        if not isinstance(self.active, (Sizes, Prisms)):
-            raise InputError(f"Composite.active = {self.active!r} must be Sizes or Prisms")
-        if not isinstance(self.electrolyte, Polyhedra):
-            raise InputError(f"Composite.electrolyte = {self.electrolyte!r} must be Polyhedra")
-        for name in ("active_share", "void", "binder_ratio", "active_overlap"):
-            check_number("Composite", name, getattr(self, name), lower=0, upper=1)
-        check_number("Composite", "active_share", self.active_share, above=0, below=1)
         if self.electrolyte_fraction < 0:
             raise InputError(
                 f"Composite.binder_ratio = {self.binder_ratio:g} leaves no room for electrolyte: "
@@ -68,16 +70,26 @@ class Composite:
     def generate(self) -> VoxelImage:
         """Return an image with the phases void, AM, binder (if any) and SE.
 
-        The void share is met to half a particle of electrolyte, that of the active material to the
-        accuracy of the voxels; see ``image.fractions()``. The image is the same for the same seed.
+        The share of the void is exact to half a particle of electrolyte, that of the active
+        material to the accuracy of the voxels; see ``image.fractions()``. The same seed gives the
+        same image.
 
         Raises:
-            InputError: If the box is too small or too large.
+            InputError: If the box is smaller than a voxel, or too large for the memory.
             NotConverged: If the active material cannot be packed that densely.
         """
         shape = [max(1, round(length / self.spacing)) for length in self.lengths]
         check_memory("Composite", shape, bytes_per_voxel=16 if self.binder_ratio else 3)
-        if isinstance(self.active, Sizes):
+        if isinstance(self.active, Prisms):
+            image = add_polyhedra(
+                empty_image(self.lengths, self.spacing, self.periodic),
+                self.active,
+                phase="AM",
+                left=1 - self.active_fraction,
+                overlap=self.active_overlap,
+                seed=self.seed,
+            )
+        else:
             packing = pack_spheres(
                 self.active,
                 fraction=self.active_fraction,
@@ -87,15 +99,6 @@ class Composite:
                 seed=self.seed,
             )
             image = voxelise(packing, spacing=self.spacing)
-        else:
-            image = add_polyhedra(
-                empty_image(self.lengths, self.spacing, self.periodic),
-                self.active,
-                phase="AM",
-                left=1 - self.active_fraction,
-                overlap=self.active_overlap,
-                seed=self.seed,
-            )
         if self.binder_ratio:
             image = add_binder(image, self.binder_ratio)
         return add_polyhedra(

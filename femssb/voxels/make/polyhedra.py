@@ -1,7 +1,7 @@
 """Convex polyhedra thrown into a voxel image until only a given share of it is left empty.
 
 Solid electrolyte, soft enough to fill the gaps: polyhedra that may overlap. Platelets such as those
-of LiCoO2: prisms that overlap little or not at all. What is in the image already stays as it is.
+of LiCoO2: prisms that overlap little or not at all. Phases already in the image stay as they are.
 """
 
 from __future__ import annotations
@@ -15,16 +15,22 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 from scipy.spatial.transform import Rotation
 
+from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, check_number
-from femssb.packing.jamming import Sizes
+from femssb.inputs.case import describe
+from femssb.packing.sizes import Sizes
 from femssb.voxels.image import VoxelImage, counts_of
 
 Array = NDArray[np.float64]
 
 MODELS = 50  # different polyhedra in a batch, each turned and scaled
 BATCH = 2000  # particles drawn at a time
-MOST_MISSES = 200_000  # particles in a row for which there is no room
-MOST_TRIES = 500  # for a last particle that is small enough
+MOST_MISSES = 200_000  # particles in a row without room, after which there is none
+MOST_TRIES = 500  # particles tried for a last one that is small enough
+SPIKE = 3.0  # outer over inner radius beyond which a polyhedron is drawn again [-]
+APART = 0.6  # angle between faces, over that between neighbours on a grid [-]
+CUT = 2.0  # standard deviations beyond which sizes of prisms are drawn again
+THINNEST = 0.1  # smallest height and ray of a prism over their means [-]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,45 +49,31 @@ class Faces:
 
 
 class Shapes(Protocol):
-    """What can be thrown into an image."""
+    """Particles that can be thrown into an image."""
 
     def draw(self, random: np.random.Generator, number: int) -> Faces:
         """Return that many particles, randomly turned."""
         ...
 
-    def about(self) -> dict[str, Any]:
-        """Return what they are, as plain data."""
-        ...
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Polyhedra:
     """Irregular convex polyhedra, about as long as wide.
 
     Their faces are tangent to a sphere in directions drawn at random, but not too close to each
     other; their diameter is that of the sphere of the same volume.
-
-    Raises:
-        InputError: If a field is out of its bounds.
     """
 
-    sizes: Sizes  # diameters of the spheres of the same volume
-    faces: int = 12  # number of faces, 6 to 30
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        if not isinstance(self.sizes, Sizes):
-            raise InputError(f"Polyhedra.sizes = {self.sizes!r} must be Sizes")
-        check_number("Polyhedra", "faces", self.faces, lower=6, upper=30)
-        if not isinstance(self.faces, int):
-            raise InputError(f"Polyhedra.faces = {self.faces!r} must be a whole number")
+    sizes: Sizes = field("diameters of the spheres of the same volume")
+    faces: int = field("number of faces", lower=6, upper=30, default=12)
 
     def draw(self, random: np.random.Generator, number: int) -> Faces:
         """Return that many polyhedra, randomly turned."""
         models = [self._model(random) for _ in range(min(MODELS, number))]
         chosen = random.integers(len(models), size=number)
-        chance = np.array(self.sizes.numbers) / np.sum(self.sizes.numbers)
-        size = random.choice(self.sizes.diameters, size=number, p=chance)
+        sizes = self.sizes.listed()
+        chance = np.array(sizes.numbers) / np.sum(sizes.numbers)
+        size = random.choice(sizes.diameters, size=number, p=chance)
         normals = np.array([normals for normals, _, _ in models])[chosen]
         inner = np.array([inner for _, inner, _ in models])[chosen] * size
         outer = np.array([outer for _, _, outer in models])[chosen] * size
@@ -99,53 +91,33 @@ class Polyhedra:
             planes = np.column_stack([normals, -np.ones(self.faces)])
             corners = HalfspaceIntersection(planes, np.zeros(3)).intersections
             outer = float(np.max(np.linalg.norm(corners, axis=1)))
-            if outer < 3:  # else the faces nearly leave a side open: a spike
+            if outer < SPIKE:  # else the faces nearly leave a side open
                 break
         scale = (np.pi / 6 / ConvexHull(corners).volume) ** (1 / 3)
         return normals, float(scale), float(scale * outer)
 
-    def about(self) -> dict[str, Any]:
-        """Return what they are, as plain data."""
-        return {
-            "shape": "polyhedra",
-            "faces": self.faces,
-            "diameters [m]": list(self.sizes.diameters),
-            "numbers": list(self.sizes.numbers),
-        }
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@description
 class Prisms:
-    """Regular prisms whose height and width are normally distributed, such as LiCoO2 platelets.
+    """Regular prisms whose height and width are normally distributed, such as LiCoO2 platelets."""
 
-    Raises:
-        InputError: If a field is out of its bounds.
-    """
-
-    height: float  # mean distance of the two bases [m]
-    height_spread: float  # standard deviation [m]
-    ray: float  # mean distance of the sides from the axis [m]
-    ray_spread: float  # standard deviation [m]
-    sides: int = 5  # number of sides, 3 to 12
+    height: float = field("mean distance of the two bases", unit="m", above=0)
+    height_spread: float = field("standard deviation, at most half the mean", unit="m", lower=0)
+    ray: float = field("mean distance of the sides from the axis", unit="m", above=0)
+    ray_spread: float = field("standard deviation, at most half the mean", unit="m", lower=0)
+    sides: int = field("number of sides", lower=3, upper=12, default=5)
 
     def __post_init__(self) -> None:
-        """Check every field."""
-        for name in ("height", "ray"):
-            mean = getattr(self, name)
-            check_number("Prisms", name, mean, above=0, unit="m")
-            spread = f"{name}_spread"
-            # Beyond, too many would have to be drawn again for being negative.
-            check_number("Prisms", spread, getattr(self, spread), lower=0, upper=mean / 2, unit="m")
-        check_number("Prisms", "sides", self.sides, lower=3, upper=12)
-        if not isinstance(self.sides, int):
-            raise InputError(f"Prisms.sides = {self.sides!r} must be a whole number")
+        # Beyond half the mean, too many would be negative and have to be drawn again.
+        for name, mean in (("height_spread", self.height), ("ray_spread", self.ray)):
+            check_number("Prisms", name, getattr(self, name), upper=mean / 2, unit="m")
 
     def draw(self, random: np.random.Generator, number: int) -> Faces:
-        """Return that many prisms, randomly turned; extremes beyond two deviations are cut off."""
+        """Return that many prisms, randomly turned."""
         heights = self.height + self.height_spread * _cut_normal(random, number)
         rays = self.ray + self.ray_spread * _cut_normal(random, number)
-        heights = np.maximum(heights, 0.1 * self.height)
-        rays = np.maximum(rays, 0.1 * self.ray)
+        heights = np.maximum(heights, THINNEST * self.height)
+        rays = np.maximum(rays, THINNEST * self.ray)
         angle = 2 * np.pi * np.arange(self.sides) / self.sides
         around = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(self.sides)])
         normals = np.vstack([around, [[0, 0, 1], [0, 0, -1]]])
@@ -160,25 +132,18 @@ class Prisms:
             reaches=np.hypot(corner, heights / 2),
         )
 
-    def about(self) -> dict[str, Any]:
-        """Return what they are, as plain data."""
-        names = ("height", "height_spread", "ray", "ray_spread")
-        return {"shape": "prisms", "sides": self.sides} | {
-            f"{name} [m]": getattr(self, name) for name in names
-        }
-
 
 def _cut_normal(random: np.random.Generator, number: int) -> Array:
-    """Return normally distributed numbers, those beyond 2 drawn again."""
+    """Return normally distributed numbers, those beyond `CUT` drawn again."""
     values = random.standard_normal(number)
-    while np.any(far := np.abs(values) > 2):
+    while np.any(far := np.abs(values) > CUT):
         values[far] = random.standard_normal(int(far.sum()))
     return values
 
 
 def _spread_directions(random: np.random.Generator, number: int) -> Array:
     """Return random unit vectors that keep a distance, shape (number, 3)."""
-    apart = np.cos(1.2 * np.sqrt(4 / number))  # 0.6 of the angle between neighbours on a grid
+    apart = np.cos(2 * APART * np.sqrt(4 / number))
     found: list[Array] = []
     misses = 0
     while len(found) < number:
@@ -209,29 +174,29 @@ def add_polyhedra(
     voxels whose centres lie in it and that are still empty.
 
     Args:
-        image: What is there already; it keeps its voxels.
+        image: Image to start from; its phases keep their voxels.
         shapes: Polyhedra or prisms.
         phase: Name of the phase they are made of; new, or one of the image.
         left: Share of the box that is to be left empty [-].
         into: Phase that counts as empty.
-        overlap: Largest share of a particle that may lie in what is there already, others of its
-            kind included; 1 lets all overlap, 0 none.
+        overlap: Largest share of a particle that may lie in voxels that are not empty, others of
+            its kind included; 1 lets all overlap, 0 none.
         seed: Of the random positions, shapes and orientations.
 
     Returns:
-        The image with one more phase; `origin` tells how many particles were placed.
+        The image with one more phase; `origin` holds the number of particles placed.
 
     Raises:
         InputError: If an input is out of bounds, or less than `left` is empty.
-        NotConverged: If no more particles fit in without overlapping too much, and more than half
-            a particle is missing.
+        NotConverged: If no more particles fit without overlapping too much, and more than half a
+            particle is missing.
     """
     check_number("add_polyhedra", "left", left, lower=0, upper=1)
     check_number("add_polyhedra", "overlap", overlap, lower=0, upper=1)
     check_number("add_polyhedra", "seed", seed, lower=0)
     empty = image.label(into)
     if phase == into:
-        raise InputError(f"add_polyhedra.phase = {phase!r} is what counts as empty")
+        raise InputError(f"add_polyhedra.phase = {phase!r} counts as empty")
     names = image.phase_names if phase in image.phase_names else (*image.phase_names, phase)
     label = names.index(phase)
     labels = np.array(image.labels)
@@ -273,13 +238,13 @@ def add_polyhedra(
                 f"{placed} particles"
             )
     labels.flags.writeable = False
-    made = {**shapes.about(), "left": left, "overlap": overlap, "seed": seed, "particles": placed}
+    made = {"left": left, "overlap": overlap, "seed": seed, "particles": placed}
     return VoxelImage(
         labels=labels,
         phase_names=names,
         spacing=image.spacing,
         periodic=image.periodic,
-        origin={**image.origin, f"polyhedra of {phase}": made},
+        origin={**image.origin, f"polyhedra of {phase}": {**describe(shapes), **made}},
     )
 
 

@@ -1,10 +1,10 @@
-"""From spheres to voxels: which phase every voxel of a packing belongs to.
+"""From spheres to voxels: every voxel of the box of a packing gets a phase.
 
 Two rules. ``"centre"``: a voxel belongs to the phase its centre lies in, the surface included;
 exact, and without bias in the volumes. ``"majority"``: it belongs to the phase that holds most of
 `samples`^3 points spread over it, which smooths surfaces but rounds them off: spheres of 4 voxels
 radius lose 1 % of their volume. Where spheres of several phases overlap, the phase that comes first
-in `priority` wins: the active material, "AM", if nothing else is said.
+in `priority` wins; by default the active material, "AM".
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ Vector = tuple[float, float, float]
 Rule = Literal["centre", "majority"]
 
 MOST_SAMPLES = 6  # along an edge: their number, 216, fits a byte
-ON_SURFACE = 1e-12  # of the radius: closer than that is on the surface, whatever the roundoff
+ON_SURFACE = 1e-12  # distance over the radius below which a point is on the surface [-]
+GROWTH = 1 / 8  # step of a dilation over the mean radius while its bracket is sought [-]
+PRECISE = 1e-4  # width of the bracket over that step at which the dilation is found [-]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +40,7 @@ class Spheres:
     Attributes:
         centres: From the lower corner of the box, shape (n, 3) [m].
         radii: Shape (n,) [m].
-        labels: Label in the image of each sphere, shape (n,); what is painted last wins.
+        labels: Label in the image of each sphere, shape (n,); the last one painted wins.
     """
 
     centres: Array
@@ -47,7 +49,7 @@ class Spheres:
 
 
 def priority_of(packing: Packing, priority: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the phases of a packing from the one that wins where they overlap down.
+    """Return the phases of a packing, first the one that wins where they overlap.
 
     Args:
         packing: Spheres of named phases.
@@ -70,12 +72,12 @@ def priority_of(packing: Packing, priority: Sequence[str] | None) -> tuple[str, 
 def paint_order(
     packing: Packing, priority: Sequence[str] | None, radii: Array | None = None
 ) -> Spheres:
-    """Return the spheres that reach into the box, the ones that win last.
+    """Return the spheres that reach into the box; those that win come last.
 
     Args:
         packing: Spheres; phase i of it gets label i + 1, for 0 is the background.
         priority: As for `priority_of`.
-        radii: Other radii than those of the packing, shape (n,) [m].
+        radii: Replace those of the packing, shape (n,) [m].
     """
     names = priority_of(packing, priority)
     radii = packing.radii if radii is None else radii
@@ -156,7 +158,7 @@ def paint(spheres: Spheres, shape: Shape, first: Sequence[float], step: Sequence
 
 @njit(cache=True)
 def _majority(fine: Any, samples: int, order: Any, labels: Any) -> None:
-    """Give every voxel of a plane the label most of its points have; ties go to the first."""
+    """Give every voxel of a plane the label of most of its points; the first wins a tie."""
     ny, nz = labels.shape
     count = np.zeros(order.max() + 1, dtype=np.int64)
     for j in range(ny):
@@ -174,7 +176,7 @@ def _majority(fine: Any, samples: int, order: Any, labels: Any) -> None:
 
 
 def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[Shape, Vector]:
-    """Return into how many voxels the box is cut, and their edges [m].
+    """Return the number of voxels of the box along x, y and z, and their edges [m].
 
     Raises:
         InputError: If a spacing is not a length, or larger than the box.
@@ -205,14 +207,14 @@ def voxelise(
     """Cut the box of a packing into voxels and label them.
 
     Args:
-        packing: Spheres of named phases; those across a periodic side come back on the other.
+        packing: Spheres of named phases; they continue across periodic sides.
         spacing: Edge of a voxel, or its three edges [m]; changed so that the box is cut evenly.
-        priority: As for `priority_of`: "AM" wins unless told.
+        priority: Phases, first the one that wins where they overlap; None: "AM" first.
         rule: See the head of this module.
         samples: Points along each edge of a voxel for the majority, 2 to 6.
-        background: Name of what no sphere covers, label 0.
+        background: Name of the space outside all spheres, label 0.
         conserve: Phase whose spheres are all dilated by one thickness until it has the volume that
-            its spheres have without their overlaps: what was pressed aside fills the pores next to
+            its spheres have without their overlaps: material pressed aside fills the pores next to
             it. None: overlaps are lost.
 
     Returns:
@@ -264,7 +266,7 @@ def voxelise(
 
 
 def check_samples(owner: str, samples: object) -> None:
-    """Check how many points along the edge of a voxel are looked at."""
+    """Check the number of points along the edge of a voxel."""
     check_number(owner, "samples", samples, lower=2, upper=MOST_SAMPLES)
     if not isinstance(samples, int):
         raise InputError(f"{owner}.samples = {samples!r} must be a whole number")
@@ -296,7 +298,7 @@ def _dilation(
     step: Vector,
     priority: Sequence[str] | None,
 ) -> float:
-    """Return by how much the spheres of a phase must grow to have their full volume [m]."""
+    """Return the dilation that gives the spheres of a phase their full volume [m]."""
     chosen = packing.of_phase(name)
     if not chosen.any():
         raise InputError(f"voxelise.conserve = {name!r}: the packing has no sphere of that phase")
@@ -320,11 +322,11 @@ def _dilation(
             f"voxelise.conserve = {name!r}: a share of {missing:.4f} of the box is to be restored, "
             f"but only {pores:.4f} is free"
         )
-    growth = float(packing.radii[chosen].mean()) / 8
+    growth = float(packing.radii[chosen].mean()) * GROWTH
     while missing > 0:
         low, high = high, high + growth
         missing, _ = lacks(high)
-    while missing != 0 and high - low > 1e-4 * growth:
+    while missing != 0 and high - low > PRECISE * growth:
         middle = (low + high) / 2
         missing, _ = lacks(middle)
         low, high = (middle, high) if missing > 0 else (low, middle)

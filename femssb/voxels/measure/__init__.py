@@ -1,1 +1,1 @@
-"""What is measured on voxel images."""
+"""Measures of voxel images: areas, clusters, chords, profiles and pores."""

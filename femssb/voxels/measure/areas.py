@@ -8,7 +8,7 @@ neighbours, each direction weighted by the part of the unit sphere that is neare
 A step to a diagonal neighbour crosses the interface between the phases at its ends if a staircase
 over faces within these two phases leads there; if not, the interfaces that such staircases cross,
 in the mean. So a film one voxel thick is not seen through, and the parts of a surface that face
-several neighbours add up. Across periodic sides the image goes on, at others it is mirrored.
+several neighbours add up. Across periodic sides the image continues, at others it is mirrored.
 
 Error of the area of a sphere, mean and standard deviation over places of its centre [%]. Marching
 cubes are those of scikit-image 0.26, on the image as it is and after a Gaussian blur of one voxel:
@@ -52,6 +52,7 @@ from femssb.voxels.measure.pieces import pieces
 Counts = NDArray[np.int64]
 
 PARTS = 6  # of a crossing: as many as there are staircases through a voxel
+# The 26 steps from a voxel to its neighbours.
 NEIGHBOURS = tuple(step for step in itertools.product((1, 0, -1), repeat=3) if any(step))
 
 
@@ -75,7 +76,7 @@ class InterfaceAreas:
     """Areas of all interfaces between the phases of an image.
 
     Attributes:
-        pairs: Area of the interface of each pair of phases, in the order of the phases.
+        pairs: Interface of each pair of phases, in the order of the phases.
     """
 
     pairs: Mapping[tuple[str, str], InterfaceArea]
@@ -115,7 +116,7 @@ def interface_areas(image: VoxelImage) -> InterfaceAreas:
     """Measure the interfaces of all pairs of phases at once.
 
     Args:
-        image: What to measure.
+        image: The image.
 
     Raises:
         InputError: If there are fewer than two phases.
@@ -136,8 +137,8 @@ def interface_area(image: VoxelImage, first: Mask, second: Mask) -> InterfaceAre
 
     Args:
         image: Gives the spacing and the periodic sides.
-        first: Which voxels are in the first set, shape (nx, ny, nz).
-        second: Which are in the second set, shape (nx, ny, nz).
+        first: Mask of the first set, shape (nx, ny, nz).
+        second: Mask of the second set, shape (nx, ny, nz).
 
     Raises:
         InputError: If a set has another shape or is not boolean, or if they share a voxel.
@@ -148,7 +149,7 @@ def interface_area(image: VoxelImage, first: Mask, second: Mask) -> InterfaceAre
 def active_interface(
     networks: Networks, *, active_material: str = "AM", electrolyte: str = "SE"
 ) -> InterfaceArea:
-    """Measure the interface at which lithium can go in and out.
+    """Measure the interface at which lithium can enter and leave.
 
     It lies between the active material that is connected to the current collector and the
     electrolyte that is connected to the separator.
@@ -161,7 +162,7 @@ def active_interface(
     Raises:
         InputError: If the phases are not in their network.
 
-    Source: Bielefeld, Weber and Janek, doi:10.1021/acsami.9b22788, section 3.2.1.
+    Source: Bielefeld 2020, doi:10.1021/acsami.9b22788, section 3.2.1.
     """
     electronic, ionic = networks.electronic, networks.ionic
     for name, clusters in ((active_material, electronic), (electrolyte, ionic)):
@@ -183,7 +184,7 @@ def active_interface(
 def _between(
     image: VoxelImage, first: Mask, second: Mask, periodic: tuple[bool, bool, bool]
 ) -> InterfaceArea:
-    """Measure the interface of two sets of voxels, with these sides periodic."""
+    """Measure the interface of two sets of voxels, with the given sides periodic."""
     for name, mask in (("first", first), ("second", second)):
         if mask.shape != image.shape or mask.dtype != np.bool_:
             raise InputError(
@@ -244,7 +245,7 @@ def _count_crossings(
     """Count how often the steps to each of the neighbours lead from label to label.
 
     Returns:
-        In sixths, so that the numbers are whole, shape (26, phases, phases).
+        Whole sixths, shape (26, phases, phases).
     """
     nx, ny, nz = shape
     strides = ((ny + 2) * (nz + 2), nz + 2, 1)  # of a slab with one voxel more on every side

@@ -37,14 +37,14 @@ def sphere_areas(
     1e-4; for a few contacts more points are better.
 
     Args:
-        packing: Spheres; what of them is outside the box, across sides that are not periodic, does
-            not count.
-        priority: Phases from the one that wins where they overlap down; None: as for `voxelise`.
-        background: Name of what no sphere covers.
+        packing: Spheres; parts of them outside the box, across sides that are not periodic, do not
+            count.
+        priority: As for `voxelise`.
+        background: Name of the space outside all spheres.
         points: Number of points on each sphere.
 
     Returns:
-        The areas; ``counted`` is nan, for there are no voxel faces.
+        The areas; ``counted`` is NaN, for there are no voxel faces.
 
     Raises:
         InputError: If `priority` does not name every phase once, the background is one of them, or

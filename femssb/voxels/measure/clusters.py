@@ -1,7 +1,7 @@
 """Clusters of touching voxels, and which of them are connected to the plates.
 
-Voxels of the chosen phases are neighbours if they share a face, as for the conduction solver: what
-touches along an edge or at a corner does not conduct. Periodic sides connect, except across the
+Voxels of the chosen phases are neighbours if they share a face, as for the conduction solver:
+edges and corners do not conduct. Periodic sides connect, except across the
 axis of transport, where the plates are.
 """
 
@@ -30,7 +30,7 @@ class Clusters:
     """Clusters of one phase, or of several that conduct together, the largest first.
 
     Attributes:
-        image: The image they were found in.
+        image: The image.
         phases: Phases that the clusters are made of.
         axis: Direction of transport; the plates are the sides across it.
         labels: Number of the cluster of each voxel, 1 for the largest, 0 outside, shape
@@ -55,7 +55,7 @@ class Clusters:
         return bool(self.touches.all(axis=1).any())
 
     def select(self, reach: Reach) -> Mask:
-        """Return which clusters reach a plate, shape (n,).
+        """Return a mask of the clusters that reach a plate, shape (n,).
 
         Args:
             reach: "lower" or "upper" for those that touch this plate, "percolating" for those that
@@ -76,7 +76,7 @@ class Clusters:
         return choices[reach]
 
     def mask(self, reach: Reach) -> Mask:
-        """Return which voxels belong to the clusters that reach a plate, shape (nx, ny, nz).
+        """Return a mask of the voxels of the clusters that reach a plate, shape (nx, ny, nz).
 
         Raises:
             InputError: If `reach` is not known, see `select`.
@@ -90,7 +90,7 @@ class Clusters:
     def utilisation(self, reach: Reach) -> dict[str, float]:
         """Return the share of each phase that is in the clusters that reach a plate [-].
 
-        A phase without a voxel in the image has none to use: its share is 0.
+        The share of a phase without voxels is 0.
 
         Raises:
             InputError: If `reach` is not known, see `select`.
@@ -105,8 +105,8 @@ class Clusters:
 class Networks:
     """The electronic and the ionic network of an electrode.
 
-    What conducts electrons is in use where it is connected to the current collector, what conducts
-    ions where it is connected to the separator: a dead end counts, an island does not.
+    A conductor of electrons is in use where it is connected to the current collector, one of ions
+    where it is connected to the separator: a dead end counts, an island does not.
 
     Attributes:
         electronic: Clusters of the phases that conduct electrons.
@@ -126,8 +126,7 @@ class Networks:
     def utilisation(self) -> dict[str, float]:
         """Return the share of every conducting phase that is in its network [-].
 
-        Source: utilisation level, Bielefeld, Weber and Janek, doi:10.1021/acsami.9b22788,
-        section 2.
+        Source: utilisation level of Bielefeld 2020, doi:10.1021/acsami.9b22788, section 2.
         """
         electronic = self.electronic.utilisation(self.collector)
         return electronic | self.ionic.utilisation(self.separator)
@@ -139,7 +138,7 @@ def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis 
     Takes up to 8 bytes per voxel, and 0.05 s per million voxels.
 
     Args:
-        image: Where to look.
+        image: The image.
         phases: The phase, or the phases that conduct into one another.
         axis: Direction of transport.
 
@@ -204,7 +203,7 @@ def find_networks(
     )
     both = set(networks.electronic.phases) & set(networks.ionic.phases)
     if both:
-        raise InputError(f"phases {sorted(both)!r} are given as electronic and as ionic: choose")
+        raise InputError(f"phases {sorted(both)!r} are given as electronic and as ionic")
     return networks
 
 

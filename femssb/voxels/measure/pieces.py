@@ -1,4 +1,4 @@
-"""Large images in pieces: what is counted piece by piece needs memory for one piece only."""
+"""Large images in pieces: counting piece by piece takes memory for one piece only."""
 
 from __future__ import annotations
 

@@ -68,15 +68,15 @@ def pore_network(
     Sides of the image end the phase, periodic ones too.
 
     Args:
-        image: What to look at, with cubic voxels.
+        image: Image of cubic voxels.
         phase: The phase to split, such as the void.
-        smoothing: Standard deviation of the blur of the distance map; more of it gives fewer
-            nodes [voxels].
+        smoothing: Standard deviation of the blur of the distance map; more gives fewer nodes
+            [voxels].
         window: Radius within which a node has one summit of the distance map [voxels].
 
     Raises:
-        InputError: If the phase is not known or has no voxel, the voxels are no cubes, or an
-            argument is out of its bounds.
+        InputError: If the phase is unknown or has no voxel, the voxels are no cubes, or an argument
+            is out of its bounds.
         EngineError: If PoreSpy is not installed.
     """
     label = image.label(phase)
@@ -103,11 +103,7 @@ def pore_network(
 
 
 def _load_porespy() -> ModuleType:
-    """Load PoreSpy, which changes NumPy's error handling and the logs of whoever loads it.
-
-    Raises:
-        EngineError: If it is not installed.
-    """
+    """Load PoreSpy and undo its changes to NumPy's error handling and to the logs."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

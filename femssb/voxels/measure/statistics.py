@@ -64,12 +64,12 @@ class ChordLengths:
 
     @property
     def mean(self) -> float:
-        """Mean length [m]; nan if there is no chord."""
+        """Mean length [m]; NaN if there is no chord."""
         return self._moment(1)
 
     @property
     def deviation(self) -> float:
-        """Standard deviation of the lengths [m]; nan if there is no chord."""
+        """Standard deviation of the lengths [m]; NaN if there is no chord."""
         return float(np.sqrt(max(self._moment(2) - self._moment(1) ** 2, 0.0)))
 
     def _moment(self, power: int) -> float:
@@ -81,8 +81,8 @@ def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
     """Measure the share of every phase in each layer of voxels across an axis.
 
     Args:
-        image: What to measure.
-        axis: Direction along which to look.
+        image: The image.
+        axis: Direction of the profile.
 
     Raises:
         InputError: If there is no such axis.
@@ -106,11 +106,11 @@ def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
 def chord_lengths(image: VoxelImage, phase: str, *, axis: Axis = "z") -> ChordLengths:
     """Measure the chords of a phase on all lines of voxels along an axis.
 
-    In an isotropic microstructure their mean is 4 times the share of the phase over its surface per
-    volume.
+    In an isotropic microstructure their mean is 4 times the share of the phase over its surface
+    per volume.
 
     Args:
-        image: What to measure.
+        image: The image.
         phase: The phase.
         axis: Direction of the lines.
 

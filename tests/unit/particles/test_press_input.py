@@ -17,13 +17,15 @@ from femssb.particles import (
     ElasticPlastic,
     HertzMindlin,
     Isostatic,
+    Servo,
     Swell,
     Uniaxial,
     cycles,
     press,
 )
 from femssb.particles.lammps import plastic
-from femssb.particles.pressing import _between_planes
+from femssb.particles.pressing import _key
+from femssb.particles.stages import between_planes
 from femssb.units import MPa, um
 
 HERTZ = HertzMindlin(solids={"AM": NCM523, "SE": LI6PS5CL})
@@ -59,9 +61,21 @@ def pair(**changes) -> Packing:
         (lambda: Uniaxial(pressure=-375 * MPa), r"Uniaxial\.pressure = -3\.75e\+08 Pa is outside"),
         (lambda: Isostatic(pressure=float("nan")), r"Isostatic\.pressure = nan"),
         (lambda: Swell(phase="AM", growth=-0.9, pressure=MPa), r"Swell\.growth = -0\.9"),
-        (lambda: Swell(phase="AM", growth=0.1, pressure=MPa, of="mass"), r"of = 'mass' must be"),
+        (
+            lambda: Swell(phase="AM", growth=0.1, pressure=MPa, of="mass"),
+            r"of must be one of .*got 'mass'",
+        ),
         (lambda: HertzMindlin(solids={"AM": replace(NCM523, elasticity=None)}), "no elasticity"),
         (lambda: HertzMindlin(solids=HERTZ.solids, friction=-1), r"friction = -1"),
+        (lambda: cycles("AM", 0.06, pressure=MPa, count=0), "count = 0 must be a whole number"),
+        (lambda: cycles("AM", 0.06, pressure=MPa, count=2.0), r"count = 2\.0 must be"),
+        (lambda: Servo(balance=0.0), r"Servo\.balance = 0 is outside"),
+        (lambda: HertzMindlin(solids={}), "must name the solid"),
+        (lambda: HertzMindlin(solids={"AM": "NMC"}), r"solids\['AM'\] must be Solid"),
+        (
+            lambda: ElasticPlastic(solids=HERTZ.solids, yield_pressures={"SE": 1.0}),
+            r"yield_pressures\['SE'\] = 1 Pa is outside",
+        ),
         (
             lambda: ElasticPlastic(solids=HERTZ.solids, yield_pressures={"carbon": 1e9}),
             "names 'carbon', which solids does not",
@@ -96,6 +110,27 @@ def test_press_looks_before_it_starts(packing, stages, law, words, monkeypatch):
     monkeypatch.setitem(sys.modules, "lammps", None)
     with pytest.raises(InputError, match=words):
         press(packing, stages, law)
+
+
+def test_key_of_a_stage():
+    """Would catch a result found again that was made from something else."""
+    given = {"packing": pair(), "stage": PRESS, "law": HERTZ, "servo": Servo()}
+    key = _key(**given)
+    for change in (
+        {"packing": pair(radii=np.array([2.0, 2.0, 2.0 + 1e-9]) * um)},
+        {"packing": pair(contacts=None)},
+        {"packing": pair(origin={"stages": [{"key": "another start"}]})},
+        {"stage": Isostatic(pressure=10 * MPa)},
+        {"law": replace(HERTZ, friction=0.4)},
+        {"servo": Servo(balance=1e-4)},
+    ):
+        assert _key(**{**given, **change}) != key
+    for change in (
+        {"packing": pair(stress=np.zeros((3, 3, 3)))},
+        {"packing": pair(origin={"seed": 1})},
+        {"servo": Servo(most_steps=10)},
+    ):
+        assert _key(**{**given, **change}) == key
 
 
 def test_folder_that_lammps_cannot_name(tmp_path):
@@ -144,7 +179,7 @@ def test_no_compiler(monkeypatch, tmp_path):
 
 def test_dents_outlive_new_planes():
     """Would catch dents that are forgotten, or contacts through a side that became a plane."""
-    packing = _between_planes(pair())
+    packing = between_planes(pair())
     np.testing.assert_array_equal(packing.contacts.first, [0])
     np.testing.assert_array_equal(packing.contacts.second, [2])
     np.testing.assert_array_equal(packing.contacts.memory, [[6, 7, 8, 9, 10, 11]])

@@ -165,7 +165,7 @@ def test_conductors_stand_in_series():
         ({"binder": 1.0}, "z", "names 'binder'"),
         ({"AM": -1.0}, "z", r"\['AM'\] = -1 S/m"),
         ({"AM": np.nan}, "z", r"\['AM'\] = nan S/m"),
-        ({"AM": 0.0}, "z", "no phase conducts"),
+        ({"AM": 0.0}, "z", r"= {'AM': 0.0}: none is above 0"),
         ({"AM": 1.0}, 2, "axis = 2 is not one of"),
         ({"AM": 1.0}, "w", "axis = 'w' is not one of"),
     ],

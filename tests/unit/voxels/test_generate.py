@@ -14,8 +14,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from femssb.errors import InputError, NotConverged
-from femssb.packing import Packing
-from femssb.packing.jamming import Sizes
+from femssb.packing import ListedSizes, Packing
 from femssb.units import um
 from femssb.voxels import VoxelImage, voxelise
 from femssb.voxels.image import empty_image
@@ -26,7 +25,7 @@ from femssb.voxels.make.polyhedra import Polyhedra, Prisms, add_polyhedra
 
 PLATELETS = Prisms(height=2 * um, height_spread=0.5 * um, ray=2.5 * um, ray_spread=0.5 * um)
 SMALL = Composite(
-    active=Sizes(diameters=(5 * um,)),
+    active=ListedSizes(diameters=(5 * um,)),
     active_share=0.6,
     binder_ratio=0.1,
     lengths=(24 * um, 24 * um, 30 * um),
@@ -42,7 +41,10 @@ SMALL = Composite(
         {"void": 0.05, "active_share": 0.5},
         {"active_share": 0.76, "active_overlap": 0.05},
         {"active": PLATELETS, "active_share": 0.5, "active_overlap": 0.2, "binder_ratio": 0.05},
-        {"active": Sizes(diameters=(8 * um, 4 * um), numbers=(1, 3)), "periodic": (False,) * 3},
+        {
+            "active": ListedSizes(diameters=(8 * um, 4 * um), numbers=(1, 3)),
+            "periodic": (False,) * 3,
+        },
     ],
 )
 def test_composition_is_met(changes):
@@ -85,7 +87,7 @@ def test_particles_are_not_eaten():
         ({"active_share": 1.2}, "active_share = 1.2"),
         ({"void": -0.1}, "void = -0.1"),
         ({"active_share": 0.95, "binder_ratio": 0.1}, "leaves no room for electrolyte"),
-        ({"electrolyte": Sizes(diameters=(3 * um,))}, "must be Polyhedra"),
+        ({"electrolyte": ListedSizes(diameters=(3 * um,))}, "must be Polyhedra"),
     ],
 )
 def test_bad_recipes_are_named(changes, message):
@@ -108,7 +110,7 @@ def volumes(faces):
 
 def test_polyhedra_have_the_volume_of_their_sphere():
     """Catches a diameter taken for a radius, or for the distance of the faces."""
-    faces = Polyhedra(sizes=Sizes(diameters=(3 * um,))).draw(np.random.default_rng(0), 40)
+    faces = Polyhedra(sizes=ListedSizes(diameters=(3 * um,))).draw(np.random.default_rng(0), 40)
     volume, far = volumes(faces)
     assert volume == pytest.approx(np.pi / 6 * (3 * um) ** 3, rel=1e-6)
     assert far == pytest.approx(faces.reaches, rel=1e-6)
@@ -183,7 +185,7 @@ def test_half_a_particle_may_be_missing(monkeypatch, missing, enough):
     [
         ({"left": 1.5}, "left = 1.5"),
         ({"overlap": -0.1}, "overlap = -0.1"),
-        ({"phase": "void"}, "is what counts as empty"),
+        ({"phase": "void"}, "counts as empty"),
         ({"into": "pore"}, "no phase 'pore'"),
         ({"seed": -1}, "seed = -1"),
     ],
@@ -206,7 +208,7 @@ def test_less_empty_than_to_be_left():
 def test_bad_polyhedra_are_named(shape):
     """Catches bodies that are open."""
     with pytest.raises(InputError, match=r"Polyhedra\.faces"):
-        Polyhedra(sizes=Sizes(diameters=(3 * um,)), **shape)
+        Polyhedra(sizes=ListedSizes(diameters=(3 * um,)), **shape)
     with pytest.raises(InputError, match=r"Prisms\.ray_spread"):
         dataclasses.replace(PLATELETS, ray_spread=2 * um)
 

@@ -144,7 +144,7 @@ def test_float_images_are_refused_unread(tmp_path):
 
 @pytest.mark.parametrize("ending", ["tif", "h5", "npy"])
 def test_size_is_estimated_before_reading(image, tmp_path, monkeypatch, ending):
-    """Catches a file that fills the memory before anybody is told."""
+    """Catches a file that fills the memory before anybody notices."""
     path = write_image(image, tmp_path / f"image.{ending}")
     monkeypatch.setattr(image_module, "available_memory", lambda: 300)
     with pytest.raises(InputError, match=r"(5 x 7 x 11|11 x 7 x 5) voxels takes .* GB"):
@@ -166,7 +166,7 @@ def test_arrays_are_chosen_by_name(tmp_path):
         file["curve"] = np.zeros(9)
     named = {"phase_names": ("void", "AM"), "spacing": 1 * um}
     assert read_image(tmp_path / "two.h5", array="second", **named).fractions()["AM"] == 1
-    with pytest.raises(InputError, match=r"which array .*'a/first', 'second'"):
+    with pytest.raises(InputError, match=r"one of the arrays .*'a/first', 'second'"):
         read_image(tmp_path / "two.h5", **named)
     with pytest.raises(InputError, match="array = 'third'"):
         read_image(tmp_path / "two.h5", array="third", **named)

@@ -51,8 +51,8 @@ found = conductivity(cube, {"SE": 0.5, "AM": 0.1})
 assert abs(found.value - 0.3) < 1e-7, found.value
 assert find_networks(cube).utilisation() == {"AM": 1.0, "SE": 1.0}
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert told.returncode == 0, told.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_solve_larger_than_the_memory_is_refused_first(monkeypatch):

@@ -1,0 +1,168 @@
+"""The cohesive law at points of a surface: traction, damage and dissipation from a jump.
+
+Plain arrays in, plain arrays out, one entry per point; no mesh. Tension is positive; the jump is in
+the local frame, normal first, with the signs of `femssb.cell.surfaces`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.inputs.materials import CohesiveLaw
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cohesion:
+    """The mechanical answer of points to a jump."""
+
+    traction: Array  # (n, 3) that resists the jump, viscous part included [Pa]
+    tangent: Array  # (n, 3, 3) exact derivative of the traction by the jump [Pa/m]
+    damage: Array  # (n,) 0 intact to 1 failed; above 0.99 a point counts as debonded
+    dissipated: Array  # (n,) cohesive energy lost since the committed state [J/m2]
+    viscous: Array  # (n,) energy lost in the viscous traction since the committed state [J/m2]
+
+
+def cohesive_traction(
+    law: CohesiveLaw, jump: Array, damage: Array, previous_jump: Array, time_step: float
+) -> Cohesion:
+    """Return traction, tangent and damage of the bilinear cohesive law.
+
+    With the opening d = (max(jump_n, 0), jump_s1, jump_s2), stored energies w_n = K d_n^2 / 2 and
+    w_s = K (d_s1^2 + d_s2^2) / 2:
+
+    - onset when r^2 = w_n / w_n0 + w_s / w_s0 = 1, with w_n0 = normal_strength^2 / (2 K) and
+      w_s0 alike: the quadratic criterion in the nominal stresses;
+    - failure energy G(mix) by the power law, 1/G = [(w_n/w G_I)^p + (w_s/w G_II)^p]^(1/p) with
+      w = w_n + w_s, or by Benzeggagh and Kenane, G = G_I + (G_II - G_I) (w_s/w)^p;
+    - damage D = max(committed damage, (1 - 1/r) / (1 - e)) up to 1, with e = w / (r^2 G), the share
+      of G that is stored at onset: traction falls linearly with opening at fixed mix;
+    - traction = K (jump - D d) + viscosity (jump - previous_jump) / time_step.
+
+    So unloading follows the secant, no change of mode mix heals, and a closed surface keeps its
+    full normal stiffness whatever the damage (contact; a failed one slides without friction). An
+    infinite strength, with infinite energy, never fails.
+
+    Args:
+        law: Strengths, fracture energies, stiffness, viscosity.
+        jump: Displacement jump in the local frame, shape (n, 3) [m]; component 0 is normal.
+        damage: Damage committed at the last accepted step, shape (n,).
+        previous_jump: Jump at the last accepted step, shape (n, 3) [m].
+        time_step: Time since the last accepted step, positive [s].
+
+    Returns:
+        Traction, exact tangent, new damage and the two dissipated energies. The cohesive one is
+        that of the present mode mix between both damages: exact when the mix does not change.
+
+    Source:
+        Camanho and Davila, NASA/TM-2002-211737 (bilinear law under mixed mode); Benzeggagh and
+        Kenane, Compos. Sci. Technol. 56 (1996) 439, doi 10.1016/0266-3538(96)00005-X.
+    """
+    stiffness = law.stiffness
+    opening = jump.copy()
+    np.maximum(opening[:, 0], 0.0, out=opening[:, 0])
+    normal_energy = 0.5 * stiffness * opening[:, 0] ** 2
+    shear_energy = 0.5 * stiffness * (opening[:, 1] ** 2 + opening[:, 2] ** 2)
+    level = normal_energy * _over_onset(law.normal_strength, stiffness)
+    level += shear_energy * _over_onset(law.shear_strength, stiffness)
+
+    new_damage = damage.copy()
+    dissipated = np.zeros(len(jump))
+    beyond = np.flatnonzero(level > 1.0)
+    growth = _damage_growth(law, normal_energy[beyond], shear_energy[beyond], damage[beyond])
+    new_damage[beyond] = growth.damage
+    dissipated[beyond] = growth.dissipated
+
+    traction = jump - new_damage[:, None] * opening
+    traction *= stiffness
+    intact = stiffness * (1.0 - new_damage)
+    tangent = np.zeros((len(jump), 3, 3))
+    tangent[:, 0, 0] = np.where(jump[:, 0] > 0.0, intact, stiffness)
+    tangent[:, 1, 1] = intact
+    tangent[:, 2, 2] = intact
+    if beyond.size:
+        slope = np.zeros((3, len(jump)))  # of the damage by each energy
+        slope[0, beyond] = growth.d_normal
+        slope[1:, beyond] = growth.d_shear
+        pull = stiffness * opening.T
+        slope *= pull  # of the damage by each component of the jump
+        for row in range(3):
+            for column in range(3):
+                tangent[:, row, column] -= pull[row] * slope[column]
+
+    viscous = np.zeros(len(jump))
+    if law.viscosity > 0.0:
+        change = jump - previous_jump
+        rate = law.viscosity / time_step
+        traction += rate * change
+        for axis in range(3):
+            tangent[:, axis, axis] += rate
+        viscous = rate * np.einsum("ni,ni->n", change, change)
+    return Cohesion(
+        traction=traction,
+        tangent=tangent,
+        damage=new_damage,
+        dissipated=dissipated,
+        viscous=viscous,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Growth:
+    damage: Array
+    d_normal: Array  # derivative of the damage by the normal energy [m2/J]
+    d_shear: Array  # derivative of the damage by the shear energy [m2/J]
+    dissipated: Array  # [J/m2]
+
+
+def _over_onset(strength: float, stiffness: float) -> float:
+    """Return one over the energy stored at onset in a pure mode [m2/J]; 0 if it never comes."""
+    return 2.0 * stiffness / strength / strength
+
+
+def _damage_growth(law: CohesiveLaw, normal: Array, shear: Array, damage: Array) -> _Growth:
+    """Return the damage of points beyond onset, from their stored energies [J/m2]."""
+    over_normal = _over_onset(law.normal_strength, law.stiffness)
+    over_shear = _over_onset(law.shear_strength, law.stiffness)
+    level = normal * over_normal + shear * over_shear  # r^2
+    total = normal + shear
+    exponent = law.mixed_mode_exponent
+    # spent = w / G(mix), with its derivatives by both energies
+    if law.mixed_mode == "power":
+        normal_share = normal / law.normal_fracture_energy
+        shear_share = shear / law.shear_fracture_energy
+        spent = (normal_share**exponent + shear_share**exponent) ** (1.0 / exponent)
+        scale = np.maximum(spent, 1e-300)
+        spent_normal = (normal_share / scale) ** (exponent - 1.0) / law.normal_fracture_energy
+        spent_shear = (shear_share / scale) ** (exponent - 1.0) / law.shear_fracture_energy
+    else:
+        mix = shear / total
+        excess = law.shear_fracture_energy - law.normal_fracture_energy
+        energy = law.normal_fracture_energy + excess * mix**exponent
+        turn = excess * exponent * mix ** (exponent - 1.0) / energy**2
+        spent = total / energy
+        spent_normal = 1.0 / energy + turn * mix
+        spent_shear = 1.0 / energy - turn * (1.0 - mix)
+
+    stored = spent / level  # e
+    remaining = 1.0 - stored
+    inverse = 1.0 / np.sqrt(level)  # 1 / r
+    target = (1.0 - inverse) / remaining
+    growing = target > damage
+    softening = growing & (target < 1.0)
+    new_damage = np.where(growing, np.minimum(target, 1.0), damage)
+
+    by_level = softening * (0.5 * inverse - target * stored) / (remaining * level)
+    by_spent = softening * target / (remaining * level)
+    released = total / level * (new_damage - damage)
+    released /= (1.0 - new_damage * remaining) * (1.0 - damage * remaining)
+    return _Growth(
+        damage=new_damage,
+        d_normal=by_level * over_normal + by_spent * spent_normal,
+        d_shear=by_level * over_shear + by_spent * spent_shear,
+        dissipated=released,
+    )

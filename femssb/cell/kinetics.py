@@ -1,0 +1,208 @@
+"""Kinetics at points of a surface: Butler-Volmer insertion behind a contact resistance, and metal.
+
+Plain arrays in, plain arrays out, one entry per point; no mesh. A current is positive when anodic:
+lithium leaves the particle or the metal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.errors import NotConverged
+from femssb.inputs.materials import (
+    ActiveMaterial,
+    ContactResistance,
+    InsertionKinetics,
+    MetalKinetics,
+)
+from femssb.units import FARADAY, GAS_CONSTANT
+
+Array = NDArray[np.float64]
+
+# exp(30) = 1e13: a surface that carries no current, yet whose resistance stays a finite number.
+LARGEST_GAP_EXPONENT = 30.0
+# Beyond exp(200) the exponentials of Butler-Volmer continue along their tangents: no overflow, yet
+# smooth and monotone, and 80 orders of magnitude above any current that means something.
+LARGEST_EXPONENT = 200.0
+# The square root of the exchange current is replaced outside this margin of the full range of c.
+STOICHIOMETRY_MARGIN = 1e-3
+# A Newton step of this size in the reduced overpotential leaves an error below its square.
+STEP_TOLERANCE = 1e-8
+MOST_ITERATIONS = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InsertionCurrent:
+    """The current of insertion at points and how it changes, arrays of shape (n,)."""
+
+    current: Array  # anodic positive [A/m2]
+    d_concentration: Array  # derivative by the concentration [A m/mol]
+    d_potential: Array  # derivative by phi_s - phi_l [S/m2]
+    drop: Array  # voltage lost in the contact resistance, current times resistance [V]
+    overpotential: Array  # what drives the reaction, the drop taken off [V]
+
+
+def contact_resistance(resistance: ContactResistance, gap: Array) -> Array:
+    """Return the resistance R = closed exp(gap / decay_length) at gaps (n,) [m], (n,) [ohm m2].
+
+    Below 0 the surface is closed; beyond 30 decay lengths the resistance no longer grows.
+    """
+    exponent = np.clip(gap / resistance.decay_length, 0.0, LARGEST_GAP_EXPONENT)
+    return resistance.closed * np.exp(exponent)
+
+
+def exchange_current(
+    kinetics: InsertionKinetics, active: ActiveMaterial, concentration: Array
+) -> tuple[Array, Array]:
+    """Return the exchange current i0 = F k sqrt(c (c_max - c)) and its slope.
+
+    Outside 0.1 % to 99.9 % of the maximum concentration, where the root or its slope ceases to
+    exist, i0 falls off as a hyperbola with the same value and slope: smooth and always positive.
+    From concentrations (n,) [mol/m3] follow i0 (n,) [A/m2] and its slope (n,) [A m/mol].
+    """
+    full = active.maximum_concentration
+    filled = concentration / full
+    inside = np.clip(filled, STOICHIOMETRY_MARGIN, 1.0 - STOICHIOMETRY_MARGIN)
+    root = np.sqrt(inside * (1.0 - inside))
+    slope = (0.5 - inside) / root
+    outside = np.flatnonzero(inside != filled)
+    if outside.size:
+        decay = 1.0 + slope[outside] / root[outside] * (inside[outside] - filled[outside])
+        root[outside] /= decay
+        slope[outside] /= decay * decay
+    scale = FARADAY * kinetics.rate_constant
+    root *= scale * full
+    slope *= scale
+    return root, slope
+
+
+def insertion_current(
+    kinetics: InsertionKinetics,
+    active: ActiveMaterial,
+    temperature: float,
+    *,
+    concentration: Array,
+    potential_difference: Array,
+    resistance: Array,
+) -> InsertionCurrent:
+    """Return the insertion current behind a series resistance, solved at every point.
+
+    i = i0(c) [exp(a F eta / RT) - exp(-(1 - a) F eta / RT)], eta = phi_s - phi_l - U(c) - i R.
+
+    Args:
+        kinetics: Rate constant and transfer coefficient.
+        active: Open-circuit voltage and maximum concentration.
+        temperature: [K].
+        concentration: Lithium at the surface, shape (n,) [mol/m3].
+        potential_difference: phi_s - phi_l, shape (n,) [V].
+        resistance: Contact resistance R >= 0, shape (n,) [ohm m2].
+
+    Returns:
+        Current, its exact derivatives, and how the voltage is shared.
+
+    Raises:
+        NotConverged: If an argument is not finite (for finite ones the iteration is monotone).
+    """
+    thermal = GAS_CONSTANT * temperature / FARADAY
+    voltage, voltage_slope = active.open_circuit_voltage.value_and_derivative(concentration)
+    exchange, exchange_slope = exchange_current(kinetics, active, concentration)
+    driving = (potential_difference - voltage) / thermal
+    load = exchange * resistance / thermal
+    target = np.abs(driving)
+    forward = _forward_transfer(kinetics.anodic_transfer, driving)
+    reduced = _reduced_overpotential(target, load, forward)
+    rate, rate_slope = _butler_volmer(reduced, forward)
+
+    # Where the resistance governs, the current is what Ohm's law leaves, free of cancellation.
+    stiffness = load * rate_slope
+    ohmic = np.flatnonzero(stiffness > 1.0)
+    rate[ohmic] = (target[ohmic] - reduced[ohmic]) / load[ohmic]
+
+    current = np.copysign(exchange * rate, driving)
+    conductance = exchange * rate_slope / thermal
+    stiffness += 1.0
+    d_potential = conductance / stiffness
+    d_concentration = current / exchange * exchange_slope / stiffness - d_potential * voltage_slope
+    return InsertionCurrent(
+        current=current,
+        d_concentration=d_concentration,
+        d_potential=d_potential,
+        drop=current * resistance,
+        overpotential=np.copysign(reduced * thermal, driving),
+    )
+
+
+def metal_current(
+    kinetics: MetalKinetics, temperature: float, potential_difference: Array
+) -> tuple[Array, Array]:
+    """Return the Butler-Volmer current that leaves lithium metal, and its slope.
+
+    From potential differences phi_Li - phi_l (n,) [V] follow the current (n,) [A/m2] and its
+    derivative (n,) [S/m2].
+    """
+    thermal = GAS_CONSTANT * temperature / FARADAY
+    driving = potential_difference / thermal
+    forward = _forward_transfer(kinetics.anodic_transfer, driving)
+    rate, rate_slope = _butler_volmer(np.abs(driving), forward)
+    exchange = kinetics.exchange_current
+    return np.copysign(exchange * rate, driving), exchange / thermal * rate_slope
+
+
+def _forward_transfer(anodic_transfer: float, driving: Array) -> Array | float:
+    """Return the transfer coefficient of the branch that runs, taken as the one with x >= 0."""
+    if anodic_transfer == 0.5:
+        return 0.5
+    return np.where(driving < 0.0, 1.0 - anodic_transfer, anodic_transfer)
+
+
+def _butler_volmer(reduced: Array, forward: Array | float) -> tuple[Array, Array]:
+    """Return h = exp(a x) - exp(-(1 - a) x) and dh/dx for x >= 0, exp continued by its tangent."""
+    exponent = forward * reduced
+    rising_slope = np.exp(np.minimum(exponent, LARGEST_EXPONENT))
+    rising = rising_slope * (1.0 + np.maximum(exponent - LARGEST_EXPONENT, 0.0))
+    # a scalar coefficient is one half: the branches are reciprocal, which spares half the time
+    falling = np.exp(exponent - reduced) if isinstance(forward, np.ndarray) else 1.0 / rising_slope
+    rising -= falling
+    falling *= 1.0 - forward
+    rising_slope *= forward
+    rising_slope += falling
+    return rising, rising_slope
+
+
+def _reduced_overpotential(target: Array, load: Array, forward: Array | float) -> Array:
+    """Return the root x of f(x) = x + load h(x) - target, for target, load >= 0.
+
+    f rises; it is concave below the point where h bends and convex above. Newton's iterates are
+    therefore monotone, whatever the arguments, if they start below a root in the concave part or
+    above a root in the convex part. There ``log(1 + target/load)/a`` (drop the falling exponential;
+    where the rising one is continued, f is linear and one step exact) and, if h never bends,
+    ``target/(1 + load)`` (the tangent at 0) lie above the root. The second derivative of f stays
+    below the first, so that the error after a step is less than the square of the step.
+    """
+    logarithm = np.log1p(target / np.maximum(load, 1e-300))
+    ohmic = np.where(np.asarray(forward) >= 0.5, target / (1.0 + load), target)
+    reduced = np.minimum(ohmic, logarithm / forward)
+    if isinstance(forward, np.ndarray):
+        bend = np.maximum(2.0 * np.log((1.0 - forward) / forward), 0.0)
+        at_bend = bend + load * _butler_volmer(bend, forward)[0] - target
+        reduced[(bend > 0.0) & (at_bend > 0.0)] = 0.0
+    largest = np.inf
+    for _ in range(MOST_ITERATIONS):
+        rate, slope = _butler_volmer(reduced, forward)
+        rate *= load
+        rate += reduced
+        rate -= target
+        slope *= load
+        slope += 1.0
+        rate /= slope
+        reduced -= rate
+        largest = float(np.max(np.abs(rate), initial=0.0))
+        if largest <= STEP_TOLERANCE:
+            return reduced
+    raise NotConverged(
+        "the current at the particle interface could not be found",
+        residuals={"reduced overpotential": largest / STEP_TOLERANCE},
+    )

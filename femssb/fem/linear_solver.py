@@ -1,0 +1,217 @@
+"""A Krylov method that keeps its preconditioner from one linear system to the next.
+
+Two ways, by name: ``direct`` keeps one factorisation (MUMPS) as the preconditioner of GMRES and
+renews it when it has aged; ``iterative`` does the same with algebraic multigrid, for each of
+several fields in turn where there are fields, and needs far less memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Literal
+
+import femssb.environment.platform
+
+from petsc4py import PETSc
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.description import description, field
+from femssb.errors import NotConverged
+from femssb.fem.constraints import Unknowns
+
+Indices = NDArray[np.int64]
+
+
+@description
+class LinearSolver:
+    """How linear systems are solved."""
+
+    method: Literal["automatic", "direct", "iterative"] = field(
+        "MUMPS, algebraic multigrid (GAMG), or the first for what fits", default="automatic"
+    )
+    direct_up_to: int = field(
+        "unknowns that fit; beyond, multigrid is faster by far", lower=0, default=5_000
+    )
+    reduction: float = field(
+        "of the linear residual, in each Newton step", above=0, below=0.5, default=1e-2
+    )
+    refactor_after: int = field(
+        "iterations that an old preconditioner may cost in all: about the price of a new one",
+        lower=0,
+        upper=1000,
+        default=50,
+    )
+    stale_iterations: int = field(
+        "iterations that it may cost in one solve", lower=1, upper=100_000, default=60
+    )
+    maximum_iterations: int = field(
+        "of GMRES with a new preconditioner", lower=1, upper=100_000, default=300
+    )
+    options: Mapping[str, str] = field("PETSc options on top, without prefix", default_factory=dict)
+
+    def method_for(self, unknowns: int) -> str:
+        """Return ``direct`` or ``iterative``, for a problem with so many unknowns."""
+        if self.method != "automatic":
+            return self.method
+        return "direct" if unknowns <= self.direct_up_to else "iterative"
+
+
+class KrylovSolver:
+    """GMRES and the preconditioner that it keeps.
+
+    Attributes:
+        factorisations: How often the preconditioner was built.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        unknowns: Unknowns,
+        linear_solver: LinearSolver,
+        *,
+        near_nullspace: Sequence[PETSc.Vec] = (),
+        splits: Mapping[str, Indices] | None = None,
+    ) -> None:
+        """Set the method up; collective.
+
+        Args:
+            name: Shown in errors; also the prefix of the PETSc options.
+            unknowns: Numbering of the unknowns.
+            linear_solver: How to solve.
+            near_nullspace: Slow modes of the matrix, orthonormal, for multigrid.
+            splits: Unknowns of each field on this rank, in the order in which the iterative
+                method takes the fields in turn; None to take all at once.
+        """
+        self.name = name
+        self.linear_solver = linear_solver
+        self.factorisations = 0
+        self._unknowns = unknowns
+        self._preconditioner: PETSc.Mat | None = None
+        self._aged = True
+        self._fresh_iterations = 0  # of the first solve with the present preconditioner
+        self._excess = 0  # iterations beyond that, in all solves with it
+        self._near_nullspace = (
+            PETSc.NullSpace().create(vectors=list(near_nullspace), comm=unknowns.comm)
+            if near_nullspace
+            else None
+        )
+        self._ksp = self._created(splits or {})
+
+    def solve(self, matrix: PETSc.Mat, right_side: PETSc.Vec) -> tuple[PETSc.Vec, int]:
+        """Solve a system, renewing an aged preconditioner before, or after a failure; collective.
+
+        Returns:
+            The solution and the number of iterations.
+
+        Raises:
+            NotConverged: If the method fails with a new preconditioner.
+        """
+        chosen = self.linear_solver
+        solution = self._unknowns.vector()
+        iterations = 0
+        ksp = self._ksp
+        for fresh in (self._aged, True):
+            if fresh:
+                self._renew(matrix)
+            ksp.setOperators(matrix, self._preconditioner)
+            ksp.getPC().setReusePreconditioner(not fresh)
+            stale = self._fresh_iterations + chosen.stale_iterations
+            ksp.max_it = chosen.maximum_iterations if fresh else stale
+            with self._options_known() if fresh else nullcontext():
+                ksp.solve(right_side, solution)
+            taken = ksp.getIterationNumber()
+            iterations += taken
+            if ksp.getConvergedReason() > 0:
+                if fresh:
+                    self._fresh_iterations, self._excess = taken, 0
+                self._excess += taken - self._fresh_iterations
+                self._aged = self._excess >= chosen.refactor_after
+                return solution, iterations
+            if fresh:
+                break
+        reason = f"the linear solver failed (PETSc reason {ksp.getConvergedReason()})"
+        raise NotConverged(f"{self.name}: {reason}", residuals={self.name: np.inf})
+
+    def _renew(self, matrix: PETSc.Mat) -> None:
+        # A copy: the matrix changes under a preconditioner that is meant to stay as it is.
+        if self._preconditioner is None:
+            self._preconditioner = matrix.duplicate(copy=True)
+            if self._near_nullspace is not None:
+                self._preconditioner.setNearNullSpace(self._near_nullspace)
+        else:
+            matrix.copy(self._preconditioner, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+        self.factorisations += 1
+
+    def _created(self, splits: Mapping[str, Indices]) -> PETSc.KSP:
+        """Return GMRES, set up; keep its options, those of the user last."""
+        comm, size, own = self._unknowns.comm, self._unknowns.size, self.linear_solver.options
+        method = self.linear_solver.method_for(size)
+        chosen = _DEFAULTS[method]
+        prefix = f"femssb_{next(_SERIAL)}_{self.name.replace(' ', '_')}_"
+        ksp = PETSc.KSP().create(comm)
+        ksp.setOptionsPrefix(prefix)  # first: splits take it over as they are made
+        if method == "direct" and comm.size > 1 and size <= _SHARED_FROM and "pc_type" not in own:
+            inner = {key: v for key, v in {**chosen, **own}.items() if not key.startswith("ksp_")}
+            chosen = {"pc_type": "redundant", **{f"redundant_{key}": v for key, v in inner.items()}}
+        if method == "iterative" and splits:
+            chosen = {
+                "pc_type": "fieldsplit",
+                "pc_fieldsplit_type": "multiplicative",
+                **{f"fieldsplit_{k}_{key}": v for k in splits for key, v in chosen.items()},
+                **{f"fieldsplit_{k}_ksp_type": "preonly" for k in splits},
+            }
+            ksp.getPC().setType(PETSc.PC.Type.FIELDSPLIT)
+            ksp.getPC().setFieldSplitIS(
+                *(
+                    (name, PETSc.IS().createGeneral(numbers.astype(PETSc.IntType), comm))
+                    for name, numbers in splits.items()
+                )
+            )
+        self._options = {prefix + key: value for key, value in {**chosen, **own}.items()}
+        ksp.setType(PETSc.KSP.Type.GMRES)
+        ksp.setPCSide(PETSc.PC.Side.RIGHT)
+        ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
+        ksp.setGMRESRestart(100)
+        ksp.setTolerances(rtol=self.linear_solver.reduction, atol=0.0)
+        with self._options_known():
+            ksp.setFromOptions()
+        return ksp
+
+    @contextmanager
+    def _options_known(self) -> Generator[None]:
+        """Lend PETSc the options: it reads them while it builds, and warns of any left unread."""
+        options = PETSc.Options()
+        for key, value in self._options.items():
+            options.setValue(key, value)
+        try:
+            yield
+        finally:
+            for key in self._options:
+                options.delValue(key)
+
+
+# Up to so many unknowns every rank factors the whole matrix: ranks that share a small one wait for
+# each other longer than that takes.
+_SHARED_FROM = 2_000
+_SERIAL = itertools.count()  # each solver has PETSc options of its own
+
+_DEFAULTS: dict[str, dict[str, str]] = {
+    "direct": {
+        "pc_type": "lu",
+        "pc_factor_mat_solver_type": "mumps",
+        "mat_mumps_icntl_7": "5",
+        "mat_mumps_icntl_14": "50",
+    },
+    "iterative": {
+        "pc_type": "gamg",
+        "pc_gamg_threshold": "0.01",
+        "pc_gamg_reuse_interpolation": "false",  # or it would still cross a debonded interface
+        "mg_levels_ksp_type": "chebyshev",
+        "mg_levels_ksp_max_it": "3",
+        "mg_levels_pc_type": "jacobi",  # SOR refuses a zero diagonal: a node alone in its aggregate
+    },
+}

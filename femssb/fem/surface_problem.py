@@ -1,0 +1,207 @@
+r"""Bulk problems that are linear but for laws at the points of surfaces.
+
+The residual is :math:`R(x) = K x - f + \sum B^T W\, t(B x)`: K is the bulk matrix, f the load, B
+evaluates what a law needs at the points of a surface, W holds the areas and t is the law. The
+Jacobian is :math:`K + B^T W\, t'(B x)\, B`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import femssb.environment.platform
+
+from petsc4py import PETSc
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femssb.fem.constraints import Unknowns
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+# Takes the quantities (n, k) of each surface; returns for each the fluxes (n, k) and their
+# derivatives (n, k, k).
+Law = Callable[[list[Array]], list[tuple[Array, Array]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointOperator:
+    """The matrix B of one surface, as one small dense block per point.
+
+    A column of -1 stands for a fixed unknown.
+    """
+
+    columns: Indices  # (n, m) unknowns that a point sees
+    values: Array  # (n, k, m) weights of the m unknowns in the k quantities of the law
+    weights: Array  # (n,) area of each point [m2]
+
+    @classmethod
+    def joined(cls, blocks: Sequence[tuple[Indices, Array]], weights: Array) -> PointOperator:
+        """Return the sum of blocks, each the columns and values of one field."""
+        columns, values = zip(*blocks, strict=True)
+        joined = np.concatenate(values, axis=2)
+        return cls(columns=np.hstack(columns), values=joined, weights=weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linearised:
+    """A residual and what is needed to judge and to reduce it."""
+
+    residual: PETSc.Vec
+    tangents: list[Array]  # of the law of each surface
+    norm: float  # sum of absolute residuals
+    scale: float  # what it is compared with
+    magnitude: float  # sum of absolute values of its terms
+
+    @property
+    def relative(self) -> float:
+        """Norm over scale."""
+        return self.norm / self.scale if self.scale > 0 else self.norm
+
+
+class SurfaceProblem:
+    """A linear bulk with nonlinear surface laws: its residual and its Jacobian."""
+
+    def __init__(
+        self,
+        name: str,
+        unknowns: Unknowns,
+        entries: Sequence[tuple[Indices, Indices, Array]],
+        operators: Sequence[PointOperator],
+        *,
+        block_size: int = 1,
+    ) -> None:
+        """Lay out the matrices; collective.
+
+        Args:
+            name: Shown in errors.
+            unknowns: Numbering of the reduced unknowns.
+            entries: Parts of the bulk matrix: rows, columns and values, shape (nnz,) each; repeated
+                ones add up, a row or column of -1 is left out.
+            operators: One for each surface that has a law.
+            block_size: Unknowns of a node, which multigrid keeps together.
+        """
+        self.name = name
+        self.unknowns = unknowns
+        self.operators = list(operators)
+        self._block_size = block_size
+        places = [(rows, columns) for rows, columns, _ in entries]
+        self._bulk = self._matrix(places)
+        self._jacobian = self._matrix(places + [_outer(op.columns) for op in operators])
+        self._jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
+        self._evaluate = [self._evaluation(op) for op in operators]
+        self.set_bulk([values for _, _, values in entries])
+
+    def set_bulk(self, values: Sequence[Array]) -> None:
+        """Set the values of each part of the bulk matrix; collective."""
+        self._bulk_values = np.concatenate(values)
+        self._bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
+
+    def at_points(self, x: PETSc.Vec) -> list[Array]:
+        """Return B x for each surface, shapes (n, k); collective."""
+        return [
+            (matrix @ x).array_r.reshape(op.values.shape[:2]).copy()
+            for matrix, op in zip(self._evaluate, self.operators, strict=True)
+        ]
+
+    def linearise(
+        self,
+        x: PETSc.Vec,
+        load: PETSc.Vec,
+        law: Law,
+        *,
+        scale: float | None = None,
+        fixed: int | None = None,
+    ) -> Linearised:
+        """Evaluate the residual and the derivatives of the laws; collective.
+
+        Args:
+            x: The unknowns.
+            load: The load f.
+            law: The laws of the surfaces.
+            scale: Compared with the residual; by default the sum of absolute loads and surface
+                forces.
+            fixed: An unknown whose equation is left out.
+        """
+        response = law(self.at_points(x))
+        surface = self._surface_load([flux for flux, _ in response])
+        residual = self._bulk @ x
+        magnitude = _norm(load) + _norm(surface) + _norm(residual)
+        residual.axpy(1.0, surface)
+        residual.axpy(-1.0, load)
+        if fixed is not None:
+            self.unknowns.write(residual, fixed, 0.0)
+        return Linearised(
+            residual=residual,
+            tangents=[tangent for _, tangent in response],
+            norm=_norm(residual),
+            scale=scale if scale is not None else _norm(load) + _norm(surface),
+            magnitude=magnitude,
+        )
+
+    def jacobian(self, tangents: Sequence[Array], fixed: int | None = None) -> PETSc.Mat:
+        """Return the Jacobian, valid until the next call; collective.
+
+        Args:
+            tangents: Derivatives (n, k, k) of the law of each surface.
+            fixed: An unknown that keeps its value.
+        """
+        blocks = [
+            np.einsum(
+                "n,nkm,nkl,nlj->nmj", op.weights, op.values, tangent, op.values, optimize=True
+            ).ravel()
+            for op, tangent in zip(self.operators, tangents, strict=True)
+        ]
+        values = np.concatenate([self._bulk_values, *blocks])
+        self._jacobian.setValuesCOO(values, PETSc.InsertMode.INSERT_VALUES)
+        if fixed is not None:
+            self._jacobian.zeroRows([fixed], diag=1.0)
+        return self._jacobian
+
+    def _surface_load(self, fluxes: Sequence[Array]) -> PETSc.Vec:
+        """Return the sum of B^T W t over the surfaces, for fluxes t (n, k)."""
+        total = self.unknowns.vector()
+        part = self.unknowns.vector()
+        for matrix, op, flux in zip(self._evaluate, self.operators, fluxes, strict=True):
+            weighted = matrix.createVecLeft()
+            weighted.array[:] = (op.weights[:, None] * flux).ravel()
+            matrix.multTranspose(weighted, part)
+            total.axpy(1.0, part)
+        return total
+
+    def _matrix(self, places: Sequence[tuple[Indices, Indices]]) -> PETSc.Mat:
+        n = (self.unknowns.local_size, self.unknowns.size)
+        matrix = PETSc.Mat().create(comm=self.unknowns.comm)
+        matrix.setSizes((n, n), bsize=self._block_size)
+        matrix.setType(PETSc.Mat.Type.AIJ)
+        rows, columns = np.concatenate(places, axis=1).astype(PETSc.IntType)
+        matrix.setPreallocationCOO(rows, columns)
+        return matrix
+
+    def _evaluation(self, op: PointOperator) -> PETSc.Mat:
+        n, k, m = op.values.shape
+        matrix = PETSc.Mat().create(comm=self.unknowns.comm)
+        matrix.setSizes(((n * k, None), (self.unknowns.local_size, self.unknowns.size)))
+        matrix.setType(PETSc.Mat.Type.AIJ)
+        matrix.setUp()
+        first = matrix.getOwnershipRange()[0]
+        rows = np.broadcast_to((first + np.arange(n * k)).reshape(n, k, 1), (n, k, m))
+        columns = np.broadcast_to(op.columns[:, None, :], (n, k, m))
+        matrix.setPreallocationCOO(
+            rows.ravel().astype(PETSc.IntType), columns.ravel().astype(PETSc.IntType)
+        )
+        matrix.setValuesCOO(op.values.ravel(), PETSc.InsertMode.INSERT_VALUES)
+        return matrix
+
+
+def _norm(vector: PETSc.Vec) -> float:
+    return float(vector.norm(PETSc.NormType.NORM_1))
+
+
+def _outer(columns: Indices) -> tuple[Indices, Indices]:
+    n, m = columns.shape
+    rows = np.broadcast_to(columns[:, :, None], (n, m, m)).ravel()
+    cols = np.broadcast_to(columns[:, None, :], (n, m, m)).ravel()
+    return rows, cols

@@ -1,0 +1,17 @@
+from . import yuan2023 as yuan2023
+from .additives import CARBON_BLACK as CARBON_BLACK
+from .additives import CBD as CBD
+from .additives import NBR as NBR
+from .additives import PVDF as PVDF
+from .additives import SBS as SBS
+from .cathodes import LCO as LCO
+from .cathodes import NCM111 as NCM111
+from .cathodes import NCM523 as NCM523
+from .cathodes import NCM622 as NCM622
+from .cathodes import NCM811 as NCM811
+from .electrolytes import LGPS as LGPS
+from .electrolytes import LI3PS4_GLASS as LI3PS4_GLASS
+from .electrolytes import LI6PS5CL as LI6PS5CL
+from .electrolytes import LLZO as LLZO
+from .electrolytes import LSIPSCL as LSIPSCL
+from .metals import LITHIUM as LITHIUM

@@ -1,0 +1,325 @@
+"""Time steps from one accepted state to the next: attempts, errors, retries, and located ends.
+
+Time derivatives are written on amounts, so that lithium is conserved to roundoff. The difference
+between the new stoichiometry and its extrapolation estimates the error and sets the step size.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from femssb.cell.coupling import Guess, Tolerances, Work, advance
+from femssb.cell.model import Model, State
+from femssb.errors import NotConverged
+from femssb.inputs.protocol import Rest, Step
+from femssb.results.solution import End
+from femssb.run.control import Control
+from femssb.run.stepping import FixedSteps, Stepping, bdf, error_share, extrapolate
+from femssb.units import FARADAY
+
+Array = NDArray[np.float64]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """An accepted state.
+
+    Attributes:
+        state: The state.
+        charge: Charge passed until then, positive on charge [C].
+    """
+
+    state: State
+    charge: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """The place of a run in its protocol.
+
+    Attributes:
+        index: Index of the protocol step.
+        start: The state at which that step began.
+        past: Up to three accepted states of that step, newest first.
+        row: Time steps accepted in the whole run: the row of the newest state in the series.
+        first_row: Row at which the protocol step began.
+        time_step: Size that the last time step suggests for the next one [s].
+        ceiling: Limit of that size since a step last failed, infinite before [s].
+        halfway: Whether the middle of the protocol step has passed.
+    """
+
+    index: int
+    start: Past
+    past: tuple[Past, ...]
+    row: int
+    first_row: int
+    time_step: float
+    ceiling: float
+    halfway: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeStep:
+    """An accepted time step; the first of a run is the rest state.
+
+    Attributes:
+        index: Index of its protocol step.
+        control: What that imposes.
+        position: Where the run is now.
+        size: Length of the time step [s].
+        work: Iterations it took.
+        share: Share of the protocol step that is done, about.
+        label: Name of the moment if its fields are worth keeping, such as "charge end", else empty.
+        ended_by: What ended the protocol step, or None while it continues.
+    """
+
+    index: int
+    control: Control
+    position: Position
+    size: float
+    work: Work
+    share: float
+    label: str
+    ended_by: End | None
+
+    @property
+    def now(self) -> Past:
+        """The state reached, and the charge passed."""
+        return self.position.past[0]
+
+
+class Stepper:
+    """Takes a model through a protocol, one time step at a time; it prints and writes nothing.
+
+    Attributes:
+        rejected: Time steps that were tried without success.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        protocol: Sequence[Step],
+        stepping: Stepping | FixedSteps,
+        tolerances: Tolerances,
+    ) -> None:
+        """Keep the arguments; solves nothing."""
+        self.rejected = 0
+        self._model = model
+        self._stepping = stepping
+        self._tolerances = tolerances
+        self._controls = [Control(step, model.one_c) for step in protocol]
+
+    def start(self) -> TimeStep:
+        """Return the rest state as the start of the protocol; collective."""
+        return TimeStep(
+            index=0,
+            control=Control(Rest(until_duration=1.0), self._model.one_c),
+            position=_start(0, Past(state=self._model.initial_state(), charge=0.0), 0),
+            size=0.0,
+            work=Work(),
+            share=0.0,
+            label="start",
+            ended_by=None,
+        )
+
+    def step(self, position: Position) -> TimeStep:
+        """Take one time step, shortened until it converges and is accurate; collective.
+
+        Raises:
+            NotConverged: If no step that is small enough can be solved, or the protocol step did
+                not reach its end in time.
+        """
+        control, start, past = self._controls[position.index], position.start, position.past
+        left = _left(control, position, past[0])
+        if left == 0:
+            raise NotConverged(
+                f"{control.description} did not reach its end in {control.longest:g} s",
+                time=past[0].state.time,
+                step=position.row + 1,
+            )
+        wanted = min(position.time_step, position.ceiling)
+        size = self._stepping.proposed(
+            position.row - position.first_row, wanted, left, control.c_rate
+        )
+        try:
+            new, work, error, ceiling = self._attempt(control, position, size)
+        except NotConverged as failure:
+            raise NotConverged(
+                failure.reason,
+                time=past[0].state.time,
+                step=position.row + 1,
+                residuals=failure.residuals,
+            ) from failure
+        size = new.state.time - past[0].state.time
+        ended_by: End | None = None
+        if control.beyond(new.state) >= 0:
+            ended_by = control.ends_on
+        elif control.duration is not None and _left(control, position, new) == 0:
+            ended_by = "duration"
+        share = self._share(control, start.state, new.state)
+        middle = share >= 0.5 and not position.halfway
+        label = f"{control.kind} {'end' if ended_by else 'middle'}" if ended_by or middle else ""
+        after = replace(
+            position,
+            past=(new, *past[:2]),
+            row=position.row + 1,
+            time_step=self._stepping.next(size, error),
+            ceiling=ceiling,
+            halfway=position.halfway or middle,
+        )
+        return TimeStep(
+            index=position.index,
+            control=control,
+            position=_start(position.index + 1, new, after.row) if ended_by else after,
+            size=size,
+            work=work,
+            share=share,
+            label=label,
+            ended_by=ended_by,
+        )
+
+    def _attempt(
+        self, control: Control, position: Position, size: float
+    ) -> tuple[Past, Work, float, float]:
+        """Return what was reached, the work, the error of the step and the new ceiling of sizes."""
+        past, ceiling = position.past, position.ceiling
+        plain = False  # whether the guess is the last state itself, after a failure
+        while True:
+            try:
+                new, work = self._advance(control, past, size, plain)
+                error = self._error(past, new)
+                shorter = None
+                if not error <= 1:
+                    shorter = self._stepping.shortened(size, error, control.c_rate)
+                if shorter is None:
+                    if control.beyond(new.state) >= 0:
+                        new, work = self._locate(control, past, new, work, plain)
+                    return new, work, error, 1.2 * ceiling
+            except NotConverged as failure:
+                logger.info("time step of %.3g s failed: %s", size, failure.reason)
+                shorter = self._stepping.shortened(size, np.inf, control.c_rate)
+                if shorter is None:
+                    self.rejected += 1
+                    raise
+                # Steps grow back slowly: what fails once, as the interface lets go, fails again.
+                ceiling = shorter
+                plain = True
+            self.rejected += 1
+            size = shorter
+
+    def _advance(
+        self, control: Control, past: Sequence[Past], size: float, plain: bool
+    ) -> tuple[Past, Work]:
+        """Solve one time step of a given size."""
+        model, last = self._model, past[0]
+        times = [item.state.time for item in past]
+        new, old, older = bdf(size, times[0] - times[1] if len(past) > 1 else None)
+        known = [model.stoichiometry(item.state) for item in past[:2]]
+        history = old * known[0] + (older * known[1] if len(known) > 1 else 0.0)
+        used = past[:1] if plain else past
+
+        def guess(name: str) -> Array:
+            values = [getattr(item.state, name) for item in used]
+            return extrapolate(times[: len(used)], values, times[0] + size)
+
+        state, work = advance(
+            model,
+            last.state,
+            Guess(
+                electrochemical=guess("electrochemical"),
+                mechanical=guess("mechanical"),
+                gap=np.maximum(guess("gap"), 0.0),
+                hydrostatic=guess("hydrostatic"),
+            ),
+            time_step=size,
+            rate=new,
+            history=history,
+            current=control.current,
+            voltage=control.voltage,
+            tolerances=self._tolerances,
+        )
+        # The charge follows the same formula as the lithium, so that the ledger can close.
+        charges = old * last.charge + (older * past[1].charge if len(past) > 1 else 0.0)
+        current = state.current if control.current is None else control.current
+        return Past(state=state, charge=(current - charges) / new), work
+
+    def _error(self, past: Sequence[Past], new: Past) -> float:
+        """Return the estimated error of a step over what is allowed; 0 where nothing is known."""
+        if len(past) < 2:
+            return 0.0
+        model = self._model
+        times = [item.state.time for item in past]
+        at = new.state.time
+        share = error_share([at - times[0], *-np.diff(times)])
+        expected = extrapolate(times, [model.stoichiometry(item.state) for item in past], at)
+        difference = model.stoichiometry(new.state) - expected
+        rms = np.sqrt(
+            model.electrochemistry.charge(difference**2)
+            / model.electrochemistry.charge(np.ones_like(difference))
+        )
+        voltages = [np.array([item.state.voltage]) for item in past]
+        jump = abs(new.state.voltage - float(extrapolate(times, voltages, at)[0]))
+        return share * self._stepping.error(rms, jump)
+
+    def _locate(
+        self, control: Control, past: Sequence[Past], new: Past, work: Work, plain: bool
+    ) -> tuple[Past, Work]:
+        """Return the shortest step found that reaches the cut-off, `event` too long at most."""
+        before = control.beyond(past[0].state)
+        if before >= 0:  # beyond it from the start: the new load ends at once
+            return new, work
+        longest = new.state.time - past[0].state.time
+        tried = {longest: (new, work)}
+
+        def beyond(size: float) -> float:
+            if size == 0.0:
+                return before
+            if size not in tried:
+                tried[size] = self._advance(control, past, size, plain)
+            return control.beyond(tried[size][0].state)
+
+        brentq(beyond, 0.0, longest, xtol=self._stepping.event / control.c_rate)
+        return tried[min(size for size in tried if beyond(size) >= 0)]
+
+    def _share(self, control: Control, start: State, state: State) -> float:
+        """Return about which share of a protocol step is done."""
+        share = (state.time - start.time) / control.longest
+        if control.sign:
+            model = self._model
+            left, full = (
+                model.electrochemistry.charge(model.stoichiometry(s)) for s in (state, start)
+            )
+            room = full if control.sign > 0 else FARADAY * model.lithium_initial - full
+            share = max(share, control.sign * (full - left) / max(room, 1e-3 * full))
+        elif control.cut_off is not None and control.beyond(start) < 0:
+            share = max(share, 1 - control.beyond(state) / control.beyond(start))
+        return float(min(share, 1.0))
+
+
+def _start(index: int, start: Past, row: int) -> Position:
+    """Return the position at the start of a protocol step."""
+    return Position(
+        index=index,
+        start=start,
+        past=(start,),
+        row=row,
+        first_row=row,
+        time_step=np.inf,
+        ceiling=np.inf,
+        halfway=False,
+    )
+
+
+def _left(control: Control, position: Position, now: Past) -> float:
+    """Return the time left in a protocol step, 0 where that is roundoff [s]."""
+    time = now.state.time
+    left = position.start.state.time + control.longest - time
+    return left if left > 1e-9 * max(1.0, time) else 0.0

@@ -1,0 +1,192 @@
+"""If these fail, the scripts that users start from do not run, or their answers are wrong."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+import femssb
+from femssb.studies import Results, report
+from femssb.units import um
+from tests import made_up_runs
+
+ROOT = Path(__file__).parents[2]
+DEMOS = sorted(path.stem for path in (ROOT / "demos").glob("*.py"))
+
+
+def load(name):
+    """Return a demo as a module."""
+    spec = importlib.util.spec_from_file_location(f"demo_{name}", ROOT / "demos" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(demo, *arguments, ranks=1):
+    """Run a demo in processes of its own and return what it said."""
+    beside = Path(sys.executable).parent / "mpirun"
+    launcher = [str(beside) if beside.exists() else "mpirun", "-n", str(ranks)]
+    command = [sys.executable, f"demos/{demo}.py", *map(str, arguments)]
+    return subprocess.run(
+        [*launcher, *command] if ranks > 1 else command,
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith(("PMI", "MPI", "OMPI"))},
+        capture_output=True,
+        text=True,
+        timeout=3000,
+    )
+
+
+def rows_of(path):
+    """Return the rows of a table."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_demos_are_short_and_on_public_names(name):
+    """Catches a demo that cannot be learnt from, or that a change inside the package breaks."""
+    text = (ROOT / "demos" / f"{name}.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 100
+    words = ast.get_docstring(ast.parse(text))
+    assert "Teaches" in words
+    assert f"python demos/{name}.py" in words
+    for path in [ROOT / "demos" / f"{name}.py", *(ROOT / "papers").rglob("*.py")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"femssb(\.\w+)*\._|import _", text), path
+        for module in re.findall(r"from femssb\.([\w.]+) import", text):
+            assert "." not in module or module == "library.yuan2023", path
+            assert module not in ("environment", "errors", "cell", "run", "fem"), path
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_help_of_every_demo(name, capsys):
+    """Catches a demo that does not start, and an option without its help."""
+    with pytest.raises(SystemExit):
+        femssb.command(load(name).main, ["--help"])
+    shown = capsys.readouterr().out
+    assert "--out" in shown
+    assert "Teaches" not in shown  # the first paragraph only
+
+
+@pytest.mark.parametrize("name", ["c_rate_study", "interface_strength_study"])
+def test_studies_of_half_cells(name, tmp_path, monkeypatch):
+    """Catches trends and figures that fail after hours of runs."""
+    given = {}
+    demo = load(name)
+    monkeypatch.setattr(demo, "perform", lambda study, **others: given.update(study=study))
+    demo.main(size=1 * um, out=tmp_path)
+    study = given["study"]
+    assert len({case.key for case in study.cases}) == len(study.cases) > 2
+    run = made_up_runs.solution(spacing=2.5 * um)
+    for names in (study.cases, study.cases[:2]):
+        blocks = report({"": (study, Results({case.name: run for case in names}))}, tmp_path)
+        assert {row[1] for row in blocks[-1].rows} == {"**no**"}  # all runs are the same
+    assert list(tmp_path.glob("*.png"))
+
+
+def test_a_design_map(tmp_path):
+    """Catches a demo that no longer runs, and tortuosities that do not rise with the share."""
+    options = ("--spacing", 1, "--box", 15, "--realisations", 1, "--out", tmp_path)
+    done = run("composite_cathode_design", *options)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "design" / "table.csv")
+    factors = [float(row["Tortuosity factor [-]"]) for row in rows]
+    assert len(rows) == 6
+    assert 1 < 1.3 * factors[0] < factors[-1]
+    assert all(0 < float(row["SE utilisation [-]"]) <= 1 for row in rows)
+    assert (tmp_path / "design" / "design.png").stat().st_size > 10_000
+    assert "Thickness at 1C" in (tmp_path / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_the_conductivity_of_a_stack_from_elsewhere(tmp_path):
+    """Catches names, axes or units lost between the file and the answer: a laminate of 2 and 1."""
+    grey = np.full((12, 10, 8), 255, np.uint8)  # pages are planes across z
+    grey[:, :, :4] = 127
+    tifffile.imwrite(tmp_path / "stack.tif", grey)
+    phases = ("--phases", "127=SE", "255=AM", "--conductivities", "SE=2", "AM=1")
+    options = (*phases, "--spacing", 0.5, "--out", tmp_path, "--axis", "x")
+    done = run("conductivity_of_an_image", "--image", tmp_path / "stack.tif", *options)
+    assert done.returncode == 0, done.stderr
+    assert "conductivity along x  1.33333 S/m" in done.stdout
+    assert (tmp_path / "current.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow  # makes its example
+def test_the_conductivity_of_the_example(tmp_path):
+    """Catches an example that cannot be read back."""
+    done = run("conductivity_of_an_image", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert tifffile.imread(tmp_path / "example.tif").shape == (75, 60, 60)
+    assert "periodic, periodic, plates" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("demo", "arguments", "message"),
+    [
+        ("composite_cathode_design", ["--jobs", "0"], "jobs = 0"),
+        ("conductivity_of_an_image", ["--conductivities", "SE"], "'SE' must read KEY=VALUE"),
+        ("dry_press_and_cycle", ["--particles", "10"], "particles = 10"),
+        ("pressing_map", ["--particles", "10"], "particles = 10"),
+        ("c_rate_study", ["--case", "5"], "case 5 is not between 1 and 4"),
+    ],
+)
+def test_a_bad_argument_is_reported_in_a_line(demo, arguments, message, tmp_path, capsys):
+    """Catches a traceback, or work done before the argument is looked at."""
+    assert femssb.command(load(demo).main, [*arguments, "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_particle_of_another_shape(tmp_path):
+    """Catches a geometry of one's own that is not taken, on two ranks."""
+    done = run("custom_geometry", "--size", 2, "--c-rate", 2, "--out", tmp_path, ranks=2)
+    assert done.returncode == 0, done.stderr
+    assert "Charge 2C until 4.3 V" in done.stdout
+    assert (tmp_path / "lithium.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_small_electrode_goes_through_everything(ranks, tmp_path):
+    """Catches a workflow that no longer runs, on one rank or two, or forgets what it has done."""
+    arguments = ["--particles", 400, "--spacing", 2, "--out", tmp_path]
+    first = run("dry_press_and_cycle", *arguments, ranks=ranks)
+    assert first.returncode == 0, first.stderr
+    states = {row["state"]: row for row in rows_of(tmp_path / "states.csv")}
+    assert list(states) == ["uniaxial", "relaxed", "isostatic", "discharged", "charged"]
+    thickness = {name: float(row["thickness [um]"]) for name, row in states.items()}
+    assert thickness["uniaxial"] < thickness["relaxed"]
+    for name in ("phases", "chains"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 20_000
+    pressed = (tmp_path / "01_uniaxial.h5").stat().st_mtime_ns
+    again = run("dry_press_and_cycle", *arguments, "--no-pictures", ranks=ranks)
+    assert again.stdout == first.stdout
+    assert (tmp_path / "01_uniaxial.h5").stat().st_mtime_ns == pressed
+
+
+@pytest.mark.slow
+def test_harder_pressing_closes_pores(tmp_path):
+    """Catches a map with its axes exchanged: porosity falls with pressure for every size ratio."""
+    arguments = ["--particles", 150, "--pressures", 300, 100, "--ratios", 0.7, 1.4]
+    done = run("pressing_map", *arguments, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "map.csv")
+    for ratio in ("0.7", "1.4"):
+        soft, hard = (row for row in rows if row["AM over SE diameter [-]"] == ratio)
+        assert float(soft["Pressure [MPa]"]) == 100
+        assert float(hard["Porosity [-]"]) < float(soft["Porosity [-]"])
+    assert (tmp_path / "map.png").stat().st_size > 10_000

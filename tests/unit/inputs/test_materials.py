@@ -1,0 +1,311 @@
+"""What the material descriptions accept.
+
+If these fail, a modulus in MPa or a length in um runs for an hour before anyone sees that the
+result means nothing. The two tests worth reading:
+`test_a_value_a_million_times_off_is_refused_by_name` and
+`test_an_interface_that_cannot_soften_is_refused_with_the_way_out`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from femssb import library
+from femssb.cell.cohesion import cohesive_traction
+from femssb.errors import InputError
+from femssb.inputs.materials import CohesiveLaw, CrystalElasticity, Curve, Elasticity, Solid
+
+MATERIALS = library.yuan2023.materials()
+PARTS = {
+    "active": MATERIALS.active,
+    "active elasticity": MATERIALS.active.elasticity,
+    "ecbd": MATERIALS.ecbd,
+    "kinetics": MATERIALS.kinetics,
+    "resistance": MATERIALS.resistance,
+    "cohesive": MATERIALS.cohesive,
+    "anode": MATERIALS.anode,
+    "materials": MATERIALS,
+    "solid": library.NCM811,
+    "metal": library.LITHIUM,
+    "sulfide": library.LI3PS4_GLASS,
+}
+# Zero is a legitimate limit of these: no value is too small to be meant.
+TOO_LARGE_ONLY = {
+    ("active", "drift_volume"),
+    ("ecbd", "electronic_conductivity"),
+    ("resistance", "closed"),
+    ("cohesive", "viscosity"),
+    ("metal", "electronic_conductivity"),
+    ("sulfide", "ionic_conductivity"),
+    ("metal", "lithium_molar_volume"),
+}
+SCALED = [
+    (part, name, factor)
+    for part, name in [
+        ("active", "initial_concentration"),
+        ("active", "maximum_concentration"),
+        ("active", "drift_volume"),
+        ("active elasticity", "young_modulus"),
+        ("ecbd", "ionic_conductivity"),
+        ("ecbd", "electronic_conductivity"),
+        ("kinetics", "rate_constant"),
+        ("resistance", "closed"),
+        ("resistance", "decay_length"),
+        ("cohesive", "normal_strength"),
+        ("cohesive", "shear_strength"),
+        ("cohesive", "normal_fracture_energy"),
+        ("cohesive", "shear_fracture_energy"),
+        ("cohesive", "stiffness"),
+        ("cohesive", "viscosity"),
+        ("anode", "exchange_current"),
+        ("materials", "temperature"),
+        ("solid", "density"),
+        ("metal", "electronic_conductivity"),
+        ("solid", "maximum_concentration"),
+        ("solid", "exchange_current"),
+        ("solid", "specific_capacity"),
+        ("metal", "yield_strength"),
+        ("metal", "lithium_molar_volume"),
+        ("sulfide", "hardness"),
+        ("sulfide", "fracture_toughness"),
+        ("sulfide", "ionic_conductivity"),
+    ]
+    for factor in (1e6, 1e-6)
+    if factor > 1 or (part, name) not in TOO_LARGE_ONLY
+]
+
+
+@pytest.mark.parametrize(("part", "name", "factor"), SCALED)
+def test_a_value_a_million_times_off_is_refused_by_name(part, name, factor):
+    """Catches bounds too wide to see a slip of units, or a field that is never checked."""
+    wrong = getattr(PARTS[part], name) * factor
+    with pytest.raises(InputError, match=name):
+        replace(PARTS[part], **{name: wrong})
+
+
+@pytest.mark.parametrize("factor", [1e6, 1e-6])
+def test_diffusivities_a_million_times_off_are_refused(factor):
+    """Catches um2/s given as m2/s, although the slowest direction may be as slow as it likes."""
+    wrong = tuple(factor * value for value in MATERIALS.active.diffusivity)
+    with pytest.raises(InputError, match="diffusivity"):
+        replace(MATERIALS.active, diffusivity=wrong)
+    replace(MATERIALS.active, diffusivity=(1e-14, 0.0, 0.0))
+
+
+def test_a_modulus_in_gigapascals_is_refused_with_value_unit_and_bounds():
+    """Catches a message that does not say what to do: 140 instead of 140e9."""
+    with pytest.raises(
+        InputError, match=r"Elasticity\.young_modulus = 140 Pa .*\[1e\+06, 2e\+12\]"
+    ):
+        Elasticity(young_modulus=140, poisson_ratio=0.3)
+
+
+@pytest.mark.parametrize("wrong", ["140e9", None, True, math.nan, math.inf, -1.0, 1 + 2j])
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("active elasticity", "young_modulus"),
+        ("active", "initial_concentration"),
+        ("kinetics", "anodic_transfer"),
+        ("cohesive", "stiffness"),
+        ("ecbd", "ionic_conductivity"),
+        ("solid", "density"),
+        ("materials", "temperature"),
+    ],
+)
+def test_what_is_not_a_physical_number_is_refused(part, name, wrong):
+    """Catches text, flags, NaN and infinity that would travel into the matrices."""
+    with pytest.raises(InputError, match=name):
+        replace(PARTS[part], **{name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("active", {"diffusivity": 1e-14}),
+        ("active", {"diffusivity": (1e-14, 1e-14)}),
+        ("active", {"expansion_ratio": (1.0, 1.0, math.nan)}),
+        ("active", {"elasticity": 140e9}),
+        ("active", {"open_circuit_voltage": 3.7}),
+        ("ecbd", {"elasticity": CrystalElasticity(stiffness=np.eye(6) * 1e11)}),
+        ("kinetics", {"anodic_transfer": 1.0}),
+        ("cohesive", {"mixed_mode": "linear"}),
+        ("cohesive", {"mixed_mode_exponent": 0.5}),
+        ("materials", {"ecbd": library.LLZO}),
+        ("materials", {"anode": MATERIALS.kinetics}),
+        ("materials", {"temperature": 25.0}),
+        ("solid", {"name": ""}),
+        ("solid", {"elasticity": 140e9}),
+    ],
+)
+def test_the_wrong_kind_is_refused_by_name(part, change):
+    """Catches a mistake that would otherwise be an AttributeError deep in the assembly."""
+    with pytest.raises(InputError, match=next(iter(change))):
+        replace(PARTS[part], **change)
+
+
+def test_a_host_cannot_start_fuller_than_full_or_already_swollen():
+    """Catches two inputs that are fine alone and contradict each other."""
+    with pytest.raises(InputError, match="initial_concentration"):
+        replace(MATERIALS.active, initial_concentration=49361.0)
+    with pytest.raises(InputError, match="expansion"):
+        replace(MATERIALS.active, initial_concentration=30000.0)
+    replace(MATERIALS.active, initial_concentration=47095.0 * 1.01)  # a faceted particle
+
+
+# --- curves -----------------------------------------------------------------------------------
+
+
+def square(concentration):
+    return 1e-9 * concentration**2
+
+
+def test_a_curve_continues_along_its_tangents():
+    """Catches a kink or a clip outside the range: a flat curve stops Newton there."""
+    curve = Curve(function=square, slope=lambda c: 2e-9 * c, lower=1e4, upper=4e4)
+    points = np.array([-5e3, 1e4, 2e4, 4e4, 6e4])
+    value, slope = curve.value_and_derivative(points)
+    assert value == pytest.approx([0.1 - 0.3, 0.1, 0.4, 1.6, 1.6 + 1.6])
+    assert slope == pytest.approx([2e-5, 2e-5, 4e-5, 8e-5, 8e-5])
+    assert curve.value(points) == pytest.approx(value)
+    assert curve.derivative(points) == pytest.approx(slope)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"slope": lambda c: 2.02e-9 * c}, "slope"),
+        ({"slope": lambda c: -2e-9 * c}, "slope"),
+        ({"slope": lambda _: 0.0}, "one value per point"),
+        ({"function": lambda c: np.log(c - 2e4 + 1j).real * np.nan}, "finite"),
+        ({"function": 3.7}, "function"),
+        ({"lower": 4e4}, "lower"),
+        ({"upper": 4e10}, "upper"),
+    ],
+)
+def test_a_curve_whose_slope_is_not_its_own_is_refused(change, message):
+    """Catches a typing error in a derivative, which shows only as a Newton that crawls."""
+    good = {"function": square, "slope": lambda c: 2e-9 * c, "lower": 1e4, "upper": 4e4}
+    with pytest.raises(InputError, match=message):
+        Curve(**{**good, **change})
+
+
+def test_a_constant_curve_is_allowed():
+    """Catches a check that divides by the change of the function: no expansion is a limit."""
+    flat = Curve(function=np.zeros_like, slope=np.zeros_like, lower=0, upper=4e4)
+    active = replace(MATERIALS.active, expansion=flat)
+    assert active.expansion.value(np.ones(2)) == pytest.approx(0)
+
+
+# --- elasticity -------------------------------------------------------------------------------
+
+
+def test_stiffness_gives_back_young_modulus_and_poisson_ratio():
+    """Catches a factor of two in the shear rows, or lambda in the wrong place."""
+    compliance = np.linalg.inv(
+        Elasticity(young_modulus=140e9, poisson_ratio=0.3).stiffness_matrix()
+    )
+    strain = compliance @ np.array([1.0, 0, 0, 0, 0, 0])
+    assert 1 / strain[0] == pytest.approx(140e9)
+    assert -strain[1:3] / strain[0] == pytest.approx(0.3)
+    assert 1 / compliance[3, 3] == pytest.approx(140e9 / 2.6)  # engineering shear
+    first, shear = Elasticity(young_modulus=140e9, poisson_ratio=0.3).lame()
+    assert shear == pytest.approx(140e9 / 2.6)
+    assert first + 2 * shear / 3 == pytest.approx(140e9 / (3 * (1 - 2 * 0.3)))  # bulk modulus
+
+
+def test_a_crystal_with_isotropic_constants_is_the_isotropic_material():
+    """Catches two conventions of Voigt notation under one name."""
+    isotropic = Elasticity(young_modulus=140e9, poisson_ratio=0.3).stiffness_matrix()
+    crystal = CrystalElasticity(stiffness=isotropic)
+    assert np.array_equal(crystal.stiffness_matrix(), isotropic)
+    isotropic[0, 0] = 0.0  # the description must not change with the array it came from
+    assert crystal.stiffness[0][0] > 1e11
+    assert hash(crystal) == hash(replace(crystal))
+
+
+def test_a_stiffness_that_is_no_stiffness_is_refused():
+    """Catches a transposed table, a negative mode, and moduli in GPa."""
+    good = Elasticity(young_modulus=140e9, poisson_ratio=0.3).stiffness_matrix()
+    skew, soft = good.copy(), good.copy()
+    skew[0, 1] *= 1.01
+    soft[5, 5] = -1e9
+    for wrong, message in (
+        (skew, "symmetric"),
+        (soft, "eigenvalue"),
+        (good * 1e-9, "eigenvalue"),
+        (good * 1e6, "eigenvalue"),
+        (good[:5, :5], r"stiffness must hold 6 values, not 5"),
+        (good[:, :5], r"stiffness\[0\] must hold 6 values, not 5"),
+        (good * np.nan, r"stiffness\[0\]\[0\] = nan Pa"),
+        ("stiff", r"6 tuples of 6 numbers \[Pa\], got 'stiff'"),
+        (((1.0, 2.0), (1.0,)), "must hold 6 values, not 2"),
+        (good.ravel(), "must hold 6 values, not 36"),
+    ):
+        with pytest.raises(InputError, match=message):
+            CrystalElasticity(stiffness=wrong)
+
+
+# --- cohesive law -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["normal", "shear"])
+def test_an_interface_that_cannot_soften_is_refused_with_the_way_out(mode):
+    """Catches K so small that the interface stores more than G at onset (traction would snap)."""
+    other = {"normal": "shear", "shear": "normal"}[mode]
+    law = replace(MATERIALS.cohesive, **{f"{other}_fracture_energy": 10.0})
+    with pytest.raises(InputError, match=rf"{mode}_fracture_energy.*stiffness above 5e\+15 Pa/m"):
+        replace(law, stiffness=4e15)
+    replace(law, stiffness=5.01e15)  # what the message asks for is enough
+
+
+def test_mixed_modes_must_soften_too():
+    """Catches a mix between two sound pure modes where Benzeggagh-Kenane has not enough energy."""
+    pure = {
+        "normal_strength": 10e6,
+        "shear_strength": 100e6,
+        "normal_fracture_energy": 1.0,
+        "shear_fracture_energy": 200.0,
+        "stiffness": 5.1e13,
+    }
+    CohesiveLaw(**pure)
+    with pytest.raises(InputError, match="stiffness") as caught:
+        CohesiveLaw(**pure, mixed_mode="benzeggagh_kenane", mixed_mode_exponent=10.0)
+    enough = float(str(caught.value).split("must exceed ")[1].split()[0])
+    law = CohesiveLaw(
+        **{**pure, "stiffness": 1.001 * enough},
+        mixed_mode="benzeggagh_kenane",
+        mixed_mode_exponent=10.0,
+    )
+    # and the law itself agrees: beyond onset every mix softens gradually
+    angle = np.linspace(0, np.pi / 2, 91)
+    unit = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(91)])
+    level = np.hypot(unit[:, 0] / 10e6, unit[:, 1] / 100e6) * law.stiffness
+    jump = unit / level[:, None] * (1 + 1e-7)
+    damage = cohesive_traction(law, jump, np.zeros(91), jump, 1.0).damage
+    assert np.all((damage > 0) & (damage < 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"normal_strength": math.inf},
+        {"mixed_mode": "benzeggagh_kenane", "shear_fracture_energy": math.inf},
+        {"stiffness": math.inf},
+    ],
+)
+def test_half_infinite_interfaces_are_refused(change):
+    """Catches infinities that cancel to NaN in the law."""
+    with pytest.raises(InputError, match="CohesiveLaw"):
+        replace(MATERIALS.cohesive, **change)
+
+
+def test_a_solid_needs_no_more_than_a_name_and_a_density():
+    """Catches an optional value that has become required, or None that is checked as a number."""
+    assert Solid(name="wax", density=900.0).elasticity is None
+    with pytest.raises(InputError, match="density"):
+        Solid(name="wax", density=None)
