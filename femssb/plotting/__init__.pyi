@@ -17,4 +17,3 @@ from .style import ORANGE as ORANGE
 from .style import PHASE_COLOURS as PHASE_COLOURS
 from .style import VERMILION as VERMILION
 from .style import save as save
-from .style import styled as styled

@@ -19,7 +19,6 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
-from femssb.environment.files import make_folder
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.packing.stress import contacts_of
@@ -27,7 +26,7 @@ from femssb.packing.structure import force_chains
 from femssb.plotting import rendering
 from femssb.plotting.profiles import STRESS_MAP, compression, draw_profiles
 from femssb.plotting.rendering import Layer, View, show
-from femssb.plotting.style import PHASE_COLOURS, bare, colour_bar, save, styled
+from femssb.plotting.style import PHASE_COLOURS, bare, colour_bar, save
 from femssb.units import MPa, um
 
 By = Literal["phase", "x", "y", "z"]
@@ -43,7 +42,6 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 THICKEST = 0.3  # radius of the strongest force chain over the mean radius of the spheres
 
 
-@styled()
 def by_phase(packings: Mapping[str, Packing]) -> Figure:
     """Draw packings side by side at one scale, coloured by phase, with the size of their boxes.
 
@@ -68,7 +66,6 @@ def by_phase(packings: Mapping[str, Packing]) -> Figure:
     return figure
 
 
-@styled()
 def by_stress(packings: Mapping[str, Packing]) -> Figure:
     """Draw packings (rows) coloured by the stress along x, y and z (columns), on one scale.
 
@@ -83,7 +80,6 @@ def by_stress(packings: Mapping[str, Packing]) -> Figure:
     return figure
 
 
-@styled()
 def stress_distribution(packings: Mapping[str, Packing], *, bins: int = 12) -> Figure:
     """Draw packings coloured by stress along x, y, z, and below the profiles of that stress.
 
@@ -102,7 +98,6 @@ def stress_distribution(packings: Mapping[str, Packing], *, bins: int = 12) -> F
     return figure
 
 
-@styled()
 def chains(packing: Packing, *, above: float = 1.0) -> Figure:
     """Draw the contacts that carry more than most: thick and dark where the force is great.
 
@@ -138,7 +133,6 @@ def chains(packing: Packing, *, above: float = 1.0) -> Figure:
     return figure
 
 
-@styled()
 def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "phase") -> list[Path]:
     """Write a picture of every packing, seen from the same place and on one scale: a movie.
 
@@ -161,7 +155,6 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
     view = _view(packings)
     axis = 0 if by == "phase" else "xyz".index(by)
     limits = None if by == "phase" else _limits(list(packings.values()))
-    target = make_folder(Path(folder))
     with rendering.renderer(PIXELS) as draw:
 
         def frame(name: str, packing: Packing) -> Figure:
@@ -178,7 +171,7 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
             return figure
 
         return [
-            save(target / f"frame_{number:04d}.png", frame, *item, dots_per_inch=FRAME_DOTS)
+            save(Path(folder) / f"frame_{number:04d}.png", frame, *item, dots_per_inch=FRAME_DOTS)
             for number, item in enumerate(packings.items())
         ]
 

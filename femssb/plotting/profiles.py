@@ -17,7 +17,7 @@ from femssb.arrays import Array
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.packing.structure import heat_map
-from femssb.plotting.style import PHASE_COLOURS, colour_bar, styled
+from femssb.plotting.style import PHASE_COLOURS, colour_bar
 from femssb.units import MPa, um
 
 LINES = ("-", "--", ":", "-.")
@@ -36,7 +36,6 @@ def compression(packing: Packing) -> Array:
     return -np.diagonal(packing.stress, axis1=1, axis2=2)
 
 
-@styled()
 def stress_profiles(packings: Mapping[str, Packing], *, bins: int = 12) -> Figure:
     """Draw the mean stress of each phase against height (above) and radius (below), by number.
 
@@ -83,7 +82,6 @@ def draw_profiles(
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
 
 
-@styled()
 def heat_maps(
     rows: Mapping[str, Mapping[str, Packing]], *, axis: int = 2, bins: int = 15
 ) -> Figure:

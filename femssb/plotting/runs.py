@@ -8,7 +8,6 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,6 @@ from femssb.plotting import curves
 from femssb.plotting.curves import Reference, check_many
 from femssb.plotting.style import check_format, save
 from femssb.results.solution import Solution
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 

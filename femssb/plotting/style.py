@@ -6,8 +6,7 @@ Matplotlib is loaded with the first figure, not with this module, which every ra
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +40,6 @@ STYLE: Mapping[Any, Any] = {
 }
 
 
-@contextmanager
-def styled() -> Iterator[None]:
-    """Draw in the style of femssb, within a ``with`` block or in a function decorated with this."""
-    import matplotlib as mpl
-
-    with mpl.rc_context(dict(STYLE)):
-        yield
-
-
 def save(
     path: str | os.PathLike[str],
     draw: Callable[..., Figure],
@@ -61,8 +51,8 @@ def save(
 
     Args:
         path: A .png, .pdf or .svg file; its folder is made if it does not exist.
-        draw: Function that returns the figure.
-        arguments: Arguments of that function.
+        draw: Returns the figure.
+        arguments: Arguments of this function.
         tight: Whether the page is cut, or grows, to what is drawn.
         dots_per_inch: Resolution of pixels.
 
@@ -72,15 +62,13 @@ def save(
     Raises:
         InputError: If the file has another suffix, or its folder cannot be made.
     """
+    import matplotlib as mpl
+
     target = check_format(path)
     make_folder(target.parent)
-    with styled(), replacing(target) as temporary:
-        draw(*arguments).savefig(
-            temporary,
-            format=target.suffix[1:],
-            dpi=dots_per_inch,
-            bbox_inches="tight" if tight else None,
-        )
+    with mpl.rc_context(dict(STYLE)), replacing(target) as temporary:
+        box = "tight" if tight else None
+        draw(*arguments).savefig(temporary, dpi=dots_per_inch, bbox_inches=box)
     return target
 
 
