@@ -4,7 +4,7 @@
     python benchmarks/half_cell.py --size 1.2 --until 60  # a quick look
 
 Every row is a run of its own, one after the other, under the mpirun of this environment. The
-variants: ``direct`` keeps a factorisation until it has aged, ``plain`` factors anew in each Newton
+variants: ``direct`` keeps a factorisation until it has aged, ``plain`` factors again in each Newton
 iteration, ``iterative`` is multigrid; a model chooses between the first and the last by its size,
 unless asked. The last column is the wall time of the plain
 variant, on the same mesh and ranks, over that of the row. The time is that of

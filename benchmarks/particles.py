@@ -200,7 +200,7 @@ def line(found: dict[str, Any], ranks: int, law: str, elastic: dict[str, Any] | 
 
 
 def line_of_liggghts(found: dict[str, Any]) -> str:
-    """Return the line of LIGGGHTS, beside LAMMPS alone."""
+    """Return the line of LIGGGHTS, next to LAMMPS alone."""
     speed = found["spheres"] / found["liggghts"] / 1e6
     ratio = found["liggghts"] / found["alone"]
     return f"LIGGGHTS {found['spheres']:6d}  {1:5d}  {speed:71.2f}  {ratio:30.2f}"

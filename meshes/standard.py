@@ -2,7 +2,7 @@
 
     python meshes/standard.py
 
-writes the meshes anew into this folder; on the same version of Gmsh they come out the same.
+writes the meshes into this folder again; on the same version of Gmsh they come out the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.meshing import mesh, write
 from femssb.units import um
 
-# one particle of 53 grains in the middle of the cathode: the case of Yuan, Lu and Xu (paper 002);
+# one particle of 53 grains in the middle of the cathode: the case of Yuan, Lu and Xu (2023);
 # thicknesses of the layers are assumed, the other lengths are theirs
 BASELINE = HalfCell(
     width=15 * um,

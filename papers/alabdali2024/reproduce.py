@@ -31,6 +31,9 @@ from femssb.studies import (
     write_page,
 )
 from femssb.units import MPa, um
+
+sys.path.append(str(Path(__file__).parents[2]))  # `papers` is not installed with femssb
+
 from papers.alabdali2024 import figures
 from papers.alabdali2024.electrodes import (
     HEIGHT,

@@ -22,6 +22,9 @@ from femssb import InputError, plotting
 from femssb.electrode import fit_power_law
 from femssb.studies import Number, Picture, Results, Study, Table, perform, read_targets
 from femssb.units import cm2, hour, mA, um
+
+sys.path.append(str(Path(__file__).parents[2]))  # `papers` is not installed with femssb
+
 from papers.bielefeld2020 import figures
 from papers.bielefeld2020.electrodes import (
     BINDER_DENSITIES,

@@ -27,6 +27,9 @@ from femssb import Charge, Model, Simulation, mesh
 from femssb.library.yuan2023 import Open, materials
 from femssb.studies import Cache, Measurement, run
 from femssb.units import nm, pmol, um
+
+sys.path.append(str(Path(__file__).parents[2]))  # `papers` is not installed with femssb
+
 from papers.yuan2023 import heterogeneity, pressure, rates, strength
 from papers.yuan2023.quantities import read
 

@@ -18,6 +18,9 @@ import femssb
 from femssb.library import yuan2023
 from femssb.studies import perform
 from femssb.units import um
+
+sys.path.append(str(Path(__file__).parents[2]))  # `papers` is not installed with femssb
+
 from papers.yuan2023 import (
     heterogeneity,
     liquid,

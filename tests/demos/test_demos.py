@@ -35,8 +35,8 @@ def load(name):
 
 def run(demo, *arguments, ranks=1):
     """Run a demo in processes of its own and return what it said."""
-    beside = Path(sys.executable).parent / "mpirun"
-    launcher = [str(beside) if beside.exists() else "mpirun", "-n", str(ranks)]
+    own = Path(sys.executable).parent / "mpirun"
+    launcher = [str(own) if own.exists() else "mpirun", "-n", str(ranks)]
     command = [sys.executable, f"demos/{demo}.py", *map(str, arguments)]
     return subprocess.run(
         [*launcher, *command] if ranks > 1 else command,

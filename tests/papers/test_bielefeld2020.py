@@ -45,7 +45,7 @@ def results_of(electrodes, realisations=5):
 
 
 def test_made_up_numbers_have_the_names_of_measured_ones(electrodes):
-    """Catches tests that go on with names that `measure` no longer gives."""
+    """Catches tests that keep names that `measure` no longer gives."""
     recipe = replace(electrodes.alone.recipe, lengths=(12 * um,) * 3, spacing=1 * um)
     assert set(measure(recipe, active_conducts=False)) == set(made_up(recipe))
     conducting = measure(recipe, active_conducts=True)

@@ -83,8 +83,8 @@ run {REST - REST % every}
 fix move all move/mesh mesh top linear 0. 0. -{SPEED}
 run {POINTS * every}
 """
-    told = liggghts.run(start, law, folder, commands, time_step=TIME_STEP)
-    _, _, moved = told.rpartition("Step ")
+    output = liggghts.run(start, law, folder, commands, time_step=TIME_STEP)
+    _, _, moved = output.rpartition("Step ")
     rows = [line.split() for line in moved.splitlines()[1:]]
     force = np.array([float(row[1]) for row in rows if len(row) == 2 and row[0].isdigit()])
     strain = np.arange(1, POINTS + 1) * every * SPEED * TIME_STEP / height

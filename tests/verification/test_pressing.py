@@ -267,10 +267,10 @@ def test_progress(capsys, monkeypatch):
     """Would catch a press that works for minutes without a word, or cannot be silenced."""
     monkeypatch.setattr("femssb.environment.progress.INTERVAL", 0.0)
     press(powder(), QUICK, HERTZ, comm=MPI.COMM_SELF)
-    told = capsys.readouterr().err.splitlines()
-    assert told[0].startswith("1/2 Uniaxial 50 MPa  step      0  pressure off by     100 %")
-    assert told[-1].startswith("2/2 Swell 50 MPa  step ")
-    assert told[-1].endswith("+0.0100 of +0.0100 grown")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("1/2 Uniaxial 50 MPa  step      0  pressure off by     100 %")
+    assert lines[-1].startswith("2/2 Swell 50 MPa  step ")
+    assert lines[-1].endswith("+0.0100 of +0.0100 grown")
     press(powder(), QUICK[:1], HERTZ, comm=MPI.COMM_SELF, progress=False)
     assert not capsys.readouterr().err
 

@@ -256,7 +256,7 @@ def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPa
 def test_failure_on_one_rank_is_raised_on_all(
     monkeypatch: pytest.MonkeyPatch, failure: Exception, expected: type[Exception]
 ) -> None:
-    """Would catch ranks that wait for ever for one that failed."""
+    """Would catch ranks that wait indefinitely for one that failed."""
 
     def fail(*_: object) -> Parts:
         raise failure

@@ -44,7 +44,7 @@ def test_arrays_cannot_be_written(packing):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"stress": np.zeros((2, 6))}, r"Packing.stress has shape \(2, 6\)"),
         ({"stress": np.full((2, 3, 3), np.nan)}, "Packing.stress holds values"),
@@ -57,14 +57,14 @@ def test_arrays_cannot_be_written(packing):
         ({"periodic": (True, False)}, "three values"),
     ],
 )
-def test_bad_packing(packing, change, told):
+def test_bad_packing(packing, change, message):
     """Would catch a field that is taken unchecked."""
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         replace(packing, **change)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"second": [1]}, "Contacts.second has shape"),
         ({"second": [1, -2]}, "from -1 on"),
@@ -72,9 +72,9 @@ def test_bad_packing(packing, change, told):
         ({"memory": np.zeros((3, 4))}, "Contacts.memory has shape"),
     ],
 )
-def test_bad_contacts(packing, change, told):
+def test_bad_contacts(packing, change, message):
     """Would catch contacts whose columns do not belong together."""
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         replace(packing.contacts, **change)
 
 

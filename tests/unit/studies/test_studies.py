@@ -200,7 +200,7 @@ def test_a_page_has_every_run_and_number(tmp_path: Path) -> None:
 
 
 def test_a_renamed_number_is_no_missing_case(tmp_path: Path) -> None:
-    """Catches a trend that stays open for ever because the number it reads has a new name."""
+    """Catches a trend that stays open indefinitely because the number it reads has a new name."""
     found = Results(one={"square": 1.0})
     study = Study(
         name="quick", title="Quick", trends=lambda found: {"": lambda: found["one"]["cube"] > 0}
