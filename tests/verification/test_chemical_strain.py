@@ -17,6 +17,7 @@ from femssb.cell.cohesion import cohesive_traction
 from femssb.fem.assembly import Operator
 from femssb.inputs.materials import CohesiveLaw
 from femssb.units import GPa, MPa, nm, um
+from tests.verification.crystals import CRYSTAL, turned
 from tests.verification.solids import (
     Solid,
     balls,
@@ -27,7 +28,6 @@ from tests.verification.solids import (
     rotation,
     tensor,
 )
-from tests.verification.test_elasticity import CRYSTAL, turned
 
 ALL_WAYS = np.array([1.0, 1, 1, 0, 0, 0])  # isotropic strain, Voigt
 RADIUS = 5 * um

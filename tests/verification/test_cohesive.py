@@ -18,6 +18,16 @@ from femssb.cell.cohesion import cohesive_traction
 from femssb.fem.assembly import n_dofs
 from femssb.inputs.materials import CohesiveLaw
 from femssb.units import GPa, MPa, nm, um
+from tests.verification.bars import (
+    AREA,
+    BRITTLE,
+    ONSET,
+    TOP,
+    YOUNG,
+    bars,
+    below,
+    softening,
+)
 from tests.verification.rates import observed_order
 from tests.verification.solids import (
     Path,
@@ -39,14 +49,6 @@ NEVER_FAILS = CohesiveLaw(
     shear_fracture_energy=np.inf,
     stiffness=1e9,
 )
-BRITTLE = CohesiveLaw(
-    normal_strength=100 * MPa,
-    shear_strength=100 * MPa,
-    normal_fracture_energy=1.0,
-    shear_fracture_energy=1.0,
-    stiffness=1e17,
-)
-ONSET, FAILURE = 1 * nm, 20 * nm  # openings of `BRITTLE` in mode I
 
 
 def linear(law):
@@ -62,11 +64,6 @@ def linear(law):
         )
 
     return respond
-
-
-def below(domain, level):
-    """Return tags: 0 under a height, 1 above."""
-    return (middles(domain)[:, 2] > level).astype(np.int32)
 
 
 def uniaxial(x):
@@ -225,51 +222,6 @@ def test_rigid_motion_opens_nothing(order):
     normal = solid.points.frame[:, 0]
     assert np.einsum("ni,ni->n", normal, outward).min() > 0.8  # flat facets
     np.testing.assert_allclose(jump[:, 0], normal @ shift, atol=1e-12 * 3e-9)
-
-
-YOUNG = 100 * GPa
-TOP = "top"
-
-
-def bars(length, *, comm=MPI.COMM_WORLD, cells=4):
-    """Return two bars along z of a length each, the top end to be moved; sides are periodic."""
-    width = um
-    domain = box((2, 2, 2 * cells), (width, width, 2 * length), comm=comm)
-
-    def held(x):
-        out = np.zeros((len(x), 3), bool)
-        out[x[:, 2] < 1e-9 * length] = True
-        out[x[:, 2] > (2 - 1e-9) * length, :2] = True
-        return out
-
-    def top(x):
-        out = np.zeros((len(x), 3), bool)
-        out[:, 2] = x[:, 2] > (2 - 1e-9) * length
-        return out
-
-    return Solid(
-        domain,
-        {0: isotropic(YOUNG, 0.0), 1: isotropic(YOUNG, 0.0)},
-        tags=below(domain, length),
-        inner=(0,),
-        held=held,
-        tied={TOP: top},
-        period=(np.zeros(3), np.array([width, width, 2 * length])),
-    )
-
-
-AREA = um * um
-
-
-def softening(moved, length):
-    """Return the stress in the bars at a displacement of their end, rate independent [Pa]."""
-    compliance = 2 * length / YOUNG
-    peak = BRITTLE.normal_strength
-    rising = moved / (compliance + 1 / BRITTLE.stiffness)
-    # sigma = peak (FAILURE - opening) / (FAILURE - ONSET), opening = moved - compliance sigma
-    slope = peak / (FAILURE - ONSET)
-    falling = slope * (FAILURE - moved) / (1 - slope * compliance)
-    return np.where(rising < peak, rising, np.maximum(falling, 0))
 
 
 @pytest.mark.mpi

@@ -20,6 +20,7 @@ from femssb.errors import MeshError
 from femssb.fem.assembly import n_dofs
 from femssb.inputs.materials import CrystalElasticity, Elasticity
 from femssb.units import GPa
+from tests.verification.crystals import CRYSTAL, fourth_order, turned
 from tests.verification.rates import observed_order
 from tests.verification.solids import (
     Solid,
@@ -31,35 +32,6 @@ from tests.verification.solids import (
     tensor,
     voigt,
 )
-
-# A trigonal crystal: six constants, and C14 distinguishes the two senses of rotation.
-CRYSTAL = np.array(
-    [
-        [350, 110, 90, 25, 0, 0],
-        [110, 350, 90, -25, 0, 0],
-        [90, 90, 240, 0, 0, 0],
-        [25, -25, 0, 85, 0, 0],
-        [0, 0, 0, 0, 85, 25],
-        [0, 0, 0, 0, 25, 120],
-    ]
-)
-PAIRS = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
-
-
-def fourth_order(stiffness):
-    """Return the stiffness tensor (3, 3, 3, 3) of a Voigt matrix."""
-    full = np.empty((3, 3, 3, 3))
-    for row, (i, j) in enumerate(PAIRS):
-        for column, (k, m) in enumerate(PAIRS):
-            for a, b in ((i, j), (j, i)):
-                full[a, b, k, m] = full[a, b, m, k] = stiffness[row, column]
-    return full
-
-
-def turned(stiffness, q):
-    """Return a Voigt matrix turned by q, active: every index of the tensor by itself."""
-    full = np.einsum("ia,jb,kc,ld,abcd->ijkl", q, q, q, q, fourth_order(stiffness))
-    return np.array([[full[i, j, k, m] for k, m in PAIRS] for i, j in PAIRS])
 
 
 def test_stiffness_turns_with_the_crystal():

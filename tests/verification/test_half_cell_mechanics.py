@@ -30,9 +30,9 @@ from femssb.library import yuan2023
 from femssb.meshing import mesh
 from femssb.units import GPa, MPa, nm, um
 from tests.runs import read
+from tests.verification.bars import BRITTLE, FAILURE, ONSET
 from tests.verification.slabs import Layer, slabs
 from tests.verification.solids import Solid
-from tests.verification.test_cohesive import BRITTLE, FAILURE, ONSET
 
 ECBD, GRAIN = (
     Elasticity(young_modulus=60 * GPa, poisson_ratio=0.2),

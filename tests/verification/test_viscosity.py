@@ -17,9 +17,9 @@ import pytest
 
 from femssb.errors import NotConverged
 from femssb.units import MPa, nm, um
+from tests.verification.bars import AREA, BRITTLE, ONSET, TOP, YOUNG, bars, softening
 from tests.verification.rates import observed_order
 from tests.verification.solids import Path
-from tests.verification.test_cohesive import AREA, BRITTLE, ONSET, TOP, YOUNG, bars, softening
 
 RATE = 1 * nm  # the end moves by this much in a second
 
