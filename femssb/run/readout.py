@@ -363,10 +363,7 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
 
 
 def _body(
-    part: Part,
-    space: fem.FunctionSpace,
-    stiffness: fem.Function,
-    corners: fem.FunctionSpace,
+    part: Part, space: fem.FunctionSpace, stiffness: fem.Function, corners: fem.FunctionSpace
 ) -> _Body:
     displacement = fem.Function(space)
     strain_space = fem.functionspace(part.mesh, ("DG", 0, (6,)))

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    cases: Sequence[Case[Any]],
-    cache: Cache,
-    *,
-    jobs: int = 1,
-    comm: MPI.Intracomm | None = None,
+    cases: Sequence[Case[Any]], cache: Cache, *, jobs: int = 1, comm: MPI.Intracomm | None = None
 ) -> list[str]:
     """Run the cases that are not finished yet, several at a time; collective.
 
