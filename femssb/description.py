@@ -70,9 +70,7 @@ def field(
     given = {"lower": lower, "upper": upper, "above": above, "below": below}
     bounds = {name: bound for name, bound in given.items() if bound is not None}
     metadata = {"meaning": meaning, "unit": unit, "bounds": bounds, "infinite": infinite}
-    if default_factory is not dataclasses.MISSING:
-        return dataclasses.field(default_factory=default_factory, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, default_factory=default_factory, metadata=metadata)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
@@ -270,16 +268,8 @@ def _shown(value: Any) -> str:
 def _document(cls: Any) -> str:
     """Return the docstring of a class with meaning, range, unit and default of each field."""
     text, _, across = inspect.cleandoc(cls.__doc__ or "").partition("\n\nRaises:\n")
-    fields = "\n".join(
-        textwrap.fill(
-            _documented(item),
-            width=92,
-            initial_indent=" " * 4,
-            subsequent_indent=" " * 8,
-            break_on_hyphens=False,
-        )
-        for item in dataclasses.fields(cls)
-    )
+    wrapper = textwrap.TextWrapper(92, " " * 4, " " * 8, break_on_hyphens=False)
+    fields = "\n".join(wrapper.fill(_documented(item)) for item in dataclasses.fields(cls))
     raised = "\n    InputError: If a field is of the wrong kind or out of its bounds.\n"
     return f"{text}\n\nAttributes:\n{fields}\n\nRaises:{raised}{across}" if fields else text
 

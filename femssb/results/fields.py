@@ -64,14 +64,12 @@ class FieldData:
         object.__setattr__(self, "points", points.astype(np.float64, copy=False))
         object.__setattr__(self, "cells", cells)
         for name, rows in (("point_data", len(points)), ("cell_data", len(cells))):
-            checked = {
-                key: _numeric(f"{name}[{key!r}]", value)
-                for key, value in getattr(self, name).items()
-            }
-            for key, value in checked.items():
-                if value.ndim not in (1, 2) or len(value) != rows:
+            checked = {}
+            for key, value in getattr(self, name).items():
+                checked[key] = array = _numeric(f"{name}[{key!r}]", value)
+                if array.ndim not in (1, 2) or len(array) != rows:
                     raise InputError(
-                        f"FieldData.{name}[{key!r}] must have {rows} rows, got shape {value.shape}"
+                        f"FieldData.{name}[{key!r}] must have {rows} rows, got shape {array.shape}"
                     )
             object.__setattr__(self, name, checked)
 

@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,7 +136,9 @@ class Solution:
         """
         ends = {"charge end": self.charge, "discharge end": self.discharge}
         times = {name: half[-1].end_time for name, half in ends.items() if half}
-        for label, time in zip(self._snapshot_labels, self.snapshot_times, strict=True):
+        own = self.snapshots
+        labels = own.labels if isinstance(own, Snapshots) else [one.label for one in own]
+        for label, time in zip(labels, self.snapshot_times, strict=True):
             times.setdefault(label, time)
         if moment not in times:
             raise InputError(f"moment = {moment!r} is none of this run's: it has {sorted(times)}")
@@ -156,12 +159,6 @@ class Solution:
         return self.snapshots[self.snapshot_times.index(time)]
 
     @property
-    def _snapshot_labels(self) -> tuple[str, ...]:
-        if isinstance(self.snapshots, Snapshots):
-            return self.snapshots.labels
-        return tuple(snapshot.label for snapshot in self.snapshots)
-
-    @property
     def summary(self) -> dict[str, Any]:
         """The run in plain numbers: the keys of `SUMMARY`, None where one does not apply."""
         series, performance = self.series, self.performance
@@ -171,16 +168,12 @@ class Solution:
         for name, half in ends.items():
             if half:
                 values[f"{name}_time"] = sum(step.duration for step in half)
-                for quantity in AT_ENDS:
-                    column = series[quantity.name]
-                    values[f"{quantity.key}_{name}_end"] = column[half[-1].end_row]
+                for one in AT_ENDS:
+                    values[f"{one.key}_{name}_end"] = series[one.name][half[-1].end_row]
         for quantity in OF_RUN:
             column = series[quantity.name]
-            values[quantity.key] = {
-                "last": column[-1],
-                "largest": np.max(np.abs(column)),
-                "sum": np.sum(column),
-            }[quantity.read]
+            read = {"last": column[-1], "largest": np.max(np.abs(column)), "sum": np.sum(column)}
+            values[quantity.key] = read[quantity.read]
         if self.charge and self.discharge:
             taken = lithium[self.charge[0].start_row] - values["lithium_charge_end"]
             returned = values["lithium_discharge_end"] - values["lithium_charge_end"]
@@ -213,25 +206,18 @@ class Solution:
             "steps": [asdict(step) for step in self.steps],
             "performance": _plain(self.performance, "Solution.performance"),
         }
-        documents = {
-            "case.json": _plain(self.case, "Solution.case"),
-            "summary.json": self.summary,
-            "run.json": run,
-        }
+        case = _plain(self.case, "Solution.case")
+        documents = {"case.json": case, "summary.json": self.summary, "run.json": run}
         in_place = isinstance(self.snapshots, Snapshots) and (
             self.snapshots.folder.resolve() == target.resolve()
         )
         for snapshot in () if in_place else self.snapshots:
             snapshot.write(target)
-        with (
-            replacing(target / "timeseries.csv") as path,
-            path.open("w", newline="", encoding="utf-8") as file,
-        ):
+        table = target / "timeseries.csv"
+        with replacing(table) as path, path.open("w", newline="", encoding="utf-8") as file:
+            columns = [values.tolist() for values in self.series.values()]
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(self.series)
-            writer.writerows(
-                zip(*(values.tolist() for values in self.series.values()), strict=True)
-            )
+            writer.writerows([self.series, *zip(*columns, strict=True)])
         for name, document in documents.items():
             with replacing(target / name) as path:
                 text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
@@ -279,29 +265,23 @@ class Solution:
 
 
 def _half_cycle(steps: Sequence[StepRecord], kind: Kind) -> tuple[StepRecord, ...]:
-    first = next((row for row, step in enumerate(steps) if step.kind == kind), len(steps))
-    half = []
-    for step in steps[first:]:
-        if step.kind not in (kind, "hold", "rest"):
-            break
-        half.append(step)
+    begun = dropwhile(lambda step: step.kind != kind, steps)
+    half = takewhile(lambda step: step.kind in (kind, "hold", "rest"), begun)
     return tuple(step for step in half if step.kind != "rest")
 
 
 def _plain(value: Any, name: str) -> Any:
     """Return plain data that JSON can hold; None for what is not finite."""
+    if isinstance(value, np.ndarray | np.bool_):
+        value = value.tolist()
     if value is None or isinstance(value, bool | str):
         return value
-    if isinstance(value, np.bool_):
-        return bool(value)
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): _plain(item, f"{name}[{key!r}]") for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
     if isinstance(value, list | tuple):
         return [_plain(item, f"{name}[{row}]") for row, item in enumerate(value)]
     raise InputError(f"{name} must be plain data, got {type(value).__name__} {value!r}")

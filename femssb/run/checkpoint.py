@@ -69,28 +69,14 @@ _FORMAT = "femssb checkpoint 2"
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
 _POSITION = ("index", "row", "first_row", "time_step", "ceiling", "halfway")
 _NUMBERS = ("time", "voltage", "current", "cohesive_dissipation", "viscous_dissipation")
+_SCALARS, _VECTORS = ("lithium", "ionic", "electronic"), ("particle", "matrix")
 # Each field of a state -> the places that it is given at.
-_PLACES = {
-    "lithium": "lithium",
-    "hydrostatic": "lithium",
-    "ionic": "ionic",
-    "electronic": "electronic",
-    "particle": "particle",
-    "matrix": "matrix",
-    "jump": "interface",
-    "damage": "interface",
-    "gap": "interface",
-}
+_PLACES = {name: name for name in (*_SCALARS, *_VECTORS)} | {"hydrostatic": "lithium"}
+_PLACES |= dict.fromkeys(("jump", "damage", "gap"), "interface")
 
 
 def write(path: Path, model: Model, position: Position, log: Mapping[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all; collective.
-
-    Args:
-        path: The file.
-        model: The discretised half-cell.
-        position: Where the run is.
-        log: The record of the run, ready for JSON.
+    """Write a checkpoint with the log of the run, whole or not at all; collective.
 
     Raises:
         InputError: If the file cannot be written; on every rank.
@@ -119,14 +105,9 @@ def write(path: Path, model: Model, position: Position, log: Mapping[str, Any]) 
 
 
 def read(path: Path, model: Model) -> tuple[Position, dict[str, Any]]:
-    """Read a checkpoint, written on any number of ranks; collective.
+    """Return where the run of a checkpoint was, on any number of ranks, and its log; collective.
 
-    Args:
-        path: The file.
-        model: The same half-cell; only how it is solved may differ.
-
-    Returns:
-        Where the run was, and its record.
+    Only how the model is solved may differ from then.
 
     Raises:
         InputError: If the file is missing, damaged or of another case; on every rank.
@@ -157,26 +138,20 @@ def read(path: Path, model: Model) -> tuple[Position, dict[str, Any]]:
 
 
 def _essentials(model: Model) -> dict[str, Any]:
-    """Return the inputs that must be the same to resume: all but the solver and the mesh.
-
-    The mesh is compared by its nodes, wherever it came from.
-    """
-    inputs = model.inputs()
-    return {name: inputs[name] for name in inputs if name not in ("linear_solver", "mesh")}
+    """Return the inputs that must be the same to resume; of the mesh its nodes are compared."""
+    return {k: value for k, value in model.inputs().items() if k not in ("linear_solver", "mesh")}
 
 
-def _spaces(model: Model) -> dict[str, fem.FunctionSpace]:
-    return {
+def _spaces(model: Model) -> dict[str, tuple[fem.FunctionSpace, int]]:
+    """Return the space of each field, and how many of its nodes this rank owns."""
+    spaces = {
         "lithium": model.bodies.scalars,
         "ionic": model.electrochemistry.spaces[IONIC],
         "electronic": model.electrochemistry.spaces[ELECTRONIC],
         "particle": model.mechanics.spaces[PARTICLE],
         "matrix": model.mechanics.spaces[MATRIX],
     }
-
-
-def _owned(space: fem.FunctionSpace) -> int:
-    return int(space.dofmap.index_map.size_local)
+    return {name: (space, space.dofmap.index_map.size_local) for name, space in spaces.items()}
 
 
 def _places(model: Model) -> dict[str, Array]:
@@ -184,26 +159,21 @@ def _places(model: Model) -> dict[str, Array]:
     points = model.bodies.points[INTERFACE]
     middles = np.repeat(points.vertices.mean(axis=1), points.per_facet, axis=0)
     places = {
-        name: space.tabulate_dof_coordinates()[: _owned(space)]
-        for name, space in _spaces(model).items()
+        name: space.tabulate_dof_coordinates()[:owned]
+        for name, (space, owned) in _spaces(model).items()
     }
     return places | {"interface": np.hstack([points.points, middles])}
 
 
 def _split(model: Model, state: State) -> dict[str, Array]:
     """Return the owned values of each field."""
-    lithium, ionic, electronic = model.electrochemistry.unknowns.expand(
-        model.electrochemical(state)
-    )
-    particle, matrix = model.mechanics.unknowns.expand(model.mechanical(state))
-    owned = {name: _owned(space) for name, space in _spaces(model).items()}
-    return {
-        "lithium": lithium[: owned["lithium"]],
-        "hydrostatic": state.hydrostatic[: owned["lithium"]],
-        "ionic": ionic[: owned["ionic"]],
-        "electronic": electronic[: owned["electronic"]],
-        "particle": particle.reshape(-1, 3)[: owned["particle"]],
-        "matrix": matrix.reshape(-1, 3)[: owned["matrix"]],
+    scalars = model.electrochemistry.unknowns.expand(model.electrochemical(state))
+    vectors = model.mechanics.unknowns.expand(model.mechanical(state))
+    fields = dict(zip(_SCALARS, scalars, strict=True))
+    fields |= {name: x.reshape(-1, 3) for name, x in zip(_VECTORS, vectors, strict=True)}
+    owned = {name: fields[name][:n] for name, (_, n) in _spaces(model).items()}
+    return owned | {
+        "hydrostatic": state.hydrostatic[: len(owned["lithium"])],
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
         "jump": np.einsum("nji,nj->ni", model.bodies.points[INTERFACE].frame, state.jump),
         "damage": state.damage,
@@ -214,11 +184,11 @@ def _split(model: Model, state: State) -> dict[str, Array]:
 def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float]) -> State:
     """Return the state with such owned values and numbers; collective."""
     x = model.electrochemistry.unknowns.vector()
-    for index, name in enumerate(("lithium", "ionic", "electronic")):
+    for index, name in enumerate(_SCALARS):
         _put(model.electrochemistry.unknowns, x, index, values[name])
     model.electrochemistry.unknowns.write_single(x, VOLTAGE, numbers["voltage"])
     moved = model.mechanics.unknowns.vector()
-    for index, name in enumerate(("particle", "matrix")):
+    for index, name in enumerate(_VECTORS):
         _put(model.mechanics.unknowns, moved, index, values[name].ravel())
     return State(
         electrochemical=x.array_r.copy(),

@@ -13,36 +13,22 @@ _SMALLEST_CURRENT = 100.0  # that a hold can wait for, over the tolerance of cur
 
 
 class Control:
-    """The load that a protocol step imposes, and its end.
+    """The load that a protocol step imposes, and its end."""
 
-    Attributes:
-        one_c: Current that moves all the initial lithium in one hour [A].
-        current: Charging current imposed [A], or None.
-        voltage: Cell voltage held [V], or None.
-        cut_off: Voltage or C-rate that ends the step, or None.
-        ends_on: Kind of `cut_off`: "voltage" or "current".
-        sign: 1 on charge, -1 on discharge, else 0.
-        c_rate: C-rate of the imposed current; 1 where none is imposed.
-        duration: Time that ends the step [s], or None.
-        longest: Time within which the step must end [s].
-        kind: "charge", "discharge", "hold" or "rest".
-        description: The step in words.
-    """
+    kind: Kind = "rest"
+    current: float | None = None  # charging current imposed [A]
+    voltage: float | None = None  # cell voltage held [V]
+    cut_off: float | None = None  # voltage or C-rate that ends the step
+    ends_on: End = "voltage"  # kind of the cut-off: "voltage" or "current"
+    sign = 0  # 1 on charge, -1 on discharge
+    c_rate = 1.0  # of the imposed current; 1 where none is imposed
 
     def __init__(self, step: Step, one_c: float) -> None:
-        self.one_c = one_c
-        self.current: float | None = None
-        self.voltage: float | None = None
-        self.cut_off: float | None = None
-        self.sign = 0
-        self.c_rate = 1.0
-        self.kind: Kind = "rest"
-        self.ends_on: End = "voltage"
-        self.duration = step.until_duration
+        self.one_c = one_c  # current that moves all the initial lithium in one hour [A]
+        self.duration = step.until_duration  # that ends the step [s], or None
         longest = 1e9
         if isinstance(step, Charge | Discharge):
-            self.kind = "charge" if isinstance(step, Charge) else "discharge"
-            self.sign = 1 if isinstance(step, Charge) else -1
+            self.kind, self.sign = ("charge", 1) if isinstance(step, Charge) else ("discharge", -1)
             self.c_rate = step.c_rate
             self.current = self.sign * step.c_rate * one_c
             self.cut_off = step.until_voltage
@@ -50,16 +36,15 @@ class Control:
             end = f"until {step.until_voltage:g} V" if step.until_voltage is not None else ""
             self.description = f"{self.kind.capitalize()} {step.c_rate:g}C {end}".strip()
         elif isinstance(step, Hold):
-            self.kind = "hold"
-            self.voltage = step.voltage
-            self.cut_off = step.until_c_rate
-            self.ends_on = "current"
+            self.kind, self.ends_on = "hold", "current"
+            self.voltage, self.cut_off = step.voltage, step.until_c_rate
             self.description = f"Hold {step.voltage:g} V"
             if step.until_c_rate is not None:
                 self.description += f" until {step.until_c_rate:g}C"
         else:
             self.current = 0.0
             self.description = f"Rest {step.until_duration:g} s"
+        # The step must end within this time [s].
         self.longest = self.duration if self.duration is not None else longest
 
     def beyond(self, state: State) -> float:
@@ -80,27 +65,24 @@ def check_protocol(protocol: tuple[Step, ...], model: Model, tolerances: Toleran
     low, high = (float(curve.value(np.array([c]))[0]) for c in (curve.upper, curve.lower))
     most = active.maximum_concentration / active.initial_concentration
     for number, step in enumerate(protocol):
+        where = f"Simulation.protocol[{number}]"
         if not isinstance(step, Charge | Discharge | Hold | Rest):
-            raise InputError(f"Simulation.protocol[{number}] = {step!r} is not a protocol step")
+            raise InputError(f"{where} = {step!r} is not a protocol step")
         name, voltage = "until_voltage", getattr(step, "until_voltage", None)
         if isinstance(step, Hold):
             name, voltage = "voltage", step.voltage
         if voltage is not None and not low < voltage < high:
             raise InputError(
-                f"Simulation.protocol[{number}].{name} = {voltage:g} V can never be reached: the "
-                f"open-circuit voltage goes from {low:.4g} to {high:.4g} V"
+                f"{where}.{name} = {voltage:g} V can never be reached: the open-circuit voltage "
+                f"goes from {low:.4g} to {high:.4g} V"
             )
         if isinstance(step, Charge | Discharge) and step.until_duration and voltage is None:
             longest = most * hour / step.c_rate
             if step.until_duration > longest:
                 raise InputError(
-                    f"Simulation.protocol[{number}].until_duration = {step.until_duration:g} s can "
-                    f"never be reached: {longest:.5g} s move all lithium that fits the particles"
+                    f"{where}.until_duration = {step.until_duration:g} s can never be reached: "
+                    f"{longest:.5g} s move all lithium that fits the particles"
                 )
         if isinstance(step, Hold) and step.until_c_rate is not None:
-            check_number(
-                f"Simulation.protocol[{number}]",
-                "until_c_rate",
-                step.until_c_rate,
-                lower=_SMALLEST_CURRENT * tolerances.current,  # below, the current is noise
-            )
+            noise = _SMALLEST_CURRENT * tolerances.current
+            check_number(where, "until_c_rate", step.until_c_rate, lower=noise)

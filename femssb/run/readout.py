@@ -4,7 +4,6 @@ All functions are collective. Numbers are the same on every rank; fields are gat
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import femssb.environment.platform
@@ -35,17 +34,22 @@ Cells = NDArray[np.int64]
 DEBONDED = 0.99  # damage beyond which a point counts as debonded
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Body:
     """Operators that turn a displacement into cell-wise strain and stress."""
 
-    part: Part
-    displacement: fem.Function
-    strain: fem.Function
-    expression: fem.Expression
-    stiffness: Array  # (cells, 6, 6) [Pa]
-    corners: fem.FunctionSpace  # linear scalar space whose nodes are the points of the output
-    at_corners: fem.Function  # displacement there
+    def __init__(self, model: Model, name: str, corners: fem.FunctionSpace) -> None:
+        self.part = part = model.bodies.parts[name]
+        self.corners = corners  # linear scalar space whose nodes are the points of the output
+        space = fem.functionspace(part.mesh, ("DG", 0, (6,)))
+        self.displacement = fem.Function(model.mechanics.spaces[name])
+        self.strain = fem.Function(space)
+        self.expression = fem.Expression(
+            mechanics.strain(self.displacement), space.element.interpolation_points
+        )
+        # Shape (cells, 6, 6) [Pa].
+        self.stiffness = _by_cell(model.mechanics.stiffness[name]).reshape(-1, 6, 6)
+        # The displacement at the corners.
+        self.at_corners = fem.Function(fem.functionspace(part.mesh, ("Lagrange", 1, (3,))))
 
 
 class Readout:
@@ -60,43 +64,25 @@ class Readout:
 
     def __init__(self, model: Model) -> None:
         """Prepare the strain operators; collective."""
-        self.model = model
-        bodies, mechanics = model.bodies, model.mechanics
+        self.model, bodies = model, model.bodies
         particle, scalars = bodies.parts[PARTICLE], bodies.scalars
         self._interface = interface = bodies.points[INTERFACE]
-        self._particle = _body(
-            particle, mechanics.spaces[PARTICLE], mechanics.stiffness[PARTICLE], scalars
-        )
-        self._matrix = _body(
-            bodies.parts[MATRIX],
-            mechanics.spaces[MATRIX],
-            mechanics.stiffness[MATRIX],
-            model.electrochemistry.spaces[IONIC],
-        )
+        self._particle = _Body(model, PARTICLE, scalars)
+        self._matrix = _Body(model, MATRIX, model.electrochemistry.spaces[IONIC])
         self._conducting = bodies.cells_of(bodies.domains[ELECTRONIC], bodies.parts[MATRIX])
         self._grain_of_cell = np.searchsorted(model.data.grain_tags, particle.cell_tags)
-        self._particle_of_cell = model.data.grain_particle[self._grain_of_cell]
-        self.particles = int(model.data.grain_particle.max()) + 1
+        self._particle_of_cell = of_cell = model.data.grain_particle[self._grain_of_cell]
+        self.particles = count = int(model.data.grain_particle.max()) + 1
         owned, geometry = _owned_cells(particle), particle.mesh.geometry
         inside = submesh_cells(particle.entities, interface.minus, n_cells(model.data.mesh))
-        self.volume = Statistics(
-            model.comm,
-            volumes(geometry.x, geometry.dofmap)[:owned],
-            self._particle_of_cell[:owned],
-            self.particles,
-        )
-        self.surface = Statistics(
-            model.comm,
-            interface.weights,
-            np.repeat(self._particle_of_cell[inside], interface.per_facet),
-            self.particles,
-        )
+        shares = volumes(geometry.x, geometry.dofmap)[:owned]
+        self.volume = Statistics(model.comm, shares, of_cell[:owned], count)
+        of_point = np.repeat(of_cell[inside], interface.per_facet)
+        self.surface = Statistics(model.comm, interface.weights, of_point, count)
         node = np.zeros(scalars.dofmap.index_map.size_local, np.int64)
         dofs = scalars.dofmap.list
         in_owned = dofs < node.size
-        node[dofs[in_owned]] = np.broadcast_to(self._particle_of_cell[:, None], dofs.shape)[
-            in_owned
-        ]
+        node[dofs[in_owned]] = np.broadcast_to(of_cell[:, None], dofs.shape)[in_owned]
         self._particle_of_node = node
 
     def row(self, step: TimeStep) -> dict[str, float]:
@@ -130,41 +116,28 @@ class Readout:
         """Return all fields on rank 0, None on the other ranks; collective."""
         model = self.model
         c_max = model.materials.active.maximum_concentration
-        electrochemistry = model.electrochemistry
-        stoichiometry, ionic, electronic = electrochemistry.unknowns.expand(
-            model.electrochemical(state)
-        )
-        strain, stress = self._strain_and_stress(self._particle, state)
-        particle = self._gather(
-            self._particle,
-            {
-                "Concentration [mol/m3]": stoichiometry * c_max,
-                "Displacement [m]": self._particle.at_corners.x.array.reshape(-1, 3),
-                "Hydrostatic stress [Pa]": state.hydrostatic,
-            },
-            {
-                **_tensors(strain, stress),
-                "Grain [-]": self._grain_of_cell,
-                "Particle [-]": self._particle_of_cell,
-            },
-        )
-        strain, stress = self._strain_and_stress(self._matrix, state)
+        unknowns, spaces = model.electrochemistry.unknowns, model.electrochemistry.spaces
+        stoichiometry, ionic, electronic = unknowns.expand(model.electrochemical(state))
+        cells = _tensors(*self._strain_and_stress(self._particle, state))
+        cells |= {"Grain [-]": self._grain_of_cell, "Particle [-]": self._particle_of_cell}
+        points = {
+            "Concentration [mol/m3]": stoichiometry * c_max,
+            "Displacement [m]": self._particle.at_corners.x.array.reshape(-1, 3),
+            "Hydrostatic stress [Pa]": state.hydrostatic,
+        }
+        particle = self._gather(self._particle, points, cells)
+        cells = _tensors(*self._strain_and_stress(self._matrix, state))
+        cells["Region [-]"] = self._matrix.part.cell_tags.astype(np.int64)
         potential = np.full(ionic.size, np.nan)
-        potential[electrochemistry.spaces[IONIC].dofmap.list[self._conducting]] = (
-            electronic[electrochemistry.spaces[ELECTRONIC].dofmap.list] + state.voltage
+        potential[spaces[IONIC].dofmap.list[self._conducting]] = (
+            electronic[spaces[ELECTRONIC].dofmap.list] + state.voltage
         )
-        matrix = self._gather(
-            self._matrix,
-            {
-                "Ionic potential [V]": ionic,
-                "Electronic potential [V]": potential,
-                "Displacement [m]": self._matrix.at_corners.x.array.reshape(-1, 3),
-            },
-            {
-                **_tensors(strain, stress),
-                "Region [-]": self._matrix.part.cell_tags.astype(np.int64),
-            },
-        )
+        points = {
+            "Ionic potential [V]": ionic,
+            "Electronic potential [V]": potential,
+            "Displacement [m]": self._matrix.at_corners.x.array.reshape(-1, 3),
+        }
+        matrix = self._gather(self._matrix, points, cells)
         interface = self._gather_interface(state)
         if particle is None or matrix is None or interface is None:
             return None
@@ -175,9 +148,8 @@ class Readout:
     def _strain_and_stress(self, body: _Body, state: State) -> tuple[Array, Array]:
         """Return Voigt strain and stress (cells with ghosts, 6), means over each cell."""
         model = self.model
-        index = 0 if body is self._particle else 1
         moved = model.mechanics.unknowns.expand(model.mechanical(state))
-        body.displacement.x.array[:] = moved[index]
+        body.displacement.x.array[:] = moved[0 if body is self._particle else 1]
         body.strain.interpolate(body.expression)
         body.strain.x.scatter_forward()
         body.at_corners.interpolate(body.displacement)
@@ -195,8 +167,8 @@ class Readout:
     ) -> FieldData | None:
         comm, nodes = self.model.comm, body.corners.dofmap
         n, m = nodes.index_map.size_local, _owned_cells(body.part)
-        local = nodes.list[:m]
-        cells = nodes.index_map.local_to_global(local.ravel().astype(np.int32)).reshape(-1, 4)
+        local = nodes.list[:m].ravel().astype(np.int32)
+        cells = nodes.index_map.local_to_global(local).reshape(-1, 4)
         points = collect(comm, body.corners.tabulate_dof_coordinates()[:n])
         all_cells = collect(comm, cells)
         point_data = {name: collect(comm, values[:n]) for name, values in at_points.items()}
@@ -239,18 +211,9 @@ class Statistics:
     """
 
     def __init__(self, comm: MPI.Comm, weights: Array, particle: Cells, particles: int) -> None:
-        """Keep the places; collective.
-
-        Args:
-            comm: The ranks.
-            weights: Share of each place on this rank, (n,).
-            particle: Index of the particle it belongs to, (n,).
-            particles: Number of particles.
-        """
-        self.weights = weights
-        self._comm = comm
-        self._particle = particle
-        self._particles = particles
+        """Keep the places on this rank, each with the index of its particle; collective."""
+        self.weights, self._comm = weights, comm
+        self._particle, self._particles = particle, particles
         self._total = self._sums(np.ones_like(weights))
         self._all_weights = collect(comm, weights)
         self._all_particle = collect(comm, particle)
@@ -360,26 +323,6 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     ),
     "Coupling iterations": lambda at: at.step.work.passes,
 }
-
-
-def _body(
-    part: Part,
-    space: fem.FunctionSpace,
-    stiffness: fem.Function,
-    corners: fem.FunctionSpace,
-) -> _Body:
-    displacement = fem.Function(space)
-    strain_space = fem.functionspace(part.mesh, ("DG", 0, (6,)))
-    points = strain_space.element.interpolation_points
-    return _Body(
-        part=part,
-        displacement=displacement,
-        strain=fem.Function(strain_space),
-        expression=fem.Expression(mechanics.strain(displacement), points),
-        stiffness=_by_cell(stiffness).reshape(-1, 6, 6),
-        corners=corners,
-        at_corners=fem.Function(fem.functionspace(part.mesh, ("Lagrange", 1, (3,)))),
-    )
 
 
 def _by_cell(function: fem.Function) -> Array:

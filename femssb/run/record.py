@@ -28,13 +28,9 @@ CHECKPOINT_EVERY = 60.0  # of wall time, and after each protocol step [s]
 
 
 class Record:
-    """Rows of the time series, ends of the protocol steps, fields, and the work of the run.
+    """Rows of the time series, ends of the protocol steps, fields, and the work of the run."""
 
-    Attributes:
-        kept: The solution when it was last kept.
-    """
-
-    kept: Solution
+    kept: Solution  # when it was last kept
 
     def __init__(
         self, model: Model, stepper: Stepper, folder: Path | None, case: Mapping[str, Any]
@@ -47,11 +43,7 @@ class Record:
             folder: Where everything is written as it comes; None keeps it in memory only.
             case: Every input, plain data.
         """
-        self._model = model
-        self._stepper = stepper
-        self._folder = folder
-        self._case = case
-        self._root = model.comm.rank == 0
+        self._model, self._stepper, self._folder, self._case = model, stepper, folder, case
         self._readout = Readout(model)
         self._rows: list[dict[str, float]] = []
         self._steps: list[StepRecord] = []
@@ -103,19 +95,16 @@ class Record:
 
     def checkpoint(self, step: TimeStep) -> None:
         """Save, if it is time, so that the run can resume from here; collective."""
-        late = (
-            self._folder is not None and time.perf_counter() - self._time_kept >= CHECKPOINT_EVERY
-        )
+        late = bool(self._folder) and time.perf_counter() - self._time_kept >= CHECKPOINT_EVERY
         if step.ended_by is not None or self._model.comm.bcast(late, root=0):
             self.keep(step.position)
 
     def solution(self) -> Solution:
         """Return what was reached so far; collective."""
         comm = self._model.comm
-        # Linux counts in KiB, macOS in bytes.
-        unit = 1 if sys.platform == "darwin" else 1024
+        unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
         memory = comm.allreduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-        on_disk = self._folder if self._root else None
+        on_disk = self._folder if comm.rank == 0 else None
         return Solution(
             series={name: np.array([row[name] for row in self._rows]) for name in self._rows[0]},
             steps=tuple(self._steps),
@@ -129,7 +118,7 @@ class Record:
                 "peak_memory": memory,
                 "versions": self._versions,
             },
-            first_rank=self._root,
+            first_rank=comm.rank == 0,
         )
 
     def keep(self, position: Position) -> None:
@@ -148,11 +137,7 @@ class Record:
         self._time_kept = time.perf_counter()
 
     def resume(self) -> Position:
-        """Take over the record in the folder, and return where its run was; collective.
-
-        Raises:
-            InputError: If the checkpoint is missing, damaged or of another case.
-        """
+        """Take over the record in the folder, and return where its run was; collective."""
         assert self._folder is not None
         file = self._folder / checkpoint.FILE
         position, log = checkpoint.read(file, self._model)
@@ -165,11 +150,8 @@ class Record:
         return position
 
     def _factorisations(self) -> int:
-        model = self._model
-        return (
-            model.electrochemistry.linear_solver.factorisations
-            + model.mechanics.linear_solver.factorisations
-        )
+        problems = self._model.electrochemistry, self._model.mechanics
+        return sum(problem.linear_solver.factorisations for problem in problems)
 
     def _write(self, write: Callable[[Path], None]) -> None:
         """Write into the folder, if there is one, on rank 0; a failure is raised on every rank."""

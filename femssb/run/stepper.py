@@ -7,6 +7,7 @@ between the new stoichiometry and its extrapolation estimates the error and sets
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.optimize import brentq
@@ -26,65 +27,38 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """An accepted state.
-
-    Attributes:
-        state: The state.
-        charge: Charge passed until then, positive on charge [C].
-    """
+    """An accepted state."""
 
     state: State
-    charge: float
+    charge: float  # passed until then, positive on charge [C]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """The place of a run in its protocol.
+    """The place of a run in its protocol."""
 
-    Attributes:
-        index: Index of the protocol step.
-        start: The state at which that step began.
-        past: Up to three accepted states of that step, newest first.
-        row: Time steps accepted in the whole run: the row of the newest state in the series.
-        first_row: Row at which the protocol step began.
-        time_step: Size that the last time step suggests for the next one [s].
-        ceiling: Limit of that size since a step last failed, infinite before [s].
-        halfway: Whether the middle of the protocol step has passed.
-    """
-
-    index: int
-    start: Past
-    past: tuple[Past, ...]
-    row: int
-    first_row: int
-    time_step: float
-    ceiling: float
-    halfway: bool
+    index: int  # of the protocol step
+    start: Past  # the state at which that step began
+    past: tuple[Past, ...]  # up to three accepted states of that step, newest first
+    row: int  # time steps accepted in the whole run: the row of the newest state in the series
+    first_row: int  # at which the protocol step began
+    time_step: float = np.inf  # size that the last time step suggests for the next one [s]
+    ceiling: float = np.inf  # limit of that size since a step last failed, infinite before [s]
+    halfway: bool = False  # whether the middle of the protocol step has passed
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeStep:
-    """An accepted time step; the first of a run is the rest state.
+    """An accepted time step; the first of a run is the rest state."""
 
-    Attributes:
-        index: Index of its protocol step.
-        control: What that imposes.
-        position: Where the run is now.
-        size: Length of the time step [s].
-        work: Iterations it took.
-        share: Share of the protocol step that is done, about.
-        label: Name of the moment if its fields are worth keeping, such as "charge end", else empty.
-        ended_by: What ended the protocol step, or None while it continues.
-    """
-
-    index: int
-    control: Control
-    position: Position
-    size: float
-    work: Work
-    share: float
-    label: str
-    ended_by: End | None
+    index: int  # of its protocol step
+    control: Control  # what that imposes
+    position: Position  # where the run is now
+    size: float = 0.0  # length of the time step [s]
+    work: Work  # iterations it took
+    share: float = 0.0  # of the protocol step that is done, about
+    label: str  # of the moment if its fields are worth keeping, such as "charge end", else empty
+    ended_by: End | None = None  # what ended the protocol step, or None while it continues
 
     @property
     def now(self) -> Past:
@@ -119,11 +93,8 @@ class Stepper:
             index=0,
             control=Control(Rest(until_duration=1.0), self._model.one_c),
             position=_start(0, Past(state=self._model.initial_state(), charge=0.0), 0),
-            size=0.0,
             work=Work(),
-            share=0.0,
             label="start",
-            ended_by=None,
         )
 
     def step(self, position: Position) -> TimeStep:
@@ -134,26 +105,17 @@ class Stepper:
                 not reach its end in time.
         """
         control, start, past = self._controls[position.index], position.start, position.past
+        failed = partial(NotConverged, time=past[0].state.time, step=position.row + 1)
         left = _left(control, position, past[0])
         if left == 0:
-            raise NotConverged(
-                f"{control.description} did not reach its end in {control.longest:g} s",
-                time=past[0].state.time,
-                step=position.row + 1,
-            )
+            raise failed(f"{control.description} did not reach its end in {control.longest:g} s")
+        taken = position.row - position.first_row
         wanted = min(position.time_step, position.ceiling)
-        size = self._stepping.proposed(
-            position.row - position.first_row, wanted, left, control.c_rate
-        )
+        size = self._stepping.proposed(taken, wanted, left, control.c_rate)
         try:
             new, work, error, ceiling = self._attempt(control, position, size)
         except NotConverged as failure:
-            raise NotConverged(
-                failure.reason,
-                time=past[0].state.time,
-                step=position.row + 1,
-                residuals=failure.residuals,
-            ) from failure
+            raise failed(failure.reason, residuals=failure.residuals) from failure
         size = new.state.time - past[0].state.time
         ended_by: End | None = None
         if control.beyond(new.state) >= 0:
@@ -290,9 +252,8 @@ class Stepper:
         share = (state.time - start.time) / control.longest
         if control.sign:
             model = self._model
-            left, full = (
-                model.electrochemistry.charge(model.stoichiometry(s)) for s in (state, start)
-            )
+            lithium = map(model.stoichiometry, (state, start))
+            left, full = map(model.electrochemistry.charge, lithium)
             room = full if control.sign > 0 else FARADAY * model.lithium_initial - full
             share = max(share, control.sign * (full - left) / max(room, 1e-3 * full))
         elif control.cut_off is not None and control.beyond(start) < 0:
@@ -302,16 +263,7 @@ class Stepper:
 
 def _start(index: int, start: Past, row: int) -> Position:
     """Return the position at the start of a protocol step."""
-    return Position(
-        index=index,
-        start=start,
-        past=(start,),
-        row=row,
-        first_row=row,
-        time_step=np.inf,
-        ceiling=np.inf,
-        halfway=False,
-    )
+    return Position(index=index, start=start, past=(start,), row=row, first_row=row)
 
 
 def _left(control: Control, position: Position, now: Past) -> float:

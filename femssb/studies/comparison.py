@@ -4,6 +4,7 @@ import csv
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,10 +141,8 @@ def judge(trends: Mapping[str, Mapping[str, Callable[[], bool]]]) -> Table:
     for column, tests in enumerate(trends.values()):
         for text, holds in tests.items():
             row = verdicts.setdefault(text, ["-"] * len(trends))
-            try:
+            with suppress(MissingCase):
                 row[column] = VERDICTS[bool(holds())]
-            except MissingCase:
-                continue
     head = ["trend", *(name or "holds" for name in trends)]
     return Table(head, [[text, *row] for text, row in verdicts.items()])
 
@@ -165,10 +164,9 @@ def near(one: float, other: float, share: float = 0.1) -> bool:
 
 def _of(numbers: Numbers, target: Target) -> Number | None:
     """Return our number in the unit of the paper."""
-    try:
+    found = None
+    with suppress(MissingCase):
         found = numbers(target)
-    except MissingCase:
-        return None
     if found is None:
         return None
     unit = UNITS[target.unit]

@@ -62,10 +62,7 @@ class HalfCellRun(Case[Solution]):
             couplings=self.couplings or Couplings(),
         )
         simulation = Simulation(
-            model,
-            self.protocol,
-            tolerances=self.tolerances or Tolerances(),
-            stepping=self.stepping,
+            model, self.protocol, tolerances=self.tolerances or Tolerances(), stepping=self.stepping
         )
         resume = from_first_rank(comm, (folder / FILE).exists)
         simulation.run(folder, progress=progress, resume=resume)

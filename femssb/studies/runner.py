@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from femssb.environment.ranks import from_first_rank, several_ranks
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    cases: Sequence[Case[Any]],
-    cache: Cache,
-    *,
-    jobs: int = 1,
-    comm: MPI.Intracomm | None = None,
+    cases: Sequence[Case[Any]], cache: Cache, *, jobs: int = 1, comm: MPI.Intracomm | None = None
 ) -> list[str]:
     """Run the cases that are not finished yet, several at a time; collective.
 
@@ -97,10 +94,8 @@ def _attempt(case: Case[Any], cache: Cache, comm: MPI.Intracomm | None, *, progr
     if first:
         _say(f"{case.name} starts{f' on {comm.size} ranks' if comm and comm.size > 1 else ''}")
     try:
-        if comm is None:
-            folder = cache.prepare(case)
-        else:
-            folder = from_first_rank(comm, lambda: cache.prepare(case))
+        prepare = partial(cache.prepare, case)
+        folder = from_first_rank(comm, prepare) if comm is not None else prepare()
         case.run(folder, comm=comm, progress=progress)
     except FemssbError as error:
         failure = f"{case.name}: {error}"

@@ -107,7 +107,7 @@ def perform(
             for column, study in columns.items():
                 results = cache.results(study.cases)
                 found[column] = study, study.gather(results)
-                rows += _rows(study, column, results, cache)
+                rows += _rows(study, column, results)
             place = folder / next(iter(columns.values())).name
             if rows:
                 head = list(dict.fromkeys(name for row in rows for name in row))
@@ -165,9 +165,7 @@ def report(
     return [*blocks, trends] if trends.rows else blocks
 
 
-def _rows(
-    study: Study[Any], column: str, results: Results[Any], cache: Cache
-) -> list[dict[str, Any]]:
+def _rows(study: Study[Any], column: str, results: Results[Any]) -> list[dict[str, Any]]:
     """Return a row for each finished case: its numbers, and where its results are."""
     first = {"parameters": column} if column else {}
     rows = []
