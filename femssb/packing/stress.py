@@ -22,10 +22,7 @@ from femssb.packing.packing import Contacts, Packing
 
 
 def particle_stress(
-    packing: Packing,
-    *,
-    partition: Literal["arms", "halves"] = "arms",
-    planes: bool = True,
+    packing: Packing, *, partition: Literal["arms", "halves"] = "arms", planes: bool = True
 ) -> Array:
     """Return the mean stress in every sphere.
 
