@@ -179,13 +179,12 @@ def _read_vtk(path: Path) -> Packing:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # which pyvista gives where VTK cannot read a file
             cloud = pyvista.read(path)
-        stress = cloud["stress"].reshape(-1, 3, 3) if "stress" in cloud.array_names else None
         return Packing(
             positions=cloud.points,
             radii=cloud["radius"],
             phases=cloud["phase"],
             ids=cloud["id"],
-            stress=stress,
+            stress=cloud["stress"].reshape(-1, 3, 3) if "stress" in cloud.array_names else None,
             lower=cloud.field_data["lower"],
             upper=cloud.field_data["upper"],
             periodic=tuple(cloud.field_data["periodic"]),

@@ -34,11 +34,7 @@ class GranularForces:
     """
 
     def __init__(self, lammps: Any, law: HertzMindlin, phases: tuple[str, ...]) -> None:
-        """Keep the law for `start_pairs` and `start_planes`.
-
-        Raises:
-            EngineError: If there are more phases than LAMMPS has groups for.
-        """
+        """Keep the law for `start_pairs` and `start_planes`."""
         if 1 + 3 * len(phases) > GROUPS:
             raise EngineError(
                 f"HertzMindlin: a packing of {len(phases)} phases, but LAMMPS has {GROUPS} groups, "

