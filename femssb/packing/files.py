@@ -127,16 +127,13 @@ def _write_hdf5(packing: Packing, path: Path) -> None:
         file.attrs["phase_names"] = json.dumps(packing.phase_names)
         file.attrs["periodic"] = np.array(packing.periodic)
         file.attrs["origin"] = json.dumps(packing.origin)
-        for name in ("positions", "radii", "phases", "ids", "lower", "upper", "stress"):
-            value = getattr(packing, name)
-            if value is not None:
-                file.create_dataset(name, data=value)
+        kept = ("positions", "radii", "phases", "ids", "lower", "upper", "stress")
+        arrays = {name: getattr(packing, name) for name in kept}
         if packing.contacts is not None:
-            group = file.create_group("contacts")
-            for name in ("first", "second", "branches", "forces", "memory"):
-                value = getattr(packing.contacts, name)
-                if value is not None:
-                    group.create_dataset(name, data=value)
+            arrays |= {f"contacts/{name}": a for name, a in vars(packing.contacts).items()}
+        for name, array in arrays.items():
+            if array is not None:
+                file.create_dataset(name, data=array)
 
 
 def _read_hdf5(path: Path) -> Packing:
@@ -147,13 +144,12 @@ def _read_hdf5(path: Path) -> Packing:
                 raise InputError(f"read: {path.name} is HDF5, but not a packing of femssb")
             if file.attrs["femssb packing"] > FORMAT:
                 raise InputError(f"read: {path.name} was written by a newer femssb")
-            arrays = {name: file[name][()] for name in file if name != "contacts"}
-            contacts = None
+            values = {name: file[name][()] for name in file if name != "contacts"}
             if "contacts" in file:
-                contacts = Contacts(**{name: data[()] for name, data in file["contacts"].items()})
+                parts = {name: data[()] for name, data in file["contacts"].items()}
+                values["contacts"] = Contacts(**parts)
             return Packing(
-                **arrays,
-                contacts=contacts,
+                **values,
                 phase_names=tuple(json.loads(file.attrs["phase_names"])),
                 periodic=tuple(file.attrs["periodic"]),
                 origin=json.loads(file.attrs["origin"]),
@@ -165,13 +161,10 @@ def _read_hdf5(path: Path) -> Packing:
 def _write_vtk(packing: Packing, path: Path) -> None:
     pyvista = load("pyvista", extra="plot")
     cloud = pyvista.PolyData(packing.positions)
-    cloud["radius"] = packing.radii
-    cloud["phase"] = packing.phases
-    cloud["id"] = packing.ids
+    cloud["radius"], cloud["phase"], cloud["id"] = packing.radii, packing.phases, packing.ids
     if packing.stress is not None:
         cloud["stress"] = packing.stress.reshape(-1, 9)
-    cloud.field_data["lower"] = packing.lower
-    cloud.field_data["upper"] = packing.upper
+    cloud.field_data["lower"], cloud.field_data["upper"] = packing.lower, packing.upper
     cloud.field_data["periodic"] = np.array(packing.periodic, dtype=np.int8)
     cloud.field_data["phase_names"] = [json.dumps(packing.phase_names)]
     cloud.field_data["origin"] = [json.dumps(packing.origin)]
@@ -186,13 +179,12 @@ def _read_vtk(path: Path) -> Packing:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # which pyvista gives where VTK cannot read a file
             cloud = pyvista.read(path)
-        stress = cloud["stress"].reshape(-1, 3, 3) if "stress" in cloud.array_names else None
         return Packing(
             positions=cloud.points,
             radii=cloud["radius"],
             phases=cloud["phase"],
             ids=cloud["id"],
-            stress=stress,
+            stress=cloud["stress"].reshape(-1, 3, 3) if "stress" in cloud.array_names else None,
             lower=cloud.field_data["lower"],
             upper=cloud.field_data["upper"],
             periodic=tuple(cloud.field_data["periodic"]),
@@ -225,11 +217,7 @@ def _write_csv(packing: Packing, path: Path) -> None:
         writer.writerows(zip(*(np.asarray(column).tolist() for column in columns), strict=True))
 
 
-def _read_csv(
-    path: Path,
-    box: tuple[Sequence[float], Sequence[float]] | None,
-    periodic: tuple[bool, bool, bool] | None,
-) -> Packing:
+def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -> Packing:
     with path.open() as file:
         lines = file.readlines()
     about: dict[str, Any] = {}
@@ -238,19 +226,15 @@ def _read_csv(
             about = json.loads(lines[0][1:])
         lines = lines[1:]
     rows = list(csv.DictReader(lines))
-    if box is None:
-        if "lower" not in about:
-            raise InputError(f"read: {path.name} does not say its box: give box=(lower, upper)")
-        box = about["lower"], about["upper"]
+    if box is None and "lower" not in about:
+        raise InputError(f"read: {path.name} does not say its box: give box=(lower, upper)")
+    lower, upper = (about["lower"], about["upper"]) if box is None else box
     if not rows:
         raise InputError(f"read: {path.name} has no rows")
     if "spheres" in about and (len(rows) < about["spheres"] or not lines[-1].endswith("\n")):
-        raise InputError(
-            f"read: {path.name} announces {about['spheres']} spheres, but after {len(rows)} it is "
-            "cut short"
-        )
-    missing = [name for name in _CSV if name not in rows[0]]
-    if missing:
+        announced = f"{path.name} announces {about['spheres']} spheres"
+        raise InputError(f"read: {announced}, but after {len(rows)} it is cut short")
+    if missing := [name for name in _CSV if name not in rows[0]]:
         raise InputError(f"read: {path.name} lacks the columns {missing}")
 
     def column(name: str) -> NDArray[np.float64]:
@@ -260,8 +244,7 @@ def _read_csv(
             raise InputError(f"read: {path.name}, column {name!r}: {error}") from error
 
     names = tuple(about.get("phase_names", sorted({row["phase"] for row in rows})))
-    unknown = {row["phase"] for row in rows} - set(names)
-    if unknown:
+    if unknown := {row["phase"] for row in rows} - set(names):
         raise InputError(f"read: {path.name} has phases {unknown}, which it does not announce")
     stress = None
     if all(name in rows[0] for name in _CSV_STRESS):
@@ -274,8 +257,8 @@ def _read_csv(
         phases=np.array([names.index(row["phase"]) for row in rows]),
         ids=column("id").astype(np.int64),
         stress=stress,
-        lower=np.array(box[0]),
-        upper=np.array(box[1]),
+        lower=np.array(lower),
+        upper=np.array(upper),
         periodic=periodic or tuple(about.get("periodic", (False, False, False))),
         phase_names=names,
         origin=about.get("origin", {"file": path.name}),

@@ -50,13 +50,10 @@ def insert(recipe: Recipe, *, height: float, seed: int) -> Packing:
             "least height"
         )
     kinds, diameters = recipe.diameters(seed)
-    if diameters.max() > height:
-        raise InputError(
-            f"insert: height = {height:g} m is less than the largest diameter, "
-            f"{diameters.max():g} m"
-        )
-    generator = np.random.default_rng([seed, 1])
-    positions = generator.random((len(diameters), 3)) * lengths
+    if (largest := diameters.max()) > height:
+        what = f"insert: height = {height:g} m is less than the largest diameter"
+        raise InputError(f"{what}, {largest:g} m")
+    positions = np.random.default_rng([seed, 1]).random((len(diameters), 3)) * lengths
     return Packing(
         positions=separate(positions, diameters / 2, lengths),
         radii=diameters / 2,
@@ -107,11 +104,9 @@ def separate(positions: Array, radii: Array, lengths: Array) -> Array:
         i, j = first[touching], second[touching]
         # Half the overlap each; two that sit on one point part along a line of their own.
         direction = branch[touching] / np.maximum(distance[touching], 1e-300)[:, None]
-        push = 0.5 * overlap[touching, None] * direction
-        moved = np.empty_like(positions)
-        for axis in range(3):
-            moved[:, axis] = np.bincount(j, push[:, axis], n) - np.bincount(i, push[:, axis], n)
-        positions = positions + moved
+        push = (0.5 * overlap[touching, None] * direction).T
+        moved = [np.bincount(j, along, n) - np.bincount(i, along, n) for along in push]
+        positions = positions + np.column_stack(moved)
         positions[:, 2] = np.clip(positions[:, 2], wanted, lengths[2] - wanted)
     raise NotConverged(
         "spheres could not be moved apart: they jam; use a higher box",

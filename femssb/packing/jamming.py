@@ -89,8 +89,7 @@ def pack_spheres(
             "for to reach the fraction; take a larger box"
         )
     radii = diameters * scale / 2
-    random = np.random.default_rng(seed)
-    joined = np.array(periodic)
+    random, joined = np.random.default_rng(seed), np.array(periodic)
     points = random.random((number, 3)) * edges
     steps, deepest = 0, 0.0
     for _ in range(MOST_ROUNDS):
@@ -127,8 +126,7 @@ def pack_spheres(
 def _overlaps(x: Any, radii: Any, first: Any, second: Any, sides: Any, joined: Any) -> Any:
     """Return half the sum of the squared overlaps, its gradient, and the largest relative one."""
     gradient = np.zeros_like(x)
-    energy = 0.0
-    worst = 0.0
+    energy = worst = 0.0
     step = np.empty(3)
     for pair in range(len(first)):
         i, j = first[pair], second[pair]
@@ -170,15 +168,14 @@ class _Overlaps:
         self.radii, self.sides, self.joined = radii, sides, joined
         self.period = np.where(joined, sides, 0.0)
         self.skin = SKIN * 2 * float(radii.min())
-        self.searched_at: Array | None = None
+        self.searched_at = np.full((len(radii), 3), np.inf)
         self.first = self.second = np.empty(0, dtype=np.int64)
         self.worst = np.inf
 
     def __call__(self, flat: Array) -> tuple[float, Array]:
         """Return the energy of the overlaps and its gradient."""
         x = flat.reshape(-1, 3)
-        seen = self.searched_at
-        if seen is None or np.max(np.sum((x - seen) ** 2, axis=1)) > self.skin**2 / 4:
+        if np.max(np.sum((x - self.searched_at) ** 2, axis=1)) > self.skin**2 / 4:
             self.searched_at = x.copy()
             self.first, self.second = neighbours(x, self.radii, self.period, self.skin, classes=1)
         energy, gradient, self.worst = _overlaps(
@@ -206,17 +203,12 @@ def _separate(
     allowed: float,
     most_steps: int,
 ) -> tuple[Array, int, float, float]:
-    """Push spheres apart.
-
-    Returns:
-        Centres, steps taken, the deepest overlap, and the volume that overlaps.
-    """
+    """Push spheres apart; return centres, steps taken, deepest overlap, volume that overlaps."""
     unit = 2 * float(radii.mean())
     edges, swollen = sides / unit, radii / unit * (1 + MARGIN)
     overlaps = _Overlaps(swollen, edges, joined)
-    x = np.where(
-        joined, points / unit, np.clip(points / unit, swollen[:, None], edges - swollen[:, None])
-    )
+    x, nearest = points / unit, swollen[:, None]  # nearest to walls
+    x = np.where(joined, x, np.clip(x, nearest, edges - nearest))
     steps, shake = 0, SHAKE
     while steps < most_steps:
 
@@ -224,16 +216,11 @@ def _separate(
             if overlaps.worst < 0.9 * MARGIN:
                 raise StopIteration
 
-        options: dict[str, float] = {"maxiter": most_steps - steps, "maxfun": 10 * most_steps}
-        options |= {"ftol": 1e-10 if not allowed else 1e-5, "gtol": 0.0}
+        options = {"maxiter": most_steps - steps, "maxfun": 10 * most_steps, "gtol": 0.0}
+        options["ftol"] = 1e-5 if allowed else 1e-10
         with threadpool_limits(1):  # vectors this short are slower on several threads
             found = minimize(
-                overlaps,
-                x.ravel(),
-                jac=True,
-                method="L-BFGS-B",
-                callback=free,
-                options=options,
+                overlaps, x.ravel(), jac=True, method="L-BFGS-B", callback=free, options=options
             )
         steps += found.nit
         x = found.x.reshape(-1, 3)

@@ -26,11 +26,7 @@ _COLUMNS = {  # of a dump, by the names that LAMMPS and LIGGGHTS give them
 
 
 def length_unit(units: str) -> float:
-    """Return the unit of length of a LAMMPS unit style [m].
-
-    Raises:
-        InputError: If it is not one of `LENGTH`.
-    """
+    """Return the unit of length of a LAMMPS unit style, which must be one of `LENGTH` [m]."""
     if units not in LENGTH:
         raise InputError(f"units = {units!r} must be one of {', '.join(map(repr, LENGTH))}")
     return LENGTH[units]
@@ -106,34 +102,23 @@ def read_dump(
             "lines: it is cut short"
         )
     used = [i for i, name in enumerate(columns) if name in _COLUMNS]
-    table = _numbers(path, rows, used)
     corners = np.array([line.split() for line in bounds], dtype=float)[:, :2].T
-    found = {columns[i]: table[:, k] for k, i in enumerate(used)}
+    found = {columns[i]: v for i, v in zip(used, _numbers(path, rows, used).T, strict=True)}
     for wanted in ("id", "type"):
         if wanted not in found:
             raise InputError(f"read: {path.name} lacks the column {wanted!r}")
     if "radius" not in found and "diameter" not in found:
         raise InputError(f"read: {path.name} lacks the column 'radius' or 'diameter'")
     radii = found["radius"] if "radius" in found else found["diameter"] / 2
-    positions = []
+    spheres = [found["id"], found["type"], radii]
     for axis, low, high in zip("xyz", *corners, strict=True):
-        if axis in found or axis + "u" in found:
-            positions.append(found[axis if axis in found else axis + "u"])
-        elif axis + "s" in found or axis + "su" in found:
-            scaled = found[axis + "s" if axis + "s" in found else axis + "su"]
-            positions.append(low + scaled * (high - low))
-        else:
+        plain = found.get(axis, found.get(axis + "u"))
+        scaled = found.get(axis + "s", found.get(axis + "su"))
+        if plain is None and scaled is None:
             raise InputError(f"read: {path.name} lacks the column {axis!r}")
-    return _packing(
-        path,
-        np.column_stack(positions) * unit,
-        radii * unit,
-        found["type"],
-        found["id"],
-        phases,
-        box or (corners[0] * unit, corners[1] * unit),
-        periodic or (tuple(side == "pp" for side in sides[:3]) if sides else (False,) * 3),
-    )
+        spheres.append(low + scaled * (high - low) if plain is None else plain)
+    joined = periodic or [side == "pp" for side in sides[:3]] or [False] * 3
+    return _packing(path, np.column_stack(spheres), corners, unit, phases, box, joined)
 
 
 def read_data(
@@ -160,43 +145,36 @@ def read_data(
         raise InputError(f"read: {path.name} announces {count} spheres but has {len(rows)}")
     table = _numbers(path, rows, range(7))
     corners = np.array([bounds["xlo"], bounds["ylo"], bounds["zlo"]]).T
-    return _packing(
-        path,
-        table[:, 4:7] * unit,
-        table[:, 2] / 2 * unit,
-        table[:, 1],
-        table[:, 0],
-        phases,
-        box or (corners[0] * unit, corners[1] * unit),
-        periodic or (False, False, False),
-    )
+    spheres = np.column_stack([table[:, :2], table[:, 2] / 2, table[:, 4:]])
+    return _packing(path, spheres, corners, unit, phases, box, periodic or [False] * 3)
 
 
 def _packing(
     path: Path,
-    positions: Array,
-    radii: Array,
-    types: Array,
-    ids: Array,
+    spheres: Array,
+    corners: Array,
+    unit: float,
     phases: Mapping[int, str],
-    box: tuple[Sequence[float] | Array, Sequence[float] | Array],
-    periodic: tuple[bool, ...],
+    box: Box,
+    periodic: Sequence[bool],
 ) -> Packing:
+    """Return a packing of spheres with identifier, type, radius and centre, in the unit."""
+    types = spheres[:, 1]
     present = sorted({int(kind) for kind in types})
-    unnamed = [kind for kind in present if kind not in phases]
-    if unnamed:
+    if unnamed := [kind for kind in present if kind not in phases]:
         raise InputError(f"read: {path.name} has types {unnamed}, which phases does not name")
     names = tuple(dict.fromkeys(phases[kind] for kind in sorted(phases)))
-    order = np.argsort(ids)  # ranks write in the order in which they own
+    spheres = spheres[np.argsort(spheres[:, 0])]  # ranks write in the order in which they own
     kinds = {kind: names.index(phases[kind]) for kind in present}
+    lower, upper = box or corners * unit
     return Packing(
-        positions=positions[order],
-        radii=radii[order],
-        phases=np.array([kinds[int(kind)] for kind in types[order]]),
-        ids=ids[order].astype(np.int64),
+        positions=spheres[:, 3:] * unit,
+        radii=spheres[:, 2] * unit,
+        phases=np.array([kinds[int(kind)] for kind in spheres[:, 1]]),
+        ids=spheres[:, 0].astype(np.int64),
         phase_names=names,
-        lower=np.array(box[0]),
-        upper=np.array(box[1]),
+        lower=np.array(lower),
+        upper=np.array(upper),
         periodic=(periodic[0], periodic[1], periodic[2]),
         origin={"file": path.name},
     )

@@ -38,12 +38,10 @@ class Contacts:
 
     def __post_init__(self) -> None:
         m = len(self.first)
-        _keep(self, "first", (m,), np.int64)
-        _keep(self, "second", (m,), np.int64)
-        _keep(self, "branches", (m, 3), np.float64)
-        _keep(self, "forces", (m, 3), np.float64)
+        _keep(self, np.int64, first=(m,), second=(m,))
+        _keep(self, np.float64, branches=(m, 3), forces=(m, 3))
         if self.memory is not None:
-            _keep(self, "memory", (m, np.shape(self.memory)[-1]), np.float64)
+            _keep(self, np.float64, memory=(m, np.shape(self.memory)[-1]))
         if m and (self.first.min() < 0 or self.second.min() < -1):
             raise InputError("Contacts.first must be rows from 0 on, Contacts.second from -1 on")
 
@@ -98,14 +96,11 @@ class Packing:
         n = len(self.radii)
         if self.ids is None:
             object.__setattr__(self, "ids", np.arange(n))
-        _keep(self, "positions", (n, 3), np.float64)
-        _keep(self, "radii", (n,), np.float64)
-        _keep(self, "phases", (n,), np.int32)
-        _keep(self, "ids", (n,), np.int64)
-        _keep(self, "lower", (3,), np.float64)
-        _keep(self, "upper", (3,), np.float64)
+        _keep(self, np.float64, positions=(n, 3), radii=(n,), lower=(3,), upper=(3,))
+        _keep(self, np.int32, phases=(n,))
+        _keep(self, np.int64, ids=(n,))
         if self.stress is not None:
-            _keep(self, "stress", (n, 3, 3), np.float64)
+            _keep(self, np.float64, stress=(n, 3, 3))
         object.__setattr__(self, "phase_names", tuple(self.phase_names))
         object.__setattr__(self, "periodic", tuple(bool(side) for side in self.periodic))
         if len(self.periodic) != 3:
@@ -154,17 +149,17 @@ class Packing:
         return self.phases == self.phase_names.index(name)
 
 
-def _keep(
-    owner: Contacts | Packing, name: str, shape: tuple[int, ...], kind: type[np.generic]
-) -> None:
-    """Replace a field by a read-only copy of the given type, checked for its shape and values."""
-    try:
-        array = np.array(getattr(owner, name), dtype=kind)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{type(owner).__name__}.{name} must be numbers: {error}") from error
-    if array.shape != shape:
-        raise InputError(f"{type(owner).__name__}.{name} has shape {array.shape}, expected {shape}")
-    if not np.all(np.isfinite(array)):
-        raise InputError(f"{type(owner).__name__}.{name} holds values that are not finite")
-    array.flags.writeable = False
-    object.__setattr__(owner, name, array)
+def _keep(owner: object, kind: type[np.generic], **shapes: tuple[int, ...]) -> None:
+    """Replace fields by read-only copies of the given type, checked for shapes and values."""
+    for name, shape in shapes.items():
+        place = f"{type(owner).__name__}.{name}"
+        try:
+            array = np.array(getattr(owner, name), dtype=kind)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{place} must be numbers: {error}") from error
+        if array.shape != shape:
+            raise InputError(f"{place} has shape {array.shape}, expected {shape}")
+        if not np.all(np.isfinite(array)):
+            raise InputError(f"{place} holds values that are not finite")
+        array.flags.writeable = False
+        object.__setattr__(owner, name, array)

@@ -80,10 +80,8 @@ class Recipe:
         counts = np.rint(self.volumes() / mean).astype(np.int64)
         for component, count in zip(self.components, counts, strict=True):
             if component.share > 0 and count == 0:
-                raise InputError(
-                    f"Recipe: there is less of {component.name} on the area than one sphere; "
-                    "raise width or loading"
-                )
+                what = f"there is less of {component.name} on the area than one sphere"
+                raise InputError(f"Recipe: {what}; raise width or loading")
         return counts
 
     def diameters(self, seed: int) -> tuple[NDArray[np.int32], Array]:

@@ -54,10 +54,8 @@ class LognormalSizes(Sizes):
 
     def __post_init__(self) -> None:
         if self.largest <= self.smallest:
-            raise InputError(
-                f"LognormalSizes.largest = {self.largest:g} m must exceed smallest = "
-                f"{self.smallest:g} m"
-            )
+            ends = f"largest = {self.largest:g} m must exceed smallest = {self.smallest:g} m"
+            raise InputError(f"LognormalSizes.{ends}")
         low, high = self._cut()
         if high - low < 1e-6:
             raise InputError(
@@ -91,11 +89,10 @@ class TabulatedSizes(Sizes):
     def __post_init__(self) -> None:
         if len(self.diameters) != len(self.shares) or len(self.shares) < 2:
             raise InputError("TabulatedSizes needs two or more diameters, and as many shares")
-        if self.shares[0] != 0.0 or self.shares[-1] != 1.0:
-            raise InputError(
-                f"TabulatedSizes.shares must go from 0 to 1, not from {self.shares[0]:g} to "
-                f"{self.shares[-1]:g}"
-            )
+        first, last = self.shares[0], self.shares[-1]
+        if first != 0.0 or last != 1.0:
+            ends = f"from 0 to 1, not from {first:g} to {last:g}"
+            raise InputError(f"TabulatedSizes.shares must go {ends}")
         if np.any(np.diff(self.diameters) <= 0) or np.any(np.diff(self.shares) < 0):
             raise InputError("TabulatedSizes.diameters and shares must rise")
 

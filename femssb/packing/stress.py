@@ -22,10 +22,7 @@ from femssb.packing.packing import Contacts, Packing
 
 
 def particle_stress(
-    packing: Packing,
-    *,
-    partition: Literal["arms", "halves"] = "arms",
-    planes: bool = True,
+    packing: Packing, *, partition: Literal["arms", "halves"] = "arms", planes: bool = True
 ) -> Array:
     """Return the mean stress in every sphere.
 
@@ -74,11 +71,7 @@ def mean_stress(packing: Packing) -> Array:
 
 
 def contacts_of(packing: Packing) -> Contacts:
-    """Return the contacts of a packing.
-
-    Raises:
-        InputError: If it has none.
-    """
+    """Return the contacts of a packing; raise InputError if it has none."""
     if packing.contacts is None:
         raise InputError("the packing has no contacts: only those that were pressed have them")
     return packing.contacts

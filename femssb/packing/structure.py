@@ -83,10 +83,9 @@ def coordination(packing: Packing) -> Array:
     contacts = contacts_of(packing)
     ball = contacts.between_spheres & contacts.loaded
     kinds = len(packing.phase_names)
-    one = packing.phases[contacts.first[ball]]
-    other = packing.phases[contacts.second[ball]]
+    pairs = packing.phases[contacts.first[ball]], packing.phases[contacts.second[ball]]
     table = np.zeros((kinds, kinds))
-    np.add.at(table, (one, other), 1)
+    np.add.at(table, pairs, 1)
     table += table.T
     return table / np.maximum(np.bincount(packing.phases, minlength=kinds), 1)[:, None]
 
@@ -190,14 +189,10 @@ def heat_map(packing: Packing, values: Array, *, bins: int = 20) -> Array:
 
 
 def _covered(packing: Packing) -> tuple[Array, Array, float]:
-    """Return the intervals inside spheres along lines parallel to z.
+    """Return where lines along z enter and leave spheres, shapes (m,) [m], and their area [m2].
 
     The lines start on a regular grid over the xy plane. A sphere covers one interval of each line
     that meets it; intervals are cut at the ends of the box and where they overlap.
-
-    Returns:
-        Where each interval starts and ends, shapes (m,) [m], and the area for which a line
-        stands [m2].
     """
     across = np.sqrt(LINES * packing.lengths[:2] / packing.lengths[:2][::-1])
     counts = np.maximum(np.rint(across).astype(int), 1)

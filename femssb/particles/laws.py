@@ -86,9 +86,8 @@ class ElasticPlastic(ContactLaw):
         ContactLaw.__post_init__(self)
         for name in self.yield_pressures:
             if name not in self.solids:
-                raise InputError(
-                    f"ElasticPlastic.yield_pressures names {name!r}, which solids does not"
-                )
+                what = "ElasticPlastic.yield_pressures"
+                raise InputError(f"{what} names {name!r}, which solids does not")
 
 
 def yield_pressure(solid: Solid) -> float:
@@ -117,9 +116,8 @@ def effective_shear_moduli(law: ContactLaw, phases: tuple[str, ...]) -> Array:
     A contact of the radius a has the tangential stiffness 8 G* a (Mindlin, doi 10.1115/1.4009973).
     """
     known = [law.elasticity(phase) for phase in phases]
-    compliance = np.array(
-        [2 * (2 - e.poisson_ratio) * (1 + e.poisson_ratio) / e.young_modulus for e in known]
-    )
+    nu, young = np.array([(e.poisson_ratio, e.young_modulus) for e in known]).T
+    compliance = 2 * (2 - nu) * (1 + nu) / young
     return np.asarray(1 / (compliance[:, None] + compliance))
 
 

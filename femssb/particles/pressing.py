@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 USUAL = Servo()
+Show = Callable[[str], None]  # takes a line of progress
 
 logger = logging.getLogger(__name__)
 
@@ -85,23 +86,17 @@ def press(
             if reached is None:
                 title = f"{number}/{len(stages)} {stage.label}  "
                 with Engine(stage.prepared(start), law, comm, state=state) as engine:
-                    reached = _settled(engine, start, stage, servo, record, show, title)
+                    reached = _settled(engine, start, servo, record, show, title)
             done.append(reached)
             state = record.state
     return done
 
 
 def _settled(
-    engine: Engine,
-    start: Packing,
-    stage: Stage,
-    servo: Servo,
-    record: _Record,
-    show: Callable[[str], None],
-    title: str,
+    engine: Engine, start: Packing, servo: Servo, record: _Record, show: Show, title: str
 ) -> Packing:
-    """Do one stage, and record its end, or where it got stuck."""
-    started = time.process_time()
+    """Do the stage of a record, and record its end, or where it got stuck."""
+    started, stage = time.process_time(), record.stage
     rest = until_rest(engine, stage, servo, lambda line: show(title + line))
     name, times = type(stage).__name__, engine.time_steps()
     usual = float(np.median(times))
@@ -126,14 +121,11 @@ def _settled(
     reached = replace(reached, stress=particle_stress(reached))
     from_first_rank(engine.comm, lambda: record.write(reached, rest.settled))
     if not rest.settled:
-        raise NotConverged(
-            f"{name} did not come to rest",
-            step=rest.steps,
-            residuals={
-                "unbalanced over allowed": rest.balance.unbalanced / servo.balance,
-                "pressure error over allowed": rest.pressure_error / servo.pressure_error,
-            },
-        )
+        residuals = {
+            "unbalanced over allowed": rest.balance.unbalanced / servo.balance,
+            "pressure error over allowed": rest.pressure_error / servo.pressure_error,
+        }
+        raise NotConverged(f"{name} did not come to rest", step=rest.steps, residuals=residuals)
     logger.info("%s: %d steps", stage.label, rest.steps)
     return reached
 
@@ -143,17 +135,13 @@ class _Record:
 
     def __init__(self, folder: Path, number: int, stage: Stage, key: str) -> None:
         name = f"{number:02d}_{type(stage).__name__.lower()}"
-        self.key = key
+        self.stage, self.key = stage, key
         self.path = folder / f"{name}.h5"
         self.unfinished = folder / f"{name}_unfinished.h5"
         self.state = folder / f"{name}_{key}.restart"
 
     def read(self) -> Packing | None:
-        """Return the packing, or None if the stage was not finished from the same start.
-
-        Raises:
-            InputError: If a file is cut short.
-        """
+        """Return the packing, or None if the stage was not finished from the same start."""
         if not self.path.exists():
             return None
         found = files.read(self.path)
@@ -178,9 +166,9 @@ class _Record:
 @contextmanager
 def _folder(out: str | Path | None, comm: MPI.Intracomm) -> Iterator[Path]:
     """Make a folder that LAMMPS can write into, a temporary one if none is asked for."""
-    if out is not None and any(letter in str(out) for letter in '%*"'):
-        raise InputError(f'press: out = {str(out)!r} must not hold any of the letters % * "')
     if out is not None:
+        if any(letter in str(out) for letter in '%*"'):
+            raise InputError(f'press: out = {str(out)!r} must not hold any of the letters % * "')
         yield from_first_rank(comm, lambda: make_folder(Path(out)))
         return
     path = from_first_rank(comm, lambda: Path(tempfile.mkdtemp(prefix="femssb_")))

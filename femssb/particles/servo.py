@@ -33,9 +33,7 @@ class Servo:
     interval: int = field("steps between corrections of the planes", lower=1, default=10)
     corrections: int = field("of the planes between looks at the balance", lower=1, default=50)
     stiffer: float = field(
-        "pressure over that of the last look above which masses are set again",
-        lower=1,
-        default=1.5,
+        "pressure over that of the last look above which masses are set again", lower=1, default=1.5
     )
     slack: float = field(
         "share of the wanted pressure that it must also exceed", lower=0, default=0.01
@@ -78,17 +76,11 @@ class Rest:
 def until_rest(engine: Engine, stage: Stage, servo: Servo, report: Callable[[str], None]) -> Rest:
     """Drive a stage until it is at rest, or has taken the most steps allowed.
 
-    Args:
-        engine: Holds the packing.
-        stage: Names the pressure and the planes that move, and does its own work in between.
-        servo: How the planes move.
-        report: Takes lines of progress.
+    The stage does its own work in between; `report` takes lines of progress.
     """
     axes = stage.axes(engine.periodic)
-    work = stage.work(engine, servo)
-    planes = _Planes(engine, axes, servo)
-    began = engine.steps
-    rests, error = 0, 0.0
+    work, planes = stage.work(engine, servo), _Planes(engine, axes, servo)
+    began, rests, error = engine.steps, 0, 0.0
     while True:
         state = engine.balance()
         steps = engine.steps - began

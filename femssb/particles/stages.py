@@ -34,11 +34,7 @@ class Work:
     progress = ""  # part of the lines of progress
 
     def advance(self, error: float) -> None:
-        """Do the next part.
-
-        Args:
-            error: Largest relative error of the pressure on the planes that move.
-        """
+        """Do the next part; the error is the largest relative one of pressure on moving planes."""
 
 
 @description
@@ -75,12 +71,11 @@ class Stage:
         """
         after = self.expected(packing)
         largest = 2 * after.radii.max()
-        for axis in np.flatnonzero(after.periodic):
-            if after.lengths[axis] < NARROWEST * largest:
+        for axis, length, joined in zip("xyz", after.lengths, after.periodic, strict=True):
+            if joined and length < NARROWEST * largest:
                 raise InputError(
-                    f"press: the sides across {'xyz'[axis]} are periodic and "
-                    f"{after.lengths[axis]:g} m apart, but the largest diameter is {largest:g} m: "
-                    "two spheres could touch twice"
+                    f"press: the sides across {axis} are periodic and {length:g} m apart, but the "
+                    f"largest diameter is {largest:g} m: two spheres could touch twice"
                 )
         if after.periodic[2]:
             raise InputError(f"press: {type(self).__name__} needs planes across z")
@@ -133,10 +128,9 @@ class Swell(Stage):
         Raises:
             InputError: If it lacks the phase.
         """
-        if self.phase not in packing.phase_names:
-            raise InputError(
-                f"press: Swell.phase = {self.phase!r}, but the packing has {packing.phase_names!r}"
-            )
+        known = packing.phase_names
+        if self.phase not in known:
+            raise InputError(f"press: Swell.phase = {self.phase!r}, but the packing has {known!r}")
         factors = np.where(packing.of_phase(self.phase), self.factor(), 1.0)
         return replace(packing, radii=factors * packing.radii)
 
@@ -151,8 +145,7 @@ class Growth(Work):
     def __init__(self, engine: Engine, factors: Mapping[str, float], servo: Servo) -> None:
         """Take the new diameter over the old one of each phase that changes."""
         self._engine, self._servo, self._turn = engine, servo, 0
-        factor = [factors.get(name, 1.0) for name in engine.phase_names]
-        self._whole = np.log(factor)
+        self._whole = np.log([factors.get(name, 1.0) for name in engine.phase_names])
         self._left = self._whole.copy()
         self._report()
 

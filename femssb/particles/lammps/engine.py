@@ -40,7 +40,6 @@ from femssb.particles.laws import (
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 LOOK = 20  # most steps between searches for the spheres near planes
 
@@ -55,28 +54,17 @@ _DASHPOT = 2.3  # ratio of damping they add up to, over that of one contact: bot
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Balance:
-    """How far from rest a packing is, and what holds its spheres and presses on the planes.
+    """How far from rest a packing is, and what holds its spheres and presses on the planes."""
 
-    Attributes:
-        unbalanced: Mean net force on a sphere over mean contact force [-].
-        pressures: On the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa].
-        modulus: Of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa].
-        holds: Number of contacts of every sphere that carry a force, shape (n,).
-        stiffness: Normal, of all contacts of every sphere on unloading, shape (n,) [N/m].
-    """
-
-    unbalanced: float
-    pressures: Array
-    modulus: Array
-    holds: Array
-    stiffness: Array
+    unbalanced: float  # mean net force on a sphere over mean contact force [-]
+    pressures: Array  # on the six faces, order of `FACES`; 0 on periodic sides, shape (6,) [Pa]
+    modulus: Array  # of the contact springs, if all moved alike, along x, y, z, shape (3,) [Pa]
+    holds: Array  # number of contacts of every sphere that carry a force, shape (n,)
+    stiffness: Array  # normal, of all contacts of every sphere on unloading, shape (n,) [N/m]
 
 
 class Engine:
-    """A running LAMMPS simulation; use it in a `with` block.
-
-    Positions of the planes and radii are the only things that are moved from outside.
-    """
+    """A running LAMMPS simulation, in which only planes and radii are moved; use it in `with`."""
 
     def __init__(
         self,
@@ -138,12 +126,9 @@ class Engine:
         self._lammps.close()
 
     def save(self, path: Path) -> int:
-        """Write what a packing does not hold, velocities and tangential springs, for `Engine`.
+        """Write velocities and tangential springs, which no packing holds; return bytes written.
 
         This sorts the spheres again: contacts can be read after the next `run`.
-
-        Returns:
-            The length of the file [bytes].
         """
         with _engine_errors():
             # LAMMPS makes new images across sides, then looks its springs up in the last neighbour
@@ -157,16 +142,13 @@ class Engine:
         run = self._lammps.command
         self._walled = [face for face in range(6) if not packing.periodic[face // 2]]
         edges = " ".join("p" if side else "f" for side in packing.periodic)
-        for line in (
-            "units micro",
-            "atom_style sphere",
-            "atom_modify map array",
-            f"boundary {edges}",
-            "newton off",
-            "comm_modify vel yes",
-            "processors * * 1",
-        ):
-            run(line)
+        run("units micro")
+        run("atom_style sphere")
+        run("atom_modify map array")
+        run(f"boundary {edges}")
+        run("newton off")
+        run("comm_modify vel yes")
+        run("processors * * 1")
         if state is None:
             self._create(packing)
         else:
@@ -193,18 +175,12 @@ class Engine:
 
     def _create(self, packing: Packing) -> None:
         """Make the box and the spheres."""
-        bounds = " ".join(f"{low:.17g} {high:.17g}" for low, high in _box(packing))
-        self._lammps.command(f"region box block {bounds} units box")
+        self._lammps.command(f"region box block {' '.join(_box(packing))} units box")
         self._lammps.command(f"create_box {len(self.phase_names)} box")
         n = len(packing.radii)
         inside = wrapped(packing.positions, packing.period, packing.lower)
-        self._lammps.create_atoms(
-            n,
-            list(range(1, n + 1)),
-            (packing.phases + 1).tolist(),
-            (inside / LENGTH).ravel().tolist(),
-            shrinkexceed=False,
-        )
+        kinds, centres = (packing.phases + 1).tolist(), (inside / LENGTH).ravel().tolist()
+        self._lammps.create_atoms(n, list(range(1, n + 1)), kinds, centres, shrinkexceed=False)
         if self._lammps.get_natoms() != n:
             raise EngineError(f"LAMMPS took {self._lammps.get_natoms()} of {n} spheres")
         self._scatter_radii()
@@ -215,17 +191,13 @@ class Engine:
         opened = [axis for axis in range(3) if was[axis] and not packing.periodic[axis]]
         if opened:
             sides = _box(packing)
-            bounds = " ".join(
-                f"{'xyz'[axis]} final {sides[axis, 0]:.17g} {sides[axis, 1]:.17g}"
-                for axis in opened
-            )
+            bounds = " ".join(f"{'xyz'[axis]} final {sides[axis]}" for axis in opened)
             self._lammps.command("run 0 post no")  # contacts learn what they had in the file
             self._lammps.command(f"change_box all boundary {edges} {bounds} units box")
 
     def _local(self, name: str) -> NDArray[Any]:
         """Return an array of the spheres that this rank owns: a view of LAMMPS's memory."""
-        count = self._lammps.extract_setting("nlocal")
-        return self._lammps.numpy.extract_atom(name)[:count]
+        return self._lammps.numpy.extract_atom(name)[: self._lammps.extract_setting("nlocal")]
 
     def _owned(self) -> NDArray[np.int64]:
         """Return the rows of the spheres that this rank owns."""
@@ -247,16 +219,13 @@ class Engine:
         step = self._lammps.extract_global("ntimestep")
         for face in self._walled:
             axis, side = divmod(face, 2)
-            at = (self.planes[axis, side] - self._zero[axis, side]) / LENGTH
+            moved = self.planes[axis, side] - self._zero[axis, side]
             speed = velocities[axis, side] / LENGTH
-            for part, value in (("at", at), ("speed", speed), ("since", step)):
+            for part, value in (("at", moved / LENGTH), ("speed", speed), ("since", step)):
                 self._lammps.set_internal_variable(f"{part}_{FACES[face]}", float(value))
 
     def run(self, steps: int) -> None:
         """Take some steps, with the planes moving at their velocities.
-
-        Args:
-            steps: How many.
 
         Raises:
             EngineError: If LAMMPS stops, say because spheres were lost.
@@ -285,30 +254,23 @@ class Engine:
         forces = self._forces.on_planes(self.planes.ravel() / LENGTH)
         self.comm.Allreduce(MPI.IN_PLACE, forces)
         if np.isnan(forces).any():
-            raise EngineError(
-                f"within {LOOK} steps, a sphere ran into a plane that was far away: planes or "
-                "spheres move too fast"
-            )
+            what = f"within {LOOK} steps, a sphere ran into a plane that was far away"
+            raise EngineError(f"{what}: planes or spheres move too fast")
         lengths = self.planes[:, 1] - self.planes[:, 0]
         areas = np.prod(lengths) / lengths
         return forces.reshape(3, 2) * FORCE / areas[:, None]
 
     def positions(self) -> Array:
         """Return the centres, shape (n, 3) [m]."""
-        return self._gather(self._local("x")) * LENGTH
-
-    def _gather(self, local: NDArray[Any]) -> Array:
-        everything = np.zeros((len(self.radii), *local.shape[1:]))
-        for rows, values in self.comm.allgather((self._owned(), np.array(local))):
-            everything[rows] = values
-        return everything
+        centres = np.zeros((len(self.radii), 3))
+        for rows, values in self.comm.allgather((self._owned(), np.array(self._local("x")))):
+            centres[rows] = values
+        return centres * LENGTH
 
     def contacts(self) -> Contacts:
         """Return all contacts, in the same order on any number of ranks."""
-        shared = self.comm.allgather(self._touching())
-        first, second, branches, forces, memory = (
-            np.concatenate(columns) for columns in zip(*shared, strict=True)
-        )
+        shared = zip(*self.comm.allgather(self._touching()), strict=True)
+        first, second, branches, forces, memory = (np.concatenate(column) for column in shared)
         swap = (second >= 0) & (second < first)
         first, second = np.where(swap, second, first), np.where(swap, first, second)
         sign = np.where(swap, -1.0, 1.0)[:, None]
@@ -325,9 +287,8 @@ class Engine:
 
     def _touching(self) -> Table:
         """Return the columns of `Contacts` for the contacts that this rank lists, in SI units."""
-        first, second, branches, forces, memory = self._forces.contacts(
-            self.planes.ravel() / LENGTH
-        )
+        places = self.planes.ravel() / LENGTH
+        first, second, branches, forces, memory = self._forces.contacts(places)
         return first, second, branches * LENGTH, forces * FORCE, memory * LENGTH
 
     def balance(self) -> Balance:
@@ -343,17 +304,14 @@ class Engine:
         modulus = (stiffness * distance**2 * ball) @ (along * along) ** 2
         # Net force, loaded contacts and stiffness of every sphere; then sums over all contacts.
         sums = np.zeros(5 * n + 5)
-        for row, values, sign in zip(
-            sums[: 5 * n].reshape(5, n),
-            (*forces.T, force > 0, stiffness),
-            (-1, -1, -1, 1, 1),
-            strict=True,
-        ):
+        table = sums[: 5 * n].reshape(5, n)
+        columns = zip((*forces.T, force > 0, stiffness), (-1, -1, -1, 1, 1), strict=True)
+        for row, (values, sign) in zip(table, columns, strict=True):
             row += np.bincount(first, values, n)
             row += sign * np.bincount(second[ball], values[ball], n)
         sums[5 * n :] = force.sum(), np.sum(force > 0), *modulus
         self.comm.Allreduce(MPI.IN_PLACE, sums)
-        *net, holds, total = sums[: 5 * n].reshape(5, n)
+        *net, holds, total = table
         carried, loaded = sums[5 * n : 5 * n + 2]
         unbalanced = _lengths(np.transpose(net)).mean() / (carried / loaded) if loaded else np.inf
         return Balance(
@@ -372,11 +330,8 @@ class Engine:
         other = np.where(ball, self.radii[second], 0.0)
         own = self.radii[first]
         radius = np.where(ball, own * other / np.where(ball, own + other, 1.0), own)
-        modulus = np.where(
-            ball,
-            self._moduli[self._phases[first], self._phases[second]],
-            self._plane_moduli[self._phases[first]],
-        )
+        one, two = self._phases[first], self._phases[second]
+        modulus = np.where(ball, self._moduli[one, two], self._plane_moduli[one])
         overlap = own + other - distance
         if memory.shape[1]:  # unloaded, a dent is flatter and keeps a part of the overlap
             left, dent = memory[:, 1:3].T
@@ -386,19 +341,14 @@ class Engine:
     def calm(self, balance: Balance) -> None:
         """Stop the spheres that nothing holds: between collisions, nothing would slow them down."""
         free = balance.holds[self._owned()] < 2
-        self._local("v")[free] = 0.0
-        self._local("omega")[free] = 0.0
+        self._local("v")[free] = self._local("omega")[free] = 0.0
 
     def rescale_masses(self, balance: Balance, pressure: float = 0.0) -> None:
         """Set the masses such that the time step suits the contacts as they are.
 
         The mass of a sphere goes with the sum of the stiffnesses of its contacts, but not below a
         third of what it has at the mean stiffness over its cross-section, nor below what it needs
-        when it is hit.
-
-        Args:
-            balance: The present one.
-            pressure: That spheres without contacts may meet [Pa].
+        when it is hit by the pressure [Pa] that spheres without contacts may meet.
         """
         total = balance.stiffness
         section = self.radii**2
@@ -415,16 +365,10 @@ class Engine:
     def time_steps(self) -> Array:
         """Return the time step that every sphere takes at its true density, shape (n,) [s]."""
         densities = np.array([self.law.solids[name].density for name in self.phase_names])
-        true = densities[self._phases] * 4 / 3 * np.pi * self.radii**3
-        return np.sqrt(true / self.masses)
+        return np.sqrt(densities[self._phases] * 4 / 3 * np.pi * self.radii**3 / self.masses)
 
     def packing(self, contacts: Contacts, origin: dict[str, Any]) -> Packing:
-        """Return the present state; its box ends at the planes.
-
-        Args:
-            contacts: The present ones.
-            origin: What made it.
-        """
+        """Return the present state, with its contacts and origin; its box ends at the planes."""
         lower, upper = self.planes.T
         moved = replace(self._start, positions=self.positions(), radii=self.radii, stress=None)
         return replace(moved, lower=lower, upper=upper, origin=origin, contacts=contacts)
@@ -435,10 +379,11 @@ def _lengths(vectors: Array) -> Array:
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)))
 
 
-def _box(packing: Packing) -> Array:
-    """Return the bounds of LAMMPS's box, with space to move around planes, shape (3, 2) [um]."""
+def _box(packing: Packing) -> list[str]:
+    """Return the bounds of LAMMPS's box along x, y, z, with space to move around planes [um]."""
     free = _MARGIN * packing.lengths * ~np.array(packing.periodic)
-    return np.column_stack([packing.lower - free, packing.upper + free]) / LENGTH
+    ends = np.column_stack([packing.lower - free, packing.upper + free]) / LENGTH
+    return [f"{low:.17g} {high:.17g}" for low, high in ends]
 
 
 def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
@@ -447,8 +392,7 @@ def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
     lammps = load("lammps", extra="particles")
     quiet = ["-log", "none", "-screen", "none", "-nocite"]
     with _engine_errors():
-        instance = lammps.lammps(cmdargs=quiet, comm=comm)
-    return instance, comm
+        return lammps.lammps(cmdargs=quiet, comm=comm), comm
 
 
 def _forces(

@@ -18,7 +18,6 @@ from femssb.particles.laws import (
 )
 
 Table = tuple[NDArray[np.int64], NDArray[np.int64], Array, Array, Array]
-Spheres = tuple[Array, Array, NDArray[np.int32], NDArray[np.int32]]
 
 NEEDED = {("pair", "granular"): "GRANULAR", ("fix", "wall/gran/region"): "GRANULAR"}
 LENGTH, FORCE, PRESSURE = 1e-6, 1e-9, 1e3  # LAMMPS's micro units [m], [N], [Pa]
@@ -30,15 +29,12 @@ class GranularForces:
     """The forces of `HertzMindlin` in a LAMMPS simulation.
 
     LAMMPS keeps the tangential springs of its contacts in its own restart files only: a packing
-    that comes without one starts with none, and settles again.
+    that comes without one starts with none, and settles again. Positions of planes are in LAMMPS's
+    units, shape (6,).
     """
 
     def __init__(self, lammps: Any, law: HertzMindlin, phases: tuple[str, ...]) -> None:
-        """Keep the law for `start_pairs` and `start_planes`.
-
-        Raises:
-            EngineError: If there are more phases than LAMMPS has groups for.
-        """
+        """Keep the law for `start_pairs` and `start_planes`."""
         if 1 + 3 * len(phases) > GROUPS:
             raise EngineError(
                 f"HertzMindlin: a packing of {len(phases)} phases, but LAMMPS has {GROUPS} groups, "
@@ -50,7 +46,6 @@ class GranularForces:
         self._near_any = np.int32(0)  # all of them
         self._watched = self._missed = False  # whether they were set; whether a contact was missed
         self._moduli = plane_moduli(law, phases) / PRESSURE
-        self._born = 0  # step at which the planes were made: part of their names
 
     def start_pairs(self) -> None:
         """Define the contacts between spheres."""
@@ -77,7 +72,7 @@ class GranularForces:
 
         Args:
             faces: Name of every plane by its number; the variable ``moved_NAME`` is its shift.
-            positions: Of the planes now, in LAMMPS's units, shape (6,).
+            positions: Of the planes now.
             known: Ignored: LAMMPS does not accept it.
         """
         run = self._lammps.command
@@ -91,43 +86,31 @@ class GranularForces:
             self._near[axis] = np.array(bits, dtype=np.uint32).view(np.int32)
             self._near_any |= np.bitwise_or.reduce(self._near[axis])
         # A restart file knows how far planes of the same name had moved, which counts from 0 here.
-        self._born = self._lammps.extract_global("ntimestep")
+        born = self._lammps.extract_global("ntimestep")
         for face, name in faces.items():
             place, normal, move = ["0"] * 3, ["0"] * 3, ["NULL"] * 3
             place[face // 2] = f"{positions[face]:.17g}"
             normal[face // 2] = "-1" if face % 2 else "1"
             move[face // 2] = f"v_moved_{name}"
-            run(
-                f"region {name} plane {' '.join(place)} {' '.join(normal)} side in units box "
-                f"move {' '.join(move)}"
-            )
+            geometry = " ".join([*place, *normal])
+            run(f"region {name} plane {geometry} side in units box move {' '.join(move)}")
             for kind, modulus in enumerate(self._moduli, start=1):
-                law = f"{self._coefficients(modulus)} tangential linear_nohistory 0 0"
-                run(
-                    f"fix {self._plane(face, kind)} {_near(face // 2, kind)} wall/gran/region "
-                    f"granular {law} region {name}"
-                )
+                law = f"granular {self._coefficients(modulus)} tangential linear_nohistory 0 0"
+                group = _near(face // 2, kind)
+                run(f"fix {name}_{kind}_{born} {group} wall/gran/region {law} region {name}")
         run("compute touching all pair/local dx dy dz force p1 p2 p3 cutoff radius")
         run("compute who all property/local patom1 patom2 cutoff radius")
 
     def _coefficients(self, modulus: float) -> str:
         """Return the normal law of an effective modulus, in LAMMPS's units."""
         # LAMMPS asks for the E and nu of two like solids: these have the E* asked for.
-        return (
-            f"hertz/material {2 * modulus:.17g} {self._law.restitution:.17g} 0.0 "
-            "damping coeff_restitution"
-        )
-
-    def _plane(self, face: int, kind: int) -> str:
-        return f"{self._faces[face]}_{kind}_{self._born}"
+        numbers = f"{2 * modulus:.17g} {self._law.restitution:.17g} 0.0"
+        return f"hertz/material {numbers} damping coeff_restitution"
 
     def watch(self, planes: Array) -> None:
         """Let LAMMPS search contacts with planes among the spheres near them, not among all.
 
         Without this, planes would take a third of its time.
-
-        Args:
-            planes: Where they are, in LAMMPS's units, shape (6,).
         """
         radii, places, kinds, masks = self._spheres()
         near = NEAR * np.max(radii, initial=0.0)
@@ -147,9 +130,6 @@ class GranularForces:
         every plane at every step. Its dashpots are left out, for at rest nothing moves. If the law
         differed from that of LAMMPS, spheres at the planes would never seem to be in balance.
         Forces are NaN if a sphere touched a plane before `watch` had LAMMPS consider it.
-
-        Args:
-            planes: Where they are, in LAMMPS's units, shape (6,).
         """
         forces = np.full(6, np.nan if self._missed else 0.0)
         for face, _, force, _ in self._at_planes(planes):
@@ -157,11 +137,7 @@ class GranularForces:
         return forces
 
     def contacts(self, planes: Array) -> Table:
-        """Return first, second (rows, -1 for planes), branches, forces, memory of this rank.
-
-        Args:
-            planes: Where they are, in LAMMPS's units, shape (6,).
-        """
+        """Return first, second (rows, -1 for planes), branches, forces, memory of this rank."""
         values, pairs = self._local("touching", 7), self._local("who", 2)
         first, second = pairs.astype(np.int64).T - 1
         away = values[:, :3]
@@ -174,17 +150,13 @@ class GranularForces:
             wall = np.full(len(rows), -1)
             owned = ids[rows].astype(np.int64) - 1
             parts.append((owned, wall, distance[:, None] * outwards, -force[:, None] * outwards))
-        first, second, branches, forces = (
-            np.concatenate(columns) for columns in zip(*parts, strict=True)
-        )
+        first, second, branches, forces = map(np.concatenate, zip(*parts, strict=True))
         return first, second, branches, forces, np.empty((len(first), 0))
 
-    def _spheres(self) -> Spheres:
+    def _spheres(self) -> list[NDArray[Any]]:
         """Return radii [um], centres [um], types and masks of this rank's spheres: views."""
-        atoms = self._lammps.numpy.extract_atom
-        count = self._lammps.extract_setting("nlocal")
-        radii, places, kinds, masks = (atoms(name) for name in ("radius", "x", "type", "mask"))
-        return radii[:count], places[:count], kinds[:count], masks[:count]
+        atoms, count = self._lammps.numpy.extract_atom, self._lammps.extract_setting("nlocal")
+        return [atoms(name)[:count] for name in ("radius", "x", "type", "mask")]
 
     def _at_planes(self, planes: Array) -> Iterator[tuple[int, NDArray[np.int64], Array, Array]]:
         """Yield every plane, which spheres of this rank touch it, force [nN], distance [um]."""
@@ -192,9 +164,7 @@ class GranularForces:
         rows = np.flatnonzero(masks & self._near_any != 0)
         radii, places, moduli = radii[rows], places[rows], self._moduli[kinds[rows] - 1]
         for face in self._faces:
-            distance = places[:, face // 2] - planes[face]
-            if face % 2:
-                distance = -distance
+            distance = (places[:, face // 2] - planes[face]) * (-1 if face % 2 else 1)
             at = np.flatnonzero(distance < radii)
             force = hertz_force(moduli[at], radii[at], radii[at] - distance[at])
             yield face, rows[at], force, distance[at]
@@ -205,9 +175,8 @@ class GranularForces:
 
         if self._lammps.extract_compute(compute, LMP_STYLE_LOCAL, LMP_SIZE_ROWS) == 0:
             return np.empty((0, columns))
-        return np.array(
-            self._lammps.numpy.extract_compute(compute, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY)
-        )
+        read = self._lammps.numpy.extract_compute
+        return np.array(read(compute, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY))
 
 
 def _near(axis: int, kind: int) -> str:

