@@ -25,7 +25,8 @@ from femssb.packing.packing import Packing
 from femssb.packing.stress import particle_stress
 from femssb.particles.lammps.engine import FACES, Engine
 from femssb.particles.laws import ContactLaw
-from femssb.particles.servo import Servo, until_rest
+from femssb.particles.rest import until_rest
+from femssb.particles.servo import Servo
 from femssb.particles.stages import Stage
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from femssb.description import description, field
 from femssb.errors import InputError
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
+from femssb.particles.servo import Servo
 from femssb.units import MPa
 
 if TYPE_CHECKING:
     from femssb.particles.lammps.engine import Engine
-    from femssb.particles.servo import Servo
 
 NARROWEST = 1.98  # distance of periodic sides over the largest diameter: two, but for the share by
 # which a recipe scales its sizes to meet its volume
