@@ -166,12 +166,8 @@ class _Exchange:
         self._spread = bodies.spread
         laws = [(surface.name, surface.current) for surface in bodies.surfaces]
         decay = {n: a.resistance.decay_length for n, a in laws if isinstance(a, Insertion)}
-        self._gap = np.concatenate(
-            [
-                np.sqrt(bodies.points[name].weights / bodies.area(name)) / decay.get(name, np.inf)
-                for name in bodies.cohesive
-            ]
-        )
+        roots = {n: np.sqrt(bodies.points[n].weights / bodies.area(n)) for n in bodies.cohesive}
+        self._gap = np.concatenate([root / decay.get(n, np.inf) for n, root in roots.items()])
         drift = bodies.at_nodes(lambda active, _: active.drift_volume / energy)
         self._stress = np.sqrt(node_volume / bodies.sum(node_volume)) * drift[: node_volume.size]
 
