@@ -108,7 +108,7 @@ class Bodies:
         )
 
     def at_nodes(self, value: Callable[[ActiveMaterial, Cells], Any]) -> Array:
-        """Return what is given for a material at local nodes, for all with ghosts, (nodes,)."""
+        """Return what `value` gives for a material at local nodes, at all of them, (nodes,)."""
         result = np.zeros(n_dofs(self.scalars))
         for region in self.regions:
             if isinstance(region.material, ActiveMaterial):

@@ -66,15 +66,15 @@ def cohesive_traction(
     level = normal_energy * _over_onset(law.normal_strength, stiffness)
     level += shear_energy * _over_onset(law.shear_strength, stiffness)
 
-    new_damage = damage.copy()
+    reached = damage.copy()
     dissipated = np.zeros(len(jump))
     beyond = np.flatnonzero(level > 1.0)
-    new_damage[beyond], d_normal, d_shear, dissipated[beyond] = _damage_growth(
+    reached[beyond], d_normal, d_shear, dissipated[beyond] = _damage_growth(
         law, normal_energy[beyond], shear_energy[beyond], damage[beyond]
     )
 
-    traction = stiffness * (jump - new_damage[:, None] * opening)
-    intact = stiffness * (1.0 - new_damage)
+    traction = stiffness * (jump - reached[:, None] * opening)
+    intact = stiffness * (1.0 - reached)
     tangent = np.zeros((len(jump), 3, 3))
     tangent[:, 0, 0] = np.where(jump[:, 0] > 0.0, intact, stiffness)
     tangent[:, 1, 1] = tangent[:, 2, 2] = intact
@@ -94,11 +94,7 @@ def cohesive_traction(
         tangent[:, range(3), range(3)] += rate
         viscous = rate * np.einsum("ni,ni->n", change, change)
     return Cohesion(
-        traction=traction,
-        tangent=tangent,
-        damage=new_damage,
-        dissipated=dissipated,
-        viscous=viscous,
+        traction=traction, tangent=tangent, damage=reached, dissipated=dissipated, viscous=viscous
     )
 
 

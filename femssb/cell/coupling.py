@@ -175,10 +175,9 @@ class _Exchange:
         return np.concatenate([self._gap * gap, self._stress * hydrostatic[: self._stress.size]])
 
     def unpack(self, packed: Array) -> tuple[Array, Array]:
-        n = self._gap.size
-        gap = np.divide(packed[:n], self._gap, out=np.zeros(n), where=self._gap > 0)
-        m = self._stress.size
-        stress = np.divide(packed[n:], self._stress, out=np.zeros(m), where=self._stress != 0)
+        scale = np.concatenate([self._gap, self._stress])
+        values = np.divide(packed, scale, out=np.zeros(scale.size), where=scale != 0)
+        gap, stress = np.split(values, [self._gap.size])
         return np.maximum(gap, 0.0), self._spread(stress)
 
 

@@ -24,14 +24,14 @@ class Part:
     def __init__(
         self, parent: mesh.Mesh, chosen: NDArray[np.bool_], tags: NDArray[np.int32]
     ) -> None:
-        """Cut chosen cells out, given (local cells of the parent,) and their tags; collective."""
+        """Cut chosen cells out, from marks and tags of all local cells, (n,) each; collective."""
         cells = np.flatnonzero(chosen).astype(np.int32)
         self.mesh, self.entities, _, _ = mesh.create_submesh(parent, parent.topology.dim, cells)
         own = np.arange(n_cells(self.mesh), dtype=np.int32)
         self.cell_tags = tags[self.entities.sub_topology_to_topology(own, False)]
 
     def by_tag(self, values: Mapping[int, Array]) -> fem.Function:
-        """Return each cell's value by its tag: numbers, vectors or matrices of one shape."""
+        """Return a cell-wise constant function from the value of each tag, all of one shape."""
         shape = np.shape(next(iter(values.values())))
         function = fem.Function(fem.functionspace(self.mesh, ("DG", 0, shape)))
         table = np.zeros((max(values) + 1, *shape))

@@ -73,11 +73,9 @@ class Unknowns:
         self.comm: MPI.Comm = fields[0].space.mesh.comm
         groups = [group for item in fields for group, _ in item.tied]
         singles = list(dict.fromkeys([*groups, *names]))
-
         owner = [_ownership(item, period) for item in fields]
         counts = [int(np.count_nonzero(kind == _FREE)) for kind, _ in owner]
-        on_first = len(singles) if self.comm.rank == 0 else 0
-        self.local_size = sum(counts) + on_first
+        self.local_size = sum(counts) + (len(singles) if self.comm.rank == 0 else 0)
         self.size = int(self.comm.allreduce(self.local_size))
         self.offset = int(self.comm.exscan(self.local_size) or 0)
         last_of_first = self.comm.bcast(self.local_size, root=0)
@@ -208,8 +206,7 @@ def _number_images(
     missing = comm.allreduce(int(np.count_nonzero(distance > tolerance)))
     if missing:
         raise MeshError(f"{missing} nodes of the periodic sides have no image on the opposite side")
-    original = original_numbers[nearest]
-    table[is_image] = np.where(image_here[is_image], original, table[is_image])
+    table[is_image] = np.where(image_here[is_image], original_numbers[nearest], table[is_image])
 
 
 def with_ghosts[Values: (Array, Indices)](space: fem.FunctionSpace, owned: Values) -> Values:

@@ -119,7 +119,12 @@ class SurfaceProblem:
         forces; the equation of a fixed unknown is left out.
         """
         response = law(self.at_points(x))
-        surface = self._surface_load([flux for flux, _ in response])
+        surface, part = self.unknowns.vector(), self.unknowns.vector()
+        for matrix, op, (flux, _) in zip(self._evaluate, self.operators, response, strict=True):
+            weighted = matrix.createVecLeft()
+            weighted.array[:] = (op.weights[:, None] * flux).ravel()
+            matrix.multTranspose(weighted, part)
+            surface.axpy(1.0, part)
         residual = self._bulk @ x
         magnitude = _norm(load) + _norm(surface) + _norm(residual)
         residual.axpy(1.0, surface)
@@ -150,17 +155,6 @@ class SurfaceProblem:
         if fixed is not None:
             self._jacobian.zeroRows([fixed], diag=1.0)
         return self._jacobian
-
-    def _surface_load(self, fluxes: Sequence[Array]) -> PETSc.Vec:
-        """Return the sum of B^T W t over the surfaces, for fluxes t (n, k)."""
-        total = self.unknowns.vector()
-        part = self.unknowns.vector()
-        for matrix, op, flux in zip(self._evaluate, self.operators, fluxes, strict=True):
-            weighted = matrix.createVecLeft()
-            weighted.array[:] = (op.weights[:, None] * flux).ravel()
-            matrix.multTranspose(weighted, part)
-            total.axpy(1.0, part)
-        return total
 
     def _matrix(self, places: Sequence[tuple[Indices, Indices]]) -> PETSc.Mat:
         n = (self.unknowns.local_size, self.unknowns.size)

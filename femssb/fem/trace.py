@@ -97,8 +97,7 @@ def surface_points(
     if wrong:
         raise MeshError(f"{wrong} facets of a surface do not separate its two sides")
 
-    corners = mesh.entities_to_geometry(domain, dim - 1, facets).reshape(-1, 3)
-    vertices = domain.geometry.x[corners]
+    vertices = domain.geometry.x[mesh.entities_to_geometry(domain, dim - 1, facets).reshape(-1, 3)]
     cross = np.cross(vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0])
     length = np.linalg.norm(cross, axis=1, keepdims=True)
     normal = cross / length
