@@ -11,7 +11,7 @@ import femssb.environment.platform
 from mpi4py import MPI
 
 import numpy as np
-from dolfinx import fem, la
+from dolfinx import fem
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
@@ -19,11 +19,10 @@ from femssb.cell.regions import FIELDS, LITHIUM, Region
 from femssb.cell.surfaces import Side, Surface
 from femssb.errors import MeshError
 from femssb.fem.assembly import Part, n_cells, n_dofs
-from femssb.fem.trace import Trace, submesh_cells, surface_points, trace
+from femssb.fem.constraints import with_ghosts
+from femssb.fem.trace import Cells, Trace, submesh_cells, surface_points, trace
 from femssb.inputs.materials import ActiveMaterial, CohesiveLaw
 from femssb.meshing.data import MeshData
-
-Cells = NDArray[np.int32]
 
 
 class Bodies:
@@ -46,20 +45,9 @@ class Bodies:
     """
 
     def __init__(
-        self,
-        data: MeshData,
-        regions: Sequence[Region],
-        surfaces: Sequence[Surface],
-        *,
-        order: int,
+        self, data: MeshData, regions: Sequence[Region], surfaces: Sequence[Surface], *, order: int
     ) -> None:
-        """Cut a mesh; collective.
-
-        Args:
-            data: The mesh.
-            regions: The rows of the table of regions.
-            surfaces: The rows of the table of surfaces.
-            order: Polynomial degree that integrals over surfaces must resolve.
+        """Cut a mesh; integrals over surfaces resolve the polynomial degree `order`; collective.
 
         Raises:
             MeshError: If the mesh lacks the facets of a surface.
@@ -99,10 +87,9 @@ class Bodies:
         self.weights = np.concatenate([self.points[name].weights for name in self.cohesive])
 
         corners = data.mesh.geometry.x
-        lower, upper = np.empty(3), np.empty(3)
+        lower, upper = self.period = np.empty(3), np.empty(3)
         self.comm.Allreduce(corners.min(axis=0, initial=np.inf), lower, op=MPI.MIN)
         self.comm.Allreduce(corners.max(axis=0, initial=-np.inf), upper, op=MPI.MAX)
-        self.period = (lower, upper)
 
         self.vectors = fem.functionspace(self.domains[LITHIUM].mesh, ("Lagrange", 1, (3,)))
         self.scalars, first = self.vectors.sub(0).collapse()
@@ -111,12 +98,9 @@ class Bodies:
     def by_cell[Material](
         self, part: Part, kind: type[Material], value: Callable[[Region, Material], Any]
     ) -> fem.Function:
-        """Return a cell-wise constant function on a part.
+        """Return a cell-wise constant function on a part, whose materials are of a kind.
 
-        Args:
-            part: The submesh.
-            kind: Of the materials there.
-            value: Gives, for a region and its material, the value of each tag, shape (n, ...).
+        For a region and its material `value` gives the value of each tag, shape (n, ...).
         """
         made = [(r, r.material) for r in self.regions if isinstance(r.material, kind)]
         return part.by_tag(
@@ -124,11 +108,7 @@ class Bodies:
         )
 
     def at_nodes(self, value: Callable[[ActiveMaterial, Cells], Any]) -> Array:
-        """Return a property at the particle nodes, ghosts included, shape (nodes,).
-
-        Args:
-            value: Gives it for an active material at some local nodes.
-        """
+        """Return what `value` gives for a material at local nodes, at all of them, (nodes,)."""
         result = np.zeros(n_dofs(self.scalars))
         for region in self.regions:
             if isinstance(region.material, ActiveMaterial):
@@ -140,8 +120,7 @@ class Bodies:
     def trace(self, space: fem.FunctionSpace, part: Part, surface: str, side: Side) -> Trace:
         """Return what evaluates a field of a part at the points of a surface, on one side."""
         points = self.points[surface]
-        cells = points.minus if side == "minus" else points.plus
-        own = submesh_cells(part.entities, cells, n_cells(self.data.mesh))
+        own = submesh_cells(part.entities, getattr(points, side), n_cells(self.data.mesh))
         if np.any(own < 0):
             raise MeshError(f"a facet of {surface!r} does not belong to the region it bounds")
         return trace(space, np.repeat(own, points.per_facet), points.points)
@@ -173,10 +152,7 @@ class Bodies:
 
     def spread(self, owned: Array) -> Array:
         """Return values at the particle nodes with those of the ghosts appended; collective."""
-        vector = la.vector(self.scalars.dofmap.index_map, 1)
-        vector.array[: owned.size] = owned
-        vector.scatter_forward()
-        return vector.array.copy()
+        return with_ghosts(self.scalars, owned)
 
 
 def _within(tags: Cells, *rows: Region) -> NDArray[np.bool_]:

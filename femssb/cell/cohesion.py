@@ -66,53 +66,36 @@ def cohesive_traction(
     level = normal_energy * _over_onset(law.normal_strength, stiffness)
     level += shear_energy * _over_onset(law.shear_strength, stiffness)
 
-    new_damage = damage.copy()
+    reached = damage.copy()
     dissipated = np.zeros(len(jump))
     beyond = np.flatnonzero(level > 1.0)
-    growth = _damage_growth(law, normal_energy[beyond], shear_energy[beyond], damage[beyond])
-    new_damage[beyond] = growth.damage
-    dissipated[beyond] = growth.dissipated
+    reached[beyond], d_normal, d_shear, dissipated[beyond] = _damage_growth(
+        law, normal_energy[beyond], shear_energy[beyond], damage[beyond]
+    )
 
-    traction = jump - new_damage[:, None] * opening
-    traction *= stiffness
-    intact = stiffness * (1.0 - new_damage)
+    traction = stiffness * (jump - reached[:, None] * opening)
+    intact = stiffness * (1.0 - reached)
     tangent = np.zeros((len(jump), 3, 3))
     tangent[:, 0, 0] = np.where(jump[:, 0] > 0.0, intact, stiffness)
-    tangent[:, 1, 1] = intact
-    tangent[:, 2, 2] = intact
+    tangent[:, 1, 1] = tangent[:, 2, 2] = intact
     if beyond.size:
         slope = np.zeros((3, len(jump)))  # of the damage by each energy
-        slope[0, beyond] = growth.d_normal
-        slope[1:, beyond] = growth.d_shear
+        slope[0, beyond] = d_normal
+        slope[1:, beyond] = d_shear
         pull = stiffness * opening.T
         slope *= pull  # of the damage by each component of the jump
-        for row in range(3):
-            for column in range(3):
-                tangent[:, row, column] -= pull[row] * slope[column]
+        tangent -= np.moveaxis(pull[:, None] * slope, 2, 0)
 
     viscous = np.zeros(len(jump))
     if law.viscosity > 0.0:
         change = jump - previous_jump
         rate = law.viscosity / time_step
         traction += rate * change
-        for axis in range(3):
-            tangent[:, axis, axis] += rate
+        tangent[:, range(3), range(3)] += rate
         viscous = rate * np.einsum("ni,ni->n", change, change)
     return Cohesion(
-        traction=traction,
-        tangent=tangent,
-        damage=new_damage,
-        dissipated=dissipated,
-        viscous=viscous,
+        traction=traction, tangent=tangent, damage=reached, dissipated=dissipated, viscous=viscous
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Growth:
-    damage: Array
-    d_normal: Array  # derivative of the damage by the normal energy [m2/J]
-    d_shear: Array  # derivative of the damage by the shear energy [m2/J]
-    dissipated: Array  # [J/m2]
 
 
 def _over_onset(strength: float, stiffness: float) -> float:
@@ -120,8 +103,13 @@ def _over_onset(strength: float, stiffness: float) -> float:
     return 2.0 * stiffness / strength / strength
 
 
-def _damage_growth(law: CohesiveLaw, normal: Array, shear: Array, damage: Array) -> _Growth:
-    """Return the damage of points beyond onset, from their stored energies [J/m2]."""
+def _damage_growth(
+    law: CohesiveLaw, normal: Array, shear: Array, damage: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Return what becomes of points beyond onset, from their stored energies [J/m2].
+
+    These are the damage, its derivatives by both energies [m2/J], and what dissipates [J/m2].
+    """
     over_normal = _over_onset(law.normal_strength, law.stiffness)
     over_shear = _over_onset(law.shear_strength, law.stiffness)
     level = normal * over_normal + shear * over_shear  # r^2
@@ -156,9 +144,6 @@ def _damage_growth(law: CohesiveLaw, normal: Array, shear: Array, damage: Array)
     by_spent = softening * target / (remaining * level)
     released = total / level * (new_damage - damage)
     released /= (1.0 - new_damage * remaining) * (1.0 - damage * remaining)
-    return _Growth(
-        damage=new_damage,
-        d_normal=by_level * over_normal + by_spent * spent_normal,
-        d_shear=by_level * over_shear + by_spent * spent_shear,
-        dissipated=released,
-    )
+    d_normal = by_level * over_normal + by_spent * spent_normal
+    d_shear = by_level * over_shear + by_spent * spent_shear
+    return new_damage, d_normal, d_shear, released

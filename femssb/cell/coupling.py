@@ -166,12 +166,8 @@ class _Exchange:
         self._spread = bodies.spread
         laws = [(surface.name, surface.current) for surface in bodies.surfaces]
         decay = {n: a.resistance.decay_length for n, a in laws if isinstance(a, Insertion)}
-        self._gap = np.concatenate(
-            [
-                np.sqrt(bodies.points[name].weights / bodies.area(name)) / decay.get(name, np.inf)
-                for name in bodies.cohesive
-            ]
-        )
+        roots = {n: np.sqrt(bodies.points[n].weights / bodies.area(n)) for n in bodies.cohesive}
+        self._gap = np.concatenate([root / decay.get(n, np.inf) for n, root in roots.items()])
         drift = bodies.at_nodes(lambda active, _: active.drift_volume / energy)
         self._stress = np.sqrt(node_volume / bodies.sum(node_volume)) * drift[: node_volume.size]
 
@@ -179,10 +175,9 @@ class _Exchange:
         return np.concatenate([self._gap * gap, self._stress * hydrostatic[: self._stress.size]])
 
     def unpack(self, packed: Array) -> tuple[Array, Array]:
-        n = self._gap.size
-        gap = np.divide(packed[:n], self._gap, out=np.zeros(n), where=self._gap > 0)
-        m = self._stress.size
-        stress = np.divide(packed[n:], self._stress, out=np.zeros(m), where=self._stress != 0)
+        scale = np.concatenate([self._gap, self._stress])
+        values = np.divide(packed, scale, out=np.zeros(scale.size), where=scale != 0)
+        gap, stress = np.split(values, [self._gap.size])
         return np.maximum(gap, 0.0), self._spread(stress)
 
 

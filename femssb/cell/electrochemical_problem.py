@@ -71,8 +71,11 @@ class ElectrochemicalProblem:
             if isinstance(surface.current, Insertion | Metal)
         }
         self._assemble(temperature)
+        own = self.unknowns.offset + np.arange(self.unknowns.local_size)
+        splits = {name: own[self.unknowns.owned(index)] for index, name in enumerate(FIELDS)}
+        splits[VOLTAGE] = own[own == self.unknowns.single[VOLTAGE]]
         self.linear_solver = KrylovSolver(
-            "electrochemistry", self.unknowns, linear_solver, splits=self._splits()
+            "electrochemistry", self.unknowns, linear_solver, splits=splits
         )
         self._filled = bodies.at_nodes(
             lambda active, _: active.initial_concentration / active.maximum_concentration
@@ -91,9 +94,7 @@ class ElectrochemicalProblem:
             return scale * np.einsum("gik,k,gjk->gij", axes, np.asarray(active.diffusivity), axes)
 
         capacity = bodies.by_cell(
-            lithium,
-            ActiveMaterial,
-            lambda r, a: [FARADAY * a.maximum_concentration] * len(r.tags),
+            lithium, ActiveMaterial, lambda r, a: [FARADAY * a.maximum_concentration] * len(r.tags)
         )
         mobility = bodies.by_cell(
             lithium,
@@ -136,13 +137,6 @@ class ElectrochemicalProblem:
                 values = np.hstack([values, one])
             blocks.append((columns, np.einsum("nm,k->nkm", values, np.asarray(factors))))
         return PointOperator.joined(blocks, self.bodies.points[surface].weights)
-
-    def _splits(self) -> dict[str, NDArray[np.int64]]:
-        """Return the unknowns of each field that this rank owns."""
-        unknowns = self.unknowns
-        own = unknowns.offset + np.arange(unknowns.local_size)
-        fields = {name: own[unknowns.owned(index)] for index, name in enumerate(FIELDS)}
-        return {**fields, VOLTAGE: own[own == unknowns.single[VOLTAGE]]}
 
     def at_rest(self) -> tuple[PETSc.Vec, float]:
         """Return the unknowns at the initial lithium without current, and the voltage [V]."""

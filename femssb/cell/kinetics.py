@@ -70,9 +70,7 @@ def exchange_current(
         root[outside] /= decay
         slope[outside] /= decay * decay
     scale = FARADAY * kinetics.rate_constant
-    root *= scale * full
-    slope *= scale
-    return root, slope
+    return scale * full * root, scale * slope
 
 
 def insertion_current(
@@ -161,11 +159,7 @@ def _butler_volmer(reduced: Array, forward: Array | float) -> tuple[Array, Array
     rising = rising_slope * (1.0 + np.maximum(exponent - LARGEST_EXPONENT, 0.0))
     # a scalar coefficient is one half: the branches are reciprocal, which spares half the time
     falling = np.exp(exponent - reduced) if isinstance(forward, np.ndarray) else 1.0 / rising_slope
-    rising -= falling
-    falling *= 1.0 - forward
-    rising_slope *= forward
-    rising_slope += falling
-    return rising, rising_slope
+    return rising - falling, forward * rising_slope + (1.0 - forward) * falling
 
 
 def _reduced_overpotential(target: Array, load: Array, forward: Array | float) -> Array:
@@ -185,17 +179,11 @@ def _reduced_overpotential(target: Array, load: Array, forward: Array | float) -
         bend = np.maximum(2.0 * np.log((1.0 - forward) / forward), 0.0)
         at_bend = bend + load * _butler_volmer(bend, forward)[0] - target
         reduced[(bend > 0.0) & (at_bend > 0.0)] = 0.0
-    largest = np.inf
     for _ in range(MOST_ITERATIONS):
         rate, slope = _butler_volmer(reduced, forward)
-        rate *= load
-        rate += reduced
-        rate -= target
-        slope *= load
-        slope += 1.0
-        rate /= slope
-        reduced -= rate
-        largest = float(np.max(np.abs(rate), initial=0.0))
+        step = (load * rate + reduced - target) / (load * slope + 1.0)
+        reduced -= step
+        largest = float(np.max(np.abs(step), initial=0.0))
         if largest <= STEP_TOLERANCE:
             return reduced
     raise NotConverged(

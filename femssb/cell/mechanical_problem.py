@@ -180,23 +180,19 @@ class MechanicalProblem:
         Raises:
             NotConverged: If Newton's method fails.
         """
-        forces = dict(self._face_forces)
-        forces[self._host] = forces[self._host] + self._chemical_load @ expansion
-        load = self.unknowns.gather(list(forces.values()))
-
-        def respond(jumps: list[Array]) -> list[Cohesion]:
-            return self._respond(jumps, damage, previous_jump, time_step)
-
+        nodal = self._face_forces[self._host] + self._chemical_load @ expansion
+        load = self.unknowns.gather([*(self._face_forces | {self._host: nodal}).values()])
+        at = damage, previous_jump, time_step
         taken = newton.solve(
             self.problem,
             self.linear_solver,
             x,
             load,
-            lambda jumps: [(found.traction, found.tangent) for found in respond(jumps)],
+            lambda jumps: [(found.traction, found.tangent) for found in self._respond(jumps, *at)],
             tolerance=tolerance,
         )
         jumps = self.problem.at_points(x)
-        return taken, joined(respond(jumps)), np.concatenate(jumps)
+        return taken, joined(self._respond(jumps, *at)), np.concatenate(jumps)
 
     def traction(self, jump: Array, damage: Array) -> Array:
         """Return the traction at rest at the cohesive points, in their frame, shape (n, 3) [Pa]."""

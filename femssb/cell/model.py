@@ -118,14 +118,17 @@ class Model:
             InputError: If an argument is out of bounds, or nothing holds the cell along z.
             MeshError: If the mesh lacks a region or a facet that the model needs.
         """
-        for name, value, kinds in (
-            ("data", data, (MeshData,)),
-            ("materials", materials, (Materials,)),
-            ("collector", collector, (Fixed, Free, Pressure)),
-            ("anode", anode, (Fixed, Free, Pressure)),
-            ("couplings", couplings, (Couplings,)),
-            ("linear_solver", linear_solver, (LinearSolver,)),
-        ):
+        support = (Fixed, Free, Pressure)
+        given: dict[str, tuple[Any, tuple[type, ...]]] = {
+            "data": (data, (MeshData,)),
+            "materials": (materials, (Materials,)),
+            "collector": (collector, support),
+            "anode": (anode, support),
+            "couplings": (couplings, (Couplings,)),
+            "displacement_order": (displacement_order, (object,)),
+            "linear_solver": (linear_solver, (LinearSolver,)),
+        }
+        for name, (value, kinds) in given.items():
             if not isinstance(value, kinds):
                 wanted = " or ".join(kind.__name__ for kind in kinds)
                 raise InputError(f"Model.{name} = {value!r} is not a {wanted}")
@@ -136,14 +139,7 @@ class Model:
         self.data = data
         self.materials = materials
         self.couplings = couplings
-        self._inputs = {
-            "materials": materials,
-            "collector": collector,
-            "anode": anode,
-            "couplings": couplings,
-            "displacement_order": displacement_order,
-            "linear_solver": linear_solver,
-        }
+        self._inputs = {name: value for name, (value, _) in given.items() if name != "data"}
         self.comm: MPI.Comm = data.mesh.comm
         acting = couplings.of(materials)
         self.bodies = Bodies(

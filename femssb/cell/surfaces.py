@@ -119,14 +119,11 @@ def surfaces(materials: Materials, *, collector: Support, anode: Support) -> tup
         temperature=materials.temperature,
     )
     metal = Metal(kinetics=materials.anode, temperature=materials.temperature)
+    interface = Surface(
+        name=INTERFACE, minus=PARTICLE, plus=MATRIX, current=insertion, traction=materials.cohesive
+    )
     return (
-        Surface(
-            name=INTERFACE,
-            minus=PARTICLE,
-            plus=MATRIX,
-            current=insertion,
-            traction=materials.cohesive,
-        ),
+        interface,
         Surface(name="anode", minus=MATRIX, current=metal, traction=anode),
         Surface(name="collector", minus=MATRIX, current=Prescribed(), traction=collector),
     )

@@ -24,32 +24,20 @@ class Part:
     def __init__(
         self, parent: mesh.Mesh, chosen: NDArray[np.bool_], tags: NDArray[np.int32]
     ) -> None:
-        """Cut the part out; collective.
-
-        Args:
-            parent: The whole mesh.
-            chosen: (local cells of the parent,) which cells belong to the part.
-            tags: (local cells of the parent,) their tags.
-        """
+        """Cut chosen cells out, from marks and tags of all local cells, (n,) each; collective."""
         cells = np.flatnonzero(chosen).astype(np.int32)
         self.mesh, self.entities, _, _ = mesh.create_submesh(parent, parent.topology.dim, cells)
         own = np.arange(n_cells(self.mesh), dtype=np.int32)
         self.cell_tags = tags[self.entities.sub_topology_to_topology(own, False)]
 
     def by_tag(self, values: Mapping[int, Array]) -> fem.Function:
-        """Return a cell-wise constant function, with the value of each cell's tag.
-
-        Args:
-            values: For each tag a number, vector or matrix, all of one shape.
-        """
+        """Return a cell-wise constant function from the value of each tag, all of one shape."""
         shape = np.shape(next(iter(values.values())))
         function = fem.Function(fem.functionspace(self.mesh, ("DG", 0, shape)))
         table = np.zeros((max(values) + 1, *shape))
-        for tag, value in values.items():
-            table[tag] = value
+        table[list(values)] = list(values.values())
         cells = function.function_space.dofmap.list[:, 0]
-        block = function.function_space.dofmap.bs
-        function.x.array.reshape(-1, block)[cells] = table[self.cell_tags].reshape(-1, block)
+        function.x.array.reshape(-1, *shape)[cells] = table[self.cell_tags]
         return function
 
 
@@ -105,6 +93,5 @@ def linear_form(form: fem.Form) -> Array:
     """Return an assembled linear form at the owned degrees of freedom; collective."""
     vector = fem.assemble_vector(form)
     vector.scatter_reverse(la.InsertMode.add)
-    index_map = form.function_spaces[0].dofmap.index_map
-    block = form.function_spaces[0].dofmap.index_map_bs
-    return vector.array[: index_map.size_local * block].copy()
+    dofmap = form.function_spaces[0].dofmap
+    return vector.array[: dofmap.index_map.size_local * dofmap.index_map_bs].copy()

@@ -73,11 +73,9 @@ class Unknowns:
         self.comm: MPI.Comm = fields[0].space.mesh.comm
         groups = [group for item in fields for group, _ in item.tied]
         singles = list(dict.fromkeys([*groups, *names]))
-
         owner = [_ownership(item, period) for item in fields]
         counts = [int(np.count_nonzero(kind == _FREE)) for kind, _ in owner]
-        on_first = len(singles) if self.comm.rank == 0 else 0
-        self.local_size = sum(counts) + on_first
+        self.local_size = sum(counts) + (len(singles) if self.comm.rank == 0 else 0)
         self.size = int(self.comm.allreduce(self.local_size))
         self.offset = int(self.comm.exscan(self.local_size) or 0)
         last_of_first = self.comm.bcast(self.local_size, root=0)
@@ -92,7 +90,7 @@ class Unknowns:
                 numbers[members[members < kind.size]] = self.single[group]
             if period is not None:
                 _number_images(item.space, numbers, kind, image, period)
-            self.reduced.append(_with_ghosts(item.space, numbers))
+            self.reduced.append(with_ghosts(item.space, numbers))
             start += count
         self._owned = _slices(counts)
         self._local_slices = _slices([numbers.size for numbers in self.reduced])
@@ -101,10 +99,7 @@ class Unknowns:
         needed = np.maximum(everything, 0).astype(PETSc.IntType)
         self._local = PETSc.Vec().createSeq(needed.size)
         self._scatter = PETSc.Scatter().create(
-            self.vector(),
-            PETSc.IS().createGeneral(needed, comm=PETSc.COMM_SELF),
-            self._local,
-            None,
+            self.vector(), PETSc.IS().createGeneral(needed, comm=PETSc.COMM_SELF), self._local, None
         )
 
     def vector(self) -> PETSc.Vec:
@@ -199,34 +194,24 @@ def _number_images(
 ) -> None:
     """Give every periodic image the number of its original; collective."""
     lower, upper = period
-    block = space.dofmap.index_map_bs
-    n_nodes = len(points)
     comm = space.mesh.comm
-    is_image = (kind.reshape(n_nodes, block) == _IMAGE).any(axis=1)
+    table = numbers.reshape(len(points), space.dofmap.index_map_bs)
+    image_here = kind.reshape(table.shape) == _IMAGE
+    is_image = image_here.any(axis=1)
     tolerance = _MATCH * float(max(upper - lower))
     on_side = (np.abs(points[:, :2] - lower[:2]) < tolerance).any(axis=1) & ~is_image
     originals = np.vstack(comm.allgather(points[on_side]))
-    original_numbers = np.vstack(comm.allgather(numbers.reshape(n_nodes, block)[on_side]))
-    missing = 0
-    wanted = points[is_image]
-    if len(wanted):
-        if len(originals):
-            distance, nearest = cKDTree(originals).query(wanted)
-        else:
-            distance, nearest = np.full(len(wanted), np.inf), np.zeros(len(wanted), int)
-        missing = int(np.count_nonzero(distance > tolerance))
-        if not missing:
-            table = numbers.reshape(n_nodes, block)
-            mask = kind.reshape(n_nodes, block)[is_image] == _IMAGE
-            table[is_image] = np.where(mask, original_numbers[nearest], table[is_image])
-    missing = comm.allreduce(missing)
+    original_numbers = np.vstack(comm.allgather(table[on_side]))
+    distance, nearest = cKDTree(originals).query(points[is_image])
+    missing = comm.allreduce(int(np.count_nonzero(distance > tolerance)))
     if missing:
         raise MeshError(f"{missing} nodes of the periodic sides have no image on the opposite side")
+    table[is_image] = np.where(image_here[is_image], original_numbers[nearest], table[is_image])
 
 
-def _with_ghosts(space: fem.FunctionSpace, owned: Indices) -> Indices:
-    """Return the numbers of all local degrees of freedom, given those of the owned ones."""
-    vector = la.vector(space.dofmap.index_map, space.dofmap.index_map_bs, dtype=np.int64)
+def with_ghosts[Values: (Array, Indices)](space: fem.FunctionSpace, owned: Values) -> Values:
+    """Return values at all local degrees of freedom, given those at the owned ones; collective."""
+    vector = la.vector(space.dofmap.index_map, space.dofmap.index_map_bs, dtype=owned.dtype)
     vector.array[: owned.size] = owned
     vector.scatter_forward()
     return vector.array.copy()

@@ -90,11 +90,7 @@ class KrylovSolver:
         self._aged = True
         self._fresh_iterations = 0  # of the first solve with the present preconditioner
         self._excess = 0  # iterations beyond that, in all solves with it
-        self._near_nullspace = (
-            PETSc.NullSpace().create(vectors=list(near_nullspace), comm=unknowns.comm)
-            if near_nullspace
-            else None
-        )
+        self._near_nullspace = list(near_nullspace)
         self._ksp = self._created(splits or {})
 
     def solve(self, matrix: PETSc.Mat, right_side: PETSc.Vec) -> tuple[PETSc.Vec, int]:
@@ -110,7 +106,7 @@ class KrylovSolver:
         solution = self._unknowns.vector()
         iterations = 0
         ksp = self._ksp
-        for fresh in (self._aged, True):
+        for fresh in (True,) if self._aged else (False, True):
             if fresh:
                 self._renew(matrix)
             ksp.setOperators(matrix, self._preconditioner)
@@ -127,8 +123,6 @@ class KrylovSolver:
                 self._excess += taken - self._fresh_iterations
                 self._aged = self._excess >= chosen.refactor_after
                 return solution, iterations
-            if fresh:
-                break
         reason = f"the linear solver failed (PETSc reason {ksp.getConvergedReason()})"
         raise NotConverged(f"{self.name}: {reason}", residuals={self.name: np.inf})
 
@@ -136,8 +130,9 @@ class KrylovSolver:
         # A copy: the matrix changes under a preconditioner that is meant to stay as it is.
         if self._preconditioner is None:
             self._preconditioner = matrix.duplicate(copy=True)
-            if self._near_nullspace is not None:
-                self._preconditioner.setNearNullSpace(self._near_nullspace)
+            if self._near_nullspace:
+                slow = PETSc.NullSpace().create(vectors=self._near_nullspace, comm=matrix.comm)
+                self._preconditioner.setNearNullSpace(slow)
         else:
             matrix.copy(self._preconditioner, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
         self.factorisations += 1
@@ -161,12 +156,9 @@ class KrylovSolver:
                 **{f"fieldsplit_{k}_ksp_type": "preonly" for k in splits},
             }
             ksp.getPC().setType(PETSc.PC.Type.FIELDSPLIT)
-            ksp.getPC().setFieldSplitIS(
-                *(
-                    (name, PETSc.IS().createGeneral(numbers.astype(PETSc.IntType), comm))
-                    for name, numbers in splits.items()
-                )
-            )
+            for name, numbers in splits.items():
+                rows = PETSc.IS().createGeneral(numbers.astype(PETSc.IntType), comm)
+                ksp.getPC().setFieldSplitIS((name, rows))
         self._options = {prefix + key: value for key, value in {**chosen, **own}.items()}
         ksp.setType(PETSc.KSP.Type.GMRES)
         ksp.setPCSide(PETSc.PC.Side.RIGHT)

@@ -115,16 +115,16 @@ class SurfaceProblem:
     ) -> Linearised:
         """Evaluate the residual and the derivatives of the laws; collective.
 
-        Args:
-            x: The unknowns.
-            load: The load f.
-            law: The laws of the surfaces.
-            scale: Compared with the residual; by default the sum of absolute loads and surface
-                forces.
-            fixed: An unknown whose equation is left out.
+        The scale, compared with the residual, is by default the sum of absolute loads and surface
+        forces; the equation of a fixed unknown is left out.
         """
         response = law(self.at_points(x))
-        surface = self._surface_load([flux for flux, _ in response])
+        surface, part = self.unknowns.vector(), self.unknowns.vector()
+        for matrix, op, (flux, _) in zip(self._evaluate, self.operators, response, strict=True):
+            weighted = matrix.createVecLeft()
+            weighted.array[:] = (op.weights[:, None] * flux).ravel()
+            matrix.multTranspose(weighted, part)
+            surface.axpy(1.0, part)
         residual = self._bulk @ x
         magnitude = _norm(load) + _norm(surface) + _norm(residual)
         residual.axpy(1.0, surface)
@@ -142,9 +142,7 @@ class SurfaceProblem:
     def jacobian(self, tangents: Sequence[Array], fixed: int | None = None) -> PETSc.Mat:
         """Return the Jacobian, valid until the next call; collective.
 
-        Args:
-            tangents: Derivatives (n, k, k) of the law of each surface.
-            fixed: An unknown that keeps its value.
+        It takes the derivatives (n, k, k) of the law of each surface; `fixed` keeps its value.
         """
         blocks = [
             np.einsum(
@@ -157,17 +155,6 @@ class SurfaceProblem:
         if fixed is not None:
             self._jacobian.zeroRows([fixed], diag=1.0)
         return self._jacobian
-
-    def _surface_load(self, fluxes: Sequence[Array]) -> PETSc.Vec:
-        """Return the sum of B^T W t over the surfaces, for fluxes t (n, k)."""
-        total = self.unknowns.vector()
-        part = self.unknowns.vector()
-        for matrix, op, flux in zip(self._evaluate, self.operators, fluxes, strict=True):
-            weighted = matrix.createVecLeft()
-            weighted.array[:] = (op.weights[:, None] * flux).ravel()
-            matrix.multTranspose(weighted, part)
-            total.axpy(1.0, part)
-        return total
 
     def _matrix(self, places: Sequence[tuple[Indices, Indices]]) -> PETSc.Mat:
         n = (self.unknowns.local_size, self.unknowns.size)
@@ -185,11 +172,9 @@ class SurfaceProblem:
         matrix.setType(PETSc.Mat.Type.AIJ)
         matrix.setUp()
         first = matrix.getOwnershipRange()[0]
-        rows = np.broadcast_to((first + np.arange(n * k)).reshape(n, k, 1), (n, k, m))
-        columns = np.broadcast_to(op.columns[:, None, :], (n, k, m))
-        matrix.setPreallocationCOO(
-            rows.ravel().astype(PETSc.IntType), columns.ravel().astype(PETSc.IntType)
-        )
+        rows = np.repeat(first + np.arange(n * k), m)
+        columns = np.repeat(op.columns, k, axis=0).ravel()
+        matrix.setPreallocationCOO(rows.astype(PETSc.IntType), columns.astype(PETSc.IntType))
         matrix.setValuesCOO(op.values.ravel(), PETSc.InsertMode.INSERT_VALUES)
         return matrix
 
@@ -199,7 +184,5 @@ def _norm(vector: PETSc.Vec) -> float:
 
 
 def _outer(columns: Indices) -> tuple[Indices, Indices]:
-    n, m = columns.shape
-    rows = np.broadcast_to(columns[:, :, None], (n, m, m)).ravel()
-    cols = np.broadcast_to(columns[:, None, :], (n, m, m)).ravel()
-    return rows, cols
+    m = columns.shape[1]
+    return np.repeat(columns, m, axis=1).ravel(), np.tile(columns, m).ravel()

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import femssb.environment.platform
 
-from mpi4py import MPI
-
 import basix
 import numpy as np
 from dolfinx import fem, la, mesh
@@ -88,20 +86,18 @@ def surface_points(
     domain.topology.create_connectivity(dim, dim - 1)
     facets = np.sort(facets[facets < domain.topology.index_map(dim - 1).size_local])
     to_cells = domain.topology.connectivity(dim - 1, dim)
-    minus = np.full(facets.size, -1, np.int32)
-    plus = np.full(facets.size, -1, np.int32)
+    minus, plus = np.full((2, facets.size), -1, np.int32)
     for k, facet in enumerate(facets):
         for cell in to_cells.links(facet):
             if inside[cell]:
                 minus[k] = cell if minus[k] < 0 else -2
             else:
                 plus[k] = cell
-    wrong = domain.comm.allreduce(int(np.count_nonzero(minus < 0)), op=MPI.SUM)
+    wrong = domain.comm.allreduce(int(np.count_nonzero(minus < 0)))
     if wrong:
         raise MeshError(f"{wrong} facets of a surface do not separate its two sides")
 
-    corners = mesh.entities_to_geometry(domain, dim - 1, facets).reshape(-1, 3)
-    vertices = domain.geometry.x[corners]
+    vertices = domain.geometry.x[mesh.entities_to_geometry(domain, dim - 1, facets).reshape(-1, 3)]
     cross = np.cross(vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0])
     length = np.linalg.norm(cross, axis=1, keepdims=True)
     normal = cross / length
@@ -138,26 +134,16 @@ def trace(space: fem.FunctionSpace, cells: Cells, points: Array) -> Trace:
     reference = np.linalg.solve(jacobian, (points - corners[:, 0])[:, :, None])[:, :, 0]
     values = space.element.basix_element.tabulate(0, reference)[0, :, :, 0]
     values = np.where(np.abs(values) < _NEGLIGIBLE, 0.0, values)
-    nodes = space.dofmap.list[cells]
-    return _compressed(nodes, values)
-
-
-def _compressed(nodes: Cells, values: Array) -> Trace:
-    """Drop the columns in which every point has a zero, after sorting the zeros last."""
+    # Sort the zeros last, and drop the columns in which every point has one.
     order = np.argsort(values == 0.0, axis=1, kind="stable")
     values = np.take_along_axis(values, order, axis=1)
-    nodes = np.take_along_axis(nodes, order, axis=1)
+    nodes = np.take_along_axis(space.dofmap.list[cells], order, axis=1)
     width = int((values != 0.0).sum(axis=1).max(initial=1))
     return Trace(nodes=np.ascontiguousarray(nodes[:, :width]), values=values[:, :width].copy())
 
 
 def surface_nodes(space: fem.FunctionSpace, on: Trace) -> NDArray[np.int64]:
-    """Return the owned nodes of a space that lie on a surface; collective.
-
-    Args:
-        space: The space.
-        on: Its trace on the part of the surface that this rank owns.
-    """
+    """Return the owned nodes of a space on a surface, from its trace on each rank; collective."""
     mark = la.vector(space.dofmap.index_map, 1)
     mark.array[on.nodes[on.values != 0.0]] = 1.0
     mark.scatter_reverse(la.InsertMode.add)
@@ -165,16 +151,12 @@ def surface_nodes(space: fem.FunctionSpace, on: Trace) -> NDArray[np.int64]:
 
 
 def submesh_cells(entities: mesh.EntityMap, cells: Cells, n_parent: int) -> Cells:
-    """Return the cells of a submesh that are the given cells of its parent.
+    """Return the local cells of a submesh that are the given local cells of its parent.
 
-    Args:
-        entities: Cell map made with the submesh.
-        cells: Local cells of the parent, each also in the submesh.
-        n_parent: Number of local cells of the parent, ghosts included.
+    The entity map was made with the submesh; the parent has so many cells, ghosts included.
     """
     n_sub = entities.sub_topology.index_map(entities.dim)
-    n_local = n_sub.size_local + n_sub.num_ghosts
-    to_parent = entities.sub_topology_to_topology(np.arange(n_local, dtype=np.int32), False)
+    own = np.arange(n_sub.size_local + n_sub.num_ghosts, dtype=np.int32)
     inverse = np.full(n_parent, -1, np.int32)
-    inverse[to_parent] = np.arange(n_local, dtype=np.int32)
+    inverse[entities.sub_topology_to_topology(own, False)] = own
     return inverse[cells]
