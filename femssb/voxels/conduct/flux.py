@@ -188,11 +188,7 @@ def cut(planes: int, comm: Any) -> Slab:
 
 
 def _maps(
-    problem: FluxProblem,
-    network: Network,
-    potential: Array,
-    currents: Array,
-    comm: Any,
+    problem: FluxProblem, network: Network, potential: Array, currents: Array, comm: Any
 ) -> tuple[Array, Array]:
     """Return the potential and the current density of every voxel, on every rank."""
     areas = np.prod(problem.spacing) / np.array(problem.spacing)

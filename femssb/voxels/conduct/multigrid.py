@@ -107,10 +107,7 @@ def _outflow(level: Network, potential: Array | Single, ghosts: Array | Single, 
 
 @njit(cache=True)
 def _currents(
-    level: Network,
-    potential: Array | Single,
-    ghosts: Array | Single,
-    currents: Array | Single,
+    level: Network, potential: Array | Single, ghosts: Array | Single, currents: Array | Single
 ) -> None:
     for i in range(len(level.ground)):
         currents[i] = _outflow(level, potential, ghosts, i)

@@ -290,11 +290,7 @@ def _by_majority(
 
 
 def _dilation(
-    packing: Packing,
-    name: str,
-    shape: Shape,
-    step: Vector,
-    priority: Sequence[str] | None,
+    packing: Packing, name: str, shape: Shape, step: Vector, priority: Sequence[str] | None
 ) -> float:
     """Return the dilation that gives the spheres of a phase their full volume [m]."""
     chosen = packing.of_phase(name)
