@@ -27,7 +27,7 @@ BLOCK = 16  # planes to whose multiples thick slabs are cut: aggregates do not c
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FluxProblem:
-    """Voxels between two plates; axes and components have the flux direction first.
+    """Voxels between two plates.
 
     Attributes:
         labels: Phase of every voxel, shape (n0, n1, n2).
@@ -91,13 +91,9 @@ class FluxSolution:
 
 
 def solve_flux(problem: FluxProblem, *, tolerance: float, maps: bool, comm: Any) -> FluxSolution:
-    """Solve for the flux between the plates.
+    """Solve for the flux between the plates, with the voxels whole on every rank.
 
-    Args:
-        problem: The voxels, whole on every rank.
-        tolerance: Half the distance between the bounds of the conductance, over their mean.
-        maps: Whether to return potential and current density.
-        comm: Communicator of mpi4py, or None if alone.
+    The tolerance is half the distance between the bounds of the conductance, over their mean.
 
     Raises:
         InputError: If there are more ranks than pairs of planes.
@@ -116,24 +112,21 @@ def solve_flux(problem: FluxProblem, *, tolerance: float, maps: bool, comm: Any)
         solved = solve(Multigrid(hierarchy), lower, linear, tolerance=tolerance)
         clock["iterations"] = time.perf_counter()
         potential, iterations = solved.potential, solved.iterations
-        flowing = flow(
-            network,
-            lower,
-            hierarchy.halos[0].extend(potential),
-            shape=problem.shape,
-            periodic=problem.periodic,
-            at_nodes=maps,
+        extended = hierarchy.halos[0].extend(potential)
+        planes, total, currents = flow(
+            network, lower, extended, shape=problem.shape, periodic=problem.periodic, at_nodes=maps
         )
-        planes, total = hierarchy.sum(flowing.planes), hierarchy.sum(flowing.total)
+        planes, total = hierarchy.sum(planes), hierarchy.sum(total)
         lengths = np.multiply(problem.shape, problem.spacing)
         scale = unit * lengths[0] / np.prod(lengths)
         row = scale * total * problem.spacing
         row[0] = scale * lengths[0] * solved.conductance
         error = float(scale * lengths[0] * solved.error)
         imbalance = float(np.abs(planes / planes.mean() - 1).max())
-        currents = unit * flowing.nodes
+        currents *= unit
     drawn = _maps(problem, network, potential, currents, comm) if maps else (None, None)
     clock["currents"] = time.perf_counter()
+    ranks = 1 if comm is None else comm.size
     times = {stage: now - last for (_, last), (stage, now) in pairwise(clock.items())}
     return FluxSolution(
         row=row,
@@ -141,12 +134,7 @@ def solve_flux(problem: FluxProblem, *, tolerance: float, maps: bool, comm: Any)
         imbalance=imbalance,
         potential=drawn[0],
         density=drawn[1],
-        cost=Cost(
-            iterations=iterations,
-            nodes=network.total,
-            ranks=1 if comm is None else comm.size,
-            times=times,
-        ),
+        cost=Cost(iterations=iterations, nodes=network.total, ranks=ranks, times=times),
     )
 
 

@@ -61,10 +61,7 @@ class Network(NamedTuple):
 def percolating(links: Links, slab: Slab, comm: Any = None) -> NDArray[np.bool_]:
     """Return a mask of the voxels of a slab in clusters that reach both plates.
 
-    Args:
-        links: Face conductances of the slab.
-        slab: Planes of this rank.
-        comm: Communicator of mpi4py whose ranks hold the slabs in their order; None if alone.
+    The ranks of `comm` hold the slabs in their order; None if alone.
     """
     shape = links.second.shape
     cluster = np.arange(np.prod(shape), dtype=np.int32)
@@ -125,11 +122,7 @@ def assemble(
 ) -> tuple[Network, Single]:
     """Return the network of the active voxels of a slab, and their links to the lower plate.
 
-    Args:
-        links: Face conductances of the slab.
-        active: Mask of the voxels that become nodes, from `percolating`.
-        slab: Planes of this rank.
-        comm: Communicator of mpi4py whose ranks hold the slabs in their order; None if alone.
+    The voxels are those that `percolating` found.
     """
     nodes = int(np.count_nonzero(active))
     counts = [nodes] if comm is None else comm.allgather(nodes)
@@ -155,19 +148,9 @@ def assemble(
         lower[: np.count_nonzero(active[0])] = links.along[0][active[0]]
     if slab.is_last:
         upper[nodes - np.count_nonzero(active[-1]) :] = links.along[-1][active[-1]]
-    voxels = np.flatnonzero(active)
-    voxels += slab.start * active[0].size
-    network = Network(
-        starts=starts,
-        neighbours=neighbours,
-        conductances=conductances,
-        ground=lower + upper,
-        voxels=voxels,
-        ghosts=ghosts,
-        first=first,
-        total=sum(counts),
-    )
-    return network, lower
+    voxels = np.flatnonzero(active) + slab.start * active[0].size
+    parts = (starts, neighbours, conductances, lower + upper, voxels, ghosts, first, sum(counts))
+    return Network(*parts), lower
 
 
 def _planes_next_to(
