@@ -39,8 +39,8 @@ def coarsen(
     neighbours = np.empty(starts[-1], np.int32)
     conductances = np.empty(starts[-1], np.float32)
     _coarse_rows(*arguments, starts, neighbours, conductances, True)
-    ground = np.bincount(aggregates[: level.nodes], level.ground, count)
-    ground = (OVERCORRECTION * ground).astype(np.float32)
+    grounds = np.bincount(aggregates[: level.nodes], level.ground, count)
+    ground = (OVERCORRECTION * grounds).astype(np.float32)
     voxels = level.voxels[order[begins[:-1]]]
     return Network(starts, neighbours, conductances, ground, voxels, ghosts, first, total)
 

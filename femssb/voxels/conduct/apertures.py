@@ -22,14 +22,7 @@ from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.voxels.conduct.links import conductivities_of
 from femssb.voxels.image import Axis, axis_number, check_memory
-from femssb.voxels.make.voxelisation import (
-    Spheres,
-    Vector,
-    check_samples,
-    grid_of,
-    paint,
-    paint_order,
-)
+from femssb.voxels.make.voxelisation import Spheres, check_samples, grid_of, paint, paint_order
 
 Counts = NDArray[np.uint8]
 Single = NDArray[np.float32]
@@ -131,7 +124,7 @@ def measure_apertures(
 
 
 def _points(
-    spheres: Spheres, counts: Counts, step: Vector, samples: int, axis: int, lines: bool
+    spheres: Spheres, counts: Counts, step: Sequence[float], samples: int, axis: int, lines: bool
 ) -> None:
     """Count points on the faces across an axis or the lines along it, plane by plane in x."""
     along, across = (2 * samples, 1) if lines else (1, samples)

@@ -53,13 +53,13 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
     for depth in reversed(range(len(hierarchy.aggregates))):
         coarse, level = level, hierarchy.levels[depth]
         aggregates = hierarchy.aggregates[depth]
-        joined = members(aggregates[: level.nodes], coarse.nodes)
+        order, begins = members(aggregates[: level.nodes], coarse.nodes)
         drops = currents / coarse.conductances * np.float32(OVERCORRECTION)
         potential = np.zeros_like(ground)
         np.divide(ground, coarse.ground, out=potential, where=coarse.ground > 0)
         potential *= np.float32(OVERCORRECTION)
         currents, ground = _share_out(
-            level, surpluses.pop(), aggregates, *joined, coarse, drops, potential
+            level, surpluses.pop(), aggregates, order, begins, coarse, drops, potential
         )
     return float(
         hierarchy.sum(_dissipation(level.conductances, currents) / 2)  # a link stands in two rows

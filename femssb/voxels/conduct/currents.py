@@ -12,19 +12,15 @@ def flow(
     lower: Single,
     potential: Array,
     *,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     periodic: tuple[bool, bool],
     at_nodes: bool,
 ) -> tuple[Array, Array, Array]:
     """Return the currents of own nodes for 1 V between the plates, over `Links.unit`.
 
-    Args:
-        network: The finest network.
-        lower: Conductance to the lower plate, shape (n,).
-        potential: At own nodes and ghosts, 1 at the lower plate and 0 at the upper.
-        shape: Voxels of the whole image, flux direction first.
-        periodic: Whether the two lateral pairs of sides are joined.
-        at_nodes: Whether to keep the current of every node.
+    The potential is that of own nodes and ghosts, 1 at the lower plate and 0 at the upper; `lower`
+    is the conductance to the lower plate, shape (n,); the shape of the whole image has the flux
+    direction first.
 
     Returns:
         Upward through the faces below each plane and above the last, shape (planes + 1,); the sum

@@ -19,11 +19,7 @@ ENOUGH = 0.25  # share of the residual left below which the second step on a lev
 
 
 class Multigrid:
-    """The matrix and the preconditioner of conjugate gradients on a network.
-
-    Args:
-        hierarchy: Networks from fine to coarse.
-    """
+    """The matrix and the preconditioner of conjugate gradients on a network."""
 
     def __init__(self, hierarchy: Hierarchy) -> None:
         self.hierarchy = hierarchy
