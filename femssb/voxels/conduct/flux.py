@@ -121,13 +121,8 @@ def solve_flux(problem: FluxProblem, *, tolerance: float, maps: bool, comm: Any)
     clock["currents"] = time.perf_counter()
     ranks = 1 if comm is None else comm.size
     times = {stage: now - last for (_, last), (stage, now) in pairwise(clock.items())}
-    return FluxSolution(
-        row=row,
-        error=error,
-        imbalance=imbalance,
-        maps=drawn,
-        cost=Cost(iterations=iterations, nodes=network.total, ranks=ranks, times=times),
-    )
+    cost = Cost(iterations=iterations, nodes=network.total, ranks=ranks, times=times)
+    return FluxSolution(row=row, error=error, imbalance=imbalance, maps=drawn, cost=cost)
 
 
 def _network(

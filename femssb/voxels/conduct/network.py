@@ -68,8 +68,7 @@ def percolating(links: Links, slab: Slab, comm: Any = None) -> NDArray[np.bool_]
     clusters = cluster.reshape(shape)
     first = 0 if comm is None else comm.exscan(cluster.size) or 0  # makes numbers unique
     lower, upper = (
-        np.unique(clusters[side][links.along[side] > 0])[: None if at_plate else 0]
-        + np.int64(first)
+        np.unique(clusters[side][at_plate & (links.along[side] > 0)]) + np.int64(first)
         for side, at_plate in ((0, slab.is_first), (-1, slab.is_last))
     )
     if comm is None or comm.size == 1:

@@ -119,11 +119,10 @@ class Prisms:
         distances = np.empty((number, self.sides + 2))
         distances[:, :-2] = rays[:, None]
         distances[:, -2:] = heights[:, None] / 2
-        corner = rays / np.cos(np.pi / self.sides)
         return Faces(
             normals=np.ascontiguousarray(np.einsum("nij,fj->nfi", turn, normals)),
             distances=distances,
-            reaches=np.hypot(corner, heights / 2),
+            reaches=np.hypot(rays / np.cos(np.pi / self.sides), heights / 2),
         )
 
 

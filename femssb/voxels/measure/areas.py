@@ -122,9 +122,7 @@ def interface_areas(image: VoxelImage) -> InterfaceAreas:
     names = image.phase_names
     if len(names) < 2:
         raise InputError(f"VoxelImage has the phases {names!r}, expected two at least")
-    pairs = _interfaces(
-        lambda planes: image.labels[planes], image, image.periodic, phases=len(names)
-    )
+    pairs = _interfaces(image.labels.__getitem__, image, image.periodic, phases=len(names))
     return InterfaceAreas(
         pairs={(names[first], names[second]): found for (first, second), found in pairs.items()}
     )
