@@ -67,15 +67,14 @@ class Hierarchy:
                 break
             aggregates, count = aggregate(level, shift, *shape[1:])
             counts = [count] if comm is None else comm.allgather(count)
-            total = sum(counts)
-            if total > SLOW * level.total and shift < largest:
+            if sum(counts) > SLOW * level.total and shift < largest:
                 continue
             first = sum(counts[: 0 if comm is None else comm.rank])
             theirs = halo.ghosts(aggregates.astype(np.int64) + first)
             ghosts = np.unique(theirs)
             beyond = (count + np.searchsorted(ghosts, theirs)).astype(np.int32)
             aggregates = np.concatenate([aggregates, beyond])
-            level = coarsen(level, aggregates, count, ghosts=ghosts, first=first, total=total)
+            level = coarsen(level, aggregates, count, ghosts=ghosts, first=first, total=sum(counts))
             self.aggregates.append(aggregates)
             self.levels.append(level)
             self.halos.append(Halo(comm, level))
