@@ -66,11 +66,8 @@ def packing_conductivity(
         raise InputError("packing_conductivity takes neither faces nor contact_resistance")
     results = []
     for finer in reversed(range(int(grids))):
-        edge = spacing * 2**finer
-        image = voxelise(packing, spacing=edge, priority=priority, background=background)
-        apertures = measure_apertures(
-            packing, spacing=edge, priority=priority, background=background
-        )
+        grid: Any = {"spacing": spacing * 2**finer, "priority": priority, "background": background}
+        image, apertures = voxelise(packing, **grid), measure_apertures(packing, **grid)
         faces = face_conductances(apertures, conductivities, axis=axis)
         results.append(conductivity(image, conductivities, axis=axis, faces=faces, **options))
     return PackingConduction(limit=extrapolate(results), results=tuple(results))

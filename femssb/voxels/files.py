@@ -14,13 +14,12 @@ Whatever a file does not hold has to be given when it is read; values given repl
 A folder is read as a TIFF stack with one file per plane across z, in the order of their numbers.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +32,13 @@ from femssb.units import mm, nm, um
 from femssb.voxels.image import Names, VoxelImage, check_memory, from_array
 
 Values = NDArray[Any]
+# Values over (x, y, z) in a file, and the names, spacing and sides as far as it has them.
+_Content = tuple[Values, dict[str, Any]]
 
 # Units in which ImageJ writes a spacing, in the spellings it knows.
 _UNITS = {"m": 1.0, "cm": 1e-2, "mm": mm, "um": um, "micron": um, "microns": um, "nm": nm}
 _TIFF_FOLDER = (".tif", ".tiff")
 _KEPT = ("phase_names", "spacing", "periodic")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Content:
-    """Values over (x, y, z) in a file, and the names, spacing and sides as far as it has them."""
-
-    values: Values
-    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_image(image: VoxelImage, path: str | Path) -> Path:
@@ -100,15 +93,14 @@ def read_image(
     read, _ = _format(path)
     if array is not None and read in (_read_npy, _read_tiff):
         raise InputError(f"read_image.array = {array!r}: {path} holds only one array")
-    content = read(path, array)
-    said = dict(content.said)
+    values, said = read(path, array)
     given = zip(_KEPT, (phase_names, spacing, periodic), strict=True)
     said |= {name: value for name, value in given if value is not None}
     for name in ("phase_names", "spacing"):
         if name not in said:
             raise InputError(f"read_image.{name} must be given: {path} does not hold it")
     return from_array(
-        content.values,
+        values,
         phase_names=said["phase_names"],
         spacing=said["spacing"],
         periodic=tuple(said.get("periodic", (False, False, False))),
@@ -153,7 +145,7 @@ def _read_npy(path: Path, array: str | None) -> _Content:
     except (ValueError, EOFError, OSError) as error:
         raise _cut_off(path, error) from error
     _check(path, values.shape, values.dtype, copies=0)
-    return _Content(values=values)
+    return values, {}
 
 
 def _write_npy(image: VoxelImage, path: Path) -> None:
@@ -174,9 +166,9 @@ def _read_tiff(path: Path, array: str | None) -> _Content:
     shape: tuple[int, ...] = ()
     for file in files:
         try:
-            with _Complaints(file) as complaints, tifffile.TiffFile(file) as tiff:
+            with _complaints(file) as check_log, tifffile.TiffFile(file) as tiff:
                 series = tiff.series[0]
-                complaints.check()
+                check_log()
                 single = len(series.shape) == 2 and len(tiff.series) > 1  # every plane on its own
                 above = [len(files)] if len(files) > 1 else [len(tiff.series)] if single else []
                 shape = (*above, *series.shape)
@@ -184,7 +176,7 @@ def _read_tiff(path: Path, array: str | None) -> _Content:
                 _check_extent(file, tiff)
                 said = said or _tiff_says(tiff)
                 planes.append(tiff.asarray(key=slice(None)) if single else series.asarray())
-                complaints.check()
+                check_log()
         except InputError:
             raise
         except Exception as error:  # tifffile passes on the errors of its many decoders
@@ -194,32 +186,25 @@ def _read_tiff(path: Path, array: str | None) -> _Content:
             f"{path}: the planes differ in size: {sorted({plane.shape for plane in planes})}"
         )
     stack = planes[0] if len(planes) == 1 else np.stack(planes)
-    return _Content(values=stack.T, said=said)
+    return stack.T, said
 
 
-class _Complaints(logging.Handler):
-    """Handler of the log of tifffile, the only place where it reports missing planes."""
+@contextmanager
+def _complaints(path: Path) -> Iterator[Callable[[], None]]:
+    """Give a check of the log of tifffile, the only place where it reports missing planes."""
+    handler = BufferingHandler(capacity=2**31)
+    handler.setLevel(logging.ERROR)
+    log = logging.getLogger("tifffile")
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(logging.ERROR)
-        self.path = path
-        self.messages: list[str] = []
+    def check() -> None:
+        if handler.buffer:
+            raise _cut_off(path, "; ".join(record.getMessage() for record in handler.buffer))
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a message."""
-        self.messages.append(record.getMessage())
-
-    def check(self) -> None:
-        """Raise an error if there was a complaint."""
-        if self.messages:
-            raise _cut_off(self.path, "; ".join(self.messages))
-
-    def __enter__(self) -> _Complaints:
-        logging.getLogger("tifffile").addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("tifffile").removeHandler(self)
+    log.addHandler(handler)
+    try:
+        yield check
+    finally:
+        log.removeHandler(handler)
 
 
 def _check_extent(path: Path, tiff: Any) -> None:
@@ -291,7 +276,7 @@ def _read_vti(path: Path, array: str | None) -> _Content:
     said: dict[str, Any] = {"spacing": tuple(float(edge) for edge in grid.spacing)}
     if "femssb" in grid.field_data:
         said = _said(grid.field_data["femssb"][0]) or said
-    return _Content(values=values.reshape(shape, order="F"), said=said)
+    return values.reshape(shape, order="F"), said
 
 
 def _write_vti(image: VoxelImage, path: Path) -> None:
@@ -310,15 +295,13 @@ def _read_hdf5(path: Path, array: str | None) -> _Content:
         with h5py.File(path, "r") as file:
             found: dict[str, Any] = {}
             file.visititems(
-                lambda name, item: (
-                    found.update({name: item})
-                    if isinstance(item, h5py.Dataset) and item.ndim == 3
-                    else None
+                lambda name, item: found.update(
+                    {name: item} if getattr(item, "ndim", 0) == 3 else {}
                 )
             )
             data = found[_chosen(path, list(found), array, "labels")]
             _check(path, data.shape, data.dtype, copies=1)
-            return _Content(values=data[...], said=_said(data.attrs.get("femssb")))
+            return data[...], _said(data.attrs.get("femssb"))
     except (OSError, RuntimeError) as error:
         raise _cut_off(path, error) from error
 

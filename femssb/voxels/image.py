@@ -48,11 +48,7 @@ def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
 
 
 def axis_number(owner: str, axis: object) -> int:
-    """Return the number of an axis, 0 for x.
-
-    Args:
-        owner: Name of the function it was given to, for the message.
-        axis: Value given by the user.
+    """Return the number of an axis that was given to a function, 0 for x.
 
     Raises:
         InputError: If there is no such axis.

@@ -14,6 +14,7 @@ Source: Braess, Computing 55 (1995) 379, for the factor; Notay, ETNA 37 (2010) 1
 
 import numpy as np
 from numba import njit
+from scipy import sparse
 
 from femssb.voxels.conduct.network import Integers, Longs, Network, Single, unite
 
@@ -21,31 +22,13 @@ STRONG = 0.1  # share of the strongest link of either end from which a link is s
 OVERCORRECTION = 0.7  # factor on the conductances of a coarser network [-]
 
 
-def aggregate(level: Network, shift: int, rows: int, columns: int) -> tuple[Integers, int]:
-    """Return the aggregate of each own node, shape (n,), and the number of aggregates.
-
-    Args:
-        level: The network.
-        shift: A block has 2^shift voxels along each edge.
-        rows: Voxels of the image along its second axis.
-        columns: Voxels of the image along its third axis.
-    """
-    aggregates, count = _aggregate(level, shift, rows, columns)
-    return aggregates, count
-
-
 def coarsen(
     level: Network, aggregates: Integers, count: int, *, ghosts: Longs, first: int, total: int
 ) -> Network:
-    """Return the network whose nodes are the aggregates.
+    """Return the network whose nodes are the aggregates, of which this rank owns `count`.
 
-    Args:
-        level: The finer network.
-        aggregates: Local number of the aggregate of every node, those of other ranks included.
-        count: Number of aggregates that this rank owns.
-        ghosts: As in the new `Network`.
-        first: As in the new `Network`.
-        total: As in the new `Network`.
+    `aggregates` holds their local numbers, also of nodes of other ranks; the last three arguments
+    are those of the new network.
     """
     order, begins = members(aggregates[: level.nodes], count)
     arguments = (level, aggregates, order, begins, count + len(ghosts))
@@ -56,17 +39,10 @@ def coarsen(
     neighbours = np.empty(starts[-1], np.int32)
     conductances = np.empty(starts[-1], np.float32)
     _coarse_rows(*arguments, starts, neighbours, conductances, True)
-    ground = np.bincount(aggregates[: level.nodes], level.ground, count)
-    return Network(
-        starts=starts,
-        neighbours=neighbours,
-        conductances=conductances,
-        ground=(OVERCORRECTION * ground).astype(np.float32),
-        voxels=level.voxels[order[begins[:-1]]],
-        ghosts=ghosts,
-        first=first,
-        total=total,
-    )
+    grounds = np.bincount(aggregates[: level.nodes], level.ground, count)
+    ground = (OVERCORRECTION * grounds).astype(np.float32)
+    voxels = level.voxels[order[begins[:-1]]]
+    return Network(starts, neighbours, conductances, ground, voxels, ghosts, first, total)
 
 
 @njit(cache=True)
@@ -80,7 +56,15 @@ def strongest_links(level: Network) -> Single:
 
 
 @njit(cache=True)
-def _aggregate(level: Network, shift: int, rows: int, columns: int) -> tuple[Integers, int]:
+def aggregate(level: Network, shift: int, rows: int, columns: int) -> tuple[Integers, int]:
+    """Return the aggregate of each own node, shape (n,), and the number of aggregates.
+
+    Args:
+        level: The network.
+        shift: A block has 2^shift voxels along each edge.
+        rows: Voxels of the image along its second axis.
+        columns: Voxels of the image along its third axis.
+    """
     n = len(level.ground)
     strongest = strongest_links(level)
     block = np.empty(n, np.int64)
@@ -117,20 +101,11 @@ def _aggregate(level: Network, shift: int, rows: int, columns: int) -> tuple[Int
     return aggregates, count
 
 
-@njit(cache=True)
 def members(aggregates: Integers, count: int) -> tuple[Integers, Longs]:
     """Return the nodes sorted by aggregate, and where each aggregate begins, shape (count + 1,)."""
-    begins = np.zeros(count + 1, np.int64)
-    for number in aggregates:
-        begins[number + 1] += 1
-    for number in range(count):
-        begins[number + 1] += begins[number]
-    order = np.empty(len(aggregates), np.int32)
-    filled = begins.copy()
-    for i, number in enumerate(aggregates):
-        order[filled[number]] = i
-        filled[number] += 1
-    return order, begins
+    nodes = np.arange(len(aggregates), dtype=np.int32)
+    table = sparse.coo_array((nodes, (aggregates, nodes)), shape=(count, len(nodes))).tocsr()
+    return table.indices, table.indptr.astype(np.int64)
 
 
 @njit(cache=True)

@@ -67,35 +67,14 @@ class Apertures:
 
 
 @njit(cache=True)
-def _count_faces(points: Any, block: Any, counts: Any) -> None:
-    """Count the points of every label in the block of each face of a plane."""
-    _, ny, nz = counts.shape
-    for j in range(ny):
-        for k in range(nz):
-            for a in range(block[0]):
-                for b in range(j * block[1], (j + 1) * block[1]):
-                    for c in range(k * block[2], (k + 1) * block[2]):
-                        counts[points[a, b, c], j, k] += 1
-
-
-@njit(cache=True)
-def _count_lines(points: Any, samples: int, axis: int, plane: int, counts: Any) -> None:
-    """Count the points of every label on both halves of the lines through the voxels of a plane."""
-    _, ny, nz = points.shape
-    if axis == 1:
-        ny //= 2 * samples
-    elif axis == 2:
-        nz //= 2 * samples
-    for j in range(ny):
-        for k in range(nz):
-            for point in range(2 * samples):
-                after = point // samples  # of the centre of the voxel: on the next line
-                if axis == 0:
-                    counts[points[point, j, k], plane + after, j, k] += 1
-                elif axis == 1:
-                    counts[points[0, 2 * samples * j + point, k], plane, j + after, k] += 1
-                else:
-                    counts[points[0, j, 2 * samples * k + point], plane, j, k + after] += 1
+def _count(points: Any, block: Any, before: Any, plane: int, counts: Any) -> None:
+    """Count the points of every label in blocks that begin some points before a plane."""
+    for a in range(points.shape[0]):
+        i = plane + (a + before[0]) // block[0]
+        for b in range(points.shape[1]):
+            j = (b + before[1]) // block[1]
+            for c in range(points.shape[2]):
+                counts[points[a, b, c], i, j, (c + before[2]) // block[2]] += 1
 
 
 def measure_apertures(
@@ -129,9 +108,9 @@ def measure_apertures(
     lines: list[Counts] = []
     for axis in range(3):
         longer = [n + (a == axis) for a, n in enumerate(shape)]
-        for counts, count in ((faces, _faces_across), (lines, _lines_along)):
+        for counts in (faces, lines):
             counted = np.zeros((len(names), *longer), dtype=np.uint8)
-            count(spheres, counted, step, samples, axis)
+            _points(spheres, counted, step, samples, axis, counts is lines)
             counted.flags.writeable = False
             counts.append(counted)
     return Apertures(
@@ -144,31 +123,20 @@ def measure_apertures(
     )
 
 
-def _faces_across(
-    spheres: Spheres, counts: Counts, step: Sequence[float], samples: int, across: int
+def _points(
+    spheres: Spheres, counts: Counts, step: Sequence[float], samples: int, axis: int, lines: bool
 ) -> None:
-    """Count points on the faces across an axis, plane by plane in x."""
-    block = [1 if axis == across else samples for axis in range(3)]
+    """Count points on the faces across an axis or the lines along it, plane by plane in x."""
+    along, across = (2 * samples, 1) if lines else (1, samples)
+    block = [along if a == axis else across for a in range(3)]
+    before = [samples if lines and a == axis else 0 for a in range(3)]  # lines join two centres
     fine = [edge / n for edge, n in zip(step, block, strict=True)]
-    start = [0.0 if axis == across else edge / 2 for axis, edge in enumerate(fine)]
-    _, nx, ny, nz = counts.shape
+    start = [0.0 if a == axis and not lines else edge / 2 for a, edge in enumerate(fine)]
+    _, nx, ny, nz = (n - (lines and a == axis + 1) for a, n in enumerate(counts.shape))
     for i in range(nx):
         first = [start[0] + i * step[0], start[1], start[2]]
         points = paint(spheres, (block[0], ny * block[1], nz * block[2]), first, fine)
-        _count_faces(points, np.array(block), counts[:, i])
-
-
-def _lines_along(
-    spheres: Spheres, counts: Counts, step: Sequence[float], samples: int, along: int
-) -> None:
-    """Count points on the lines through the centres along an axis, plane by plane in x."""
-    block = [2 * samples if axis == along else 1 for axis in range(3)]
-    fine = [edge / n for edge, n in zip(step, block, strict=True)]
-    _, nx, ny, nz = (n - (axis == along + 1) for axis, n in enumerate(counts.shape))
-    for i in range(nx):
-        first = [fine[0] / 2 + i * step[0], fine[1] / 2, fine[2] / 2]
-        points = paint(spheres, (block[0], ny * block[1], nz * block[2]), first, fine)
-        _count_lines(points, samples, along, i, counts)
+        _count(points, np.array(block), np.array(before), i, counts)
 
 
 def face_conductances(

@@ -25,10 +25,8 @@ from femssb.voxels.conduct.network import Integers, Longs, Network, Single
 def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Array, float]:
     """Return the surplus of current at each own node, shape (n,), and the dissipation.
 
-    Args:
-        hierarchy: The network is its finest level.
-        potential: At own nodes; it is 1 at the lower plate and 0 at the upper, shape (n,).
-        lower: Conductance to the lower plate, shape (n,).
+    The potential is that of own nodes, 1 at the lower plate and 0 at the upper; `lower` is their
+    conductance to the lower plate; both have the shape (n,).
     """
     level = hierarchy.levels[0]
     surplus = np.empty(level.nodes)
@@ -39,9 +37,7 @@ def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Arr
 def gap(hierarchy: Hierarchy, surplus: Array) -> float:
     """Return an upper bound of the dissipation of a potential beyond that of the true one.
 
-    Args:
-        hierarchy: The network is its finest level.
-        surplus: Current that arrives at each own node beyond what leaves it, shape (n,).
+    The surplus is the current that arrives at each own node beyond what leaves it, shape (n,).
     """
     surpluses = [surplus.copy()]
     for aggregates, level in zip(hierarchy.aggregates, hierarchy.levels[1:], strict=True):
@@ -57,22 +53,13 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
     for depth in reversed(range(len(hierarchy.aggregates))):
         coarse, level = level, hierarchy.levels[depth]
         aggregates = hierarchy.aggregates[depth]
-        coarse_currents = currents
-        coarse_potential = np.zeros_like(ground)
-        np.divide(ground, coarse.ground, out=coarse_potential, where=coarse.ground > 0)
-        coarse_potential *= np.float32(OVERCORRECTION)
-        currents = np.empty(len(level.conductances), np.float32)
-        ground = np.empty(level.nodes, np.float32)
-        _share_out(
-            level,
-            surpluses.pop(),
-            aggregates,
-            *members(aggregates[: level.nodes], coarse.nodes),
-            coarse,
-            coarse_currents / coarse.conductances * np.float32(OVERCORRECTION),
-            coarse_potential,
-            currents,
-            ground,
+        order, begins = members(aggregates[: level.nodes], coarse.nodes)
+        drops = currents / coarse.conductances * np.float32(OVERCORRECTION)
+        potential = np.zeros_like(ground)
+        np.divide(ground, coarse.ground, out=potential, where=coarse.ground > 0)
+        potential *= np.float32(OVERCORRECTION)
+        currents, ground = _share_out(
+            level, surpluses.pop(), aggregates, order, begins, coarse, drops, potential
         )
     return float(
         hierarchy.sum(_dissipation(level.conductances, currents) / 2)  # a link stands in two rows
@@ -117,15 +104,14 @@ def _share_out(
     coarse: Network,
     coarse_drops: Single,
     coarse_potential: Single,
-    currents: Single,
-    ground: Single,
-) -> None:
-    """Fill in `currents` out of each row's node and to the plates that carry off a surplus.
+) -> tuple[Single, Single]:
+    """Return currents out of each row's node and to the plates that carry off a surplus.
 
     A coarse drop is the current of a coarse link over the sum of the conductances it stands for.
     """
     starts, neighbours, conductances = level.starts, level.neighbours, level.conductances
     n = len(level.ground)
+    currents, ground = np.zeros(len(neighbours), np.float32), np.empty(n, np.float32)
     strongest = strongest_links(level)
     drop = np.empty(len(coarse.ground) + len(coarse.ghosts), np.float64)
     seen = np.zeros(n, np.bool_)
@@ -139,7 +125,6 @@ def _share_out(
             surplus[i] -= ground[i]
             for e in range(starts[i], starts[i + 1]):
                 end = aggregates[neighbours[e]]
-                currents[e] = 0
                 if end != row:
                     currents[e] = drop[end] * conductances[e]
                     surplus[i] -= currents[e]
@@ -174,6 +159,7 @@ def _share_out(
             _run(level, currents, j, i, surplus[j])
             _run(level, currents, i, j, -surplus[j])
             surplus[i] += surplus[j]
+    return currents, ground
 
 
 @njit(cache=True)

@@ -233,7 +233,14 @@ def conductivity(
             negative or not a number, none is above 0, or the image is one voxel thick.
         NotConverged: If the error stays above the tolerance.
     """
-    flux = _check_axis(image, axis)
+    if not isinstance(image, VoxelImage):
+        raise InputError(f"conductivity.image must be a VoxelImage, got {type(image).__name__}")
+    flux = axis_number("conductivity", axis)
+    if image.shape[flux] < 2:
+        raise InputError(
+            f"conductivity.image is one voxel thick along {axis} (its shape is {image.shape}): "
+            "a flux needs at least two"
+        )
     shares = image.fractions()
     sigma = conductivities_of("conductivity", image.phase_names, conductivities)
     absent = [name for name in conductivities if conductivities[name] > 0 and shares[name] == 0]
@@ -241,7 +248,9 @@ def conductivity(
         raise InputError(f"conductivity.conductivities: phase {absent[0]!r} has no voxels")
     contacts = _check_contacts(image, contact_resistance or {})
     check_number("conductivity", "tolerance", tolerance, lower=1e-10, upper=0.1)
-    periodic = _check_sides(image, sides, flux)
+    if sides not in (None, "periodic", "insulating"):
+        raise InputError(f'conductivity.sides = {sides!r} must be None, "periodic", "insulating"')
+    periodic = image.periodic if sides is None else [sides == "periodic"] * 3
     if faces is not None:
         _check_faces(image, flux, faces, contacts)
     conducts = sum(part for part, value in zip(shares.values(), sigma, strict=True) if value > 0)
@@ -261,12 +270,10 @@ def conductivity(
     back = np.argsort(order)
     kinds = ["periodic" if joined else "insulating" for joined in periodic]
     kinds[flux] = "plates"
-    drawn = None
-    if found.potential is not None and found.density is not None:
-        drawn = Maps(
-            potential=np.transpose(found.potential, back),
-            current_density=np.transpose(found.density, [*back, 3])[..., back],
-        )
+    drawn = found.maps and Maps(
+        potential=np.transpose(found.maps[0], back),
+        current_density=np.transpose(found.maps[1], [*back, 3])[..., back],
+    )
     return Conduction(
         axis=axis,
         value=float(found.row[0]),
@@ -308,18 +315,6 @@ def conductivity_tensor(
     )
 
 
-def _check_axis(image: VoxelImage, axis: object) -> int:
-    if not isinstance(image, VoxelImage):
-        raise InputError(f"conductivity.image must be a VoxelImage, got {type(image).__name__}")
-    flux = axis_number("conductivity", axis)
-    if image.shape[flux] < 2:
-        raise InputError(
-            f"conductivity.image is one voxel thick along {axis} (its shape is {image.shape}): "
-            "a flux needs at least two"
-        )
-    return flux
-
-
 def _check_contacts(
     image: VoxelImage, resistances: Mapping[tuple[str, str], float]
 ) -> dict[tuple[int, int], float]:
@@ -335,14 +330,6 @@ def _check_contacts(
         check_number("conductivity", f"contact_resistance[{pair!r}]", value, lower=0, unit="ohm m2")
         contacts[one, other] = float(value)
     return contacts
-
-
-def _check_sides(image: VoxelImage, sides: object, flux: int) -> tuple[bool, bool, bool]:
-    if sides not in (None, "periodic", "insulating"):
-        raise InputError(f'conductivity.sides = {sides!r} must be None, "periodic", "insulating"')
-    joined = list(image.periodic) if sides is None else [sides == "periodic"] * 3
-    joined[flux] = False
-    return joined[0], joined[1], joined[2]
 
 
 def _check_memory(image: VoxelImage, bytes_per_voxel: float, comm: Any) -> None:

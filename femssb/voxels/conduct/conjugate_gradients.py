@@ -1,7 +1,7 @@
 """Conjugate gradients on a network that stop on the error of the conductance between the plates."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,31 +17,20 @@ HOPE = 0.1  # error left over the decrease by the last step, at best [-]
 MOST_STEPS = 100  # after which the solve has failed; 5 to 15 are usual
 
 
-@dataclass(frozen=True, kw_only=True)
-class Solved:
-    """A potential and the bounds of the conductance that it proves.
+class Solved(NamedTuple):
+    """A potential and the conductance that it proves.
 
     Attributes:
         potential: At own nodes, 1 at the lower plate and 0 at the upper, shape (n,).
-        upper: Upper bound of the conductance between the plates.
-        lower: Lower bound of it.
+        conductance: Between the plates, the middle between the bounds.
+        error: Half the gap between the bounds.
         iterations: Steps taken.
     """
 
     potential: Array
-    upper: float
-    lower: float
+    conductance: float
+    error: float
     iterations: int
-
-    @property
-    def conductance(self) -> float:
-        """The middle between the bounds."""
-        return (self.lower + self.upper) / 2
-
-    @property
-    def error(self) -> float:
-        """Half the gap between the bounds."""
-        return (self.upper - self.lower) / 2
 
 
 def solve(solver: Multigrid, lower: Single, potential: Array, *, tolerance: float) -> Solved:
@@ -49,12 +38,9 @@ def solve(solver: Multigrid, lower: Single, potential: Array, *, tolerance: floa
 
     Each step takes `step * slope` off the dissipation beyond that of the true potential. Once that
     is little, the bounds are worth their cost, about that of a step.
-
-    Args:
-        solver: Multiplies and preconditions.
-        lower: Conductance to the lower plate of own nodes, shape (n,).
-        potential: First guess, shape (n,); it is overwritten.
-        tolerance: Half the gap between the bounds, over their mean.
+    The potential, shape (n,), is the first guess, and overwritten; `lower` is the conductance of
+    own nodes to the lower plate, shape (n,); the tolerance is half the gap between the bounds, over
+    their mean.
 
     Raises:
         NotConverged: If the bounds are still too far apart.
@@ -82,7 +68,7 @@ def solve(solver: Multigrid, lower: Single, potential: Array, *, tolerance: floa
             bound = max(upper - bounds.gap(hierarchy, residual), 0.0)
             distance = (upper - bound) / (upper + bound)
             if distance <= tolerance:
-                return Solved(potential=potential, upper=upper, lower=bound, iterations=iteration)
+                return Solved(potential, (bound + upper) / 2, (upper - bound) / 2, iteration)
         if exhausted:
             break
     raise NotConverged(

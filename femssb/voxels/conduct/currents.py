@@ -1,7 +1,5 @@
 """Currents of a solved network: through every plane, sideways, and at every node."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numba import njit
 
@@ -9,40 +7,25 @@ from femssb.arrays import Array
 from femssb.voxels.conduct.network import Network, Single
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flow:
-    """Currents of own nodes for 1 V between the plates, over `Links.unit`.
-
-    Attributes:
-        planes: Upward, through the faces below each plane and above the last, shape (planes + 1,).
-        total: Sum over all nodes of `nodes`, shape (3,).
-        nodes: Mean of the currents through the two faces of a node across each axis, flux
-            direction first, shape (n, 3); empty unless asked for.
-    """
-
-    planes: Array
-    total: Array
-    nodes: Array
-
-
 def flow(
     network: Network,
     lower: Single,
     potential: Array,
     *,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     periodic: tuple[bool, bool],
     at_nodes: bool,
-) -> Flow:
-    """Return the currents that a potential drives.
+) -> tuple[Array, Array, Array]:
+    """Return the currents of own nodes for 1 V between the plates, over `Links.unit`.
 
-    Args:
-        network: The finest network.
-        lower: Conductance to the lower plate, shape (n,).
-        potential: At own nodes and ghosts, 1 at the lower plate and 0 at the upper.
-        shape: Voxels of the whole image, flux direction first.
-        periodic: Whether the two lateral pairs of sides are joined.
-        at_nodes: Whether to keep the current of every node.
+    The potential is that of own nodes and ghosts, 1 at the lower plate and 0 at the upper; `lower`
+    is the conductance to the lower plate, shape (n,); the shape of the whole image has the flux
+    direction first.
+
+    Returns:
+        Upward through the faces below each plane and above the last, shape (planes + 1,); the sum
+        over all nodes of what follows, shape (3,); the mean of the currents through the two faces
+        of a node across each axis, flux direction first, shape (n, 3), empty unless asked for.
     """
     planes, total = np.zeros(shape[0] + 1), np.zeros(3)
     nodes = np.empty((network.nodes if at_nodes else 0, 3))
@@ -50,7 +33,7 @@ def flow(
     # Two voxels that meet on both sides of a periodic image: their currents cancel.
     countable = np.array([not (n == 2 and p) for n, p in zip(shape[1:], periodic, strict=True)])
     _flow(network, lower, potential, below, shape[1], shape[2], countable, planes, total, nodes)
-    return Flow(planes=planes, total=total, nodes=nodes)
+    return planes, total, nodes
 
 
 @njit(cache=True)
@@ -90,12 +73,10 @@ def _flow(
                     axis, way = 0, their_plane - plane
                 elif their_row != row:
                     axis, way = 1, their_row - row
-                    if abs(way) > 1:
-                        way = -1 if way > 0 else 1  # round the periodic side
                 else:
                     axis, way = 2, their_column - column
-                    if abs(way) > 1:
-                        way = -1 if way > 0 else 1
+                if axis > 0 and abs(way) > 1:
+                    way = -1 if way > 0 else 1  # round the periodic side
             if axis == 0 and way > 0:
                 planes[plane + 1] += current
             if axis == 0 or countable[axis - 1]:

@@ -27,7 +27,7 @@ BLOCK = 16  # planes to whose multiples thick slabs are cut: aggregates do not c
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FluxProblem:
-    """Voxels between two plates; axes and components have the flux direction first.
+    """Voxels between two plates.
 
     Attributes:
         labels: Phase of every voxel, shape (n0, n1, n2).
@@ -44,12 +44,6 @@ class FluxProblem:
     periodic: tuple[bool, bool]
     contacts: Mapping[tuple[int, int], float]
     faces: Sequence[NDArray[Any]] | None
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Voxels along each axis."""
-        n0, n1, n2 = self.labels.shape
-        return n0, n1, n2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,77 +71,58 @@ class FluxSolution:
         row: Mean current density times distance of the plates, shape (3,) [S/m].
         error: Half the distance between the bounds of ``row[0]`` [S/m].
         imbalance: Largest relative difference of the current through a plane from the mean [-].
-        potential: Shape (n0, n1, n2), NaN where nothing flows; None unless asked for [V].
-        density: Current density, shape (n0, n1, n2, 3); None unless asked for [A/m2].
+        maps: Potential, shape (n0, n1, n2), NaN where nothing flows [V], and current density, shape
+            (n0, n1, n2, 3) [A/m2]; None unless asked for.
         cost: Work done.
     """
 
     row: Array
     error: float
     imbalance: float
-    potential: Array | None
-    density: Array | None
+    maps: tuple[Array, Array] | None
     cost: Cost
 
 
 def solve_flux(problem: FluxProblem, *, tolerance: float, maps: bool, comm: Any) -> FluxSolution:
-    """Solve for the flux between the plates.
+    """Solve for the flux between the plates, with the voxels whole on every rank.
 
-    Args:
-        problem: The voxels, whole on every rank.
-        tolerance: Half the distance between the bounds of the conductance, over their mean.
-        maps: Whether to return potential and current density.
-        comm: Communicator of mpi4py, or None if alone.
+    The tolerance is half the distance between the bounds of the conductance, over their mean.
 
     Raises:
         InputError: If there are more ranks than pairs of planes.
         NotConverged: If the bounds stay apart.
     """
     clock = {"start": time.perf_counter()}
-    slab = cut(problem.shape[0], comm)
+    shape = problem.labels.shape
+    slab = cut(shape[0], comm)
     network, lower, unit = _network(problem, slab, comm, clock)
     row, error, imbalance, iterations = np.zeros(3), 0.0, 0.0, 0
     potential, currents = np.empty(0), np.empty((0, 3))
     if network.total > 0:
-        hierarchy = Hierarchy(network, problem.shape, comm)
+        hierarchy = Hierarchy(network, shape, comm)
         clock["hierarchy"] = time.perf_counter()
-        plane = network.voxels // (problem.shape[1] * problem.shape[2])
-        linear = 1 - (plane + 0.5) / problem.shape[0]
+        linear = 1 - (network.voxels // (shape[1] * shape[2]) + 0.5) / shape[0]
         solved = solve(Multigrid(hierarchy), lower, linear, tolerance=tolerance)
         clock["iterations"] = time.perf_counter()
         potential, iterations = solved.potential, solved.iterations
-        flowing = flow(
-            network,
-            lower,
-            hierarchy.halos[0].extend(potential),
-            shape=problem.shape,
-            periodic=problem.periodic,
-            at_nodes=maps,
+        extended = hierarchy.halos[0].extend(potential)
+        planes, total, currents = flow(
+            network, lower, extended, shape=shape, periodic=problem.periodic, at_nodes=maps
         )
-        planes, total = hierarchy.sum(flowing.planes), hierarchy.sum(flowing.total)
-        lengths = np.multiply(problem.shape, problem.spacing)
+        planes, total = hierarchy.sum(planes), hierarchy.sum(total)
+        lengths = np.multiply(shape, problem.spacing)
         scale = unit * lengths[0] / np.prod(lengths)
         row = scale * total * problem.spacing
         row[0] = scale * lengths[0] * solved.conductance
         error = float(scale * lengths[0] * solved.error)
         imbalance = float(np.abs(planes / planes.mean() - 1).max())
-        currents = unit * flowing.nodes
-    drawn = _maps(problem, network, potential, currents, comm) if maps else (None, None)
+        currents *= unit
+    drawn = _maps(problem, network, potential, currents, comm) if maps else None
     clock["currents"] = time.perf_counter()
+    ranks = 1 if comm is None else comm.size
     times = {stage: now - last for (_, last), (stage, now) in pairwise(clock.items())}
-    return FluxSolution(
-        row=row,
-        error=error,
-        imbalance=imbalance,
-        potential=drawn[0],
-        density=drawn[1],
-        cost=Cost(
-            iterations=iterations,
-            nodes=network.total,
-            ranks=1 if comm is None else comm.size,
-            times=times,
-        ),
-    )
+    cost = Cost(iterations=iterations, nodes=network.total, ranks=ranks, times=times)
+    return FluxSolution(row=row, error=error, imbalance=imbalance, maps=drawn, cost=cost)
 
 
 def _network(
@@ -188,19 +163,15 @@ def cut(planes: int, comm: Any) -> Slab:
 
 
 def _maps(
-    problem: FluxProblem,
-    network: Network,
-    potential: Array,
-    currents: Array,
-    comm: Any,
+    problem: FluxProblem, network: Network, potential: Array, currents: Array, comm: Any
 ) -> tuple[Array, Array]:
     """Return the potential and the current density of every voxel, on every rank."""
     areas = np.prod(problem.spacing) / np.array(problem.spacing)
     parts = [(network.voxels, potential, currents / areas)]
     if comm is not None:
         parts = comm.allgather(parts[0])
-    whole = np.full(problem.shape, np.nan)
-    density = np.zeros((*problem.shape, 3))
+    whole = np.full(problem.labels.shape, np.nan)
+    density = np.zeros((*problem.labels.shape, 3))
     for voxels, values, vectors in parts:
         whole.reshape(-1)[voxels] = values
         density.reshape(-1, 3)[voxels] = vectors

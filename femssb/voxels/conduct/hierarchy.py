@@ -19,12 +19,7 @@ SLOW = 0.7  # share of nodes left above which blocks are doubled again before th
 
 
 class Halo:
-    """Exchange of values at nodes of the ranks below and above.
-
-    Args:
-        comm: Communicator of mpi4py, or None if alone.
-        level: The network.
-    """
+    """Exchange of values at nodes of the ranks below and above."""
 
     def __init__(self, comm: Any, level: Network) -> None:
         self._comm = comm
@@ -51,21 +46,16 @@ class Halo:
 
 
 class Hierarchy:
-    """Networks from fine to coarse.
-
-    Args:
-        level: The finest.
-        shape: Voxels of the whole image, flux direction first.
-        comm: Communicator of mpi4py, or None if alone.
+    """Networks from fine to coarse, of an image whose shape has the flux direction first.
 
     Attributes:
-        comm: As given.
+        comm: Communicator of mpi4py, or None if alone.
         levels: From fine to coarse.
         aggregates: Node of the next level of each node, ghosts included; one fewer than levels.
         halos: Of each level.
     """
 
-    def __init__(self, level: Network, shape: tuple[int, int, int], comm: Any = None) -> None:
+    def __init__(self, level: Network, shape: tuple[int, ...], comm: Any = None) -> None:
         self.comm = comm
         self.levels = [level]
         self.aggregates: list[Integers] = []
@@ -84,11 +74,10 @@ class Hierarchy:
             ghosts = np.unique(theirs)
             beyond = (count + np.searchsorted(ghosts, theirs)).astype(np.int32)
             aggregates = np.concatenate([aggregates, beyond])
+            level = coarsen(level, aggregates, count, ghosts=ghosts, first=first, total=sum(counts))
             self.aggregates.append(aggregates)
-            self.levels.append(
-                coarsen(level, aggregates, count, ghosts=ghosts, first=first, total=sum(counts))
-            )
-            self.halos.append(Halo(comm, self.levels[-1]))
+            self.levels.append(level)
+            self.halos.append(Halo(comm, level))
         self._factor = splu(
             self._coarsest_matrix(),
             permc_spec="MMD_AT_PLUS_A",

@@ -35,11 +35,6 @@ def conductivities_of(
 ) -> Array:
     """Return the conductivity of every label, 0 where none is given [S/m].
 
-    Args:
-        owner: Name of the function that was called, for the message.
-        phase_names: Names of the labels.
-        conductivities: Of some phases [S/m].
-
     Raises:
         InputError: If a phase is unknown, a conductivity is negative, or none is above 0.
     """
@@ -114,13 +109,7 @@ def from_labels(
 ) -> Links:
     """Return the links of a slab of an image of labels.
 
-    Args:
-        labels: Phase of every voxel of the whole image, flux direction first.
-        conductivities: Of every label [S/m].
-        spacing: Voxel edges, flux direction first [m].
-        periodic: Whether the two lateral pairs of sides are joined.
-        slab: Planes wanted.
-        contacts: Contact resistance between two labels [ohm m2].
+    The other arguments are those of a `femssb.voxels.conduct.flux.FluxProblem`, the whole image.
     """
     # The best conductor's links along the flux are 1, without rounding.
     unit = conductivities.max() * spacing[1] * spacing[2] / spacing[0]

@@ -19,20 +19,17 @@ ENOUGH = 0.25  # share of the residual left below which the second step on a lev
 
 
 class Multigrid:
-    """The matrix and the preconditioner of conjugate gradients on a network.
-
-    Args:
-        hierarchy: Networks from fine to coarse.
-    """
+    """The matrix and the preconditioner of conjugate gradients on a network."""
 
     def __init__(self, hierarchy: Hierarchy) -> None:
         self.hierarchy = hierarchy
         self._inverses = [_inverse_diagonal(level) for level in hierarchy.levels]
         self._potential = np.empty(hierarchy.levels[0].nodes, np.float32)
 
-    def multiply(self, potential: Array, currents: Array) -> None:
-        """Write the current out of each node, for plates at zero, into `currents`."""
-        self._multiply(0, potential, currents)
+    def multiply(self, potential: Array | Single, currents: Array | Single, depth: int = 0) -> None:
+        """Write the current out of each node of a level, for plates at zero, into `currents`."""
+        ghosts = self.hierarchy.halos[depth].ghosts(potential)
+        _currents(self.hierarchy.levels[depth], potential, ghosts, currents)
 
     def precondition(self, residual: Array) -> Single:
         """Return roughly the potential of given currents; it is valid until the next call."""
@@ -49,7 +46,7 @@ class Multigrid:
         potential[:] = 0
         _sweep(level, inverse, right, potential, np.zeros(len(level.ghosts), np.float32), False)
         _restrict(level, right, potential, halo.ghosts(potential), aggregates, coarse_right)
-        _add(self._correction(depth + 1, coarse_right), aggregates, potential)
+        potential += self._correction(depth + 1, coarse_right)[aggregates[: level.nodes]]
         _sweep(level, inverse, right, potential, halo.ghosts(potential), True)
 
     def _correction(self, depth: int, right: Single) -> Single:
@@ -59,7 +56,7 @@ class Multigrid:
         if depth == len(self._inverses) - 1:
             return first
         first_currents = np.empty_like(right)
-        self._multiply(depth, first, first_currents)
+        self.multiply(first, first_currents, depth)
         curvature, slope = self._dots((first, first_currents), (first, right))
         if not curvature > 0:
             return first  # nothing to correct
@@ -70,7 +67,7 @@ class Multigrid:
             return np.float32(step) * first
         second, second_currents = np.empty_like(right), np.empty_like(right)
         self._cycle(depth, left, second)
-        self._multiply(depth, second, second_currents)
+        self.multiply(second, second_currents, depth)
         mixed, own, second_slope = self._dots(
             (second, first_currents), (second, second_currents), (second, left)
         )
@@ -84,14 +81,8 @@ class Multigrid:
 
     def _dots(self, *pairs: tuple[Single, Single]) -> list[float]:
         """Return the products of pairs of vectors over all ranks."""
-        products: Array = self.hierarchy.sum(
-            np.array([float(np.dot(one, other)) for one, other in pairs])
-        )
-        return products.tolist()
-
-    def _multiply(self, depth: int, potential: Array | Single, currents: Array | Single) -> None:
-        ghosts = self.hierarchy.halos[depth].ghosts(potential)
-        _currents(self.hierarchy.levels[depth], potential, ghosts, currents)
+        products = np.array([float(np.dot(one, other)) for one, other in pairs])
+        return self.hierarchy.sum(products).tolist()
 
 
 @njit(inline="always")
@@ -107,10 +98,7 @@ def _outflow(level: Network, potential: Array | Single, ghosts: Array | Single, 
 
 @njit(cache=True)
 def _currents(
-    level: Network,
-    potential: Array | Single,
-    ghosts: Array | Single,
-    currents: Array | Single,
+    level: Network, potential: Array | Single, ghosts: Array | Single, currents: Array | Single
 ) -> None:
     for i in range(len(level.ground)):
         currents[i] = _outflow(level, potential, ghosts, i)
@@ -129,18 +117,12 @@ def _inverse_diagonal(level: Network) -> Single:
 
 @njit(cache=True)
 def _sweep(
-    level: Network,
-    inverse: Single,
-    right: Single,
-    potential: Single,
-    ghosts: Single,
-    backward: bool,
+    level: Network, inverse: Single, right: Single, potential: Single, ghosts: Single, back: bool
 ) -> None:
     n = len(inverse)
     for m in range(n):
-        i = n - 1 - m if backward else m
-        out = _outflow(level, potential, ghosts, i)
-        potential[i] += (right[i] - out) * inverse[i]
+        i = n - 1 - m if back else m
+        potential[i] += (right[i] - _outflow(level, potential, ghosts, i)) * inverse[i]
 
 
 @njit(cache=True)
@@ -150,15 +132,8 @@ def _restrict(
     potential: Single,
     ghosts: Single,
     aggregates: Integers,
-    coarse_right: Single,
+    out: Single,
 ) -> None:
     """Add up the residual over each aggregate."""
     for i in range(len(level.ground)):
-        out = _outflow(level, potential, ghosts, i)
-        coarse_right[aggregates[i]] += right[i] - out
-
-
-@njit(cache=True)
-def _add(coarse: Single, aggregates: Integers, potential: Single) -> None:
-    for i in range(len(potential)):
-        potential[i] += coarse[aggregates[i]]
+        out[aggregates[i]] += right[i] - _outflow(level, potential, ghosts, i)

@@ -24,7 +24,6 @@ Integers = NDArray[np.int32]
 Longs = NDArray[np.int64]
 
 OUTSIDE = -1  # number of a voxel that is no node
-LOWER, UPPER = 1, 2  # bits of the plates that a cluster touches
 
 
 class Network(NamedTuple):
@@ -61,63 +60,47 @@ class Network(NamedTuple):
 def percolating(links: Links, slab: Slab, comm: Any = None) -> NDArray[np.bool_]:
     """Return a mask of the voxels of a slab in clusters that reach both plates.
 
-    Args:
-        links: Face conductances of the slab.
-        slab: Planes of this rank.
-        comm: Communicator of mpi4py whose ranks hold the slabs in their order; None if alone.
+    The ranks of `comm` hold the slabs in their order; None if alone.
     """
     shape = links.second.shape
     cluster = np.arange(np.prod(shape), dtype=np.int32)
     _join(links.along, links.second, links.third, cluster)
     clusters = cluster.reshape(shape)
     first = 0 if comm is None else comm.exscan(cluster.size) or 0  # makes numbers unique
-    touches: dict[int, int] = {}
-    if slab.is_first:
-        _note(touches, clusters[0][links.along[0] > 0] + first, LOWER)
-    if slab.is_last:
-        _note(touches, clusters[-1][links.along[-1] > 0] + first, UPPER)
+    lower, upper = (
+        np.unique(clusters[side][at_plate & (links.along[side] > 0)]) + np.int64(first)
+        for side, at_plate in ((0, slab.is_first), (-1, slab.is_last))
+    )
     if comm is None or comm.size == 1:
-        kept = [number for number, plates in touches.items() if plates == LOWER | UPPER]
+        kept = np.intersect1d(lower, upper)
     else:
-        kept = _across(clusters.astype(np.int64) + first, links, slab, touches, comm)
+        kept = _across(clusters.astype(np.int64) + first, links, slab, lower, upper, comm)
     chosen = np.zeros(cluster.size, np.bool_)
-    local = np.asarray(kept, np.int64) - first
+    local = kept - first
     chosen[local[(local >= 0) & (local < cluster.size)]] = True
     return chosen[clusters]
 
 
-def _note(touches: dict[int, int], numbers: NDArray[Any], plate: int) -> None:
-    for number in np.unique(numbers).tolist():
-        touches[number] = touches.get(number, 0) | plate
-
-
 def _across(
-    clusters: NDArray[np.int64], links: Links, slab: Slab, touches: dict[int, int], comm: Any
-) -> list[int]:
+    clusters: Longs, links: Links, slab: Slab, lower: Longs, upper: Longs, comm: Any
+) -> Longs:
     """Join clusters over the faces between slabs and return those that reach both plates."""
-    below = comm.rank - 1 if not slab.is_first else -1
     pairs = np.empty((0, 2), np.int64)
     if not slab.is_last:
         comm.send(clusters[-1], dest=comm.rank + 1)
     if not slab.is_first:
-        theirs = comm.recv(source=below)
+        theirs = comm.recv(source=comm.rank - 1)
         faces = links.along[0] > 0
         pairs = np.unique(np.stack([theirs[faces], clusters[0][faces]], axis=1), axis=0)
-    pairs = np.concatenate(comm.allgather(pairs))
-    plates: dict[int, int] = {}
-    for found in comm.allgather(touches):
-        for number, bits in found.items():
-            plates[number] = plates.get(number, 0) | bits
-    numbers = np.unique(np.concatenate([pairs.ravel(), np.fromiter(plates, np.int64)]))
+    pairs, lower, upper = (np.concatenate(comm.allgather(part)) for part in (pairs, lower, upper))
+    numbers = np.unique(np.concatenate([pairs.ravel(), lower, upper]))
     ends = np.searchsorted(numbers, pairs)
     graph = sparse.coo_array(
         (np.ones(len(ends), np.bool_), (ends[:, 0], ends[:, 1])), shape=(len(numbers),) * 2
     )
     _, group = csgraph.connected_components(graph, directed=False)
-    reached = np.zeros(len(numbers), np.int64)
-    bits = np.array([plates.get(number, 0) for number in numbers.tolist()], np.int64)
-    np.bitwise_or.at(reached, group, bits)
-    return numbers[reached[group] == LOWER | UPPER].tolist()
+    at_lower, at_upper = (group[np.searchsorted(numbers, plate)] for plate in (lower, upper))
+    return numbers[np.isin(group, np.intersect1d(at_lower, at_upper))]
 
 
 def assemble(
@@ -125,18 +108,18 @@ def assemble(
 ) -> tuple[Network, Single]:
     """Return the network of the active voxels of a slab, and their links to the lower plate.
 
-    Args:
-        links: Face conductances of the slab.
-        active: Mask of the voxels that become nodes, from `percolating`.
-        slab: Planes of this rank.
-        comm: Communicator of mpi4py whose ranks hold the slabs in their order; None if alone.
+    The voxels are those that `percolating` found.
     """
     nodes = int(np.count_nonzero(active))
     counts = [nodes] if comm is None else comm.allgather(nodes)
     first = sum(counts[: 0 if comm is None else comm.rank])
     number = np.full((len(active) + 2, *active.shape[1:]), OUTSIDE, np.int32)
     number[1:-1][active] = np.arange(nodes, dtype=np.int32)
-    below, above = _planes_next_to(active, slab, comm)
+    below = above = np.zeros_like(active[0])  # what the neighbouring ranks hold next to this slab
+    if not slab.is_first:
+        below = comm.sendrecv(active[0], dest=comm.rank - 1, source=comm.rank - 1)
+    if not slab.is_last:
+        above = comm.sendrecv(active[-1], dest=comm.rank + 1, source=comm.rank + 1)
     ghosts = np.empty(0, np.int64)
     for place, plane in ((0, below), (-1, above)):
         count = int(np.count_nonzero(plane))
@@ -155,31 +138,9 @@ def assemble(
         lower[: np.count_nonzero(active[0])] = links.along[0][active[0]]
     if slab.is_last:
         upper[nodes - np.count_nonzero(active[-1]) :] = links.along[-1][active[-1]]
-    voxels = np.flatnonzero(active)
-    voxels += slab.start * active[0].size
-    network = Network(
-        starts=starts,
-        neighbours=neighbours,
-        conductances=conductances,
-        ground=lower + upper,
-        voxels=voxels,
-        ghosts=ghosts,
-        first=first,
-        total=sum(counts),
-    )
-    return network, lower
-
-
-def _planes_next_to(
-    active: NDArray[np.bool_], slab: Slab, comm: Any
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the planes that the ranks below and above hold next to this slab, empty at plates."""
-    below = above = np.zeros_like(active[0])
-    if not slab.is_first:
-        below = comm.sendrecv(active[0], dest=comm.rank - 1, source=comm.rank - 1)
-    if not slab.is_last:
-        above = comm.sendrecv(active[-1], dest=comm.rank + 1, source=comm.rank + 1)
-    return below, above
+    voxels = np.flatnonzero(active) + slab.start * active[0].size
+    parts = (starts, neighbours, conductances, lower + upper, voxels, ghosts, first, sum(counts))
+    return Network(*parts), lower
 
 
 @njit(cache=True)

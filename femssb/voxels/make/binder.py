@@ -104,10 +104,12 @@ class _Grid:
     def _envelopes(self, values: Single) -> None:
         """Replace f(x) by the minimum over y within reach of f(y) + |x - y|^2, in place."""
         for axis, edge in enumerate(self.edges):
-            pad = int(np.ceil(self.reach / edge))
+            pad, n = int(np.ceil(self.reach / edge)), values.shape[axis]
+            source = np.arange(-pad, n + pad) % (n if self.periodic[axis] else 2 * n)
+            source = np.minimum(source, 2 * n - 1 - source)  # the second half is the mirror
             # The axis treated is last, the others keep their order: neighbours in memory are
             # treated one after the other, which the cache rewards.
-            _envelopes_of_lines(np.moveaxis(values, axis, -1), edge, self.periodic[axis], pad)
+            _envelopes_of_lines(np.moveaxis(values, axis, -1), edge, source, pad)
 
 
 def _menisci(
@@ -176,28 +178,14 @@ def _lower_envelope(row: Any, step: float, where: Any, until: Any) -> None:
 
 
 @njit(cache=True)
-def _extended(line: Any, periodic: bool, pad: int, row: Any) -> None:
-    """Copy a line of voxels, continued on both sides periodically or by mirrors."""
-    n = len(line)
-    for i in range(-pad, n + pad):
-        if periodic:
-            j = i % n
-        else:
-            j = i % (2 * n)
-            j = j if j < n else 2 * n - 1 - j
-        row[i + pad] = line[j]
-
-
-@njit(cache=True)
-def _envelopes_of_lines(lines: Any, edge: float, periodic: bool, pad: int) -> None:
-    """Take the lower envelopes along the last axis, in place."""
-    n = lines.shape[2]
-    row = np.empty(n + 2 * pad)
-    where = np.empty(len(row), dtype=np.int64)
-    until = np.empty(len(row))
+def _envelopes_of_lines(lines: Any, edge: float, source: Any, pad: int) -> None:
+    """Take the lower envelopes along the last axis, in place; `source` continues each line."""
+    row, until = np.empty(len(source)), np.empty(len(source))
+    where = np.empty(len(source), dtype=np.int64)
     for a in range(lines.shape[0]):
         for b in range(lines.shape[1]):
-            _extended(lines[a, b], periodic, pad, row)
+            for i in range(len(source)):
+                row[i] = lines[a, b, source[i]]
             _lower_envelope(row, edge, where, until)
-            for i in range(n):
+            for i in range(lines.shape[2]):
                 lines[a, b, i] = row[i + pad]

@@ -4,8 +4,7 @@ Solid electrolyte, soft enough to fill the gaps: polyhedra that may overlap. Pla
 of LiCoO2: prisms that overlap little or not at all. Phases already in the image stay as they are.
 """
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numba import njit
@@ -29,9 +28,10 @@ CUT = 2.0  # standard deviations beyond which sizes of prisms are drawn again
 THINNEST = 0.1  # smallest height and ray of a prism over their means [-]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Faces:
+class Faces(NamedTuple):
     """Particles as half-spaces: a point x is inside where ``normals @ (x - centre) <= distances``.
+
+    A named tuple can be handed to compiled functions.
 
     Attributes:
         normals: Unit normals, shape (n, faces, 3).
@@ -70,14 +70,12 @@ class Polyhedra:
         sizes = self.sizes.listed()
         chance = np.array(sizes.numbers) / np.sum(sizes.numbers)
         size = random.choice(sizes.diameters, size=number, p=chance)
-        normals = np.array([normals for normals, _, _ in models])[chosen]
-        inner = np.array([inner for _, inner, _ in models])[chosen] * size
-        outer = np.array([outer for _, _, outer in models])[chosen] * size
+        normals, inner, outer = (np.array(part)[chosen] for part in zip(*models, strict=True))
         turn = Rotation.random(number, rng=random).as_matrix()
         return Faces(
             normals=np.ascontiguousarray(np.einsum("nij,nfj->nfi", turn, normals)),
-            distances=np.repeat(inner[:, None], self.faces, axis=1),
-            reaches=outer,
+            distances=np.repeat((inner * size)[:, None], self.faces, axis=1),
+            reaches=outer * size,
         )
 
     def _model(self, random: np.random.Generator) -> tuple[Array, float, float]:
@@ -121,11 +119,10 @@ class Prisms:
         distances = np.empty((number, self.sides + 2))
         distances[:, :-2] = rays[:, None]
         distances[:, -2:] = heights[:, None] / 2
-        corner = rays / np.cos(np.pi / self.sides)
         return Faces(
             normals=np.ascontiguousarray(np.einsum("nij,fj->nfi", turn, normals)),
             distances=distances,
-            reaches=np.hypot(corner, heights / 2),
+            reaches=np.hypot(rays / np.cos(np.pi / self.sides), heights / 2),
         )
 
 
@@ -204,23 +201,13 @@ def add_polyhedra(
             f"{into!r}"
         )
     random = np.random.default_rng(seed)
+    spacing, periodic = np.array(image.spacing), np.array(image.periodic)
     wanted, placed, missed = to_fill, 0, 0
     while to_fill > 0:
         batch = shapes.draw(random, BATCH)
         centres = random.random((BATCH, 3)) * image.lengths
         placed_now, missed, to_fill, done = _throw(
-            labels,
-            np.array(image.spacing),
-            np.array(image.periodic),
-            centres,
-            batch.normals,
-            batch.distances,
-            batch.reaches,
-            empty,
-            label,
-            overlap,
-            to_fill,
-            missed,
+            labels, spacing, periodic, centres, batch, empty, label, overlap, to_fill, missed
         )
         placed += placed_now
         if done:
@@ -261,17 +248,10 @@ def _row(offset: Any, low: float, high: float, normals: Any, distances: Any) -> 
 
 @njit(cache=True)
 def _visit(
-    grid: Any,
-    step: Any,
-    periodic: Any,
-    centre: Any,
-    normals: Any,
-    distances: Any,
-    reach: float,
-    empty: int,
-    label: int,
+    grid: Any, step: Any, periodic: Any, centre: Any, faces: Faces, n: int, empty: int, label: int
 ) -> tuple[int, int]:
     """Count the voxels of a particle, all and empty ones; give the empty ones a label if not -1."""
+    normals, distances, reach = faces.normals[n], faces.distances[n], faces.reaches[n]
     nx, ny, nz = grid.shape
     inside = free = 0
     offset = np.empty(2)
@@ -310,9 +290,7 @@ def _throw(
     step: Any,
     periodic: Any,
     centres: Any,
-    normals: Any,
-    distances: Any,
-    reaches: Any,
+    faces: Faces,
     empty: int,
     label: int,
     overlap: float,
@@ -322,9 +300,7 @@ def _throw(
     """Place particles one after the other until as many voxels as wanted are filled."""
     placed = tries = 0
     for n in range(len(centres)):
-        inside, free = _visit(
-            grid, step, periodic, centres[n], normals[n], distances[n], reaches[n], empty, -1
-        )
+        inside, free = _visit(grid, step, periodic, centres[n], faces, n, empty, -1)
         if free == 0 or inside - free > overlap * inside:
             missed += 1
             continue
@@ -334,7 +310,7 @@ def _throw(
                 return placed, missed, to_fill, True
             continue
         missed = 0
-        _visit(grid, step, periodic, centres[n], normals[n], distances[n], reaches[n], empty, label)
+        _visit(grid, step, periodic, centres[n], faces, n, empty, label)
         placed += 1
         to_fill -= free
         if to_fill <= 0:

@@ -81,15 +81,9 @@ def paint_order(
     radii = packing.radii if radii is None else radii
     sides = packing.lengths
     centres = packing.positions - packing.lower
-    reach = float(radii.max(initial=0.0))
-    images: list[range] = []
-    for axis, periodic in enumerate(packing.periodic):
-        if periodic:
-            centres[:, axis] %= sides[axis]
-            most = int(np.ceil(reach / sides[axis]))
-            images.append(range(-most, most + 1))
-        else:
-            images.append(range(1))
+    centres = np.where(packing.periodic, centres % sides, centres)
+    most = np.where(packing.periodic, np.ceil(radii.max(initial=0.0) / sides), 0).astype(int)
+    images = [range(-number, number + 1) for number in most.tolist()]
     rank = np.array([len(names) - names.index(name) for name in packing.phase_names])
     found: list[tuple[Array, NDArray[np.intp]]] = []
     for shift in product(*images):
@@ -290,11 +284,7 @@ def _by_majority(
 
 
 def _dilation(
-    packing: Packing,
-    name: str,
-    shape: Shape,
-    step: Vector,
-    priority: Sequence[str] | None,
+    packing: Packing, name: str, shape: Shape, step: Vector, priority: Sequence[str] | None
 ) -> float:
     """Return the dilation that gives the spheres of a phase their full volume [m]."""
     chosen = packing.of_phase(name)

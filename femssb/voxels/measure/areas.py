@@ -122,9 +122,7 @@ def interface_areas(image: VoxelImage) -> InterfaceAreas:
     names = image.phase_names
     if len(names) < 2:
         raise InputError(f"VoxelImage has the phases {names!r}, expected two at least")
-    pairs = _interfaces(
-        lambda planes: image.labels[planes], image, image.periodic, phases=len(names)
-    )
+    pairs = _interfaces(image.labels.__getitem__, image, image.periodic, phases=len(names))
     return InterfaceAreas(
         pairs={(names[first], names[second]): found for (first, second), found in pairs.items()}
     )
@@ -206,13 +204,9 @@ def _interfaces(
     periodic: tuple[bool, bool, bool],
     phases: int,
 ) -> dict[tuple[int, int], InterfaceArea]:
-    """Return the area of every pair of labels.
+    """Return the area of every pair of labels; sides that are not periodic are mirrors.
 
-    Args:
-        label: Gives the labels of some planes of voxels across x.
-        image: Gives shape and spacing.
-        periodic: Whether the sides are periodic; others are mirrors.
-        phases: Number of labels.
+    `label` gives the labels of some planes of voxels across x, the image shape and spacing.
     """
     spacing = np.asarray(image.spacing)
     lines = np.array(NEIGHBOURS) * spacing
@@ -240,11 +234,7 @@ def _count_crossings(
     periodic: tuple[bool, bool, bool],
     phases: int,
 ) -> Counts:
-    """Count how often the steps to each of the neighbours lead from label to label.
-
-    Returns:
-        Whole sixths, shape (26, phases, phases).
-    """
+    """Count, in sixths, the steps to each neighbour by their labels: (26, phases, phases)."""
     nx, ny, nz = shape
     strides = ((ny + 2) * (nz + 2), nz + 2, 1)  # of a slab with one voxel more on every side
     counts = np.zeros((len(NEIGHBOURS), phases, phases), dtype=np.int64)
@@ -274,14 +264,8 @@ def _count_steps(
 ) -> Counts:
     """Count the interfaces between voxels and those that some moves together lead to.
 
-    Args:
-        flat: Labels.
-        place: Where the steps begin, shape (n,); their ends have another label.
-        moves: One to three moves to a neighbour across a face.
-        phases: Number of labels.
-
-    Returns:
-        Sixths of crossings from label to label, shape (phases, phases).
+    The steps begin at `place`, shape (n,), and end at another label after one to three moves across
+    a face. Returned are sixths of crossings from label to label, shape (phases, phases).
     """
     here, there = flat[place], flat[place + sum(moves)]
     if phases == 2 or len(moves) == 1:

@@ -61,8 +61,7 @@ def sphere_areas(
     rank = np.array([names.index(name) for name in packing.phase_names])[packing.phases]
     areas = _areas_by_rank(packing, rank, len(names), _even_directions(int(points)))
     order = [len(names), *(names.index(name) for name in packing.phase_names)]
-    named = (*names, background)
-    volume = math.prod(packing.lengths.tolist())
+    named, volume = (*names, background), math.prod(packing.lengths.tolist())
     pairs = {}
     for first, second in itertools.combinations(order, 2):
         area = float(areas[first, second] + areas[second, first])
@@ -90,14 +89,13 @@ def _areas_by_rank(
     sides, periodic = packing.lengths, np.array(packing.periodic)
     centres = packing.positions - packing.lower
     centres = np.where(periodic, centres % sides, centres)
-    inside_box = centres.copy()
-    inside_box[periodic & (centres == sides)] = 0.0  # the remainder of a tiny negative number
-    tree = cKDTree(inside_box, boxsize=np.where(periodic, sides, 0.0))
+    centres[periodic & (centres == sides)] = 0.0  # the remainder of a tiny negative number
+    tree = cKDTree(centres, boxsize=np.where(periodic, sides, 0.0))
     largest = float(packing.radii.max(initial=0.0))
     areas = np.zeros((phases + 1, phases + 1))
-    for sphere, (centre, radius) in enumerate(zip(inside_box, packing.radii, strict=True)):
+    for sphere, (centre, radius) in enumerate(zip(centres, packing.radii, strict=True)):
         near = np.array(tree.query_ball_point(centre, radius + largest), dtype=np.intp)
-        away = inside_box[near] - centre
+        away = centres[near] - centre
         away -= np.where(periodic, sides * np.round(away / sides), 0.0)
         meets = np.sum(away**2, axis=1) < (radius + packing.radii[near]) ** 2
         meets[near == sphere] = False

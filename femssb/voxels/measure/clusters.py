@@ -1,8 +1,8 @@
 """Clusters of touching voxels, and which of them are connected to the plates.
 
 Voxels of the chosen phases are neighbours if they share a face, as for the conduction solver:
-edges and corners do not conduct. Periodic sides connect, except across the
-axis of transport, where the plates are.
+edges and corners do not conduct. Periodic sides connect, except across the axis of transport,
+where the plates are.
 """
 
 from collections.abc import Sequence
@@ -157,9 +157,7 @@ def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis 
     cluster = _across_sides(labels, found, image.periodic, across)
     voxels = _count(labels, cluster, image, chosen)
     order = np.argsort(-voxels.sum(axis=1), kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    number = np.concatenate([[0], 1 + rank[cluster]]).astype(labels.dtype)
+    number = np.concatenate([[0], 1 + np.argsort(order)[cluster]]).astype(labels.dtype)
     for part in pieces(labels.shape):
         labels[part] = number[labels[part]]
     touches = np.zeros((len(order), 2), dtype=np.bool_)
