@@ -33,11 +33,7 @@ COLUMNS = ("x", "y", "z", "weight", "qw", "qx", "qy", "qz")
 
 
 def read_tess(
-    path: str | Path,
-    *,
-    unit: float = um,
-    centre: Vector | None = None,
-    before_4_10: bool = False,
+    path: str | Path, *, unit: float = um, centre: Vector | None = None, before_4_10: bool = False
 ) -> tuple[Grain, ...]:
     """Read the seeds and the orientations of a ``.tess`` file of Neper.
 

@@ -192,10 +192,7 @@ def _cut_edges(
     tail[cut_start] = m + np.arange(entries)
     head[cut_end] = m + entries + np.arange(cut_end.sum())
     pierced = np.vstack(
-        [
-            (start + enter[:, None] * along)[cut_start],
-            (start + leave[:, None] * along)[cut_end],
-        ]
+        [(start + enter[:, None] * along)[cut_start], (start + leave[:, None] * along)[cut_end]]
     )
     pierced /= np.linalg.norm(pierced, axis=1, keepdims=True)
     three = np.vstack([triples[cut_start], triples[cut_end]])
@@ -249,12 +246,7 @@ def _arcs(
 
 
 def _discs(
-    points: Array,
-    lift: Array,
-    pairs: Integers,
-    normals: Array,
-    offsets: Array,
-    facet: Integers,
+    points: Array, lift: Array, pairs: Integers, normals: Array, offsets: Array, facet: Integers
 ) -> Integers:
     """Return the facets without any straight edge that are full discs."""
     bare = np.setdiff1d(np.arange(len(pairs)), facet)
@@ -266,12 +258,7 @@ def _discs(
 
 
 def _areas(
-    nodes: Array,
-    normals: Array,
-    offsets: Array,
-    facet: Integers,
-    ends: Integers,
-    angle: Array,
+    nodes: Array, normals: Array, offsets: Array, facet: Integers, ends: Integers, angle: Array
 ) -> Array:
     """Return the areas of the facets: the polygon of the nodes and the segments of the arcs."""
     corners = np.vstack([nodes, np.zeros(3)])[ends]
