@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 
-Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 GHOSTS = 64  # far sites that keep every cell bounded
@@ -50,15 +49,15 @@ class PowerDiagram:
 
     nodes: Array
     on_sphere: Booleans
-    owners: Integers
-    edges: Integers
-    triples: Integers
-    pairs: Integers
+    owners: Indices
+    edges: Indices
+    triples: Indices
+    pairs: Indices
     normals: Array
     offsets: Array
     areas: Array
-    item_facet: Integers
-    item_nodes: Integers
+    item_facet: Indices
+    item_nodes: Indices
     item_angle: Array
     volumes: Array
     patches: Array
@@ -162,8 +161,8 @@ def perpendicular(normals: Array) -> Array:
 
 
 def _cut_edges(
-    n: int, vertices: Array, simplices: Integers, adjacent: Integers
-) -> tuple[Array, Integers, Integers, Integers]:
+    n: int, vertices: Array, simplices: Indices, adjacent: Indices
+) -> tuple[Array, Indices, Indices, Indices]:
     """Cut the edges by the sphere; return nodes, their cells, edges, and the cells of these."""
     first, k = np.nonzero(adjacent > np.arange(len(adjacent))[:, None])
     second = adjacent[first, k]
@@ -204,11 +203,11 @@ def _straight_items(
     n: int,
     points: Array,
     nodes: Array,
-    edges: Integers,
-    triples: Integers,
-    pairs: Integers,
+    edges: Indices,
+    triples: Indices,
+    pairs: Indices,
     normals: Array,
-) -> tuple[Integers, Integers]:
+) -> tuple[Indices, Indices]:
     """Return each edge once for each of its three facets, turned counter-clockwise."""
     key = pairs[:, 0] * n + pairs[:, 1]
     facets, directed = [], []
@@ -224,8 +223,8 @@ def _straight_items(
 
 
 def _arcs(
-    nodes: Array, on_sphere: Booleans, normals: Array, facet: Integers, ends: Integers
-) -> tuple[Integers, Integers, Array]:
+    nodes: Array, on_sphere: Booleans, normals: Array, facet: Indices, ends: Indices
+) -> tuple[Indices, Indices, Array]:
     """Close the facets along the sphere: an arc runs from an end on it to the next start."""
     starts, stops = on_sphere[ends[:, 0]], on_sphere[ends[:, 1]]
     group = np.concatenate([facet[stops], facet[starts]])
@@ -246,8 +245,8 @@ def _arcs(
 
 
 def _discs(
-    points: Array, lift: Array, pairs: Integers, normals: Array, offsets: Array, facet: Integers
-) -> Integers:
+    points: Array, lift: Array, pairs: Indices, normals: Array, offsets: Array, facet: Indices
+) -> Indices:
     """Return the facets without any straight edge that are full discs."""
     bare = np.setdiff1d(np.arange(len(pairs)), facet)
     centres = offsets[bare, None] * normals[bare]
@@ -258,7 +257,7 @@ def _discs(
 
 
 def _areas(
-    nodes: Array, normals: Array, offsets: Array, facet: Integers, ends: Integers, angle: Array
+    nodes: Array, normals: Array, offsets: Array, facet: Indices, ends: Indices, angle: Array
 ) -> Array:
     """Return the areas of the facets: the polygon of the nodes and the segments of the arcs."""
     corners = np.vstack([nodes, np.zeros(3)])[ends]
@@ -271,13 +270,13 @@ def _areas(
 def _patches(
     n: int,
     nodes: Array,
-    owners: Integers,
-    triples: Integers,
-    pairs: Integers,
+    owners: Indices,
+    triples: Indices,
+    pairs: Indices,
     normals: Array,
     offsets: Array,
-    facet: Integers,
-    ends: Integers,
+    facet: Indices,
+    ends: Indices,
     angle: Array,
 ) -> Array:
     """Return the area of each cell on the unit sphere by the theorem of Gauss and Bonnet.

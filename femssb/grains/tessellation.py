@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.errors import InputError
-from femssb.grains.power_diagram import Integers, PowerDiagram, power_diagram
+from femssb.grains.power_diagram import PowerDiagram, power_diagram
 from femssb.inputs.geometry import Polycrystal
 
 CENTRINGS = 3  # moves of the sites to the centroids of their cells: rounder grains
@@ -167,7 +167,7 @@ def _diameters(volumes: Array) -> Array:
     return np.asarray(np.cbrt(6 / np.pi * np.maximum(volumes, 0.0)))
 
 
-def _given(particle: Polycrystal) -> tuple[Array, Array, Integers]:
+def _given(particle: Polycrystal) -> tuple[Array, Array, Indices]:
     """Return sites and weights of given grains, without those that own nothing of the ball."""
     grains = particle.grains if isinstance(particle.grains, tuple) else ()
     points = np.array([grain.point for grain in grains]) / particle.radius
@@ -311,7 +311,7 @@ def _mend(points: Array, diagram: PowerDiagram) -> tuple[float, Array]:
     change = np.zeros((len(points), 4))
     penalty = 0.0
 
-    def add(cells: list[Integers], places: list[Array], factors: list[Array], miss: float) -> None:
+    def add(cells: list[Indices], places: list[Array], factors: list[Array], miss: float) -> None:
         # moving along a face by dx changes the power difference of its sites, with
         # d(-power) = 2 (x - p) . dp + dw, so the factors below are per unit of that
         gradient = np.zeros_like(change)
@@ -360,7 +360,7 @@ def _mend(points: Array, diagram: PowerDiagram) -> tuple[float, Array]:
     return penalty, change
 
 
-def _ends(diagram: PowerDiagram) -> Integers:
+def _ends(diagram: PowerDiagram) -> Indices:
     """Return the nodes at the ends of all straight edges and arcs, (k, 2)."""
     arcs = (diagram.item_angle > 0) & (diagram.item_nodes[:, 0] >= 0)
     return np.vstack([diagram.edges, diagram.item_nodes[arcs]])
