@@ -59,10 +59,11 @@ def read_tess(
     seeds = _numbers(path, sections["*seed"], 5, "*seed")
     if len(seeds) != count:
         raise InputError(f"{path.name} has {len(seeds)} seeds for {count} cells: is it cut short?")
-    middle = np.array(centre)
     if centre is None:
         vertices = _numbers(path, sections.get("**vertex", [""])[1:], 5, "**vertex")[:, 1:4]
         middle = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+    else:
+        middle = np.array(centre)
     orientations = None
     if "*ori" in sections:
         descriptor, text = "".join(sections["*ori"][:1]), sections["*ori"][1:]
