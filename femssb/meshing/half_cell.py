@@ -355,9 +355,9 @@ def _fill(gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]) -> tuple[Arr
     set_size()
     gmsh.model.mesh.generate(2)
     tags, coordinates, _ = gmsh.model.mesh.getNodes()
-    points, number = _joined(given, given, coordinates.reshape(-1, 3))
+    points, numbers = _joined(given, given, coordinates.reshape(-1, 3))
     table = np.full(int(tags.max()) + 1, -1)
-    table[tags.astype(np.int64)] = number
+    table[tags.astype(np.int64)] = numbers
     filled = []
     for index in range(1, len(sheets.polygons) + 1):
         _, nodes = gmsh.model.mesh.getElementsByType(TRIANGLE, index)

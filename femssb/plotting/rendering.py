@@ -188,10 +188,12 @@ def surface(data: FieldData) -> pv.PolyData:
     """Return triangles [um] with their point data; cell data are averaged to the points."""
     cells: NDArray[Any] = data.cells
     result: pv.PolyData = pv.PolyData.from_regular_faces(data.points / um, cells)
-    result.cell_data.update(data.cell_data)
+    for name, values in data.cell_data.items():
+        result.cell_data[name] = values
     if data.cell_data:
         result = result.cell_data_to_point_data()
-    result.point_data.update(data.point_data)
+    for name, values in data.point_data.items():
+        result.point_data[name] = values
     return result
 
 
