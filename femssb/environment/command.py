@@ -26,8 +26,7 @@ def command(main: Callable[..., object], arguments: Sequence[str] | None = None)
 
         def main(size: Annotated[float, "um", "element size"] = 0.5 * um) -> None: ...
 
-    ``--size 0.8`` then calls ``main(size=0.8e-6)``. Without the option the default of the function
-    holds. A bool is a pair of flags, ``--resume`` and ``--no-resume``.
+    ``--size 0.8`` then calls ``main(size=0.8e-6)``; the default of the function holds without it.
 
     Args:
         main: The function; its parameters are numbers, words, paths, `Literal`, bool, or tuples
@@ -99,14 +98,11 @@ def read_options(options: argparse.Namespace, function: Callable[..., object]) -
     """Return those arguments of a function that were given, in SI units: see `add_options`."""
     values = {}
     for name, _, kind, unit, _ in _parameters(function):
-        if not hasattr(options, name):
-            continue
-        value = getattr(options, name)
-        if isinstance(value, list):
-            many = get_origin(kind)
-            values[name] = many(one * _factor(unit) for one in value) if unit else many(value)
-        else:
-            values[name] = value * _factor(unit) if unit else value
+        if hasattr(options, name):
+            given = getattr(options, name)
+            many = given if isinstance(given, list) else [given]
+            scaled = [one * _factor(unit) for one in many] if unit else many
+            values[name] = get_origin(kind)(scaled) if many is given else scaled[0]
     return values
 
 

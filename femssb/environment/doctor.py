@@ -1,6 +1,7 @@
 """Versions and engines of this machine, for results and bug reports, also without DOLFINx."""
 
 import platform
+from contextlib import suppress
 from importlib import import_module, metadata, util
 from pathlib import Path
 
@@ -18,10 +19,8 @@ PETSC_PACKAGES = {
 def versions() -> dict[str, str]:
     """Return the version of all that a result depends on, by name; what is absent is left out."""
     found = {"femssb": __version__, "python": platform.python_version()}
-    try:
+    with suppress(EngineError):  # neither particles nor voxels need it
         found |= _solver_versions()
-    except EngineError:
-        pass  # neither particles nor voxels need it
     return found | {package: text for package in PACKAGES if (text := _version_of(package))}
 
 
@@ -34,21 +33,16 @@ def doctor() -> dict[str, str]:
         report["dolfinx"] = str(error)
     report["mpirun"] = machine.launcher() or "none: only runs on one rank are possible"
     report["C compiler"] = machine.compiler() or "none: DOLFINx needs one to compile its forms"
-    report["BLAS threads"] = "; ".join(
-        f"{threads} in {'/'.join(Path(path).parts[-3:])}"
-        for path, threads in machine.tuned_libraries().items()
-    )
+    libraries = machine.tuned_libraries().items()
+    threads = (f"{count} in {'/'.join(Path(path).parts[-3:])}" for path, count in libraries)
+    report["BLAS threads"] = "; ".join(threads)
     report["reference BLAS"] = machine.reference_blas() or "none (good)"
     report["LAMMPS packages"] = machine.lammps_packages() or "no lmp executable found"
     return report
 
 
 def _solver_versions(*, with_packages: bool = False) -> dict[str, str]:
-    """Return the versions of DOLFINx, PETSc and MPI, and perhaps the packages of PETSc.
-
-    Raises:
-        EngineError: If they are missing, or cannot be used.
-    """
+    """Return the versions of DOLFINx, PETSc and MPI, and perhaps the packages of PETSc."""
     import femssb.environment.platform
 
     from mpi4py import MPI

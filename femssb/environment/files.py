@@ -9,10 +9,7 @@ from femssb.errors import InputError
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder and those above it.
-
-    Args:
-        folder: The folder.
+    """Make a folder and those above it, and return it.
 
     Raises:
         InputError: If that is not possible; the message says why.
@@ -27,9 +24,6 @@ def make_folder(folder: Path) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Write a file whole or not at all.
-
-    Args:
-        path: The file.
 
     Yields:
         A temporary path in the same folder, with the same suffix; it takes the place of the file

@@ -32,10 +32,8 @@ if int(os.environ.get("MPI_LOCALNRANKS", "1")) > (os.cpu_count() or 1):
     # More ranks than cores: MPICH's waiting ranks would keep the working ones off the cores.
     os.environ.setdefault("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")
 
-if util.find_spec("dolfinx_solver"):
-    load(
-        "dolfinx_solver", extra="wheels"
-    )  # the wheel: loads MPI before the libraries that link to it
+if util.find_spec("dolfinx_solver"):  # the wheel: loads MPI before the libraries that link to it
+    load("dolfinx_solver", extra="wheels")
 MPI = load("mpi4py.MPI", extra="wheels")
 PETSc = load("petsc4py.PETSc", extra="wheels")
 dolfinx = load("dolfinx", extra="wheels")

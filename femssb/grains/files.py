@@ -23,7 +23,7 @@ from femssb.inputs.geometry import Grain, Vector
 from femssb.units import um
 
 DESCRIPTORS: dict[str, tuple[int, Callable[[Array], Rotation]]] = {
-    "rodrigues": (3, lambda r: Rotation.from_quat(_with_one(r), scalar_first=True)),
+    "rodrigues": (3, lambda r: Rotation.from_quat(np.insert(r, 0, 1, axis=1), scalar_first=True)),
     "quaternion": (4, lambda q: Rotation.from_quat(q, scalar_first=True)),
     "euler-bunge": (3, lambda angles: Rotation.from_euler("ZXZ", angles, degrees=True)),
     "axis-angle": (4, lambda a: Rotation.from_rotvec(_rotation_vectors(a))),
@@ -33,11 +33,7 @@ COLUMNS = ("x", "y", "z", "weight", "qw", "qx", "qy", "qz")
 
 
 def read_tess(
-    path: str | Path,
-    *,
-    unit: float = um,
-    centre: Vector | None = None,
-    before_4_10: bool = False,
+    path: str | Path, *, unit: float = um, centre: Vector | None = None, before_4_10: bool = False
 ) -> tuple[Grain, ...]:
     """Read the seeds and the orientations of a ``.tess`` file of Neper.
 
@@ -65,18 +61,17 @@ def read_tess(
         raise InputError(f"{path.name} has {len(seeds)} seeds for {count} cells: is it cut short?")
     if centre is None:
         vertices = _numbers(path, sections.get("**vertex", [""])[1:], 5, "**vertex")[:, 1:4]
-        centre_of_box = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+        middle = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
     else:
-        centre_of_box = np.array(centre)
+        middle = np.array(centre)
     orientations = None
     if "*ori" in sections:
-        descriptor = "".join(sections["*ori"][:1])
-        text = sections["*ori"][1:]
+        descriptor, text = "".join(sections["*ori"][:1]), sections["*ori"][1:]
         orientations = _orientations(path, text, descriptor, before_4_10)
         if len(orientations) != count:
             raise InputError(f"{path.name} has {len(orientations)} orientations for {count} cells")
     # the weight of Neper is a radius
-    return _grains(unit * (seeds[:, 1:4] - centre_of_box), (unit * seeds[:, 4]) ** 2, orientations)
+    return _grains(unit * (seeds[:, 1:4] - middle), (unit * seeds[:, 4]) ** 2, orientations)
 
 
 def read_orientations(
@@ -120,7 +115,7 @@ def read_sites(path: str | Path, *, unit: float = um) -> tuple[Grain, ...]:
     if not rows:
         raise InputError(f"{path.name} is empty")
     names = [name.lower() for name in rows[0]]
-    if any(name in COLUMNS for name in names):
+    if not set(names).isdisjoint(COLUMNS):
         rows = rows[1:]
     else:
         by_count = {3: COLUMNS[:3], 4: COLUMNS[:4], 7: COLUMNS[:3] + COLUMNS[4:], 8: COLUMNS}
@@ -143,11 +138,6 @@ def read_sites(path: str | Path, *, unit: float = um) -> tuple[Grain, ...]:
         quaternions = np.stack([column[name] for name in COLUMNS[4:]], axis=1)
         orientations = _rotations(path, "quaternion", quaternions).as_matrix()
     return _grains(points, weights, orientations)
-
-
-def _with_one(vectors: Array) -> Array:
-    """Return quaternions, scalar first, of Rodrigues vectors."""
-    return np.column_stack([np.ones(len(vectors)), vectors])
 
 
 def _rotation_vectors(axis_angle: Array) -> Array:
@@ -205,8 +195,7 @@ def _orientations(path: Path, lines: Sequence[str], descriptor: str, before_4_10
             f"{path.name}: unknown descriptor {descriptor!r}; allowed are "
             f"{', '.join(DESCRIPTORS)}, perhaps with :active or :passive"
         )
-    values = _numbers(path, lines, DESCRIPTORS[name][0], name)
-    rotation = _rotations(path, name, values)
+    rotation = _rotations(path, name, _numbers(path, lines, DESCRIPTORS[name][0], name))
     inverse = "passive" if before_4_10 else "active"
     return np.asarray((rotation.inv() if convention == inverse else rotation).as_matrix())
 

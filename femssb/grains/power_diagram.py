@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 
-Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 GHOSTS = 64  # far sites that keep every cell bounded
@@ -50,19 +49,24 @@ class PowerDiagram:
 
     nodes: Array
     on_sphere: Booleans
-    owners: Integers
-    edges: Integers
-    triples: Integers
-    pairs: Integers
+    owners: Indices
+    edges: Indices
+    triples: Indices
+    pairs: Indices
     normals: Array
     offsets: Array
     areas: Array
-    item_facet: Integers
-    item_nodes: Integers
+    item_facet: Indices
+    item_nodes: Indices
     item_angle: Array
     volumes: Array
     patches: Array
     radius: float = 1.0
+
+    @property
+    def arcs(self) -> Booleans:
+        """Return which items are arcs with ends, (i,)."""
+        return (self.item_angle > 0) & (self.item_nodes[:, 0] >= 0)
 
     @property
     def circles(self) -> Array:
@@ -79,7 +83,8 @@ def power_diagram(points: Array, weights: Array) -> PowerDiagram:
     """
     n = len(points)
     lift = (points**2).sum(axis=1) - weights
-    ghosts = _ghosts()
+    ghosts = fibonacci_sphere(GHOSTS)  # jittered so that no five of them are cospherical
+    ghosts = GHOST_RADIUS * (ghosts + np.random.default_rng(0).uniform(-0.1, 0.1, ghosts.shape))
     sites = np.vstack([points, ghosts])
     hull = ConvexHull(np.column_stack([sites, np.append(lift, (ghosts**2).sum(axis=1))]))
     lower = hull.equations[:, 3] < -1e-12
@@ -100,27 +105,29 @@ def power_diagram(points: Array, weights: Array) -> PowerDiagram:
     cuts = np.abs(offsets) < 1
     pairs, normals, offsets = pairs[cuts], normals[cuts], offsets[cuts]
 
-    item_facet, item_nodes = _straight_items(n, points, nodes, edges, triples, pairs, normals)
+    item_facet, item_nodes = _straight_items(points, nodes, edges, triples, pairs, normals)
     arc_facet, arc_nodes, arc_angle = _arcs(nodes, on_sphere, normals, item_facet, item_nodes)
-    discs = _discs(points, lift, pairs, normals, offsets, item_facet)
-    item_angle = np.concatenate(
-        [np.zeros(len(item_facet)), arc_angle, np.full(len(discs), 2 * np.pi)]
-    )
+    bare = np.setdiff1d(np.arange(len(pairs)), item_facet)  # without straight edges: discs, or none
+    power = lift[None, :] - 2 * (offsets[bare, None] * normals[bare]) @ points.T
+    own = power[np.arange(len(bare)), pairs[bare, 0]]
+    power[np.arange(len(bare))[:, None], pairs[bare]] = np.inf
+    discs = bare[power.min(axis=1) > own]
+    straight, turns = np.zeros(len(item_facet)), np.full(len(discs), 2 * np.pi)
+    item_angle = np.concatenate([straight, arc_angle, turns])
     item_facet = np.concatenate([item_facet, arc_facet, discs])
     item_nodes = np.vstack([item_nodes, arc_nodes, np.full((len(discs), 2), -1)])
 
     used, item_facet = np.unique(item_facet, return_inverse=True)
     pairs, normals, offsets = pairs[used], normals[used], offsets[used]
-    areas = _areas(nodes, normals, offsets, item_facet, item_nodes, item_angle)
-    patches = _patches(
-        n, nodes, owners, triples, pairs, normals, offsets, item_facet, item_nodes, item_angle
-    )
-    if not len(pairs):
-        patches[np.argmin(lift)] = 4 * np.pi
+    # the area of a facet: the polygon of its nodes and the segments of its arcs
+    ends = np.vstack([nodes, np.zeros(3)])[item_nodes]
+    pieces = (np.cross(ends[:, 0], ends[:, 1]) * normals[item_facet]).sum(axis=1)
+    pieces += (1 - offsets[item_facet] ** 2) * (item_angle - np.sin(item_angle))
+    areas = 0.5 * np.bincount(item_facet, weights=pieces, minlength=len(normals))
     flux = np.zeros(n)
     np.add.at(flux, pairs[:, 0], offsets * areas)
     np.add.at(flux, pairs[:, 1], -offsets * areas)
-    return PowerDiagram(
+    diagram = PowerDiagram(
         nodes=nodes,
         on_sphere=on_sphere,
         owners=owners,
@@ -133,15 +140,13 @@ def power_diagram(points: Array, weights: Array) -> PowerDiagram:
         item_facet=item_facet,
         item_nodes=item_nodes,
         item_angle=item_angle,
-        volumes=(flux + patches) / 3,  # a third of the flux of x
-        patches=patches,
+        volumes=np.zeros(n),
+        patches=np.zeros(n),
     )
-
-
-def _ghosts() -> Array:
-    """Return far sites, jittered so that no five of them are cospherical, (GHOSTS, 3)."""
-    ghosts = fibonacci_sphere(GHOSTS)
-    return GHOST_RADIUS * (ghosts + np.random.default_rng(0).uniform(-0.1, 0.1, ghosts.shape))
+    patches = _patches(diagram)
+    if not len(pairs):
+        patches[np.argmin(lift)] = 4 * np.pi
+    return replace(diagram, volumes=(flux + patches) / 3, patches=patches)  # a third of the flux
 
 
 def fibonacci_sphere(count: int) -> Array:
@@ -162,8 +167,8 @@ def perpendicular(normals: Array) -> Array:
 
 
 def _cut_edges(
-    n: int, vertices: Array, simplices: Integers, adjacent: Integers
-) -> tuple[Array, Integers, Integers, Integers]:
+    n: int, vertices: Array, simplices: Indices, adjacent: Indices
+) -> tuple[Array, Indices, Indices, Indices]:
     """Cut the edges by the sphere; return nodes, their cells, edges, and the cells of these."""
     first, k = np.nonzero(adjacent > np.arange(len(adjacent))[:, None])
     second = adjacent[first, k]
@@ -191,12 +196,8 @@ def _cut_edges(
     tail, head = number[first], number[second]
     tail[cut_start] = m + np.arange(entries)
     head[cut_end] = m + entries + np.arange(cut_end.sum())
-    pierced = np.vstack(
-        [
-            (start + enter[:, None] * along)[cut_start],
-            (start + leave[:, None] * along)[cut_end],
-        ]
-    )
+    entered, left = start + enter[:, None] * along, start + leave[:, None] * along
+    pierced = np.vstack([entered[cut_start], left[cut_end]])
     pierced /= np.linalg.norm(pierced, axis=1, keepdims=True)
     three = np.vstack([triples[cut_start], triples[cut_end]])
     owners = np.vstack([simplices[used], np.column_stack([three, np.full(len(three), -1)])])
@@ -204,15 +205,10 @@ def _cut_edges(
 
 
 def _straight_items(
-    n: int,
-    points: Array,
-    nodes: Array,
-    edges: Integers,
-    triples: Integers,
-    pairs: Integers,
-    normals: Array,
-) -> tuple[Integers, Integers]:
+    points: Array, nodes: Array, edges: Indices, triples: Indices, pairs: Indices, normals: Array
+) -> tuple[Indices, Indices]:
     """Return each edge once for each of its three facets, turned counter-clockwise."""
+    n = len(points)
     key = pairs[:, 0] * n + pairs[:, 1]
     facets, directed = [], []
     for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 2, 0)):
@@ -227,8 +223,8 @@ def _straight_items(
 
 
 def _arcs(
-    nodes: Array, on_sphere: Booleans, normals: Array, facet: Integers, ends: Integers
-) -> tuple[Integers, Integers, Array]:
+    nodes: Array, on_sphere: Booleans, normals: Array, facet: Indices, ends: Indices
+) -> tuple[Indices, Indices, Array]:
     """Close the facets along the sphere: an arc runs from an end on it to the next start."""
     starts, stops = on_sphere[ends[:, 0]], on_sphere[ends[:, 1]]
     group = np.concatenate([facet[stops], facet[starts]])
@@ -248,72 +244,30 @@ def _arcs(
     return group[arc], np.stack([node[arc], node[following[arc]]], axis=1), turned
 
 
-def _discs(
-    points: Array,
-    lift: Array,
-    pairs: Integers,
-    normals: Array,
-    offsets: Array,
-    facet: Integers,
-) -> Integers:
-    """Return the facets without any straight edge that are full discs."""
-    bare = np.setdiff1d(np.arange(len(pairs)), facet)
-    centres = offsets[bare, None] * normals[bare]
-    power = lift[None, :] - 2 * centres @ points.T
-    own = power[np.arange(len(bare)), pairs[bare, 0]]
-    power[np.arange(len(bare))[:, None], pairs[bare]] = np.inf
-    return bare[power.min(axis=1) > own]
-
-
-def _areas(
-    nodes: Array,
-    normals: Array,
-    offsets: Array,
-    facet: Integers,
-    ends: Integers,
-    angle: Array,
-) -> Array:
-    """Return the areas of the facets: the polygon of the nodes and the segments of the arcs."""
-    corners = np.vstack([nodes, np.zeros(3)])[ends]
-    chord = np.cross(corners[:, 0], corners[:, 1])
-    pieces = (chord * normals[facet]).sum(axis=1)
-    pieces += (1 - offsets[facet] ** 2) * (angle - np.sin(angle))
-    return 0.5 * np.bincount(facet, weights=pieces, minlength=len(normals))
-
-
-def _patches(
-    n: int,
-    nodes: Array,
-    owners: Integers,
-    triples: Integers,
-    pairs: Integers,
-    normals: Array,
-    offsets: Array,
-    facet: Integers,
-    ends: Integers,
-    angle: Array,
-) -> Array:
+def _patches(diagram: PowerDiagram) -> Array:
     """Return the area of each cell on the unit sphere by the theorem of Gauss and Bonnet.
 
     The Euler characteristic of a patch follows from V - E + F = 2 for the boundary of the cell,
     which is convex; a full disc counts as one node and one edge.
     """
-    arcs = (angle > 0) & (ends[:, 0] >= 0)
-    euler = np.where(np.bincount(pairs.ravel(), minlength=n) > 0, 2.0, 0.0)
-    euler -= np.bincount(pairs.ravel(), minlength=n)
+    n, owners, pairs = len(diagram.patches), diagram.owners, diagram.pairs
+    facet, angle = diagram.item_facet, diagram.item_angle
+    faces = np.bincount(pairs.ravel(), minlength=n)
+    euler = np.where(faces > 0, 2.0, 0.0) - faces
     euler -= np.bincount(owners[owners >= 0], minlength=n)
-    euler += np.bincount(triples.ravel(), minlength=n)
-    euler += np.bincount(pairs[facet[arcs]].ravel(), minlength=n)
+    euler += np.bincount(diagram.triples.ravel(), minlength=n)
+    euler += np.bincount(pairs[facet[diagram.arcs]].ravel(), minlength=n)
 
-    swept = offsets * np.bincount(facet, weights=angle, minlength=len(pairs))
+    swept = diagram.offsets * np.bincount(facet, weights=angle, minlength=len(pairs))
     turning = np.bincount(pairs[:, 0], weights=swept, minlength=n)
     turning -= np.bincount(pairs[:, 1], weights=swept, minlength=n)
-    pierced = owners[:, 3] < 0
-    x, three = nodes[pierced], np.sort(owners[pierced, :3], axis=1)
+    x = diagram.nodes[diagram.on_sphere]
+    three = np.sort(owners[diagram.on_sphere, :3], axis=1)
     key = pairs[:, 0] * n + pairs[:, 1]
     tangent = []  # of the facets (0, 1), (0, 2), (1, 2), from the lower to the higher cell
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        normal = normals[np.searchsorted(key, three[:, i] * n + three[:, j])].reshape(-1, 3)
+        crossed = np.searchsorted(key, three[:, i] * n + three[:, j])
+        normal = diagram.normals[crossed].reshape(-1, 3)
         tangent.append(normal - (normal * x).sum(axis=1, keepdims=True) * x)
     between, across, beyond = tangent
     for cell, a, b in ((0, between, across), (1, -between, beyond), (2, -across, -beyond)):
@@ -339,7 +293,7 @@ def inflated(diagram: PowerDiagram, radius: float) -> PowerDiagram:
         slope = (x * outward).sum(axis=1)
         t = np.sqrt(slope**2 + radius**2 - 1) - slope
         nodes[diagram.edges[moves, end]] = x + t[:, None] * outward
-    arcs = (diagram.item_angle > 0) & (diagram.item_nodes[:, 0] >= 0)
+    arcs = diagram.arcs
     facets = diagram.item_facet[arcs]
     normals = diagram.normals[facets]
     spokes = nodes[diagram.item_nodes[arcs]] - (diagram.offsets[facets, None] * normals)[:, None]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.errors import InputError
-from femssb.grains.power_diagram import Integers, PowerDiagram, power_diagram
-from femssb.inputs.geometry import Polycrystal
+from femssb.grains.power_diagram import PowerDiagram, power_diagram
+from femssb.inputs.geometry import Grain, Polycrystal
 
 CENTRINGS = 3  # moves of the sites to the centroids of their cells: rounder grains
 SAMPLES = 20_000  # points of the ball over which centroids are averaged
@@ -55,11 +55,9 @@ class Statistics:
         """Return the statistics in a few lines of text."""
 
         def spread(diameters: Array) -> str:
-            logarithm = float(np.log(diameters).std())
-            return (
-                f"{diameters.min() * 1e6:.3g} to {diameters.max() * 1e6:.3g} um, "
-                f"mean {diameters.mean() * 1e6:.3g} um, spread {logarithm:.3f}"
-            )
+            least, most, mean = 1e6 * diameters.min(), 1e6 * diameters.max(), 1e6 * diameters.mean()
+            logarithm = np.log(diameters).std()
+            return f"{least:.3g} to {most:.3g} um, mean {mean:.3g} um, spread {logarithm:.3f}"
 
         lines = [
             f"{len(self.diameters)} grains",
@@ -114,7 +112,7 @@ def tessellate(particle: Polycrystal, *, attempt: int = 0) -> Tessellation:
     """
     rng = np.random.default_rng([particle.seed, 0])
     if isinstance(particle.grains, tuple):
-        points, weights, kept = _given(particle)
+        points, weights, kept = _given(particle.grains, particle.radius)
         targets = power_diagram(points, weights).volumes
     else:
         points, weights, targets = _grow(particle.grains, particle.size_spread, rng)
@@ -155,10 +153,9 @@ def random_orientations(count: int, seed: int) -> Array:
 
 def _orientations(particle: Polycrystal) -> Array:
     found = random_orientations(particle.number_of_grains, particle.seed)
-    if isinstance(particle.grains, tuple):
-        for index, grain in enumerate(particle.grains):
-            if grain.orientation is not None:
-                found[index] = grain.orientation
+    for index, grain in enumerate(particle.grains if isinstance(particle.grains, tuple) else ()):
+        if grain.orientation is not None:
+            found[index] = grain.orientation
     return found
 
 
@@ -167,11 +164,10 @@ def _diameters(volumes: Array) -> Array:
     return np.asarray(np.cbrt(6 / np.pi * np.maximum(volumes, 0.0)))
 
 
-def _given(particle: Polycrystal) -> tuple[Array, Array, Integers]:
+def _given(grains: tuple[Grain, ...], radius: float) -> tuple[Array, Array, Indices]:
     """Return sites and weights of given grains, without those that own nothing of the ball."""
-    grains = particle.grains if isinstance(particle.grains, tuple) else ()
-    points = np.array([grain.point for grain in grains]) / particle.radius
-    weights = np.array([grain.weight for grain in grains]) / particle.radius**2
+    points = np.array([grain.point for grain in grains]) / radius
+    weights = np.array([grain.weight for grain in grains]) / radius**2
     kept = np.arange(len(grains))
     while len(kept):
         volumes = power_diagram(points[kept], weights[kept]).volumes
@@ -201,12 +197,9 @@ def _centroids(points: Array, weights: Array, ball: Array) -> Array:
     power = (points**2).sum(axis=1) - weights - 2 * ball @ points.T
     diagram = power_diagram(points, weights)
     node, slot = np.nonzero(diagram.owners >= 0)
-    clouds = (
-        (diagram.nodes[node], diagram.owners[node, slot], 1),
-        (ball, np.argmin(power, axis=1), FEWEST_SAMPLES),
-    )
+    corners = (diagram.nodes[node], diagram.owners[node, slot], 1)
     centroids = points.copy()
-    for cloud, owner, fewest in clouds:
+    for cloud, owner, fewest in (corners, (ball, np.argmin(power, axis=1), FEWEST_SAMPLES)):
         number = np.bincount(owner, minlength=n)
         sums = [np.bincount(owner, weights=cloud[:, k], minlength=n) for k in range(3)]
         enough = number >= fewest
@@ -248,9 +241,8 @@ def _fit_weights(points: Array, weights: Array, targets: Array) -> Array:
             break
         i, j = diagram.pairs.T
         slope = np.zeros((n, n))  # dV_i/dw_j
-        slope[i, j] = slope[j, i] = -diagram.areas / (
-            2 * np.linalg.norm(points[i] - points[j], axis=1)
-        )
+        apart = np.linalg.norm(points[i] - points[j], axis=1)
+        slope[i, j] = slope[j, i] = -diagram.areas / (2 * apart)
         slope[np.arange(n), np.arange(n)] = -slope.sum(axis=1)
         slope += slope.max() / n  # equal weights change nothing: fix their mean
         step = np.linalg.solve(slope, defect)
@@ -274,11 +266,8 @@ def _regularise(
     """Move sites until no edge is short and no facet cuts the sphere at a shallow angle.
 
     Each feature that misses its bound asks for the smallest change of its sites that would mend it
-    to first order; all of these are added up, and now and then a little noise is.
-
-    Returns:
-        Points, weights, penalty (0 if every edge and every cut reached its bound), number of moves,
-        and the shortest edge before them.
+    to first order; all of these are added up, and now and then a little noise is. Returns points,
+    weights, penalty (0 if no bound is missed), number of moves, and the shortest edge before them.
     """
     spacing = len(points) ** (-1 / 3)
     best, shortest, moves = (np.inf, points, weights), np.inf, 0
@@ -311,7 +300,7 @@ def _mend(points: Array, diagram: PowerDiagram) -> tuple[float, Array]:
     change = np.zeros((len(points), 4))
     penalty = 0.0
 
-    def add(cells: list[Integers], places: list[Array], factors: list[Array], miss: float) -> None:
+    def add(cells: list[Indices], places: list[Array], factors: list[Array], miss: float) -> None:
         # moving along a face by dx changes the power difference of its sites, with
         # d(-power) = 2 (x - p) . dp + dw, so the factors below are per unit of that
         gradient = np.zeros_like(change)
@@ -333,8 +322,7 @@ def _mend(points: Array, diagram: PowerDiagram) -> tuple[float, Array]:
         direction = along[k] / max(length[k], 1e-12)
         cells, places, factors = [], [], []
         for node, sign in zip(ends[k].tolist(), (1.0, -1.0), strict=True):
-            place = diagram.nodes[node]
-            own = diagram.owners[node]
+            place, own = diagram.nodes[node], diagram.owners[node]
             own = own[own >= 0]
             faces = 2 * (points[own[1:]] - points[own[0]])
             if len(own) == 3:
@@ -360,10 +348,9 @@ def _mend(points: Array, diagram: PowerDiagram) -> tuple[float, Array]:
     return penalty, change
 
 
-def _ends(diagram: PowerDiagram) -> Integers:
+def _ends(diagram: PowerDiagram) -> Indices:
     """Return the nodes at the ends of all straight edges and arcs, (k, 2)."""
-    arcs = (diagram.item_angle > 0) & (diagram.item_nodes[:, 0] >= 0)
-    return np.vstack([diagram.edges, diagram.item_nodes[arcs]])
+    return np.vstack([diagram.edges, diagram.item_nodes[diagram.arcs]])
 
 
 def _shortest(diagram: PowerDiagram) -> float:

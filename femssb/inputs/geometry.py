@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 from femssb.description import description, field
 from femssb.errors import InputError, check_number
@@ -14,6 +15,10 @@ LENGTHS = (10 * nm, 1 * mm)  # [m] anything outside is a slip of units
 MOST_GRAINS = 200
 FARTHEST_SITE = 4.0  # of a given grain from the centre of its particle, in units of the radius
 SMALLEST_GAP = 0.02  # free distance around a particle, in units of its radius
+
+
+def _length(meaning: str, default: float) -> Any:
+    return field(meaning, unit="m", lower=LENGTHS[0], upper=LENGTHS[1], default=default)
 
 
 @description
@@ -35,9 +40,8 @@ class Grain:
 
     def __post_init__(self) -> None:
         """Check that the orientation is a rotation."""
-        if self.orientation is None:
+        if (rows := self.orientation) is None:
             return
-        rows = self.orientation
         products = [[sum(a * b for a, b in zip(u, v, strict=True)) for u in rows] for v in rows]
         skew = max(abs(products[i][j] - (i == j)) for i in range(3) for j in range(3))
         (a, b, c), (d, e, f), (g, h, i) = rows
@@ -57,18 +61,9 @@ class Polycrystal:
         InputError: If given grains are not of the size of the particle.
     """
 
-    radius: float = field(
-        "radius of the secondary particle",
-        unit="m",
-        lower=LENGTHS[0],
-        upper=LENGTHS[1],
-        default=5 * um,
-    )
+    radius: float = _length("radius of the secondary particle", 5 * um)
     grains: int | tuple[Grain, ...] = field(
-        "number of primary particles, or the grains themselves",
-        lower=1,
-        upper=MOST_GRAINS,
-        default=53,
+        "number of primary particles, or these themselves", lower=1, upper=MOST_GRAINS, default=53
     )
     seed: int = field(
         "seed of the tessellation and of the orientations", lower=0, upper=2**63 - 1, default=1
@@ -121,27 +116,9 @@ class HalfCell:
         InputError: If particles overlap, or one touches a face of the cathode.
     """
 
-    width: float = field(
-        "side of the square cross-section",
-        unit="m",
-        lower=LENGTHS[0],
-        upper=LENGTHS[1],
-        default=15 * um,
-    )
-    cathode: float = field(
-        "thickness of the composite cathode layer",
-        unit="m",
-        lower=LENGTHS[0],
-        upper=LENGTHS[1],
-        default=15 * um,
-    )
-    separator: float = field(
-        "thickness of the electrolyte layer",
-        unit="m",
-        lower=LENGTHS[0],
-        upper=LENGTHS[1],
-        default=10 * um,
-    )
+    width: float = _length("side of the square cross-section", 15 * um)
+    cathode: float = _length("thickness of the composite cathode layer", 15 * um)
+    separator: float = _length("thickness of the electrolyte layer", 10 * um)
     particles: tuple[Polycrystal, ...] = field(
         "secondary particles in the cathode layer", default=(Polycrystal(),)
     )
@@ -152,11 +129,11 @@ class HalfCell:
             gap = SMALLEST_GAP * particle.radius
             for face, room in self._room(index):
                 if room < gap:
-                    centre = ", ".join(f"{component:g}" for component in self.centre(index))
+                    x, y, z = self.centre(index)
                     raise InputError(
                         f"HalfCell.particles[{index}] (radius {particle.radius:g} m, centre "
-                        f"({centre}) m) leaves {room:.3g} m to {face}; it must leave at least "
-                        f"{gap:.3g} m"
+                        f"({x:g}, {y:g}, {z:g}) m) leaves {room:.3g} m to {face}; it must leave at "
+                        f"least {gap:.3g} m"
                     )
         for (i, first), (j, second) in combinations(enumerate(self.particles), 2):
             reach = first.radius + second.radius

@@ -7,7 +7,7 @@ um) is refused by name.
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,17 +41,17 @@ class Curve:
 
     def __post_init__(self) -> None:
         """Check the range, and the slope against central differences."""
-        if not self.upper - self.lower > 1.0:
+        width = self.upper - self.lower
+        if not width > 1.0:
             raise InputError(
                 f"Curve.upper = {self.upper:g} mol/m3 must exceed Curve.lower = {self.lower:g}"
                 " mol/m3 by more than 1"
             )
-        width = self.upper - self.lower
         points = self.lower + width * np.linspace(0.013, 0.987, 23)
         step = 1e-6 * width
         values = np.asarray(self.function(points), dtype=np.float64)
         slopes = np.asarray(self.slope(points), dtype=np.float64)
-        if values.shape != points.shape or slopes.shape != points.shape:
+        if not values.shape == slopes.shape == points.shape:
             raise InputError("Curve.function and Curve.slope must return one value per point")
         if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
             raise InputError("Curve.function and Curve.slope must be finite between its bounds")
@@ -145,10 +145,7 @@ class ActiveMaterial:
     """
 
     initial_concentration: float = field(
-        "lithium at the start; a thousandth of the full host at least",
-        unit="mol/m3",
-        lower=1,
-        upper=2e5,
+        "lithium at the start; at least 1e-3 of the full host", unit="mol/m3", lower=1, upper=2e5
     )
     maximum_concentration: float = field(
         "lithium of the full host", unit="mol/m3", lower=1e3, upper=2e5
@@ -157,10 +154,7 @@ class ActiveMaterial:
         "along each crystal axis; the fastest is at least 1e-19", unit="m2/s", lower=0, upper=1e-9
     )
     drift_volume: float = field(
-        "partial molar volume in the stress drift, 0 for none",
-        unit="m3/mol",
-        lower=-1e-4,
-        upper=1e-4,
+        "partial molar volume in stress drift, 0 for none", unit="m3/mol", lower=-1e-4, upper=1e-4
     )
     open_circuit_voltage: Curve = field("voltage against lithium metal [V]")
     expansion: Curve = field("chemical strain along [100]")
@@ -179,9 +173,8 @@ class ActiveMaterial:
         check("initial_concentration", initial, 1e-3 * full, full, "mol/m3")
         check("diffusivity (fastest)", max(self.diffusivity), 1e-19, 1e-9, "m2/s")
         start = np.array([float(initial)])
-        voltage = self.open_circuit_voltage.value(start)[0]
+        voltage, strain = (c.value(start)[0] for c in (self.open_circuit_voltage, self.expansion))
         check("open_circuit_voltage (initial)", voltage, -1, 7, "V")
-        strain = self.expansion.value(start)[0]
         check("expansion (initial, must vanish)", strain, -1e-3, 1e-3)
 
 
@@ -326,6 +319,10 @@ class Materials:
     temperature: float = field("temperature", unit="K", lower=150, upper=600, default=298.15)
 
 
+def _known(meaning: str, unit: str, lower: float, upper: float) -> Any:
+    return field(meaning, unit=unit, lower=lower, upper=upper, default=None)
+
+
 @description
 class Solid:
     """Known properties of one material by itself; None where no trustworthy value is known."""
@@ -333,38 +330,20 @@ class Solid:
     name: str = field("name of the material")
     density: float = field("mass density", unit="kg/m3", lower=50, upper=3e4)
     elasticity: Elasticity | None = field("isotropic elasticity", default=None)
-    yield_strength: float | None = field(
-        "yield strength", unit="Pa", lower=1e4, upper=1e11, default=None
+    yield_strength: float | None = _known("yield strength", "Pa", 1e4, 1e11)
+    hardness: float | None = _known("hardness", "Pa", 1e4, 2e11)
+    fracture_toughness: float | None = _known("toughness in mode I", "Pa m^0.5", 1e3, 1e9)
+    ionic_conductivity: float | None = _known("conductivity of ions", "S/m", 0, 1e3)
+    electronic_conductivity: float | None = _known("conductivity of electrons", "S/m", 0, 1e9)
+    maximum_concentration: float | None = _known("lithium of the full host", "mol/m3", 1e3, 2e5)
+    diffusivity: float | None = _known("diffusivity of lithium", "m2/s", 1e-19, 1e-9)
+    exchange_current: float | None = _known(
+        "exchange current of insertion, half full, in liquid electrolyte", "A/m2", 1e-3, 1e6
     )
-    hardness: float | None = field("hardness", unit="Pa", lower=1e4, upper=2e11, default=None)
-    fracture_toughness: float | None = field(
-        "toughness in mode I", unit="Pa m^0.5", lower=1e3, upper=1e9, default=None
+    lithium_molar_volume: float | None = _known(
+        "volume gained with a mole of lithium", "m3/mol", -1e-4, 1e-4
     )
-    ionic_conductivity: float | None = field(
-        "conductivity of ions", unit="S/m", lower=0, upper=1e3, default=None
+    charged_volume_change: float | None = _known(
+        "relative change of volume from full to charged", "", -0.9, 9
     )
-    electronic_conductivity: float | None = field(
-        "conductivity of electrons", unit="S/m", lower=0, upper=1e9, default=None
-    )
-    maximum_concentration: float | None = field(
-        "lithium of the full host", unit="mol/m3", lower=1e3, upper=2e5, default=None
-    )
-    diffusivity: float | None = field(
-        "diffusivity of lithium", unit="m2/s", lower=1e-19, upper=1e-9, default=None
-    )
-    exchange_current: float | None = field(
-        "exchange current of insertion, half full, in liquid electrolyte",
-        unit="A/m2",
-        lower=1e-3,
-        upper=1e6,
-        default=None,
-    )
-    lithium_molar_volume: float | None = field(
-        "volume gained with a mole of lithium", unit="m3/mol", lower=-1e-4, upper=1e-4, default=None
-    )
-    charged_volume_change: float | None = field(
-        "relative change of volume from full to charged", lower=-0.9, upper=9, default=None
-    )
-    specific_capacity: float | None = field(
-        "capacity by mass", unit="C/kg", lower=1e4, upper=2e7, default=None
-    )
+    specific_capacity: float | None = _known("capacity by mass", "C/kg", 1e4, 2e7)

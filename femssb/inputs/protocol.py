@@ -55,10 +55,7 @@ class Hold:
 
     voltage: float = field("voltage held", unit="V", lower=-10, upper=10)
     until_c_rate: float | None = field(
-        "magnitude of the current that ends the step, in units of 1C",
-        above=0,
-        below=1000,
-        default=None,
+        "magnitude of the current at its end, in units of 1C", above=0, below=1000, default=None
     )
     until_duration: float | None = field(
         "time after which the step ends", unit="s", above=0, below=1e9, default=None

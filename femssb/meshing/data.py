@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import dolfinx.mesh
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.environment.ranks import collect, on_first_rank
 from femssb.errors import MeshError
 from femssb.tetrahedra import volumes
@@ -24,7 +25,6 @@ from femssb.tetrahedra import volumes
 if TYPE_CHECKING:
     from femssb.grains.tessellation import Statistics
 
-Integers = NDArray[np.int64]
 Tags = NDArray[np.int32]
 
 REGIONS = {  # name -> cell tag; grains have tags from FIRST_GRAIN
@@ -83,9 +83,9 @@ class Parts:
     """A whole mesh as plain arrays, on one rank. Grain g has the cell tag `FIRST_GRAIN` + g."""
 
     points: Array  # (k, 3) [m]
-    cells: Integers  # (m, 4)
+    cells: Indices  # (m, 4)
     cell_tags: Tags  # (m,)
-    triangles: Integers  # (f, 3) named facets, corners ascending
+    triangles: Indices  # (f, 3) named facets, corners ascending
     facet_tags: Tags  # (f,)
     regions: dict[str, int]
     facets: dict[str, int]
@@ -195,51 +195,47 @@ def assemble(
 
 def grain_number(name: str) -> tuple[int, int] | None:
     """Return the particle and the grain, from 1, that a name stands for; None if it is none."""
-    match = GRAIN_NAME.fullmatch(name)
-    if not name or match is None:
+    if not name or not (match := GRAIN_NAME.fullmatch(name)):
         return None
     return int(match["particle"] or 1), int(match["grain"] or 1)
 
 
 def grain_names(grain_particle: Tags) -> list[str]:
     """Return the name of each grain in files; grains count from 1 in each particle."""
+    count: Counter[int] = Counter()
     names = []
-    count: dict[int, int] = {}
     for particle in grain_particle.tolist():
-        count[particle] = count.get(particle, 0) + 1
+        count[particle] += 1
         names.append(f"particle_{particle + 1}_grain_{count[particle]:02d}")
     return names
 
 
+def volume_tags(parts: Parts) -> dict[str, int]:
+    """Return the cell tag of each region, and of each grain by its name in files."""
+    names = enumerate(grain_names(parts.grain_particle), start=FIRST_GRAIN)
+    return parts.regions | {name: tag for tag, name in names}
+
+
 def _without_loose_points(
-    points: Array, cells: Integers, facets: dict[str, Integers]
-) -> tuple[Array, Integers, dict[str, Integers]]:
+    points: Array, cells: Indices, facets: dict[str, Indices]
+) -> tuple[Array, Indices, dict[str, Indices]]:
     used = np.unique(cells)
     number = np.full(len(points), -1)
     number[used] = np.arange(len(used))
-    kept = {}
     for name, given in facets.items():
         if given.size and (given.min() < 0 or given.max() >= len(points)):
             raise MeshError(f"facets {name!r} have corners that do not exist")
-        kept[name] = number[given].reshape(-1, 3)
-        if (kept[name] < 0).any():
+        if (number[given] < 0).any():
             raise MeshError(f"some triangles of {name!r} are not faces of tetrahedra")
+    kept = {name: number[given].reshape(-1, 3) for name, given in facets.items()}
     return points[used], number[cells], kept
 
 
 def _number_regions(regions: Sequence[str]) -> tuple[Tags, Tags]:
     """Return the tag of each cell and the particle of each grain, ordered by their numbers."""
     names, inverse = np.unique(np.asarray(regions, dtype=str), return_inverse=True)
-    numbers: dict[str, tuple[int, int]] = {}
-    unknown = []
-    for name in names.tolist():
-        if name in REGIONS:
-            continue
-        if (number := grain_number(name)) is None:
-            unknown.append(name)
-        else:
-            numbers[name] = number
-    if unknown:
+    numbers = {name: number for name in names.tolist() if (number := grain_number(name))}
+    if unknown := [name for name in names.tolist() if name not in REGIONS and name not in numbers]:
         raise MeshError(
             f"unknown regions {unknown}; found {names.tolist()}, allowed are "
             f"{', '.join(REGIONS)} and grains such as {GRAIN_NAMES}"
@@ -254,12 +250,11 @@ def _number_regions(regions: Sequence[str]) -> tuple[Tags, Tags]:
     return tags.astype(np.int32)[inverse], grain_particle.astype(np.int32)
 
 
-def _faces(cells: Integers, tags: Tags) -> tuple[Integers, Tags]:
+def _faces(cells: Indices, tags: Tags) -> tuple[Indices, Tags]:
     """Return every face once with the tags on both its sides, the higher first, -1 outside."""
     every = np.sort(cells[:, FACES_OF_CELL].reshape(-1, 3), axis=1)
-    sides = np.repeat(tags, 4)
-    order = np.lexsort((every[:, 2], every[:, 1], every[:, 0]))
-    every, sides = every[order], sides[order]
+    order = np.lexsort(every.T[::-1])
+    every, sides = every[order], np.repeat(tags, 4)[order]
     first = np.append(True, (every[1:] != every[:-1]).any(axis=1))
     start = np.flatnonzero(first)
     count = np.diff(np.append(start, len(every)))
@@ -269,7 +264,7 @@ def _faces(cells: Integers, tags: Tags) -> tuple[Integers, Tags]:
     return every[start], np.sort(np.stack([sides[start], other], axis=1), axis=1)[:, ::-1]
 
 
-def _derive_facets(faces: Integers, pairs: Tags) -> dict[str, Integers]:
+def _derive_facets(faces: Indices, pairs: Tags) -> dict[str, Indices]:
     """Return the faces between regions that the model needs: interface and grain boundary."""
     grain = pairs >= FIRST_GRAIN
     if (grain[:, 0] & (pairs[:, 1] == REGIONS["electrolyte"])).any():
@@ -280,19 +275,18 @@ def _derive_facets(faces: Integers, pairs: Tags) -> dict[str, Integers]:
     }
 
 
-def _box_faces(points: Array, outer: Integers) -> dict[str, Integers]:
+def _box_faces(points: Array, outer: Indices) -> dict[str, Indices]:
     """Return the outer faces that lie in the faces of the bounding box."""
     low, high = points.min(axis=0), points.max(axis=0)
     near = 1e-9 * (high - low).max()
     found = {}
     for axis, names in enumerate((("x_min", "x_max"), ("y_min", "y_max"), ("collector", "anode"))):
         for name, level in zip(names, (low[axis], high[axis]), strict=True):
-            flat = (np.abs(points[outer][:, :, axis] - level) < near).all(axis=1)
-            found[name] = outer[flat]
+            found[name] = outer[(np.abs(points[outer][:, :, axis] - level) < near).all(axis=1)]
     return found
 
 
-def _check_periodic(points: Array, named: Mapping[str, Integers]) -> None:
+def _check_periodic(points: Array, named: Mapping[str, Indices]) -> None:
     """Check that opposite sides have the same nodes."""
     size = np.ptp(points, axis=0).max()
     for axis, (low, high) in enumerate(OPPOSITE.items()):
@@ -306,9 +300,9 @@ def _check_periodic(points: Array, named: Mapping[str, Integers]) -> None:
             side = points[np.unique(named[name])]
             if len(side) and np.ptp(side[:, axis]) > 1e-6 * size:
                 raise MeshError(f"facets {name!r} do not lie in one plane across {'xy'[axis]}")
-            across = np.round(np.delete(side, axis, axis=1) / (1e-6 * size)) * (1e-6 * size)
-            order = np.lexsort(across.T)
-            sides.append(np.delete(side, axis, axis=1)[order])
+            across = np.delete(side, axis, axis=1)
+            rounded = np.round(across / (1e-6 * size)) * (1e-6 * size)
+            sides.append(across[np.lexsort(rounded.T)])
         counts = [len(side) for side in sides]
         if counts[0] != counts[1] or np.abs(sides[0] - sides[1]).max(initial=0) > 1e-6 * size:
             raise MeshError(
@@ -332,11 +326,11 @@ def _check_orientations(orientations: ArrayLike | None, count: int) -> Array:
     return given
 
 
-def _rows(triangles: Integers) -> Integers:
+def _rows(triangles: Indices) -> Indices:
     return triangles[np.lexsort(triangles.T)]
 
 
-def _keys(triangles: Integers, count: int) -> Integers:
+def _keys(triangles: Indices, count: int) -> Indices:
     """Return a number for each triangle with ascending corners, unique up to 2e6 points."""
     return np.asarray((triangles[:, 0] * count + triangles[:, 1]) * count + triangles[:, 2])
 
@@ -365,9 +359,7 @@ def distribute(parts: Parts | None, comm: MPI.Comm) -> MeshData:
 
     found = _keys(facet_corners(mesh), count)
     position = np.minimum(np.searchsorted(keys, found), max(len(keys) - 1, 0))
-    named = np.empty(0, dtype=np.int32)
-    if len(keys):
-        named = np.flatnonzero(keys[position] == found).astype(np.int32)
+    named = np.flatnonzero(keys[position] == found if len(keys) else []).astype(np.int32)
     return MeshData(
         mesh=mesh,
         cell_tags=dolfinx.mesh.meshtags(mesh, 3, local, tags[origin]),
@@ -381,7 +373,7 @@ def distribute(parts: Parts | None, comm: MPI.Comm) -> MeshData:
     )
 
 
-def facet_corners(mesh: dolfinx.mesh.Mesh) -> Integers:
+def facet_corners(mesh: dolfinx.mesh.Mesh) -> Indices:
     """Return the corners of all local facets as numbers of the points the mesh was made from.
 
     Shape (facets, 3), each row ascending; ghosts are included.
@@ -398,20 +390,18 @@ def gather(data: MeshData) -> Parts | None:
     """Bring a distributed mesh back to rank 0, numbered as it was made; None on other ranks."""
     mesh, comm = data.mesh, data.mesh.comm
     geometry, topology = mesh.geometry, mesh.topology
-    nodes = geometry.index_map().size_local
-    cells = topology.index_map(3).size_local
+    nodes, cells = geometry.index_map().size_local, topology.index_map(3).size_local
     own_cells = np.arange(cells, dtype=np.int32)
     corners = geometry.input_global_indices[dolfinx.mesh.entities_to_geometry(mesh, 3, own_cells)]
     facets = facet_corners(mesh)
     mine = data.facet_tags.indices < topology.index_map(2).size_local
-    own = data.facet_tags.indices[mine]
     columns = (
         geometry.input_global_indices[:nodes],
         geometry.x[:nodes],
         topology.original_cell_index[:cells],
         corners,
         data.cell_tags.values[:cells],
-        facets[own],
+        facets[data.facet_tags.indices[mine]],
         data.facet_tags.values[mine],
     )
     node, x, cell, corner, tag, triangles, facet_tags = (collect(comm, each) for each in columns)

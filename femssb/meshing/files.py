@@ -24,15 +24,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.environment.files import make_folder, replacing
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import FemssbError, InputError, MeshError, check_number
 from femssb.inputs.geometry import LENGTHS
 from femssb.meshing.data import (
-    FIRST_GRAIN,
     REGIONS,
-    Integers,
     MeshData,
     Parts,
     assemble,
@@ -40,6 +38,7 @@ from femssb.meshing.data import (
     gather,
     grain_names,
     grain_number,
+    volume_tags,
 )
 from femssb.units import um
 
@@ -47,8 +46,9 @@ NEEDED_REGIONS = ("ecbd",)
 NEEDED_FACETS = ("collector", "anode")
 TRIANGLE, TETRAHEDRON = 2, 4  # element types of Gmsh
 HEADER = ["grain", "qw", "qx", "qy", "qz"]
+FOR_EXAMPLE = "for example numpy.eye(3) for crystal axes along those of the box"
 
-Named = dict[str, Integers]
+Named = dict[str, Indices]
 
 
 def read(
@@ -193,7 +193,7 @@ def _read(path: Path, unit: float, orientations: ArrayLike | str | Path | None) 
         if not orientations.is_file():
             raise InputError(
                 f"read.orientations: there is no {orientations.name} next to {path.name}; give "
-                "orientations, for example numpy.eye(3) for crystal axes along those of the box"
+                f"orientations, {FOR_EXAMPLE}"
             )
     if path.suffix == ".msh":
         _check_sections(path)
@@ -214,7 +214,6 @@ def _assemble(
     orientations: ArrayLike | str | Path | None,
 ) -> Parts:
     """Check the names and sizes of what was read, and number it."""
-    names = f"volumes {sorted(volumes)}, surfaces {sorted(surfaces)}"
     missing = [name for name in NEEDED_REGIONS if name not in volumes]
     missing += [name for name in NEEDED_FACETS if name not in surfaces]
     grains = {name: number for name in volumes if (number := grain_number(name))}
@@ -224,7 +223,8 @@ def _assemble(
     if missing or unknown:
         raise MeshError(
             f"{source}: missing {', '.join(missing) or 'nothing'}; "
-            f"unknown {', '.join(unknown) or 'nothing'}; found {names}"
+            f"unknown {', '.join(unknown) or 'nothing'}; "
+            f"found volumes {sorted(volumes)}, surfaces {sorted(surfaces)}"
         )
     cells = np.vstack(list(volumes.values()))
     extent = unit * float(np.ptp(points[np.unique(cells)], axis=0).max())
@@ -235,16 +235,11 @@ def _assemble(
             f"is its unit of length {unit:g} m?"
         )
     if orientations is None:
-        raise InputError(
-            "orientations are needed, for example numpy.eye(3) for crystal axes along those of "
-            "the box"
-        )
+        raise InputError(f"orientations are needed, {FOR_EXAMPLE}")
     if isinstance(orientations, (str, Path)):
         orientations = _read_orientations(Path(orientations), grains)
-    regions = np.repeat(np.array(list(volumes)), [len(given) for given in volumes.values()])
-    return assemble(
-        points * unit, cells, regions.tolist(), surfaces, orientations, derive_sides=False
-    )
+    regions = np.repeat(list(volumes), list(map(len, volumes.values()))).tolist()
+    return assemble(points * unit, cells, regions, surfaces, orientations, derive_sides=False)
 
 
 def _check_sections(path: Path) -> None:
@@ -253,8 +248,7 @@ def _check_sections(path: Path) -> None:
     if b"\n$MeshFormat" not in content:
         raise MeshError(f"{path.name} is not a .msh file of Gmsh")
     for section in (b"MeshFormat", b"PhysicalNames", b"Entities", b"Nodes", b"Elements"):
-        starts = content.count(b"\n$" + section)
-        ends = content.count(b"$End" + section)
+        starts, ends = content.count(b"\n$" + section), content.count(b"$End" + section)
         if starts != ends or (not starts and section in (b"Nodes", b"Elements")):
             raise MeshError(
                 f"{path.name} is cut short or damaged: section {section.decode()} is not complete"
@@ -266,16 +260,12 @@ def _from_model(model: Any) -> tuple[Array, Named, Named]:
     tags, coordinates, _ = model.mesh.getNodes()
     table = np.full(int(tags.max(initial=0)) + 1, -1)
     table[tags.astype(np.int64)] = np.arange(len(tags))
-    volumes: Named = {}
-    surfaces: Named = {}
+    volumes, surfaces = Named(), Named()
     owner: dict[int, str] = {}
-    for dimension, kind, corners, found in (
-        (3, TETRAHEDRON, 4, volumes),
-        (2, TRIANGLE, 3, surfaces),
-    ):
+    for dimension, kind, found in ((3, TETRAHEDRON, volumes), (2, TRIANGLE, surfaces)):
         for _, group in model.getPhysicalGroups(dimension):
             name = model.getPhysicalName(dimension, group)
-            blocks = [np.empty((0, corners), dtype=np.int64)]
+            blocks = [np.empty((0, dimension + 1), dtype=np.int64)]
             for entity in model.getEntitiesForPhysicalGroup(dimension, group).tolist():
                 kinds, _, nodes = model.mesh.getElements(dimension, entity)
                 if any(element != kind for element in kinds):
@@ -283,18 +273,19 @@ def _from_model(model: Any) -> tuple[Array, Named, Named]:
                     raise MeshError(f"{name!r} has elements that are not linear {what}")
                 if dimension == 3 and owner.setdefault(entity, name) != name:
                     raise MeshError(f"volume {entity} is both {owner[entity]!r} and {name!r}")
-                blocks += [table[block.astype(np.int64)].reshape(-1, corners) for block in nodes]
+                corners = [table[block.astype(np.int64)] for block in nodes]
+                blocks += [block.reshape(-1, dimension + 1) for block in corners]
             if dimension == 3 and not name:
                 raise MeshError(f"physical volume {group} has no name")
             if name:
                 found[name] = np.vstack([found.get(name, blocks[0]), *blocks])
-    nameless = [tag for _, tag in model.getEntities(3) if tag not in owner]
     _, elements, _ = model.mesh.getElements(3)
-    count = sum(len(block) for block in elements)
-    named = sum(len(block) for block in volumes.values())
+    count = sum(map(len, elements))
+    named = sum(map(len, volumes.values()))
     if not count:
         raise MeshError("there are no tetrahedra; generate the mesh first")
     if named < count:
+        nameless = [tag for _, tag in model.getEntities(3) if tag not in owner]
         raise MeshError(
             f"{count - named} of {count} tetrahedra lie in no named volume (volumes {nameless}); "
             f"found {sorted(volumes)}"
@@ -314,7 +305,7 @@ def _from_meshio(path: Path) -> tuple[Array, Named, Named]:
         raise MeshError(f"{path.name} cannot be read by meshio: {error}") from error
     names = {(int(d), int(tag)): name for name, (tag, d) in mesh.field_data.items()}
     physical = mesh.cell_data.get("gmsh:physical", [None] * len(mesh.cells))
-    found: dict[str, dict[str, list[Integers]]] = {"tetra": {}, "triangle": {}}
+    found: dict[str, dict[str, list[Indices]]] = {"tetra": {}, "triangle": {}}
     total = 0
     for index, (block, tags) in enumerate(zip(mesh.cells, physical, strict=True)):
         if block.type not in found:
@@ -335,7 +326,7 @@ def _from_meshio(path: Path) -> tuple[Array, Named, Named]:
         {name: np.vstack(blocks).astype(np.int64) for name, blocks in named.items()}
         for named in found.values()
     )
-    count = sum(len(block) for block in volumes.values())
+    count = sum(map(len, volumes.values()))
     if count != total or not total:
         raise MeshError(
             f"{path.name}: {total} tetrahedra, {count} of them in named volumes; "
@@ -372,33 +363,23 @@ def _read_orientations(path: Path, grains: dict[str, tuple[int, int]]) -> Array:
 
 
 def _write(parts: Parts, path: Path) -> None:
-    names = grain_names(parts.grain_particle)
-    volumes = dict(parts.regions)
-    volumes.update({name: FIRST_GRAIN + grain for grain, name in enumerate(names)})
+    volumes = (3, TETRAHEDRON, parts.cells, parts.cell_tags, volume_tags(parts))
+    surfaces = (2, TRIANGLE, parts.triangles, parts.facet_tags, parts.facets)
     with gmsh_session() as gmsh:
         model = gmsh.model
-        numbers: Integers | None = np.arange(1, len(parts.points) + 1)
-        for name, tag in volumes.items():
-            model.addDiscreteEntity(3, tag)
-            if numbers is not None:  # all points belong to the first volume
-                model.mesh.addNodes(3, tag, numbers, (parts.points / um).ravel())
-                numbers = None
-            cells = parts.cells[parts.cell_tags == tag]
-            model.mesh.addElementsByType(tag, TETRAHEDRON, [], cells.ravel() + 1)
-            model.addPhysicalGroup(3, [tag], tag, name)
-        for name, tag in parts.facets.items():
-            model.addDiscreteEntity(2, tag)
-            triangles = parts.triangles[parts.facet_tags == tag]
-            model.mesh.addElementsByType(tag, TRIANGLE, [], triangles.ravel() + 1)
-            model.addPhysicalGroup(2, [tag], tag, name)
+        for dimension, kind, corners, tags, names in (volumes, surfaces):
+            for row, (name, tag) in enumerate(names.items()):
+                model.addDiscreteEntity(dimension, tag)
+                if dimension == 3 and row == 0:  # all points belong to the first volume
+                    numbers = np.arange(1, len(parts.points) + 1)
+                    model.mesh.addNodes(3, tag, numbers, (parts.points / um).ravel())
+                model.mesh.addElementsByType(tag, kind, [], corners[tags == tag].ravel() + 1)
+                model.addPhysicalGroup(dimension, [tag], tag, name)
         with replacing(path) as temporary:
             gmsh.write(os.fspath(temporary))
-    with (
-        replacing(_sidecar(path)) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        quaternions = Rotation.from_matrix(parts.orientations).as_quat(scalar_first=True)
-        for name, quaternion in zip(names, quaternions.tolist(), strict=True):
-            writer.writerow([name, *(f"{component:.15g}" for component in quaternion)])
+    quaternions = Rotation.from_matrix(parts.orientations).as_quat(scalar_first=True)
+    lines = [",".join(HEADER)]
+    for name, quaternion in zip(grain_names(parts.grain_particle), quaternions, strict=True):
+        lines.append(",".join([name, *(f"{component:.15g}" for component in quaternion)]))
+    with replacing(_sidecar(path)) as temporary:
+        temporary.write_text("\n".join([*lines, ""]), encoding="utf-8", newline="")

@@ -22,22 +22,13 @@ from mpi4py import MPI
 import numpy as np
 from scipy.spatial import cKDTree
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError, MeshError, check_number
 from femssb.grains.power_diagram import inflated
 from femssb.grains.tessellation import Tessellation, tessellate
 from femssb.inputs.geometry import HalfCell
-from femssb.meshing.data import (
-    FACETS,
-    FIRST_GRAIN,
-    OPPOSITE,
-    REGIONS,
-    Integers,
-    MeshData,
-    Parts,
-    distribute,
-)
+from femssb.meshing.data import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, MeshData, Parts, distribute
 from femssb.meshing.files import TETRAHEDRON, TRIANGLE, gmsh_session
 from femssb.meshing.quality import gamma
 from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
@@ -120,14 +111,14 @@ class _Ball(NamedTuple):
     scale: float  # from the unit of the diagram to um
     curves: Curves
     extra: Array  # (k, 3) points of the sphere that are on no curve, unit of the diagram
-    triangles: Integers  # (m, 3)
-    owner: Integers  # (m,) grain of each triangle
+    triangles: Indices  # (m, 3)
+    owner: Indices  # (m,) grain of each triangle
 
 
 class _Surface(NamedTuple):
     """Triangles, the volumes on both sides of them, and the name of the facets they make."""
 
-    triangles: Integers  # (m, 3)
+    triangles: Indices  # (m, 3)
     volumes: tuple[int, ...]
     name: str | None = None
 
@@ -138,15 +129,15 @@ class _Sheets:
     def __init__(self) -> None:
         self.points: list[Array] = []
         self.total = 0
-        self.polygons: list[Integers] = []
+        self.polygons: list[Indices] = []
 
-    def add_points(self, points: Array) -> Integers:
+    def add_points(self, points: Array) -> Indices:
         """Add points and return their numbers."""
         self.points.append(points)
         self.total += len(points)
         return np.arange(self.total - len(points), self.total)
 
-    def add_polygon(self, pieces: list[Integers]) -> int:
+    def add_polygon(self, pieces: list[Indices]) -> int:
         """Add a closed outline, given in pieces, and return its number."""
         self.polygons.append(np.concatenate(pieces))
         return len(self.polygons) - 1
@@ -264,7 +255,7 @@ def _outline_box(
         return np.asarray(np.min([spacing(x * mirror) for mirror in mirrors], axis=0))
 
     posts = [sheets.add_points(np.column_stack([corner, np.full(4, z)])) for z in heights]
-    rims: list[list[Integers]] = []  # at each height, the edge from corner k to the next
+    rims: list[list[Indices]] = []  # at each height, the edge from corner k to the next
     for post, z in zip(posts, heights, strict=True):
         rim = []
         for k in range(4):
@@ -272,7 +263,7 @@ def _outline_box(
             inner = _graded(a, b, both) if k < 2 else _graded(b, a, both)[::-1]
             rim.append(np.concatenate([[post[k]], sheets.add_points(inner), [post[(k + 1) % 4]]]))
         rims.append(rim)
-    columns: list[list[Integers]] = []  # in each layer, the edge above corner k
+    columns: list[list[Indices]] = []  # in each layer, the edge above corner k
     for layer in range(2):
         low, high = (np.array([-half, -half, z]) for z in heights[layer : layer + 2])
         inner = _graded(low, high, both)
@@ -288,68 +279,63 @@ def _outline_box(
     }
     for layer in range(2):
         for name, k in (("y_min", 0), ("x_min", 3)):  # the side over the edge from corner k
-            outline = [
-                rims[layer][k],
-                columns[layer][(k + 1) % 4],
-                rims[layer + 1][k][::-1],
-                columns[layer][k][::-1],
-            ]
+            upwards, downwards = columns[layer][(k + 1) % 4], columns[layer][k][::-1]
+            outline = [rims[layer][k], upwards, rims[layer + 1][k][::-1], downwards]
             found[name, layer] = sheets.add_polygon([edge[:-1] for edge in outline])
     return found
 
 
 def _close_box(
-    points: Array, outlines: int, box: dict[tuple[str, int], Integers], surfaces: list[_Surface]
+    points: Array, outlines: int, box: dict[tuple[str, int], Indices], surfaces: list[_Surface]
 ) -> Array:
     """Copy the sides x_min and y_min to x_max and y_max, and add all faces of the box.
 
     The first `outlines` points hold the edges of the box. Returns all points.
     """
     layer_volume = (REGIONS["ecbd"], REGIONS["electrolyte"])
-    tree = cKDTree(points[:outlines])
+    edges = points[:outlines]
     for (name, level), triangles in box.items():
         if name in LAYERS:
             volumes = layer_volume[max(level - 1, 0) : level + 1]
-            named = None if name == "layers" else name
-            surfaces.append(_Surface(triangles, volumes, named))
+            surfaces.append(_Surface(triangles, volumes, None if name == "layers" else name))
             continue
         axis = "xy".index(name[0])
         used = np.unique(triangles)
         copied = points[used]
         copied[:, axis] = -copied[:, axis]
-        distance, number = tree.query(copied)
-        new = distance > 1e-9 * np.abs(points).max()
-        number[new] = len(points) + np.arange(new.sum())
-        points = np.vstack([points, copied[new]])
+        points, number = _joined(points, edges, copied)
         table = np.zeros(len(points), dtype=np.int64)
         table[used] = number
-        volume = layer_volume[level : level + 1]
-        surfaces.append(_Surface(triangles, volume, name))
-        surfaces.append(_Surface(table[triangles], volume, OPPOSITE[name]))
+        for side, named in ((triangles, name), (table[triangles], OPPOSITE[name])):
+            surfaces.append(_Surface(side, layer_volume[level : level + 1], named))
     return points
+
+
+def _joined(points: Array, known: Array, more: Array) -> tuple[Array, Indices]:
+    """Add points unless they are among the known ones, the first of all; return also numbers."""
+    distance, number = cKDTree(known).query(more)
+    new = distance > 1e-9 * np.abs(points).max()
+    number[new] = len(points) + np.arange(new.sum())
+    return np.vstack([points, more[new]]), number
 
 
 def _set_size(gmsh: Any, balls: list[_Ball], size: float, far: float) -> None:
     """Set the size as a field: fine in and around the particles, growing away from them."""
     field = gmsh.model.mesh.field
+    names = ("Radius", "Thickness", "VIn", "VOut", "XCenter", "YCenter", "ZCenter")
     tags = []
     for ball in balls:
         tags.append(field.add("Ball"))
-        values = {
-            "Radius": ball.radius + size,
-            "Thickness": max((far - size) / GROWTH, 1e-6 * size),
-            "VIn": size,
-            "VOut": far,
-        }
-        values.update(zip(("XCenter", "YCenter", "ZCenter"), ball.centre.tolist(), strict=True))
-        for name, value in values.items():
+        thickness = max((far - size) / GROWTH, 1e-6 * size)
+        values = (ball.radius + size, thickness, size, far, *ball.centre.tolist())
+        for name, value in zip(names, values, strict=True):
             field.setNumber(tags[-1], name, value)
     least = field.add("Min")
     field.setNumbers(least, "FieldsList", tags)
     field.setAsBackgroundMesh(least)
 
 
-def _fill(gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]) -> tuple[Array, list[Integers]]:
+def _fill(gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]) -> tuple[Array, list[Indices]]:
     """Fill every polygon with triangles; return all points, the given ones first."""
     given = np.vstack(sheets.points)
     geo = gmsh.model.geo
@@ -359,12 +345,9 @@ def _fill(gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]) -> tuple[Arr
     for index, polygon in enumerate(sheets.polygons, start=1):
         loop = []
         for a, b in zip(polygon.tolist(), np.roll(polygon, -1).tolist(), strict=True):
-            if (b, a) in lines:
-                loop.append(-lines[b, a])
-            else:
-                if (a, b) not in lines:
-                    lines[a, b] = geo.addLine(a + 1, b + 1)
-                loop.append(lines[a, b])
+            if (a, b) not in lines and (b, a) not in lines:
+                lines[a, b] = geo.addLine(a + 1, b + 1)
+            loop.append(lines[a, b] if (a, b) in lines else -lines[b, a])
         geo.addPlaneSurface([geo.addCurveLoop(loop)], index)
     geo.synchronize()
     for line in lines.values():
@@ -372,22 +355,19 @@ def _fill(gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]) -> tuple[Arr
     set_size()
     gmsh.model.mesh.generate(2)
     tags, coordinates, _ = gmsh.model.mesh.getNodes()
-    coordinates = coordinates.reshape(-1, 3)
-    distance, number = cKDTree(given).query(coordinates)
-    new = distance > 1e-9 * np.abs(given).max()
-    number[new] = len(given) + np.arange(new.sum())
+    points, numbers = _joined(given, given, coordinates.reshape(-1, 3))
     table = np.full(int(tags.max()) + 1, -1)
-    table[tags.astype(np.int64)] = number
+    table[tags.astype(np.int64)] = numbers
     filled = []
     for index in range(1, len(sheets.polygons) + 1):
         _, nodes = gmsh.model.mesh.getElementsByType(TRIANGLE, index)
         filled.append(table[nodes.astype(np.int64)].reshape(-1, 3))
-    return np.vstack([given, coordinates[new]]), filled
+    return points, filled
 
 
 def _tetrahedra(
     gmsh: Any, points: Array, surfaces: list[_Surface], set_size: Callable[[], None]
-) -> tuple[Array, Integers, Any]:
+) -> tuple[Array, Indices, Any]:
     """Fill the volumes between surfaces; return points, the given ones first, cells and tags."""
     model = gmsh.model
     sides: dict[int, list[int]] = {}

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femssb.arrays import Array
-from femssb.meshing.data import FIRST_GRAIN, Integers, MeshData, Parts, gather, grain_names
+from femssb.arrays import Array, Indices
+from femssb.meshing.data import MeshData, Parts, gather, volume_tags
 from femssb.tetrahedra import volumes
 
 
@@ -66,12 +66,11 @@ class MeshSummary:
                 f"{name}: {region.volume * 1e18:.6g} um3, {region.cells} tetrahedra, "
                 f"gamma {region.smallest_gamma:.3f}"
             )
-        for name, area in self.areas.items():
-            lines.append(f"{name}: {area * 1e12:.6g} um2")
+        lines += [f"{name}: {area * 1e12:.6g} um2" for name, area in self.areas.items()]
         return "\n".join(lines)
 
 
-def gamma(points: Array, cells: Integers) -> Array:
+def gamma(points: Array, cells: Indices) -> Array:
     """Return three times the radius of the inscribed over that of the circumscribed sphere.
 
     1 for a regular tetrahedron, 0 for a flat one: the measure that Gmsh calls gamma.
@@ -103,11 +102,8 @@ def summarise(parts: Parts) -> MeshSummary:
     corners = parts.points[parts.cells]
     quality = gamma(parts.points, parts.cells)
     volume = volumes(parts.points, parts.cells)
-    names = dict(parts.regions)
-    for grain, name in enumerate(grain_names(parts.grain_particle)):
-        names[name] = FIRST_GRAIN + grain
     regions = {}
-    for name, tag in names.items():
+    for name, tag in volume_tags(parts).items():
         inside = parts.cell_tags == tag
         regions[name] = RegionSummary(
             volume=float(volume[inside].sum()),
@@ -118,13 +114,12 @@ def summarise(parts: Parts) -> MeshSummary:
     area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
     start, end = np.triu_indices(4, 1)
     edges = np.linalg.norm(corners[:, start] - corners[:, end], axis=2)
+    facets, tags = parts.facets.items(), parts.facet_tags
     return MeshSummary(
         nodes=len(parts.points),
         cells=len(parts.cells),
         regions=regions,
-        areas={
-            name: float(area[parts.facet_tags == tag].sum()) for name, tag in parts.facets.items()
-        },
+        areas={name: float(area[tags == tag].sum()) for name, tag in facets},
         smallest_gamma=float(quality.min()),
         mean_gamma=float(quality.mean()),
         shortest_edge=float(edges.min()),

@@ -8,18 +8,12 @@ evenly by moving each to the centroid of the triangles around it.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, cKDTree
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.errors import MeshError
-from femssb.grains.power_diagram import (
-    Booleans,
-    Integers,
-    PowerDiagram,
-    fibonacci_sphere,
-    ordered_items,
-    perpendicular,
-)
+from femssb.grains.power_diagram import PowerDiagram, fibonacci_sphere, ordered_items, perpendicular
 
 HALVINGS = 6  # times an arc may be cut finer to be part of the Delaunay triangulation
 SMOOTHINGS = 24  # moves of the points of the sphere
@@ -30,9 +24,9 @@ class Curves:
     """Straight edges and arcs of a diagram cut into pieces."""
 
     points: Array  # (k, 3) nodes of all curves, in units of the radius
-    on_sphere: Booleans  # (k,)
-    loops: tuple[Integers, ...]  # of each facet: its closed polygon of nodes
-    arcs: Integers  # (m, 2) pieces of arcs
+    on_sphere: NDArray[np.bool_]  # (k,)
+    loops: tuple[Indices, ...]  # of each facet: its closed polygon of nodes
+    arcs: Indices  # (m, 2) pieces of arcs
 
 
 def cut_curves(diagram: PowerDiagram, size: float) -> Curves:
@@ -54,19 +48,19 @@ def cut_curves(diagram: PowerDiagram, size: float) -> Curves:
     raise MeshError("the arcs of a particle lie too close together to be meshed")
 
 
-def _cut(diagram: PowerDiagram, size: float, pieces: Integers) -> tuple[Curves, Integers]:
+def _cut(diagram: PowerDiagram, size: float, pieces: Indices) -> tuple[Curves, Indices]:
     """Cut edges by the size and arcs into the given pieces; return also the item of each piece."""
     blocks = [diagram.nodes]
     total = len(diagram.nodes)
-    straight: dict[tuple[int, int], Integers] = {}
+    straight: dict[tuple[int, int], Indices] = {}
     for tail, head in diagram.edges.tolist():
         a, b = diagram.nodes[[tail, head]]
         count = max(1, round(float(np.linalg.norm(b - a)) / size))
         inner = np.arange(total, total + count - 1)
         blocks.append(a + (np.arange(1, count) / count)[:, None] * (b - a))
         total += count - 1
-        straight[tail, head] = np.concatenate([[tail], inner])
-        straight[head, tail] = np.concatenate([[head], inner[::-1]])
+        straight[tail, head] = np.append(tail, inner)
+        straight[head, tail] = np.append(head, inner[::-1])
     on_sphere = np.zeros(total, dtype=bool)
     on_sphere[: len(diagram.nodes)] = diagram.on_sphere
     across = perpendicular(diagram.normals)
@@ -74,7 +68,7 @@ def _cut(diagram: PowerDiagram, size: float, pieces: Integers) -> tuple[Curves, 
     for facet, order in enumerate(ordered_items(diagram)):
         normal, circle = diagram.normals[facet], diagram.circles[facet]
         centre = diagram.offsets[facet] * normal
-        loop: list[Integers] = []
+        loop: list[Indices] = []
         for item in order:
             start, stop = diagram.item_nodes[item].tolist()
             angle, count = diagram.item_angle[item], int(pieces[item])
@@ -82,25 +76,24 @@ def _cut(diagram: PowerDiagram, size: float, pieces: Integers) -> tuple[Curves, 
                 loop.append(straight[start, stop])
                 continue
             disc = start < 0
-            first = total if disc else start
             spoke = circle * across[facet] if disc else diagram.nodes[start] - centre
             turned = angle * np.arange(0 if disc else 1, count)[:, None] / count
             found = np.cos(turned) * spoke + np.sin(turned) * np.cross(normal, spoke) + centre
             blocks.append(diagram.radius * _unit(found))
             inner = np.arange(total, total + len(found))
             total += len(found)
-            chain = inner if disc else np.concatenate([[first], inner])
+            chain = inner if disc else np.append(start, inner)
             loop.append(chain)
-            arcs.append(np.stack([chain, np.append(chain[1:], first if disc else stop)], axis=1))
+            arcs.append(np.stack([chain, np.append(chain[1:], chain[0] if disc else stop)], axis=1))
             items.append(np.full(count, item))
         loops.append(np.concatenate(loop))
     curves = Curves(
         points=np.vstack(blocks),
         on_sphere=np.append(on_sphere, np.ones(total - len(on_sphere), dtype=bool)),
         loops=tuple(loops),
-        arcs=np.vstack(arcs) if arcs else np.empty((0, 2), dtype=np.int64),
+        arcs=np.vstack([np.empty((0, 2), dtype=np.int64), *arcs]),
     )
-    return curves, np.concatenate(items) if items else np.empty(0, dtype=np.int64)
+    return curves, np.concatenate([np.empty(0, dtype=np.int64), *items])
 
 
 def _unit(vectors: Array) -> Array:
@@ -108,7 +101,7 @@ def _unit(vectors: Array) -> Array:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
-def _missing(curves: Curves, free: Array) -> Booleans:
+def _missing(curves: Curves, free: Array) -> NDArray[np.bool_]:
     """Return which arc pieces are no edges of the triangulation of their nodes and free points."""
     sphere = np.flatnonzero(curves.on_sphere)
     cloud = np.vstack([_unit(curves.points[sphere]), free])
@@ -122,7 +115,7 @@ def _missing(curves: Curves, free: Array) -> Booleans:
     return np.asarray(~np.isin(pieces @ [len(cloud), 1], keys))
 
 
-def mesh_sphere(curves: Curves, size: float) -> tuple[Array, Integers]:
+def mesh_sphere(curves: Curves, size: float) -> tuple[Array, Indices]:
     """Fill the unit sphere with triangles whose edges follow the arcs.
 
     Args:
@@ -148,16 +141,9 @@ def mesh_sphere(curves: Curves, size: float) -> tuple[Array, Integers]:
         triangles = ConvexHull(cloud).simplices
         corners = cloud[triangles]
         area, centre = _areas_and_centres(corners)
-        weight = np.bincount(triangles.ravel(), weights=np.repeat(area, 3), minlength=len(cloud))
-        pulled = (area[:, None] * corners.mean(axis=1)).repeat(3, axis=0)
-        moved = np.stack(
-            [
-                np.bincount(triangles.ravel(), weights=pulled[:, k], minlength=len(cloud))
-                for k in range(3)
-            ],
-            axis=1,
-        )
-        free = _unit((moved / weight[:, None])[len(fixed) :])
+        pulls = np.column_stack([area[:, None] * corners.mean(axis=1), area]).repeat(3, axis=0)
+        *moved, weight = (np.bincount(triangles.ravel(), pull, len(cloud)) for pull in pulls.T)
+        free = _unit((np.stack(moved, axis=1) / weight[:, None])[len(fixed) :])
         if turn % 4 == 3 and turn < SMOOTHINGS - 4:
             wide = np.linalg.norm(corners[:, 0] - centre, axis=1) > 0.85 * size
             free = np.vstack([free, _apart(centre[wide], 0.9 * size)])

@@ -60,13 +60,12 @@ def lithium(solution: Solution) -> Figure:
     """Draw the lithium in each particle."""
     figure, (axes,) = _panels(solution, 1)
     names = [name for name in solution.series if name.startswith("Lithium in particle")]
-    labels = [f"particle {row + 1}" if len(names) > 1 else "" for row in range(len(names))]
+    several = len(names) > 1
     looks = itertools.cycle(itertools.product(("-", "--", ":"), SEQUENCE[:4]))
-    shown = {
-        name: (label, colour, style)
-        for name, label, (style, colour) in zip(names, labels, looks, strict=False)
-    }
-    label = "Lithium in particle [pmol]" if len(names) > 1 else "Lithium [pmol]"
+    shown = {}
+    for number, (name, (style, colour)) in enumerate(zip(names, looks, strict=False), start=1):
+        shown[name] = (f"particle {number}" if several else "", colour, style)
+    label = "Lithium in particle [pmol]" if several else "Lithium [pmol]"
     _curves(axes, solution, label, pmol, shown)
     axes.set_ylim(bottom=0)
     return figure
@@ -100,12 +99,10 @@ def _panels(solution: Solution, count: int) -> tuple[Figure, list[Axes]]:
     panels = list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
     times = solution.series["Time [s]"]
     panels[0].set_xlim(times[0], times[-1])
-    for axes in panels:
-        for step in solution.steps:
-            axes.axvspan(
-                step.start_time, step.end_time, color=SHADE[step.kind], alpha=0.07, linewidth=0
-            )
-            axes.axvline(step.end_time, color="0.7", linewidth=0.6, zorder=0)
+    for axes, step in itertools.product(panels, solution.steps):
+        shade = {"color": SHADE[step.kind], "alpha": 0.07, "linewidth": 0}
+        axes.axvspan(step.start_time, step.end_time, **shade)
+        axes.axvline(step.end_time, color="0.7", linewidth=0.6, zorder=0)
     for step in solution.steps:
         if step.duration > 0.08 * (times[-1] - times[0]):  # else the name would not fit
             middle = (step.start_time + step.end_time) / 2
@@ -118,18 +115,14 @@ def _panels(solution: Solution, count: int) -> tuple[Figure, list[Axes]]:
 
 
 def _curves(
-    axes: Axes,
-    solution: Solution,
-    axis_label: str,
-    unit: float,
-    columns: Mapping[str, tuple[str, ...]],
+    axes: Axes, solution: Solution, label: str, unit: float, columns: Mapping[str, tuple[str, ...]]
 ) -> None:
     """Draw columns of the series, each with (label, colour) or (label, colour, line style)."""
     times = solution.series["Time [s]"]
-    for name, (label, colour, *style) in columns.items():
-        line = style[0] if style else "-"
-        axes.plot(times, solution.series[name] / unit, line, color=colour, label=label)
-    axes.set_ylabel(axis_label)
+    for name, (curve, colour, *style) in columns.items():
+        values = solution.series[name] / unit
+        axes.plot(times, values, *style, color=colour, label=curve)
+    axes.set_ylabel(label)
     if any(look[0] for look in columns.values()):
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
@@ -168,8 +161,7 @@ def check_comparison(
         if nominal_times is not None:
             if run not in nominal_times:
                 raise InputError(f"nominal_times has no time of run {run!r}")
-            field, time = repr(run), nominal_times[run]
-            check_number("nominal_times", field, time, above=0, unit="s")
+            check_number("nominal_times", repr(run), nominal_times[run], above=0, unit="s")
     for value in reference:
         if value.run not in solutions:
             raise InputError(f"reference: run {value.run!r} is none of {list(solutions)}")
@@ -204,12 +196,9 @@ def comparison(
                 axes.plot(times, solution.series[name] / unit, color=colour, linestyle=style)
                 for value in reference:
                     if (value.run, value.column) == (run, name):
-                        axes.plot(
-                            value.time_in(solution) / unit_of_time[run],
-                            value.value / unit,
-                            color=colour,
-                            **_marker(markers[value.source]),
-                        )
+                        time, marker = value.time_in(solution), _marker(markers[value.source])
+                        place = time / unit_of_time[run], value.value / unit
+                        axes.plot(*place, color=colour, **marker)
         axes.set_title(textwrap.fill(label, 33), loc="left")
         axes.set_xlim(0, 1.02 * end)
         _start_at_zero(axes)
@@ -231,21 +220,18 @@ def _looks(
     solutions: Mapping[str, Solution], columns: Sequence[str]
 ) -> dict[tuple[str, int | None], tuple[Any, Any]]:
     """Return colour and line style of each run (particle None) and of each of its particles."""
-    shown = {
-        run: sorted({number or 0 for name in columns for number in _shown(solution, name)})
-        for run, solution in solutions.items()
-    }
-    particles = range(1, 1 + max(numbers[-1] for numbers in shown.values()))
+    panels = itertools.product(solutions.values(), columns)
+    particles = range(1, 1 + max(n or 0 for panel in panels for n in _shown(*panel)))
     if len(solutions) == 1 and particles:
         (run,) = solutions
         of_particles = zip(particles, _colours(len(particles)), strict=True)
         return {(run, None): ("black", "-")} | {(run, k): (c, "-") for k, c in of_particles}
-    looks: dict[tuple[str, int | None], tuple[Any, Any]] = {}
-    for run, colour in zip(solutions, _colours(len(solutions)), strict=True):
-        looks[run, None] = colour, "-"
-        for number in particles:
-            looks[run, number] = colour, LINES[(number - 1) % len(LINES)]
-    return looks
+    colours = dict(zip(solutions, _colours(len(solutions)), strict=True))
+    return {
+        (run, number): (colour, LINES[(number - 1) % len(LINES)] if number else "-")
+        for run, colour in colours.items()
+        for number in (None, *particles)
+    }
 
 
 def _colours(count: int) -> Sequence[Any]:
@@ -274,8 +260,7 @@ def _grid(count: int, time_label: str) -> tuple[Figure, list[Axes]]:
             axes.annotate(chr(ord("a") + index), (0, 1), (-22, 6), **place, **look)
         lowest = index + across >= count
         axes.tick_params(labelbottom=lowest)
-        if lowest:
-            axes.set_xlabel(time_label)
+        axes.set_xlabel(time_label if lowest else "")
         panels.append(axes)
     return figure, panels
 
@@ -318,10 +303,9 @@ def _legend(
     if not by_particle or not PARTICLE_COLUMNS.keys() >= set(columns):
         entries |= {run: Line2D([], [], color=looks[run, None][0]) for run in runs}
     for number in numbers:
-        colour, style = looks[runs[0], number]
-        entries[f"particle {number}"] = Line2D(
-            [], [], color=colour if by_particle else "0.35", linestyle=style
-        )
+        own, style = looks[runs[0], number]
+        colour = own if by_particle else "0.35"
+        entries[f"particle {number}"] = Line2D([], [], color=colour, linestyle=style)
     for source, marker in markers.items():
         entries[source] = Line2D([], [], color="0.35", **_marker(marker))
     letters = 13 * figure.get_figwidth()

@@ -22,13 +22,8 @@ from femssb.units import GPa, nm, um
 
 PIXELS = 600  # height of a rendered picture: twice what is printed, so edges come out smooth
 LIFT = 0.02  # [um] towards the viewer, so that lines are not lost in the faces they lie on
-ARROW = {
-    "arrowstyle": "-|>,head_width=0.15,head_length=0.3",
-    "linewidth": 0.8,
-    "color": "black",
-    "shrinkA": 0,
-    "shrinkB": 0,
-}
+HEAD = "-|>,head_width=0.15,head_length=0.3"
+ARROW = {"arrowstyle": HEAD, "linewidth": 0.8, "color": "black", "shrinkA": 0, "shrinkB": 0}
 
 
 class _Field(NamedTuple):
@@ -86,9 +81,8 @@ def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
             values = [part for scenes in columns for part in scenes["x-y"].values(field)]
             limits = _limits(field, values)
             for row, plane in zip(panels, PLANES, strict=True):
-                row[0].set_ylabel(
-                    plane.replace("-", "\N{EN DASH}"), rotation=0, labelpad=14, va="center"
-                )
+                name = plane.replace("-", "\N{EN DASH}")
+                row[0].set_ylabel(name, rotation=0, labelpad=14, va="center")
                 for axes, scenes in zip(row, columns, strict=True):
                     show(axes, draw, scenes[plane].view, scenes[plane].layers(field, limits))
             _colour_bar(bar, field, limits, values)
@@ -188,15 +182,10 @@ def _compared(
     """Draw the scene of each (moment, run) in a row for each field and moment; return the rows."""
     moments, runs = (list(dict.fromkeys(keys)) for keys in zip(*scenes, strict=True))
     titles = [textwrap.fill(run, 22) for run in runs]
-    figure, groups = _picture_groups(
-        len(names) * len(moments),
-        1,
-        len(runs),
-        aspect=aspect,
-        size=size,
-        title_lines=max(title.count("\n") + 1 for title in titles),
-    )
+    shape: dict[str, Any] = {"aspect": aspect, "size": size}
+    shape["title_lines"] = max(title.count("\n") + 1 for title in titles)
     rows = list(itertools.product(map(_field, names), moments))
+    figure, groups = _picture_groups(len(rows), 1, len(runs), **shape)
     with rendering.renderer(pixels) as draw:
         for (field, moment), ((panels,), bar) in zip(rows, groups, strict=True):
             values = [part for run in runs for part in scenes[moment, run].values(field)]
@@ -226,10 +215,8 @@ def _section(snapshot: Snapshot, number: int, plane: str) -> _Scene:
 
 def _opened(snapshot: Snapshot) -> _Scene:
     """Return a cell of which a quarter is taken out, down to the axis of the first particle."""
-    solids = [
-        rendering.grid(snapshot.matrix, "Region [-]"),
-        rendering.grid(snapshot.particle, "Grain [-]"),
-    ]
+    matrix = rendering.grid(snapshot.matrix, "Region [-]")
+    solids = [matrix, rendering.grid(snapshot.particle, "Grain [-]")]
     first = _only(snapshot.particle, "Particle [-]", 0).points / um
     x, y, _ = ((first.min(axis=0) + first.max(axis=0)) / 2).tolist()
     points = snapshot.matrix.points / um
@@ -253,37 +240,23 @@ def _opened(snapshot: Snapshot) -> _Scene:
 
 def _name_ends(axes: Axes, cell: _Scene, collector: str, anode: str, size: float) -> None:
     """Write along its edges where the cell has its collector and its anode."""
-    for name, ends in (
-        (collector, cell.corners[[1, 0]]),
-        (f"z \N{RIGHTWARDS ARROW} {anode}", cell.corners[[0, 6]]),
-    ):
-        start, end = cell.view.place(ends)
-        along = (end - start) / np.hypot(*(end - start))
-        axes.annotate(
-            name,
-            (start + end) / 2,
-            xytext=(5 * along[1], -5 * along[0]),
-            textcoords="offset points",
-            rotation=np.degrees(np.arctan2(along[1], along[0])),
-            rotation_mode="anchor",
-            ha="center",
-            va="top",
-            fontsize=size,
-        )
+    for name, ends in ((collector, [1, 0]), (f"z \N{RIGHTWARDS ARROW} {anode}", [0, 6])):
+        start, end = cell.view.place(cell.corners[ends])
+        x, y = (end - start) / np.hypot(*(end - start))
+        look: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": size}
+        look |= {"rotation": np.degrees(np.arctan2(y, x)), "rotation_mode": "anchor"}
+        offset, middle = (5 * y, -5 * x), (start + end) / 2
+        axes.annotate(name, middle, offset, textcoords="offset points", **look)
 
 
 def _snapshots(
     solutions: Mapping[str, Solution], moments: Sequence[str]
 ) -> dict[tuple[str, str], Snapshot]:
     """Return the fields at each (moment, run); no file is read unless all moments are known."""
-    for solution in solutions.values():
-        for moment in moments:
-            solution.time_of(moment)
-    return {
-        (moment, run): solution.snapshot_at(moment)
-        for moment in moments
-        for run, solution in solutions.items()
-    }
+    for solution, moment in itertools.product(solutions.values(), moments):
+        solution.time_of(moment)
+    both = itertools.product(moments, solutions)
+    return {(moment, run): solutions[run].snapshot_at(moment) for moment, run in both}
 
 
 def _check_field(name: str, run: str, data: FieldData) -> None:
@@ -336,13 +309,8 @@ def _picture_groups(
 ) -> tuple[Figure, list[tuple[list[list[Axes]], Axes]]]:
     """Return a figure of pictures: for each group its rows of panels and its colour bar.
 
-    Args:
-        groups: Number of groups, one below the other.
-        rows: Of pictures in a group.
-        columns: Of pictures.
-        aspect: Width of a picture over its height.
-        size: Side of a square picture [inch]; others have the same area.
-        title_lines: Lines of text above the pictures.
+    Groups lie one below the other. The aspect is width over height; the size is the side of a
+    square picture [inch], and others have the same area.
     """
     across, down = size * aspect**0.5, size / aspect**0.5
     left, right, between = 0.6, 0.95 if rows > 1 else 1.15, 0.12
@@ -380,15 +348,9 @@ def _colour_bar(
     room = axes.get_window_extent().height / axes.figure.dpi + 0.3  # [inch]
     words, opening, unit = field.label.partition(" [")
     together = opening + unit.replace(" ", "\N{NO-BREAK SPACE}")
-    bar = colour_bar(
-        axes.figure,
-        limits,
-        field.unit,
-        textwrap.fill(words + together, int(14 * room)),
-        field.colours,
-        cax=axes,
-        extend=extend.get((bool(below), bool(above)), "neither"),
-    )
+    label = textwrap.fill(words + together, int(14 * room))
+    beyond = {"cax": axes, "extend": extend.get((bool(below), bool(above)), "neither")}
+    bar = colour_bar(axes.figure, limits, field.unit, label, field.colours, **beyond)
     bar.outline.set_linewidth(0.6)
 
 
@@ -404,9 +366,8 @@ def _scale_bar(axes: Axes) -> None:
     length = max(length for length in lengths if length < 0.3 * (right - left))
     height = bottom + 0.03 * (top - bottom)
     axes.plot([left, left + length], [height, height], "k", linewidth=2, solid_capstyle="butt")
-    axes.annotate(
-        f"{length:g} µm", (left, height), xytext=(0, 3), textcoords="offset points", fontsize=7
-    )
+    look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7}
+    axes.annotate(f"{length:g} µm", (left, height), (0, 3), **look)
 
 
 def _triad(figure: Figure, axes: Axes, view: View, name: str) -> None:

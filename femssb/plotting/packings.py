@@ -6,7 +6,7 @@ centre is inside the box.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -154,7 +154,7 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
         raise InputError(f"frames: by = {by!r} must be 'phase', 'x', 'y' or 'z'")
     view = _view(packings)
     axis = 0 if by == "phase" else "xyz".index(by)
-    limits = None if by == "phase" else _limits(list(packings.values()))
+    limits = None if by == "phase" else _limits(packings)
     with rendering.renderer(PIXELS) as draw:
 
         def frame(name: str, packing: Packing) -> Figure:
@@ -178,7 +178,7 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
 
 def _draw_by_stress(figure: Figure | SubFigure, packings: Mapping[str, Packing]) -> None:
     view = _view(packings)
-    limits = _limits(list(packings.values()))
+    limits = _limits(packings)
     panels = _panels(figure, len(packings), 3)
     with rendering.renderer(PIXELS) as draw:
         for row, (name, packing) in zip(panels, packings.items(), strict=True):
@@ -280,9 +280,9 @@ def _coloured_by_stress(packing: Packing, axis: int, limits: tuple[float, float]
     return [(_box(packing), EDGES), (spheres, options)]
 
 
-def _limits(packings: Sequence[Packing]) -> tuple[float, float]:
+def _limits(packings: Mapping[str, Packing]) -> tuple[float, float]:
     """Return the range of colours: from 0 to the stress that 2 % of all exceed [Pa]."""
-    values = np.concatenate([compression(packing).ravel() for packing in packings])
+    values = np.concatenate([compression(packing).ravel() for packing in packings.values()])
     return 0.0, max(float(np.percentile(values, 98)), 1.0)
 
 

@@ -38,11 +38,8 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     if not solution.first_rank:
         return []
     target = make_folder(Path(folder))
-    written = [
-        save(target / "voltage_and_gap.png", curves.voltage_and_gap, solution),
-        save(target / "lithium.png", curves.lithium, solution),
-        save(target / "stress_and_strain.png", curves.stress_and_strain, solution),
-    ]
+    over_time = (curves.voltage_and_gap, curves.lithium, curves.stress_and_strain)
+    written = [save(target / f"{draw.__name__}.png", draw, solution) for draw in over_time]
     rows = _chosen_rows(solution)
     if not rows or not _can_render():
         return written
@@ -88,8 +85,7 @@ def compare(
     curves.check_comparison(solutions, columns, nominal_times, reference)
     if not _wanted(solutions, path):
         return []
-    arguments = (solutions, columns, nominal_times, reference)
-    return [save(path, curves.comparison, *arguments)]
+    return [save(path, curves.comparison, solutions, columns, nominal_times, reference)]
 
 
 def compare_sections(
@@ -128,8 +124,7 @@ def compare_sections(
         return []
     from femssb.plotting.fields import compared_sections
 
-    arguments = (solutions, fields, moments, plane, particle - 1)
-    return [save(path, compared_sections, *arguments)]
+    return [save(path, compared_sections, solutions, fields, moments, plane, particle - 1)]
 
 
 def compare_cells(
