@@ -3,7 +3,7 @@
 The two problems live on these, and agree on the particle nodes and on the points of the surfaces.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import femssb.environment.platform
@@ -110,12 +110,16 @@ class Bodies:
     def at_nodes(self, value: Callable[[ActiveMaterial, Cells], Any]) -> Array:
         """Return what `value` gives for a material at local nodes, at all of them, (nodes,)."""
         result = np.zeros(n_dofs(self.scalars))
+        for active, nodes in self.active_nodes():
+            result[nodes] = value(active, nodes)
+        return result
+
+    def active_nodes(self) -> Iterator[tuple[ActiveMaterial, Cells]]:
+        """Yield each active material with its local nodes, ghosts included, ascending."""
         for region in self.regions:
             if isinstance(region.material, ActiveMaterial):
                 cells = _within(self.domains[LITHIUM].cell_tags, region)
-                nodes = np.unique(self.scalars.dofmap.list[cells])
-                result[nodes] = value(region.material, nodes)
-        return result
+                yield region.material, np.unique(self.scalars.dofmap.list[cells])
 
     def trace(self, space: fem.FunctionSpace, part: Part, surface: str, side: Side) -> Trace:
         """Return what evaluates a field of a part at the points of a surface, on one side."""

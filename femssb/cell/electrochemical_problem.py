@@ -4,6 +4,8 @@ Unknowns are the stoichiometry at the particle nodes, the ionic and the electron
 the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
+from collections.abc import Callable
+
 import femssb.environment.platform
 
 from petsc4py import PETSc
@@ -80,7 +82,12 @@ class ElectrochemicalProblem:
         self._filled = bodies.at_nodes(
             lambda active, _: active.initial_concentration / active.maximum_concentration
         )
-        self.lithium_initial = self.charge(self._filled[: self.node_charge.size]) / FARADAY
+        self.lithium_initial = sum(
+            bodies.sum(self.node_charge[nodes[nodes < self.node_charge.size]])
+            * active.initial_concentration
+            / (FARADAY * active.maximum_concentration)
+            for active, nodes in bodies.active_nodes()
+        )
         self.one_c = FARADAY * self.lithium_initial / hour
 
     def _assemble(self, temperature: float) -> None:
@@ -88,33 +95,30 @@ class ElectrochemicalProblem:
         lithium = domains[LITHIUM]
         numbers = dict(zip(FIELDS, self.unknowns.reduced, strict=True))
 
-        def diffusion(region: Region, active: ActiveMaterial) -> Array:  # F c_max D
+        def turned(region: Region, active: ActiveMaterial) -> Array:
             axes = region.orientations
-            scale = FARADAY * active.maximum_concentration
-            return scale * np.einsum("gik,k,gjk->gij", axes, np.asarray(active.diffusivity), axes)
+            return np.einsum("gik,k,gjk->gij", axes, np.asarray(active.diffusivity), axes)
 
-        capacity = bodies.by_cell(
-            lithium, ActiveMaterial, lambda r, a: [FARADAY * a.maximum_concentration] * len(r.tags)
+        def in_grains(value: Callable[[ActiveMaterial], float]) -> fem.Function:
+            return bodies.by_cell(lithium, ActiveMaterial, lambda r, a: [value(a)] * len(r.tags))
+
+        energy, y_space = GAS_CONSTANT * temperature, spaces[LITHIUM]
+        capacity = in_grains(lambda a: FARADAY * a.maximum_concentration)
+        pull = in_grains(lambda a: FARADAY * a.maximum_concentration * a.drift_volume / energy)
+        diffusivity = bodies.by_cell(lithium, ActiveMaterial, turned)
+        ionic = bodies.by_cell(domains[IONIC], Conductor, lambda _, c: [c.ionic_conductivity])
+        electronic = bodies.by_cell(
+            domains[ELECTRONIC], Conductor, lambda _, c: [c.electronic_conductivity]
         )
-        mobility = bodies.by_cell(
-            lithium,
-            ActiveMaterial,
-            lambda r, a: a.drift_volume / (GAS_CONSTANT * temperature) * diffusion(r, a),
-        )
-        conductivity = {
-            LITHIUM: bodies.by_cell(lithium, ActiveMaterial, diffusion),
-            IONIC: bodies.by_cell(domains[IONIC], Conductor, lambda _, c: [c.ionic_conductivity]),
-            ELECTRONIC: bodies.by_cell(
-                domains[ELECTRONIC], Conductor, lambda _, c: [c.electronic_conductivity]
-            ),
+        self.node_charge = linear_form(electrochemistry.charge(y_space, capacity))
+        self._stress = fem.Function(y_space)
+        self._drift = Operator(electrochemistry.drift(y_space, pull, diffusivity, self._stress))
+        forms = {
+            LITHIUM: electrochemistry.diffusion(y_space, capacity, diffusivity),
+            IONIC: electrochemistry.conduction(spaces[IONIC], ionic),
+            ELECTRONIC: electrochemistry.conduction(spaces[ELECTRONIC], electronic),
         }
-        self.node_charge = linear_form(electrochemistry.charge(spaces[LITHIUM], capacity))
-        self._stress = fem.Function(spaces[LITHIUM])
-        self._drift = Operator(electrochemistry.drift(spaces[LITHIUM], mobility, self._stress))
-        entries = [
-            Operator(electrochemistry.conduction(spaces[name], value)).triplets(n)
-            for (name, value), n in zip(conductivity.items(), numbers.values(), strict=True)
-        ]
+        entries = [Operator(form).triplets(numbers[name]) for name, form in forms.items()]
         diagonal = numbers[LITHIUM][: self.node_charge.size]
         storage = diagonal, diagonal, self.node_charge
         self._conduction = [values for _, _, values in entries]

@@ -29,16 +29,28 @@ def charge(space: fem.FunctionSpace, capacity: fem.Function) -> fem.Form:
     return fem.form(capacity * ufl.TestFunction(space) * ufl.dx)
 
 
-def conduction(space: fem.FunctionSpace, conductivity: fem.Function) -> fem.Form:
-    """Return ``(kappa grad phi, grad w)``; kappa is a number or a tensor, for y it is F c_max D."""
-    phi, w = ufl.TrialFunction(space), ufl.TestFunction(space)
-    return fem.form(ufl.inner(conductivity * ufl.grad(phi), ufl.grad(w)) * ufl.dx)
+def diffusion(
+    space: fem.FunctionSpace, capacity: fem.Function, diffusivity: fem.Function
+) -> fem.Form:
+    """Return ``(F c_max D grad y, grad v)`` for a capacity F c_max and a tensor D [m2/s]."""
+    y, v = ufl.TrialFunction(space), ufl.TestFunction(space)
+    return fem.form(capacity * ufl.inner(ufl.dot(diffusivity, ufl.grad(y)), ufl.grad(v)) * ufl.dx)
 
 
-def drift(space: fem.FunctionSpace, mobility: fem.Function, stress: fem.Function) -> fem.Form:
-    """Return ``-(y M grad s, grad v)``: lithium drifts to where it is pulled.
+def drift(
+    space: fem.FunctionSpace, factor: fem.Function, diffusivity: fem.Function, stress: fem.Function
+) -> fem.Form:
+    """Return ``-(y f D grad s, grad v)``: lithium drifts to where it is pulled.
 
-    The mobility is the tensor M = F c_max D Omega/(RT), Omega the partial molar volume.
+    The factor is f = F c_max Omega/(RT), Omega the partial molar volume; s is a third of the trace
+    of the stress [Pa], continuous.
     """
     y, v = ufl.TrialFunction(space), ufl.TestFunction(space)
-    return fem.form(-y * ufl.inner(mobility * ufl.grad(stress), ufl.grad(v)) * ufl.dx)
+    velocity = ufl.dot(diffusivity, ufl.grad(stress))
+    return fem.form(-factor * y * ufl.inner(velocity, ufl.grad(v)) * ufl.dx)
+
+
+def conduction(space: fem.FunctionSpace, conductivity: fem.Function) -> fem.Form:
+    """Return ``(kappa grad phi, grad w)`` for a conductivity [S/m]."""
+    phi, w = ufl.TrialFunction(space), ufl.TestFunction(space)
+    return fem.form(conductivity * ufl.inner(ufl.grad(phi), ufl.grad(w)) * ufl.dx)

@@ -82,9 +82,10 @@ def manufactured_errors(count, tensor, rate):
 
     unknowns = Unknowns([Field(space=space)])
     (numbers,) = unknowns.reduced
-    mass = linear_form(electrochemistry.charge(space, fem.Constant(part.mesh, 1.0)))
+    one = fem.Constant(part.mesh, 1.0)
+    mass = linear_form(electrochemistry.charge(space, one))
     owned = numbers[: mass.size]
-    diffusion = Operator(electrochemistry.conduction(space, diffusivity)).triplets(numbers)
+    diffusion = Operator(electrochemistry.diffusion(space, one, diffusivity)).triplets(numbers)
     problem = SurfaceProblem("manufactured", unknowns, [(owned, owned, rate * mass), diffusion], [])
     linear_solver = KrylovSolver("manufactured", unknowns, LinearSolver(reduction=1e-12))
     load = unknowns.filled(linear_form(fem.form(source * ufl.TestFunction(space) * measure)))
