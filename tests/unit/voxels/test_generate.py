@@ -56,7 +56,8 @@ def test_composition_is_met(changes):
     assert found["void"] == pytest.approx(recipe.void, abs=1e-3)
     assert found["AM"] == pytest.approx(recipe.active_share * solids, abs=2e-3)
     assert found.get("binder", 0) == pytest.approx(recipe.binder_ratio * found["AM"], abs=1e-5)
-    # It fills what the others leave, and so adds up their errors.
+    assert sum(found.values()) == pytest.approx(1.0, abs=1e-12)
+    # So the electrolyte fills what the others leave, and adds up the errors allowed above.
     assert found["SE"] == pytest.approx(recipe.electrolyte_fraction, abs=1e-3 + 2e-3 + 1e-5)
     assert image.periodic == recipe.periodic
     assert image.lengths == pytest.approx(recipe.lengths)
