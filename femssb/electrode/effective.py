@@ -1,7 +1,7 @@
 """The conductivity of a packing of spheres, extrapolated to vanishing voxel size.
 
-Face conductances from the spheres themselves (`femssb.voxels.conduct.apertures`), on grids that are
-refined twofold, and Richardson's extrapolation from them.
+Voxels cut by the spheres themselves (`femssb.voxels.make.cut_voxels`), on grids that are refined
+twofold, and Richardson's extrapolation from them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,10 @@ from typing import Any
 
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
-from femssb.voxels.conduct.apertures import face_conductances, measure_apertures
 from femssb.voxels.conduct.conduction import Conduction, conductivity
 from femssb.voxels.conduct.extrapolation import Extrapolation, extrapolate
 from femssb.voxels.image import Axis
-from femssb.voxels.make.voxelisation import voxelise
+from femssb.voxels.make.cut_voxels import cut_voxels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -43,8 +42,7 @@ def packing_conductivity(
 ) -> PackingConduction:
     """Return the conductivity of a packing at vanishing voxel size.
 
-    Five voxels to the radius of the smallest spheres that matter give about 1 %. Contact
-    resistances are known to labels only: see `conductivity`.
+    Five voxels to the radius of the smallest spheres that matter give about 1 %.
 
     Args:
         packing: Spheres of named phases.
@@ -62,12 +60,11 @@ def packing_conductivity(
     """
     check_number("packing_conductivity", "grids", grids, lower=2, upper=4)
     check_number("packing_conductivity", "spacing", spacing, above=0, unit="m")
-    if "faces" in options or "contact_resistance" in options:
-        raise InputError("packing_conductivity takes neither faces nor contact_resistance")
+    if "faces" in options:
+        raise InputError("packing_conductivity takes no faces: they follow from the spheres")
     results = []
     for finer in reversed(range(int(grids))):
         grid: Any = {"spacing": spacing * 2**finer, "priority": priority, "background": background}
-        image, apertures = voxelise(packing, **grid), measure_apertures(packing, **grid)
-        faces = face_conductances(apertures, conductivities, axis=axis)
-        results.append(conductivity(image, conductivities, axis=axis, faces=faces, **options))
+        voxels = cut_voxels(packing, **grid)
+        results.append(conductivity(voxels, conductivities, axis=axis, **options))
     return PackingConduction(limit=extrapolate(results), results=tuple(results))

@@ -1,6 +1,3 @@
-from .conduct.apertures import Apertures as Apertures
-from .conduct.apertures import face_conductances as face_conductances
-from .conduct.apertures import measure_apertures as measure_apertures
 from .conduct.conduction import Conduction as Conduction
 from .conduct.conduction import ConductivityTensor as ConductivityTensor
 from .conduct.conduction import Maps as Maps
@@ -17,6 +14,8 @@ from .image import empty_image as empty_image
 from .image import from_array as from_array
 from .make.binder import add_binder as add_binder
 from .make.composite import Composite as Composite
+from .make.cut_voxels import CutVoxels as CutVoxels
+from .make.cut_voxels import cut_voxels as cut_voxels
 from .make.polyhedra import Polyhedra as Polyhedra
 from .make.polyhedra import Prisms as Prisms
 from .make.polyhedra import add_polyhedra as add_polyhedra

@@ -17,6 +17,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -24,8 +25,10 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Array
 from femssb.errors import InputError, check_number
+from femssb.voxels.conduct import cut_links
 from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
 from femssb.voxels.conduct.links import conductivities_of
+from femssb.voxels.make.cut_voxels import CutVoxels
 from femssb.voxels.image import AXES, Axis, VoxelImage, axis_number, check_memory
 
 Sides = Literal["periodic", "insulating"]
@@ -201,7 +204,7 @@ class ConductivityTensor:
 
 
 def conductivity(
-    image: VoxelImage,
+    image: VoxelImage | CutVoxels,
     conductivities: Mapping[str, float],
     *,
     axis: Axis = "z",
@@ -215,14 +218,17 @@ def conductivity(
     """Return the effective conductivity of an image along an axis.
 
     Args:
-        image: The voxels.
+        image: The voxels, each of one phase, or cut by the surfaces of spheres.
         conductivities: Of the phases [S/m]; those left out do not conduct.
         axis: Direction of the flux.
         sides: Kind of the lateral sides; None: periodic where the image is, else insulating.
+            Cut voxels are periodic only where their packing is.
         contact_resistance: Between two named phases [ohm m2], of the true interface: the greater
             area of its voxel faces is corrected for by the direction of its normal.
-        faces: Conductance of every face across x, y and z [S], instead of one from the labels; as
-            from `femssb.voxels.conduct.apertures.face_conductances` with the same axis.
+        faces: Conductance of every face across x, y and z [S], instead of one from the labels.
+            Along the flux the shape has one more, the outer faces included, which lead to the
+            plates, half a voxel away. Across it, entry j is the face between voxels j and j + 1,
+            and the last one leads round to voxel 0.
         tolerance: Error of the conductivity at which to stop, over its value; it is proven.
         maps: Whether to return the potential and the current density of every voxel.
         comm: Communicator of mpi4py: its ranks share the work, every one with the whole image;
@@ -233,8 +239,10 @@ def conductivity(
             negative or not a number, none is above 0, or the image is one voxel thick.
         NotConverged: If the error stays above the tolerance.
     """
-    if not isinstance(image, VoxelImage):
-        raise InputError(f"conductivity.image must be a VoxelImage, got {type(image).__name__}")
+    if not isinstance(image, VoxelImage | CutVoxels):
+        raise InputError(
+            f"conductivity.image must be a VoxelImage or CutVoxels, got {type(image).__name__}"
+        )
     flux = axis_number("conductivity", axis)
     if image.shape[flux] < 2:
         raise InputError(
@@ -246,11 +254,19 @@ def conductivity(
     absent = [name for name in conductivities if conductivities[name] > 0 and shares[name] == 0]
     if absent:
         raise InputError(f"conductivity.conductivities: phase {absent[0]!r} has no voxels")
-    contacts = _check_contacts(image, contact_resistance or {})
+    contacts = _check_contacts(image.phase_names, contact_resistance or {})
     check_number("conductivity", "tolerance", tolerance, lower=1e-10, upper=0.1)
     if sides not in (None, "periodic", "insulating"):
         raise InputError(f'conductivity.sides = {sides!r} must be None, "periodic", "insulating"')
     periodic = image.periodic if sides is None else [sides == "periodic"] * 3
+    if isinstance(image, CutVoxels) and any(
+        joined and not image.periodic[side]
+        for side, joined in enumerate(periodic)
+        if side != flux
+    ):
+        raise InputError(
+            f'conductivity.sides = "periodic": the cut voxels are not, periodic is {image.periodic}'
+        )
     if faces is not None:
         _check_faces(image, flux, faces, contacts)
     conducts = sum(part for part, value in zip(shares.values(), sigma, strict=True) if value > 0)
@@ -258,6 +274,16 @@ def conductivity(
     _check_memory(image, max(nodes, FACES) + (MAPS if maps else 0.0), comm)
 
     order = [flux, (flux + 1) % 3, (flux + 2) % 3]
+    cut = None
+    if isinstance(image, CutVoxels):
+        cut = partial(
+            cut_links.network,
+            image,
+            sigma,
+            flux=flux,
+            periodic=(periodic[0], periodic[1], periodic[2]),
+            contacts=contacts,
+        )
     problem = FluxProblem(
         labels=np.transpose(image.labels, order),
         conductivities=sigma,
@@ -265,6 +291,7 @@ def conductivity(
         periodic=(periodic[order[1]], periodic[order[2]]),
         contacts=contacts,
         faces=None if faces is None else [np.transpose(faces[a], order) for a in order],
+        cut=cut,
     )
     found = solve_flux(problem, tolerance=tolerance, maps=maps, comm=comm)
     back = np.argsort(order)
@@ -290,7 +317,7 @@ def conductivity(
 
 
 def conductivity_tensor(
-    image: VoxelImage, conductivities: Mapping[str, float], **options: Any
+    image: VoxelImage | CutVoxels, conductivities: Mapping[str, float], **options: Any
 ) -> ConductivityTensor:
     """Return the full tensor, from a flux along each axis.
 
@@ -316,7 +343,7 @@ def conductivity_tensor(
 
 
 def _check_contacts(
-    image: VoxelImage, resistances: Mapping[tuple[str, str], float]
+    names: tuple[str, ...], resistances: Mapping[tuple[str, str], float]
 ) -> dict[tuple[int, int], float]:
     contacts: dict[tuple[int, int], float] = {}
     for pair, value in resistances.items():
@@ -324,7 +351,11 @@ def _check_contacts(
             raise InputError(
                 f"conductivity.contact_resistance: {pair!r} must be two different phases"
             )
-        one, other = sorted(image.label(name) for name in pair)
+        if not set(pair) <= set(names):
+            raise InputError(
+                f"conductivity.contact_resistance names {pair!r}; the phases are {names!r}"
+            )
+        one, other = sorted(names.index(name) for name in pair)
         if (one, other) in contacts:
             raise InputError(f"conductivity.contact_resistance names {pair!r} twice")
         check_number("conductivity", f"contact_resistance[{pair!r}]", value, lower=0, unit="ohm m2")
@@ -332,7 +363,7 @@ def _check_contacts(
     return contacts
 
 
-def _check_memory(image: VoxelImage, bytes_per_voxel: float, comm: Any) -> None:
+def _check_memory(image: VoxelImage | CutVoxels, bytes_per_voxel: float, comm: Any) -> None:
     """Check that the ranks of every machine together fit into its memory."""
     problem, here = "", 1.0
     if comm is not None:
@@ -348,7 +379,7 @@ def _check_memory(image: VoxelImage, bytes_per_voxel: float, comm: Any) -> None:
 
 
 def _check_faces(
-    image: VoxelImage,
+    image: VoxelImage | CutVoxels,
     flux: int,
     faces: Sequence[NDArray[Any]],
     contacts: Mapping[tuple[int, int], float],

@@ -4,7 +4,7 @@ Axes and components have the flux direction first.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -36,6 +36,8 @@ class FluxProblem:
         periodic: Whether the two lateral pairs of sides are joined.
         contacts: Contact resistance between two labels [ohm m2].
         faces: As for `femssb.voxels.conduct.links.from_faces`, instead of what labels give.
+        cut: Returns the network of a slab of cut voxels, its links to the lower plate and its unit
+            [S], instead of what labels give.
     """
 
     labels: NDArray[Any]
@@ -44,6 +46,7 @@ class FluxProblem:
     periodic: tuple[bool, bool]
     contacts: Mapping[tuple[int, int], float]
     faces: Sequence[NDArray[Any]] | None
+    cut: Callable[..., tuple[Network, Single, float]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +132,10 @@ def _network(
     problem: FluxProblem, slab: Slab, comm: Any, clock: dict[str, float]
 ) -> tuple[Network, Single, float]:
     """Return the network that percolates, what links it to the lower plate, and its unit [S]."""
+    if problem.cut is not None:
+        found = problem.cut(slab=slab)
+        clock["network"] = time.perf_counter()
+        return found
     if problem.faces is None:
         conductances = links.from_labels(
             problem.labels,
@@ -173,6 +180,6 @@ def _maps(
     whole = np.full(problem.labels.shape, np.nan)
     density = np.zeros((*problem.labels.shape, 3))
     for voxels, values, vectors in parts:
-        whole.reshape(-1)[voxels] = values
-        density.reshape(-1, 3)[voxels] = vectors
+        whole.reshape(-1)[voxels[::-1]] = values[::-1]  # the first node of a voxel is its centre's
+        np.add.at(density.reshape(-1, 3), voxels, vectors)
     return whole, density

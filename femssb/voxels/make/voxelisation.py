@@ -39,11 +39,15 @@ class Spheres:
         centres: From the lower corner of the box, shape (n, 3) [m].
         radii: Shape (n,) [m].
         labels: Label in the image of each sphere, shape (n,); the last one painted wins.
+        bodies: One more than the place of each in `order`, the same for all images, shape (n,).
+        order: Spheres of the packing in the order in which they are painted, shape (all spheres,).
     """
 
     centres: Array
     radii: Array
     labels: Labels
+    bodies: NDArray[np.int32]
+    order: NDArray[np.intp]
 
 
 def priority_of(packing: Packing, priority: Sequence[str] | None) -> tuple[str, ...]:
@@ -85,6 +89,9 @@ def paint_order(
     most = np.where(packing.periodic, np.ceil(radii.max(initial=0.0) / sides), 0).astype(int)
     images = [range(-number, number + 1) for number in most.tolist()]
     rank = np.array([len(names) - names.index(name) for name in packing.phase_names])
+    painted = np.argsort(rank[packing.phases], kind="stable")
+    bodies = np.empty(len(painted), np.int32)
+    bodies[painted] = np.arange(1, len(painted) + 1)
     found: list[tuple[Array, NDArray[np.intp]]] = []
     for shift in product(*images):
         moved = centres + np.array(shift) * sides
@@ -93,11 +100,13 @@ def paint_order(
         found.append((moved[index], index))
     index = np.concatenate([index for _, index in found])
     moved = np.concatenate([centre for centre, _ in found])
-    order = np.argsort(rank[packing.phases[index]], kind="stable")
+    order = np.argsort(bodies[index], kind="stable")
     return Spheres(
         centres=np.ascontiguousarray(moved[order]),
         radii=radii[index][order],
         labels=(packing.phases[index][order] + 1).astype(np.uint8),
+        bodies=bodies[index][order],
+        order=painted,
     )
 
 
@@ -130,21 +139,28 @@ def _paint(grid: Any, first: Any, step: Any, centres: Any, radii: Any, labels: A
                     grid[i, j, low:high] = labels[s]
 
 
-def paint(spheres: Spheres, shape: Shape, first: Sequence[float], step: Sequence[float]) -> Labels:
+def paint[Label: np.generic](
+    spheres: Spheres,
+    labels: NDArray[Label],
+    shape: Shape,
+    first: Sequence[float],
+    step: Sequence[float],
+) -> NDArray[Label]:
     """Return the labels of the points ``first + (i, j, k) step``, 0 outside all spheres.
 
     Args:
         spheres: In the order in which they are painted.
+        labels: Of the spheres: their `labels` or their `bodies`.
         shape: Number of points along x, y and z.
         first: The point (0, 0, 0), from the lower corner of the box [m].
         step: Distance of the points along x, y and z [m].
     """
-    grid = np.zeros(shape, dtype=np.uint8)
+    grid = np.zeros(shape, dtype=labels.dtype)
     start, steps = np.array(first, dtype=np.float64), np.array(step, dtype=np.float64)
     end = start + steps * (np.array(shape) - 1)
     x, r = spheres.centres[:, 0], spheres.radii * (1 + ON_SURFACE)
     near = np.nonzero((x + r >= start[0]) & (x - r <= end[0]))[0]  # most calls ask for a thin slab
-    _paint(grid, start, steps, spheres.centres[near], spheres.radii[near], spheres.labels[near])
+    _paint(grid, start, steps, spheres.centres[near], spheres.radii[near], labels[near])
     return grid
 
 
@@ -232,7 +248,7 @@ def voxelise(
         radii = np.where(packing.of_phase(conserve), radii + dilation, radii)
     spheres = paint_order(packing, priority, radii)
     if rule == "centre":
-        labels = paint(spheres, shape, [0.5 * edge for edge in step], step)
+        labels = paint(spheres, spheres.labels, shape, [0.5 * edge for edge in step], step)
     else:
         labels = _by_majority(spheres, shape, step, samples, names, priority_of(packing, priority))
     labels.flags.writeable = False
@@ -278,7 +294,9 @@ def _by_majority(
     labels = np.empty(shape, dtype=np.uint8)
     for i in range(nx):  # plane by plane: the points of a whole image would fill the memory
         first = [i * step[0] + fine[0] / 2, fine[1] / 2, fine[2] / 2]
-        points = paint(spheres, (samples, ny * samples, nz * samples), first, fine)
+        points = paint(
+            spheres, spheres.labels, (samples, ny * samples, nz * samples), first, fine
+        )
         _majority(points, samples, order, labels[i])
     return labels
 
@@ -297,7 +315,8 @@ def _dilation(
 
     def lacks(dilation: float) -> tuple[float, float]:
         radii = np.where(chosen, packing.radii + dilation, packing.radii)
-        labels = paint(paint_order(packing, priority, radii), shape, first, step)
+        spheres = paint_order(packing, priority, radii)
+        labels = paint(spheres, spheres.labels, shape, first, step)
         shares = counts_of(labels, len(packing.phase_names) + 1) / voxels
         return wanted - shares[label], shares[0]
 
