@@ -35,19 +35,19 @@ the width of a voxel, times the area of the neck and the share by which the back
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from femssb.arrays import Array
 from femssb.voxels.conduct.links import Slab
-from femssb.voxels.conduct.network import Network, Single
+from femssb.voxels.conduct.network import OUTSIDE, Integers, Network, Single, root, unite
 from femssb.voxels.make.cut_voxels import NOWHERE, CutVoxels
 
 NEAREST = 0.02  # of two nodes along an axis, over the spacing: it bounds the conductances
-MERGED = 1e-9  # resistance at which two pieces are one node, over that of a voxel
+MERGED = 1e9  # conductance from which two pieces of a voxel are one node, over that of a voxel
 
 
 def network(
@@ -70,49 +70,36 @@ def network(
         slab: Planes that this rank owns.
     """
     sigma = conductivities[voxels.phase]
-    cells = voxels.voxel
     resistance = np.zeros((len(conductivities),) * 2)
     for (one, other), value in contacts.items():
         resistance[one, other] = resistance[other, one] = value
     unit = float(conductivities.max()) * np.prod(voxels.spacing) / voxels.spacing[flux] ** 2
-    holder = voxels.starts[cells]
+    holder = np.repeat(voxels.starts[:-1], np.diff(voxels.starts))
     ways, weights = _ways(voxels, sigma, holder, resistance)
-    pairs, conductances = _meetings(voxels, sigma, holder, resistance, conductivities[0])
-    merged = conductances * MERGED >= unit
-    ends = pairs[merged].T
-    graph = sparse.coo_array((np.ones(len(ends[0]), np.bool_), ends), shape=(len(sigma),) * 2)
-    node = csgraph.connected_components(graph, directed=False)[1]
-    links = [(*node[pairs[~merged].T], conductances[~merged])]
-    plates = np.zeros((2, node.max() + 1))
+    meetings = _meetings(voxels, sigma, holder, resistance, conductivities[0]) / unit
+    scale = np.prod(voxels.spacing) / np.square(voxels.spacing) / unit / voxels.samples**2
+    closed = np.array([axis == flux or not periodic[axis] for axis in range(3)])
+    arguments = voxels.above, voxels.faces, ways, voxels.normals, weights, sigma, scale, closed
+    upward, lower, upper = _faces(*arguments, voxels.starts, np.array(voxels.shape), flux)
+    # Nodes: pieces that are joined without resistance; clusters: nodes that are joined at all.
+    node, cluster = np.arange(len(sigma), dtype=np.int32), np.arange(len(sigma), dtype=np.int32)
+    _join(voxels.pairs, meetings, MERGED, node)
+    _join(voxels.pairs, meetings, 0.0, cluster)
     for axis in range(3):
-        closed = axis == flux or not periodic[axis]
-        lower, upper, place = _neighbours(voxels, cells, axis, closed)
-        down, up = 2 * axis, 2 * axis + 1
-        full = sigma * np.prod(voxels.spacing) / voxels.spacing[axis] ** 2
-        share = full[:, None] * voxels.faces / voxels.samples**2
-        shorter = ways[lower, up] + ways[upper, down]
-        way = np.maximum(1 - shorter, NEAREST)
-        moved = np.where(ways[lower, up] > ways[upper, down], lower, upper)
-        normal, weight = voxels.normals[moved, axis], weights[moved] * voxels.normals[moved, axis]
-        factor = (1 - normal + weight * way) / (1 - normal + weight * way**2)
-        factor[shorter == 0] = 1.0
-        links.append((node[lower], node[upper], share[lower, up] * factor))
-        if axis == flux:
-            for plate, side, way in ((0, 0, down), (1, voxels.shape[axis] - 1, up)):
-                here = np.nonzero(place == side)[0]
-                distance = np.maximum(0.5 - ways[here, way], NEAREST / 2)
-                np.add.at(plates[plate], node[here], share[here, way] / distance)
-    one, other, values = (np.concatenate(part) for part in zip(*links, strict=True))
-    used = (values > 0) & (one != other)
-    parts = (np.tile(values[used] / unit, 2), (np.append(one[used], other[used]), np.append(other[used], one[used])))
-    whole = sparse.coo_array(parts, shape=(plates.shape[1],) * 2).tocsr()
-    coordinates = np.unravel_index(cells, voxels.shape)
+        pieces = np.arange(len(sigma), dtype=np.int32)
+        _join(np.stack([pieces, voxels.above[:, axis]], axis=1), upward[:, axis], 0.0, cluster)
+    at_lower, at_upper = (np.unique(cluster[plate > 0]) for plate in (lower, upper))
+    active = np.isin(cluster, np.intersect1d(at_lower, at_upper))
     order = [flux, (flux + 1) % 3, (flux + 2) % 3]
-    place = np.zeros(plates.shape[1], np.int64)
-    place[node] = np.ravel_multi_index(
-        [coordinates[axis] for axis in order], [voxels.shape[axis] for axis in order]
-    )
-    return *_own(whole, plates / unit, place, np.prod(np.array(voxels.shape)[order[1:]]), slab), unit
+    cells = np.arange(len(voxels.starts) - 1).reshape(voxels.shape).transpose(order).ravel()
+    place = _number(cells, voxels.starts, node, active)
+    rows = _rows(voxels.above, upward, voxels.pairs, meetings, node, len(place))
+    ground = np.zeros((2, len(place)))
+    for plate, values in enumerate((lower, upper)):
+        at = (values > 0) & (node != OUTSIDE)
+        np.add.at(ground[plate], node[at], values[at])
+    plane = len(cells) // voxels.shape[flux]
+    return *_own(*rows, ground, place, slab.start * plane, slab.stop * plane), unit
 
 
 def _ways(
@@ -138,8 +125,8 @@ def _meetings(
     holder: NDArray[np.int64],
     resistance: Array,
     background: float,
-) -> tuple[NDArray[np.int32], Array]:
-    """Return the pairs of pieces that meet and both conduct, and their conductances."""
+) -> Array:
+    """Return the conductance of each pair of pieces that meet, 0 where one does not conduct [S]."""
     used = np.all(sigma[voxels.pairs] > 0, axis=1)
     pairs, depth = voxels.pairs[used], voxels.depths[used]
     holds, other = 1 / sigma[pairs.T]
@@ -150,56 +137,161 @@ def _meetings(
     neck, edge = voxels.necks[used], np.prod(voxels.spacing) ** (1 / 3)
     narrow = (neck > 0) & (neck < edge)
     unseen = 0.5 / neck[narrow] - 0.5 / edge
-    around = np.clip(2 / (holds + other)[narrow] - background, 0, None)  # 0: no constriction
-    total[narrow] += np.pi * neck[narrow] ** 2 * unseen * around * ((holds + other)[narrow] / 2) ** 2
+    mean = (holds + other)[narrow] / 2
+    total[narrow] += np.pi * neck[narrow] ** 2 * unseen * mean * np.clip(1 - background * mean, 0, 1)
+    conductances = np.zeros(len(used))
     with np.errstate(divide="ignore"):
-        return pairs, voxels.areas[used] / total
+        conductances[used] = voxels.areas[used] / total
+    return conductances
 
 
-def _neighbours(
-    voxels: CutVoxels, cells: NDArray[np.int64], axis: int, closed: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the lower and the upper piece of each link along an axis, and the place of all."""
-    stride = int(np.prod(voxels.shape[axis + 1 :]))
-    size = voxels.shape[axis]
-    place = cells // stride % size
-    bodies = int(voxels.body.max()) + 1
-    keys = cells * bodies + voxels.body
-    order = np.argsort(keys)
-    crossing = voxels.faces[:, 2 * axis + 1] > 0
-    if closed:
-        crossing &= place < size - 1
-    lower = np.nonzero(crossing)[0]
-    step = np.where(place[lower] < size - 1, stride, stride * (1 - size))
-    upper = order[np.searchsorted(keys, keys[lower] + step * bodies, sorter=order)]
-    return lower, upper, place
+@njit(cache=True)
+def _faces(
+    above: Any,
+    faces: Any,
+    ways: Any,
+    normals: Any,
+    weights: Any,
+    sigma: Any,
+    scale: Any,
+    closed: Any,
+    starts: Any,
+    shape: Any,
+    flux: int,
+) -> tuple[Any, Any, Any]:
+    """Return the conductances upward, (m, 3), and to the lower and the upper plate, (m,)."""
+    upward = np.zeros(above.shape, np.float32)
+    lower, upper = np.zeros(len(above), np.float32), np.zeros(len(above), np.float32)
+    stride = 1
+    for axis in range(flux + 1, 3):
+        stride *= shape[axis]
+    for voxel in range(len(starts) - 1):
+        plane = voxel // stride % shape[flux]
+        for piece in range(starts[voxel], starts[voxel + 1]):
+            if sigma[piece] == 0:
+                continue
+            for axis in range(3):
+                down, up = 2 * axis, 2 * axis + 1
+                full = sigma[piece] * scale[axis]
+                if axis == flux and plane == 0:
+                    distance = max(0.5 - ways[piece, down], NEAREST / 2)
+                    lower[piece] = full * faces[piece, down] / distance
+                if axis == flux and plane == shape[flux] - 1:
+                    distance = max(0.5 - ways[piece, up], NEAREST / 2)
+                    upper[piece] = full * faces[piece, up] / distance
+                other = above[piece, axis]
+                if other < 0 or other == piece or (closed[axis] and other < piece):
+                    continue
+                factor, shorter = 1.0, ways[piece, up] + ways[other, down]
+                if shorter > 0:
+                    moved = piece if ways[piece, up] > ways[other, down] else other
+                    normal, way = normals[moved, axis], max(1 - shorter, NEAREST)
+                    across = weights[moved] * normal * way
+                    factor = (1 - normal + across) / (1 - normal + across * way)
+                upward[piece, axis] = full * faces[piece, up] * factor
+    return upward, lower, upper
+
+
+@njit(cache=True)
+def _join(pairs: Any, conductances: Any, least: float, groups: Any) -> None:
+    """Join the groups of pairs of pieces whose conductance is above the least."""
+    for n in range(len(pairs)):
+        if conductances[n] > least:
+            unite(groups, pairs[n, 0], pairs[n, 1])
+    for piece in range(len(groups)):
+        groups[piece] = root(groups, piece)
+
+
+@njit(cache=True)
+def _number(cells: Any, starts: Any, node: Any, active: Any) -> Any:
+    """Replace the group of each piece by the number of its node; return the places of nodes.
+
+    Nodes are numbered in the order of `cells`, the first node of a voxel being that of its centre.
+    """
+    places = np.empty(len(node), np.int64)
+    count = 0
+    number = np.full(len(node), OUTSIDE, np.int32)
+    for place in range(len(cells)):
+        for piece in range(starts[cells[place]], starts[cells[place] + 1]):
+            group = node[piece]
+            if active[piece] and number[group] == OUTSIDE:
+                number[group] = count
+                places[count] = place
+                count += 1
+    for piece in range(len(node)):
+        node[piece] = number[node[piece]] if active[piece] else OUTSIDE
+    return places[:count]
+
+
+@njit(cache=True)
+def _rows(
+    above: Any, upward: Any, pairs: Any, meetings: Any, node: Any, nodes: int
+) -> tuple[Any, Any, Any]:
+    """Return starts, neighbours and conductances of the rows, neighbours ascending and unique."""
+    counts = np.zeros(nodes + 1, np.int64)
+    for fill in range(2):
+        if fill:
+            starts = np.cumsum(counts)
+            neighbours = np.empty(starts[-1], np.int32)
+            values = np.empty(starts[-1], np.float32)
+            end = starts[:-1].copy()
+        for n in range(3 * len(above) + len(pairs)):
+            if n < 3 * len(above):
+                one, axis = divmod(n, 3)
+                value = upward[one, axis]
+                other = above[one, axis]
+            else:
+                one, other = pairs[n - 3 * len(above)]
+                value = meetings[n - 3 * len(above)]
+            if value <= 0 or node[one] == node[other] or node[one] == OUTSIDE:
+                continue
+            for a, b in ((node[one], node[other]), (node[other], node[one])):
+                if not fill:
+                    counts[a + 1] += 1
+                else:
+                    neighbours[end[a]], values[end[a]] = b, value
+                    end[a] += 1
+    count = 0
+    for a in range(nodes):
+        begin, last = starts[a], starts[a + 1]
+        starts[a] = count
+        order = np.argsort(neighbours[begin:last], kind="mergesort")
+        row, weight = neighbours[begin:last][order], values[begin:last][order]
+        for n in range(len(row)):
+            if n > 0 and row[n] == row[n - 1]:
+                values[count - 1] += weight[n]
+            else:
+                neighbours[count], values[count] = row[n], weight[n]
+                count += 1
+    starts[nodes] = count
+    return starts, neighbours[:count].copy(), values[:count].copy()
 
 
 def _own(
-    links: sparse.csr_array, plates: Array, place: NDArray[np.int64], plane: int, slab: Slab
+    starts: NDArray[np.int64],
+    neighbours: Integers,
+    conductances: Single,
+    ground: Array,
+    place: NDArray[np.int64],
+    begin: int,
+    end: int,
 ) -> tuple[Network, Single]:
-    """Return the nodes of a slab that carry current, in the order of their places."""
-    cluster = csgraph.connected_components(links, directed=False)[1]
-    lower, upper = (cluster[at > 0] for at in plates)
-    active = np.nonzero(np.isin(cluster, np.intersect1d(lower, upper)))[0]
-    active = active[np.argsort(place[active], kind="stable")]
-    links, place, plates = links[active][:, active], place[active], plates[:, active]
-    first, last = np.searchsorted(place, [slab.start * plane, slab.stop * plane])
-    rows = links[first:last].tocsr()
-    inside = (rows.indices >= first) & (rows.indices < last)
-    ghosts = np.unique(rows.indices[~inside]).astype(np.int64)
-    numbers = np.where(
-        inside, rows.indices - first, last - first + np.searchsorted(ghosts, rows.indices)
-    )
+    """Return the part of the network whose places lie in [begin, end)."""
+    first, last = np.searchsorted(place, [begin, end])
+    entries = slice(starts[first], starts[last])
+    ends = neighbours[entries].astype(np.int64)
+    beyond = (ends < first) | (ends >= last)
+    ghosts = np.unique(ends[beyond])
+    ends -= first
+    ends[beyond] = last - first + np.searchsorted(ghosts, ends[beyond] + first)
     own = slice(first, last)
-    ground = plates[:, own].sum(axis=0).astype(np.float32)
     return Network(
-        rows.indptr.astype(np.int64),
-        numbers.astype(np.int32),
-        rows.data.astype(np.float32),
-        ground,
+        starts[first : last + 1] - starts[first],
+        ends.astype(np.int32),
+        conductances[entries],
+        ground[:, own].sum(axis=0).astype(np.float32),
         place[own],
         ghosts,
         int(first),
         len(place),
-    ), plates[0, own].astype(np.float32)
+    ), ground[0, own].astype(np.float32)

@@ -57,6 +57,8 @@ class CutVoxels:
         phase: Phase of each piece, index into `phase_names`, shape (m,).
         faces: Points of a piece on the lower and upper face of its voxel across x, y and z, out of
             ``samples**2``, shape (m, 6).
+        above: Piece of the same body on the other side of the upper face across x, y and z, round a
+            periodic side too; -1 where the face has no point of it or is a closed side, (m, 3).
         entries: Distance from the centre of the voxel, down and up along x, y and z, at which the
             body of a piece begins, over the spacing; `NOWHERE` if not before the next centre, shape
             (m, 6). Zero for the first piece of a voxel.
@@ -79,6 +81,7 @@ class CutVoxels:
     body: Integers
     phase: Counts
     faces: Counts
+    above: Integers
     entries: Single
     normals: Single
     inside: NDArray[np.bool_]
@@ -141,6 +144,7 @@ def cut_voxels(
         np.asarray(packing.lengths, np.float64),
         np.array(packing.periodic),
     )
+    above = _above(starts, body, faces, geometry[0], geometry[-1])
     entries = _entries(starts, body, *geometry)
     normals, inside = _normals(starts, body, *geometry)
     pairs, areas, depths, necks = _meetings(starts, body, faces, samples, *geometry)
@@ -154,6 +158,7 @@ def cut_voxels(
         body=body,
         phase=phases[body],
         faces=faces,
+        above=above,
         entries=entries,
         normals=normals,
         inside=inside,
@@ -267,6 +272,29 @@ def _place(voxel: int, shape: Any, place: Any) -> None:
     for axis in range(2, -1, -1):
         place[axis] = voxel % shape[axis]
         voxel //= shape[axis]
+
+
+@njit(cache=True)
+def _above(starts: Any, body: Any, faces: Any, shape: Any, periodic: Any) -> Any:
+    """Return `CutVoxels.above`."""
+    above = np.full((len(body), 3), -1, np.int32)
+    place = np.empty(3, np.int64)
+    for voxel in range(len(starts) - 1):
+        _place(voxel, shape, place)
+        for axis in range(3):
+            near = place[axis]
+            place[axis] += 1
+            if periodic[axis]:
+                place[axis] %= shape[axis]
+            if place[axis] < shape[axis]:
+                other = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
+                for piece in range(starts[voxel], starts[voxel + 1]):
+                    if faces[piece, 2 * axis + 1] > 0:
+                        for found in range(starts[other], starts[other + 1]):
+                            if body[found] == body[piece]:
+                                above[piece, axis] = found
+            place[axis] = near
+    return above
 
 
 @njit(cache=True)
