@@ -8,7 +8,7 @@
 - `conduct`: effective conductivity by a flux from plate to plate, with a proven error. `links`
   joins voxels, `network` keeps those that carry current, `aggregation`, `hierarchy`, `multigrid`
   and `conjugate_gradients` solve it, `bounds` proves the error, `currents` reads the answer,
-  `apertures` takes faces from spheres instead of labels, `extrapolation` removes the voxel size.
+  `cut_links` joins voxels cut by spheres, `extrapolation` removes the voxel size.
 - `measure`: interface areas, clusters and networks, chords and profiles, pores.
 """
 

@@ -28,8 +28,8 @@ from femssb.errors import InputError, check_number
 from femssb.voxels.conduct import cut_links
 from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
 from femssb.voxels.conduct.links import conductivities_of
-from femssb.voxels.make.cut_voxels import CutVoxels
 from femssb.voxels.image import AXES, Axis, VoxelImage, axis_number, check_memory
+from femssb.voxels.make.cut_voxels import CutVoxels
 
 Sides = Literal["periodic", "insulating"]
 
@@ -260,9 +260,7 @@ def conductivity(
         raise InputError(f'conductivity.sides = {sides!r} must be None, "periodic", "insulating"')
     periodic = image.periodic if sides is None else [sides == "periodic"] * 3
     if isinstance(image, CutVoxels) and any(
-        joined and not image.periodic[side]
-        for side, joined in enumerate(periodic)
-        if side != flux
+        joined and not image.periodic[side] for side, joined in enumerate(periodic) if side != flux
     ):
         raise InputError(
             f'conductivity.sides = "periodic": the cut voxels are not, periodic is {image.periodic}'

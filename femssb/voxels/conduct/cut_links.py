@@ -8,11 +8,11 @@ and two pieces that meet in a voxel at the area A by
 
     T = A / R,    R = R_contact + D (1 / s_holds - 1 / s_other) >= 0
 
-with the depth D of their surface below the centre of the voxel, which one of them holds. Nodes stand
-for potentials at the centre of the voxel. For the piece of the better conductor that is so even
-where it does not hold the centre: its field continues smoothly, so r = 1, and R makes up for the
-distance D that lies on the other side. For the poorer conductor such a continuation would need R
-< 0; its node moves towards the surface, by the share mu of D at which R = 0:
+with the depth D of their surface below the centre of the voxel, which one of them holds. A node
+stands for the potential at the centre of its voxel. For the piece of the better conductor that is
+so even where it does not hold the centre: its field continues smoothly, so r = 1, and R makes up
+for the distance D that lies on the other side. For the poorer conductor such a continuation would
+need R < 0; its node moves towards the surface, by the share mu of D at which R = 0:
 
     mu = 1 - s / s_holds - R_contact s / D, within [0, 1]
 
@@ -30,8 +30,9 @@ So the answer changes continuously with every conductivity and contact resistanc
 infinity: without the poorer conductor, faces are just narrowed to their open share.
 
 Where two overlapping spheres meet in a neck narrower than a voxel, the constriction of the current
-that the grid does not see is added to R: 1 / (2 s a) for a neck of radius a (Holm), less its value at
-the width of a voxel, times the area of the neck and the share by which the background conducts less.
+that the grid does not see is added to R: 1 / (2 s a) for a neck of radius a (Holm), less its value
+at the width of a voxel, times the area of the neck and the share by which the background conducts
+less.
 """
 
 from collections.abc import Mapping
@@ -128,17 +129,21 @@ def _meetings(
 ) -> Array:
     """Return the conductance of each pair of pieces that meet, 0 where one does not conduct [S]."""
     used = np.all(sigma[voxels.pairs] > 0, axis=1)
-    pairs, depth = voxels.pairs[used], voxels.depths[used]
+    pairs, neck = voxels.pairs[used], voxels.necks[used]
     holds, other = 1 / sigma[pairs.T]
     contact = resistance[voxels.phase[pairs[:, 0]], voxels.phase[pairs[:, 1]]]
+    edge = np.prod(voxels.spacing) ** (1 / 3)
+    depth = np.maximum(voxels.depths[used], NEAREST * edge)
     held = pairs[:, 0] == holder[pairs[:, 0]]
-    beyond = np.where(held, holds - other, np.maximum(holds, other) * (holds != other))
+    beyond = np.where(held, holds - other, np.abs(holds - other))
     total = np.maximum(contact + depth * beyond, 0.0)
-    neck, edge = voxels.necks[used], np.prod(voxels.spacing) ** (1 / 3)
+    mean = (holds + other) / 2
+    around = np.clip(1 - background * mean, 0, 1)  # 0 where it conducts as well: no constriction
     narrow = (neck > 0) & (neck < edge)
     unseen = 0.5 / neck[narrow] - 0.5 / edge
-    mean = (holds + other)[narrow] / 2
-    total[narrow] += np.pi * neck[narrow] ** 2 * unseen * mean * np.clip(1 - background * mean, 0, 1)
+    total[narrow] += np.pi * neck[narrow] ** 2 * unseen * (mean * around)[narrow]
+    gap = neck < 0
+    total[gap] -= neck[gap] * (around[gap] / background if background > 0 else np.inf)
     conductances = np.zeros(len(used))
     with np.errstate(divide="ignore"):
         conductances[used] = voxels.areas[used] / total

@@ -1,4 +1,4 @@
-"""Voxels cut by the surfaces of spheres: every voxel keeps a piece of each body that reaches into it.
+"""Voxels cut by the surfaces of spheres: each keeps a piece of every body that reaches into it.
 
 A body is a sphere of the packing, or the background. Where bodies overlap, the one painted last
 owns the space, as in `femssb.voxels.make.voxelisation`. From the exact geometry come the shares of
@@ -9,6 +9,7 @@ they really are (`femssb.voxels.conduct.cut_links`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ MOST_BODIES = 32  # that may reach into one voxel
 SEARCH = 16  # steps in which a line is searched for the body of a piece
 BISECTIONS = 12  # that then locate its surface
 FINE = 8  # points along an edge of a voxel in which three bodies or more meet
+LEAST = 1e-3  # area at which a piece meets the first of its voxel if none was found, over a face
 NOWHERE = 2.0  # entry of a body that a line does not meet
 BYTES = 120.0  # memory of a voxel, its share of cut ones included
 
@@ -69,7 +71,9 @@ class CutVoxels:
         areas: Area at which they meet, shape (n,) [m2].
         depths: Distance of the surface at which they meet from the centre of the voxel, or, if
             neither holds it, from the surface nearer to the centre, shape (n,) [m].
-        necks: Radius of the circle in which two overlapping spheres meet, 0 for other pairs, (n,) [m].
+        necks: Radius of the circle in which two overlapping spheres meet; minus the gap between two
+            that do not overlap, though nothing of what separates them was found in the voxel; 0
+            where one is the background, shape (n,) [m].
         samples: Points along an edge of a face.
     """
 
@@ -177,24 +181,38 @@ def _pieces(
     nx, ny, nz = shape
     dx, dy, dz = step
     x, y, z = (edge / samples for edge in step)
-    across = (1, ny * samples, nz * samples), (1.0, y, z)
+    at = partial(paint, spheres, spheres.bodies)
 
     def face(i: int) -> Any:
-        return paint(spheres, spheres.bodies, across[0], (i * dx, y / 2, z / 2), across[1])[0]
+        return at((1, ny * samples, nz * samples), (i * dx, y / 2, z / 2), (1.0, y, z))[0]
 
     counts, bodies, faces = [np.zeros(1, np.int64)], [], []
     upper = face(0)
     for i in range(nx):
         lower, upper = upper, face(i + 1)
         middle = i * dx + x / 2
-        rows = paint(spheres, spheres.bodies, (samples, ny + 1, nz * samples), (middle, 0.0, z / 2), (x, dy, z))
-        columns = paint(spheres, spheres.bodies, (samples, ny * samples, nz + 1), (middle, y / 2, 0.0), (x, y, dz))
-        centres = paint(spheres, spheres.bodies, (1, ny, nz), ((i + 0.5) * dx, dy / 2, dz / 2), step)[0]
+        rows = paint(
+            spheres,
+            spheres.bodies,
+            (samples, ny + 1, nz * samples),
+            (middle, 0.0, z / 2),
+            (x, dy, z),
+        )
+        columns = paint(
+            spheres,
+            spheres.bodies,
+            (samples, ny * samples, nz + 1),
+            (middle, y / 2, 0.0),
+            (x, y, dz),
+        )
+        centres = paint(
+            spheres, spheres.bodies, (1, ny, nz), ((i + 0.5) * dx, dy / 2, dz / 2), step
+        )[0]
         found, body, points = _list(lower, upper, rows, columns, centres, samples)
         if found.max() > MOST_BODIES:
             raise InputError(
-                f"cut_voxels.spacing: more than {MOST_BODIES} spheres reach into one voxel of edges "
-                f"{tuple(step)} m: choose a smaller spacing"
+                f"cut_voxels.spacing: more than {MOST_BODIES} spheres reach into one voxel of "
+                f"edges {tuple(step)} m: choose a smaller spacing"
             )
         kept = np.arange(MOST_BODIES) < found[..., None]
         counts.append(found.ravel())
@@ -241,9 +259,7 @@ def _list(
 
 
 @njit(cache=True)
-def _distance(
-    point: Any, body: int, centres: Any, radii: Any, sides: Any, periodic: Any
-) -> float:
+def _distance(point: Any, body: int, centres: Any, radii: Any, sides: Any, periodic: Any) -> float:
     """Return the distance of a point from the surface of a sphere, negative inside [m]."""
     square = 0.0
     for axis in range(3):
@@ -255,9 +271,7 @@ def _distance(
 
 
 @njit(cache=True)
-def _owner(
-    point: Any, bodies: Any, centres: Any, radii: Any, sides: Any, periodic: Any
-) -> int:
+def _owner(point: Any, bodies: Any, centres: Any, radii: Any, sides: Any, periodic: Any) -> int:
     """Return which of some bodies owns a point: the one painted last, else the background."""
     best = 0
     for body in bodies:
@@ -412,7 +426,7 @@ def _meetings(
     place, point, middle = np.empty(3, np.int64), np.empty(3), np.empty(3)
     across = np.array([step[1] * step[2], step[2] * step[0], step[0] * step[1]])
     grid = np.empty((FINE, FINE, FINE), np.int64)
-    vectors = np.zeros((MOST_BODIES, MOST_BODIES, 3))
+    vectors, met = np.zeros((MOST_BODIES, MOST_BODIES, 3)), np.zeros(MOST_BODIES, np.bool_)
     for voxel in range(len(starts) - 1):
         first = starts[voxel]
         count = starts[voxel + 1] - first
@@ -454,13 +468,16 @@ def _meetings(
                                 vectors[one, two, axis] += part
                             elif two < one:
                                 vectors[two, one, axis] -= part
+        for b in range(count):
+            met[b] = np.any(vectors[b, :count] != 0) or np.any(vectors[:count, b] != 0)
         for a in range(count):
             for b in range(a + 1, count):
                 area = np.sqrt(np.sum(vectors[a, b] ** 2))
                 low, high = min(bodies[a], bodies[b]), max(bodies[a], bodies[b])
                 neck = _neck(low, high, centres, radii, sides, periodic) if low > 0 else 0.0
-                if area == 0 or (low > 0 and neck == 0):  # spheres that do not overlap
+                if area == 0 and (a > 0 or met[b]):
                     continue
+                area = max(area, LEAST * across.min())
                 depth = abs(_distance(middle, high, centres, radii, sides, periodic))
                 if a > 0:  # the weaker of the two begins at the surface nearer to the centre
                     nearest = np.inf
@@ -479,9 +496,12 @@ def _meetings(
 
 @njit(cache=True)
 def _neck(one: int, other: int, centres: Any, radii: Any, sides: Any, periodic: Any) -> float:
-    """Return the radius of the circle in which two spheres meet, 0 if they do not overlap [m]."""
+    """Return the radius of the circle in which two spheres meet, or minus the gap between them [m].
+
+    Zero where one lies within the other.
+    """
     r, s = radii[one - 1], radii[other - 1]
     d = _distance(centres[one - 1], other, centres, radii, sides, periodic) + s
     if d >= r + s or d <= abs(r - s):
-        return 0.0
+        return min(r + s - d, 0.0)
     return np.sqrt(r**2 - ((d**2 + r**2 - s**2) / (2 * d)) ** 2)

@@ -294,9 +294,7 @@ def _by_majority(
     labels = np.empty(shape, dtype=np.uint8)
     for i in range(nx):  # plane by plane: the points of a whole image would fill the memory
         first = [i * step[0] + fine[0] / 2, fine[1] / 2, fine[2] / 2]
-        points = paint(
-            spheres, spheres.labels, (samples, ny * samples, nz * samples), first, fine
-        )
+        points = paint(spheres, spheres.labels, (samples, ny * samples, nz * samples), first, fine)
         _majority(points, samples, order, labels[i])
     return labels
 

@@ -76,7 +76,7 @@ def test_a_packing_is_not_given_what_its_spheres_tell():
         upper=np.ones(3),
     )
     for options, message in (
-        ({"contact_resistance": {("AM", "void"): 1.0}}, "takes neither"),
+        ({"faces": ()}, "takes no faces"),
         ({"grids": 1}, "grids = 1"),
         ({"spacing": -1.0}, "spacing = -1 m"),
     ):

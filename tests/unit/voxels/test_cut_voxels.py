@@ -1,0 +1,253 @@
+"""Voxels cut by spheres: pieces, faces and currents where the exact answer is known.
+
+Worth reading: `test_lattices_at_any_contrast` in `tests/verification/test_voxel_conduction.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpi4py import MPI
+
+import numpy as np
+import pytest
+
+from femssb.errors import InputError
+from femssb.packing import Packing
+from femssb.voxels import conductivity, cut_voxels, voxelise
+from femssb.voxels.image import AXES
+
+
+def spheres(radius, number=1, side=1.0, periodic=(True, True, True)):
+    """Return a sphere in the middle of a periodic box, and then others at random."""
+    rng = np.random.default_rng(7)
+    positions = np.vstack([np.full((1, 3), side / 2), rng.random((number - 1, 3)) * side])
+    return Packing(
+        positions=positions,
+        radii=np.full(number, radius),
+        phases=np.arange(number) % 2,
+        phase_names=("AM", "SE"),
+        lower=np.zeros(3),
+        upper=np.full(3, side),
+        periodic=periodic,
+    )
+
+
+def test_one_conductor_is_exact():
+    """Catches wrong areas, distances, plates or sides: a uniform box has sigma A / L."""
+    packing = spheres(0.2, number=12, periodic=(True, False, True))
+    voxels = cut_voxels(packing, spacing=(1 / 4, 1 / 5, 1 / 3))
+    for axis in AXES:
+        found = conductivity(voxels, {"void": 2.0, "AM": 2.0, "SE": 2.0}, axis=axis)
+        assert found.value == pytest.approx(2, rel=1e-5)  # single precision
+
+
+def test_a_plane_in_the_way_is_exact():
+    """Catches a surface that is moved to the face of a voxel: a sphere so large that it is flat.
+
+    Two slabs in series, the surface at a place that no voxel knows, either the better conductor.
+    """
+    radius, surface = 1e4, 0.43
+    packing = Packing(
+        positions=np.array([[-radius + surface, 0.5, 0.5]]),
+        radii=np.array([radius]),
+        phases=np.zeros(1),
+        phase_names=("AM",),
+        lower=np.zeros(3),
+        upper=np.ones(3),
+    )
+    voxels = cut_voxels(packing, spacing=1 / 5)
+    for sigma in (1e-6, 0.1, 1.0, 10.0, 1e6):
+        for contact in (0.0, 0.3, 50.0):
+            found = conductivity(
+                voxels,
+                {"void": 1.0, "AM": sigma},
+                axis="x",
+                contact_resistance={("AM", "void"): contact},
+                tolerance=1e-6,
+            )
+            exact = 1 / (surface / sigma + contact + 1 - surface)
+            assert found.value == pytest.approx(exact, rel=2e-4), (sigma, contact)
+
+
+def test_a_plane_along_the_way_is_exact():
+    """Catches a better conductor that gains or loses at its surface: two slabs in parallel."""
+    radius, surface = 1e4, 0.43
+    packing = Packing(
+        positions=np.array([[-radius + surface, 0.5, 0.5]]),
+        radii=np.array([radius]),
+        phases=np.zeros(1),
+        phase_names=("AM",),
+        lower=np.zeros(3),
+        upper=np.ones(3),
+    )
+    voxels = cut_voxels(packing, spacing=1 / 5, samples=5)
+    assert voxels.fractions()["AM"] == pytest.approx(surface, abs=0.04)  # of 5 x 5 points on a face
+    for sigma in (1e-6, 0.1, 1.0, 10.0, 1e6):
+        found = conductivity(voxels, {"void": 1.0, "AM": sigma}, axis="z", tolerance=1e-6)
+        on_faces = voxels.faces[voxels.phase == 1, 4].sum() / 25 / 125
+        exact = on_faces * sigma + 1 - on_faces
+        assert found.value == pytest.approx(exact, rel=2e-4), sigma
+
+
+def test_faces_are_those_of_the_spheres():
+    """Catches faces looked at half a voxel off, in the wrong plane, or with the wrong phase."""
+    packing = spheres(0.23, number=9)
+    voxels = cut_voxels(packing, spacing=1 / 8, samples=5)
+    fine = (np.arange(40) + 0.5) / 40
+    for axis in range(3):
+        at = [fine, fine, fine]
+        at[axis] = np.arange(9) / 8
+        points = np.stack(np.meshgrid(*at, indexing="ij"), -1)
+        labels = np.zeros(points.shape[:3], int)
+        for phase in (1, 0):
+            for centre in packing.positions[packing.phases == phase]:
+                away = points - centre
+                away -= np.round(away)
+                labels[np.sum(away**2, -1) <= 0.23**2] = phase + 1
+        cut = [9 if a == axis else 8 for a in range(3)]
+        blocks = labels.reshape([n for a in range(3) for n in (cut[a], 1 if a == axis else 5)])
+        for phase in range(3):
+            expected = (blocks == phase).sum(axis=(1, 3, 5))
+            for side, kept in ((0, slice(0, 8)), (1, slice(1, 9))):
+                here = voxels.phase == phase
+                counted = np.bincount(
+                    voxels.voxel[here], voxels.faces[here, 2 * axis + side], minlength=512
+                ).reshape(8, 8, 8)
+                wanted = np.moveaxis(np.moveaxis(expected, axis, 0)[kept], 0, axis)
+                assert np.array_equal(counted, wanted)
+
+
+def test_pieces_fit_together():
+    """Catches pieces without a partner, and areas that do not close: the divergence theorem."""
+    packing = spheres(0.23, number=9)
+    voxels = cut_voxels(packing, spacing=1 / 8)
+    assert np.array_equal(voxels.labels, voxelise(packing, spacing=1 / 8).labels)
+    for axis in range(3):
+        crossing = voxels.faces[:, 2 * axis + 1] > 0
+        above = voxels.above[crossing, axis]
+        assert np.all(above >= 0)
+        assert np.all(voxels.above[~crossing, axis] == -1)
+        assert np.array_equal(voxels.body[above], voxels.body[crossing])
+        assert np.array_equal(voxels.faces[above, 2 * axis], voxels.faces[crossing, 2 * axis + 1])
+    sphere = cut_voxels(spheres(0.3), spacing=1 / 20)
+    assert sphere.areas.sum() == pytest.approx(4 * np.pi * 0.3**2, rel=0.01)
+
+
+def test_fractions_agree_with_the_labels():
+    """Catches points that are not spread evenly over the box."""
+    packing = spheres(0.2, number=20)
+    fractions = cut_voxels(packing, spacing=1 / 20).fractions()
+    fine = voxelise(packing, spacing=1 / 80).fractions()
+    assert fractions == pytest.approx(fine, abs=3e-3)
+    assert sum(fractions.values()) == pytest.approx(1)
+
+
+def test_a_gap_within_a_voxel_insulates():
+    """Catches two spheres that are one conductor because one voxel holds both surfaces."""
+    packing = Packing(
+        positions=np.array([[0.27, 0.28, 0.26], [0.73, 0.72, 0.74]]),
+        radii=np.full(2, 0.39),
+        phases=np.zeros(2),
+        phase_names=("AM",),
+        lower=np.zeros(3),
+        upper=np.ones(3),
+    )
+    gap = np.linalg.norm(np.diff(packing.positions, axis=0)) - 2 * 0.39
+    assert 0 < gap < 0.1
+    for spacing in (1 / 5, 1 / 10, 1 / 20):
+        voxels = cut_voxels(packing, spacing=spacing)
+        assert not conductivity(voxels, {"AM": 1.0}, axis="x").percolates
+        found = conductivity(voxels, {"AM": 1e6, "void": 1.0}, axis="x")
+        assert found.value < 100
+
+
+def test_ranks_do_not_matter(comm: MPI.Intracomm) -> None:
+    """Catches pieces lost or counted twice where the planes of two ranks meet."""
+    voxels = cut_voxels(spheres(0.2, number=20), spacing=1 / 12)
+    options: Any = {"contact_resistance": {("AM", "SE"): 0.1}, "tolerance": 1e-8, "maps": True}
+    for axis in AXES:
+        for sigma in ({"void": 0.1, "AM": 1.0, "SE": 20.0}, {"AM": 1.0, "SE": 2.0}):
+            alone = conductivity(voxels, sigma, axis=axis, **options)
+            shared = conductivity(voxels, sigma, axis=axis, comm=comm, **options)
+            assert shared.value == pytest.approx(alone.value, rel=1e-7)
+            assert shared.row == pytest.approx(alone.row, abs=1e-6 * alone.value)
+            assert shared.maps is not None
+            assert alone.maps is not None
+            assert shared.maps.potential == pytest.approx(
+                alone.maps.potential, abs=1e-4, nan_ok=True
+            )
+
+
+def test_axes_and_mirrors_do_not_matter():
+    """Catches an axis treated otherwise than the others."""
+    packing = spheres(0.2, number=15)
+    sigma = {"void": 0.3, "AM": 5.0, "SE": 1.0}
+    contacts = {("AM", "SE"): 0.2, ("AM", "void"): 0.01}
+    options: Any = {"contact_resistance": contacts, "tolerance": 1e-7}
+    first = conductivity(cut_voxels(packing, spacing=1 / 10), sigma, axis="x", **options)
+    turned = Packing(
+        positions=1 - packing.positions[:, [1, 2, 0]],
+        radii=packing.radii,
+        phases=packing.phases,
+        phase_names=packing.phase_names,
+        lower=packing.lower,
+        upper=packing.upper,
+        periodic=packing.periodic,
+    )
+    second = conductivity(cut_voxels(turned, spacing=1 / 10), sigma, axis="z", **options)
+    assert second.value == pytest.approx(first.value, rel=1e-5)
+
+
+def test_an_insulator_is_the_limit_of_poor_conductors():
+    """Catches a jump at zero, and a conductivity that falls where a phase conducts better."""
+    voxels = cut_voxels(spheres(0.22, number=12), spacing=1 / 10)
+    ratios = [0.0, 1e-12, 1e-9, 1e-6, 1e-4, 1e-2, 0.1, 0.5, 1.0, 2.0, 10.0, 1e3, 1e6]
+    for poor in ("AM", "void"):
+        fixed = {"void": 1.0, "AM": 1.0, "SE": 0.2}
+        values = [
+            conductivity(voxels, fixed | {poor: ratio}, tolerance=1e-8).value for ratio in ratios
+        ]
+        assert values[1] == pytest.approx(values[0], rel=1e-6)
+        assert np.all(np.diff(values) > -1e-6 * np.array(values[1:]))
+
+
+def test_contact_from_none_to_infinite():
+    """Catches a contact that jumps, or that leaves something through when it is very large."""
+    voxels = cut_voxels(spheres(0.3), spacing=1 / 10)
+    resistances = [0.0, 1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e9]
+    values = [
+        conductivity(
+            voxels,
+            {"void": 1.0, "AM": 5.0},
+            contact_resistance={("AM", "void"): resistance},
+            tolerance=1e-8,
+        ).value
+        for resistance in resistances
+    ]
+    assert np.all(np.diff(values) < 1e-6)
+    assert values[1] == pytest.approx(values[0], rel=1e-4)
+    alone = conductivity(voxels, {"void": 1.0}, tolerance=1e-8).value
+    assert values[-1] == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"spacing": -1.0}, "spacing = -1 m"),
+        ({"spacing": 0.25, "samples": 9}, "samples = 9"),
+        ({"spacing": 0.25, "background": "AM"}, "'AM' is a phase"),
+        ({"spacing": 0.25, "priority": ("AM",)}, "must name every phase"),
+    ],
+)
+def test_bad_input_is_named(options, message):
+    """Catches two phases of one name, and a grid that cannot be."""
+    with pytest.raises(InputError, match=message):
+        cut_voxels(spheres(0.3), **options)
+
+
+def test_sides_are_those_of_the_packing():
+    """Catches faces joined across a side where the spheres do not continue."""
+    voxels = cut_voxels(spheres(0.3, periodic=(False, False, False)), spacing=0.25)
+    with pytest.raises(InputError, match="the cut voxels are not"):
+        conductivity(voxels, {"void": 1.0}, sides="periodic")
