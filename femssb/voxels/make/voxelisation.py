@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.image import Labels, VoxelImage, check_memory, counts_of
@@ -186,6 +187,7 @@ def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[Shape, 
     return (nx, ny, nz), (dx, dy, dz)
 
 
+@checked
 def voxelise(
     packing: Packing,
     *,

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.make.voxelisation import priority_of
 from femssb.voxels.measure.areas import InterfaceArea, InterfaceAreas
 
 
+@checked
 def sphere_areas(
     packing: Packing,
     *,
