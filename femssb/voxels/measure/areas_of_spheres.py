@@ -21,6 +21,8 @@ from femssb.packing.packing import Packing
 from femssb.voxels.make.voxelisation import priority_of
 from femssb.voxels.measure.areas import InterfaceArea, InterfaceAreas
 
+MOST_POINTS = 1_000_000  # on a sphere
+
 
 @checked
 def sphere_areas(
@@ -52,7 +54,7 @@ def sphere_areas(
     names = priority_of(packing, priority)
     if background in names:
         raise InputError(f"sphere_areas.background = {background!r} is a phase of the packing")
-    check_number("sphere_areas", "points", points, lower=10)
+    check_number("sphere_areas", "points", points, lower=10, upper=MOST_POINTS)
     sides, periodic = packing.lengths, np.array(packing.periodic)
     widest = 4 * float(packing.radii.max(initial=0.0))
     if np.any(periodic & (sides < widest)):
