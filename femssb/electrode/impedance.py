@@ -167,8 +167,6 @@ def fit_impedance(
         raise InputError("impedance holds values that are not finite, or without resistance")
     check_number("fit_impedance", "thickness", thickness, above=0, unit="m")
     check_number("fit_impedance", "confidence", confidence, above=0, below=1)
-    if contacts not in ("electronic", "ionic"):
-        raise InputError(f"fit_impedance.contacts = {contacts!r} must be 'electronic' or 'ionic'")
 
     names = [*_conductivities(contacts), "capacitance", "exponent"]
 

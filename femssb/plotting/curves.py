@@ -128,12 +128,12 @@ def _curves(
 
 
 def check_many(field: str, value: Sized) -> None:
-    """Check that an argument holds at least one thing, and is no word.
+    """Check that an argument holds at least one thing.
 
     Raises:
-        InputError: If it is empty, or a single string.
+        InputError: If it is empty.
     """
-    if isinstance(value, str) or len(value) == 0:
+    if len(value) == 0:
         raise InputError(f"{field} = {value!r} must hold at least one item")
 
 

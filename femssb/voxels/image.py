@@ -49,17 +49,6 @@ def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
     return labels
 
 
-def axis_number(owner: str, axis: object) -> int:
-    """Return the number of an axis that was given to a function, 0 for x.
-
-    Raises:
-        InputError: If there is no such axis.
-    """
-    if not isinstance(axis, str) or axis not in AXES:
-        raise InputError(f"{owner}.axis = {axis!r} is not one of {AXES!r}")
-    return AXES.index(axis)
-
-
 def counts_of(labels: Labels, phases: int) -> NDArray[np.int64]:
     """Return the number of voxels of every phase, shape (phases,)."""
     counts = np.zeros(phases, dtype=np.int64)

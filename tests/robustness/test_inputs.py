@@ -21,9 +21,7 @@ from femssb.errors import shown
 from tests.robustness import examples, public, tally, wrong
 from tests.robustness.limits import Outcome, Reached, outcome
 
-CALLABLES = {
-    name: one for name, one in public.callables().items() if not public.is_error(one)
-}
+CALLABLES = {name: one for name, one in public.callables().items() if not public.is_error(one)}
 FEW = 8  # examples of each in the quick tests
 MANY = int(os.environ.get("FEMSSB_FUZZ_INPUTS", "200"))  # in the slow ones
 
@@ -52,7 +50,6 @@ def spoiled_calls(one: public.Public, count: int) -> list[str]:
     sound = examples.example(one)
     assert sound is not None
     failures: dict[tuple[str, str], str] = {}
-    fields = getattr(one.thing, "__dataclass_fields__", {})
 
     @settings(
         max_examples=max(2, int(count * examples.SLOW.get(one.name, 1.0))),

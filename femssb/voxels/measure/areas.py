@@ -188,10 +188,9 @@ def _between(
 ) -> InterfaceArea:
     """Measure the interface of two sets of voxels, with the given sides periodic."""
     for name, mask in (("first", first), ("second", second)):
-        if mask.shape != image.shape or mask.dtype != np.bool_:
+        if mask.shape != image.shape:
             raise InputError(
-                f"{name} has shape {mask.shape} and type {mask.dtype}, expected a mask of shape "
-                f"{image.shape}"
+                f"{name} has shape {mask.shape}, expected a mask of shape {image.shape}"
             )
     if any(np.any(first[part] & second[part]) for part in pieces(image.shape)):
         raise InputError("first and second share voxels: there is no interface between them")

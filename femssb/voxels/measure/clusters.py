@@ -16,7 +16,7 @@ from scipy.sparse import csgraph
 
 from femssb.description import checked
 from femssb.errors import InputError
-from femssb.voxels.image import Axis, VoxelImage, axis_number, check_memory
+from femssb.voxels.image import AXES, Axis, VoxelImage, check_memory
 from femssb.voxels.measure.pieces import pieces
 
 Reach = Literal["lower", "upper", "percolating", "isolated"]
@@ -152,7 +152,7 @@ def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis 
     chosen = [image.label(name) for name in names]
     if not names or len(set(names)) < len(names):
         raise InputError(f"phases = {phases!r} must name at least one phase, and each only once")
-    across = axis_number("find_clusters", axis)
+    across = AXES.index(axis)
     check_memory("find_clusters", image.shape, bytes_per_voxel=8)
     mask = image.labels == chosen[0]
     for label in chosen[1:]:
@@ -195,8 +195,6 @@ def find_networks(
     Raises:
         InputError: If a phase is unknown, or in both networks, or there is no such axis or plate.
     """
-    if collector not in get_args(Plate):
-        raise InputError(f"collector = {collector!r} is not one of {get_args(Plate)!r}")
     networks = Networks(
         electronic=find_clusters(image, electronic, axis=axis),
         ionic=find_clusters(image, ionic, axis=axis),
