@@ -21,6 +21,7 @@ import dataclasses
 import inspect
 import numbers
 import os
+import sys
 import textwrap
 import types
 import typing
@@ -304,9 +305,11 @@ def _number(item: dataclasses.Field[Any]) -> Keep:
     def keep(owner: str, name: str, value: Any) -> Any:
         if type(value) is float and low < value < high:  # nearly always
             return value
-        if not (argument or (infinite and value == inf)):
+        whole = isinstance(value, numbers.Integral)
+        free = argument and not (whole and abs(int(value)) > sys.float_info.max)
+        if not (free or (infinite and value == inf)):
             check_number(owner, name, value, unit=unit, **bounds)
-        return int(value) if isinstance(value, numbers.Integral) else float(value)
+        return int(value) if whole else float(value)
 
     return keep
 

@@ -55,6 +55,7 @@ class SymmetricCell:
     )
     contacts: Rail = field("rail that they join; the other is blocked", default="electronic")
 
+    @checked
     def impedance(self, frequencies: Reals) -> Complex:
         """Return the impedance times the area of the electrode [ohm m2].
 

@@ -204,7 +204,7 @@ TARGETS = (
 )
 
 
-def packing_kind(name: str, *, guarded: bool, weight: float = 1.0, **options: Any) -> Kind:
+def packing_kind(name: str, *, guarded: bool, **options: Any) -> Kind:
     """Return a kind of file of a packing."""
     densities = {"AM": 4700.0, "SE": 1800.0}
     writing = {"units": options.get("units", "micro")} if "units" in options else {}
@@ -214,17 +214,15 @@ def packing_kind(name: str, *, guarded: bool, weight: float = 1.0, **options: An
         ),
         read=lambda folder: packing.read(folder / name, **options),
         guarded=guarded,
-        weight=weight,
     )
 
 
-def image_kind(name: str, *, guarded: bool, weight: float = 1.0, **options: Any) -> Kind:
+def image_kind(name: str, *, guarded: bool, **options: Any) -> Kind:
     """Return a kind of file of a voxel image."""
     return Kind(
         make=lambda folder: voxels.write_image(examples.image(), folder / name),
         read=lambda folder: voxels.read_image(folder / name, **options),
         guarded=guarded,
-        weight=weight,
     )
 
 
@@ -349,3 +347,8 @@ KINDS: dict[str, Kind] = {
         guarded=False,
     ),
 }
+# Those that the sound calls of `examples` read.
+OF_EXAMPLES = (
+    "packing.csv", "image.npy", "mesh.msh", "cells.tess", "orientations.txt", "sites.csv",
+    "targets.csv",
+)  # fmt: skip

@@ -133,6 +133,7 @@ class Conduction:
         """Whether a conducting path leads from plate to plate."""
         return self.cost.nodes > 0
 
+    @checked
     def tortuosity(self, phase: str | None = None, *, void: str = "void") -> Tortuosity:
         """Return the tortuosity of a phase.
 

@@ -82,6 +82,7 @@ class InterfaceAreas:
 
     pairs: Mapping[tuple[str, str], InterfaceArea]
 
+    @checked
     def between(self, first: str, second: str) -> InterfaceArea:
         """Return the interface of two phases, in any order.
 
@@ -93,6 +94,7 @@ class InterfaceAreas:
                 return self.pairs[pair]
         raise InputError(f"no interface {first!r} | {second!r}; there are {list(self.pairs)!r}")
 
+    @checked
     def surface(self, phase: str) -> dict[str, float]:
         """Return the share of the surface of a phase that each other phase covers [-].
 

@@ -7,7 +7,7 @@ where the plates are.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,7 @@ class Clusters:
         """Whether a cluster connects both plates."""
         return bool(self.touches.all(axis=1).any())
 
+    @checked
     def select(self, reach: Reach) -> Mask:
         """Return a mask of the clusters that reach a plate, shape (n,).
 
@@ -71,10 +72,9 @@ class Clusters:
             "percolating": lower & upper,
             "isolated": ~(lower | upper),
         }
-        if reach not in choices:
-            raise InputError(f"reach = {reach!r} is not one of {get_args(Reach)!r}")
         return choices[reach]
 
+    @checked
     def mask(self, reach: Reach) -> Mask:
         """Return a mask of the voxels of the clusters that reach a plate, shape (nx, ny, nz).
 
@@ -87,6 +87,7 @@ class Clusters:
             mask[part] = wanted[self.labels[part]]
         return mask
 
+    @checked
     def utilisation(self, reach: Reach) -> dict[str, float]:
         """Return the share of each phase that is in the clusters that reach a plate [-].
 

@@ -28,6 +28,7 @@ class PhaseProfile:
     positions: Array
     fractions: Array
 
+    @checked
     def of_phase(self, name: str) -> Array:
         """Return the share of a phase in each layer, shape (n,) [-].
 
