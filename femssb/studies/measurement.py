@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from femssb.description import description, field
-from femssb.environment.files import replacing
+from femssb.environment.files import read_together, replacing_together
 from femssb.environment.ranks import on_first_rank
+from femssb.errors import InputError
 from femssb.inputs.case import describe
 from femssb.studies.case import Case
 
@@ -45,8 +46,9 @@ class Measurement(Case[dict[str, float]]):
 
         def measure() -> None:
             found = dict(self.function(**self.arguments))
-            with replacing(folder / FILE) as temporary:
-                temporary.write_text(json.dumps(found, indent=1, default=float), encoding="utf-8")
+            with replacing_together(folder) as new:
+                text = json.dumps(found, indent=1, default=float)
+                (new / FILE).write_text(text, encoding="utf-8")
 
         if comm is None:
             measure()
@@ -54,11 +56,12 @@ class Measurement(Case[dict[str, float]]):
             on_first_rank(comm, measure)
 
     def load(self, folder: Path) -> dict[str, float] | None:
-        """Return the numbers, None if they are not known yet."""
+        """Return the numbers, None if they are not known yet, or not as they were written."""
         try:
-            found: dict[str, float] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            content = read_together(folder, [FILE])[FILE]
+        except InputError:
             return None
+        found: dict[str, float] = json.loads(content)
         return found
 
     def numbers(self, result: dict[str, float]) -> dict[str, float]:

@@ -181,7 +181,7 @@ def instances() -> dict[type, Any]:
         femssb.Fixed(), femssb.Pressure(pressure=1e6), given, femssb.HalfCell(particles=(ball,)),
         femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3.0),
         femssb.Hold(voltage=4.0, until_c_rate=0.05), femssb.Rest(until_duration=100.0),
-        line_curve(), femssb.CrystalElasticity(stiffness=tuple(map(tuple, (np.eye(6) * 1e11).tolist()))),
+        line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
         powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
@@ -263,7 +263,9 @@ FREQUENCIES = np.logspace(-2, 6, 12)
 ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "command": lambda: {"main": numbers, "arguments": ["--x", "3.0"]},
     "is_first_rank": dict,
-    "meshing.mesh": lambda: {"cell": instances()[femssb.HalfCell], "size": 2 * um, "far_size": 3 * um},
+    "meshing.mesh": lambda: {
+        "cell": instances()[femssb.HalfCell], "size": 2 * um, "far_size": 3 * um,
+    },
     "Model": lambda: {
         "data": model().data,
         "materials": library.yuan2023.materials(),
@@ -313,7 +315,9 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "environment.progress_lines": lambda: {"show": False},
     "environment.replacing": lambda: {"path": Path("replaced.txt")},
     "environment.versions": dict,
-    "grains.read_orientations": lambda: {"path": "orientations.txt", "descriptor": "quaternion:passive"},
+    "grains.read_orientations": lambda: {
+        "path": "orientations.txt", "descriptor": "quaternion:passive",
+    },
     "grains.read_sites": lambda: {"path": "sites.csv", "unit": um},
     "grains.read_tess": lambda: {"path": "cells.tess", "unit": um, "centre": (5.0, 5.0, 5.0)},
     "grains.tessellate": lambda: {
