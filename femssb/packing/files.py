@@ -187,7 +187,7 @@ def _read_vtk(path: Path) -> Packing:
             stress=cloud["stress"].reshape(-1, 3, 3) if "stress" in cloud.array_names else None,
             lower=cloud.field_data["lower"],
             upper=cloud.field_data["upper"],
-            periodic=tuple(cloud.field_data["periodic"]),
+            periodic=tuple(cloud.field_data["periodic"].astype(bool)),
             phase_names=tuple(json.loads(str(cloud.field_data["phase_names"][0]))),
             origin=json.loads(str(cloud.field_data["origin"][0])),
         )
