@@ -26,6 +26,7 @@ from scipy.spatial.transform import Rotation
 
 from femssb.arrays import Array, Indices
 from femssb.environment.files import make_folder, replacing
+from femssb.environment.packages import load
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import FemssbError, InputError, MeshError, check_number
 from femssb.inputs.geometry import LENGTHS
@@ -135,9 +136,9 @@ def gmsh_session() -> Iterator[Any]:
 
     Raises:
         MeshError: If Gmsh fails.
+        EngineError: If it is missing, or lacks a library of the system.
     """
-    import gmsh
-
+    gmsh = load("gmsh", extra="wheels")
     options = {
         "General.Terminal": 0,
         "General.NumThreads": 1,

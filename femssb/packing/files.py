@@ -11,10 +11,13 @@ suffix                    what is kept                           what must be sa
 ========================  =====================================  ===============================
 
 Only HDF5 keeps the contacts, with which the next stage starts exactly where the last one ended.
+All but dumps carry a checksum: one that was damaged since femssb wrote it is refused.
 """
 
 import contextlib
 import csv
+import hashlib
+import io
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,8 +27,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.environment.files import make_folder, replacing
+from femssb.environment.files import check_seal, has_seal, make_folder, replacing
 from femssb.environment.packages import load
+from femssb.environment.vtk import xml
 from femssb.errors import InputError
 from femssb.packing import lammps_files
 from femssb.packing.packing import Contacts, Packing
@@ -34,6 +38,7 @@ from femssb.tensors import COMPONENTS, PAIRS
 FORMAT = 1  # of the HDF5 files; raised when older readers would misread newer files
 _CSV = ("id", "phase", "x [m]", "y [m]", "z [m]", "radius [m]")
 _CSV_STRESS = tuple(f"stress {name} [Pa]" for name in COMPONENTS)
+_SEALED = (".h5", ".hdf5", ".vtp")
 _SUFFIXES = ".h5, .hdf5, .vtp, .csv, .dump, .liggghts, .data"
 
 
@@ -58,21 +63,22 @@ def write(
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if suffix in (".h5", ".hdf5"):
+        content = _hdf5(packing)
+    elif suffix == ".vtp":
+        content = _vtk(packing).encode()
+    elif suffix == ".csv":
+        content = _csv(packing).encode()
+    elif suffix in (".dump", ".liggghts"):
+        of_file = "si" if suffix == ".liggghts" else units
+        content = lammps_files.dump_text(packing, of_file).encode()
+    elif suffix == ".data":
+        content = lammps_files.data_text(packing, units, densities or {}).encode()
+    else:
+        raise InputError(f"write: {path.name} has none of the suffixes {_SUFFIXES}")
     make_folder(path.parent)
-    with replacing(path) as temporary:
-        if suffix in (".h5", ".hdf5"):
-            _write_hdf5(packing, temporary)
-        elif suffix == ".vtp":
-            _write_vtk(packing, temporary)
-        elif suffix == ".csv":
-            _write_csv(packing, temporary)
-        elif suffix in (".dump", ".liggghts"):
-            of_file = "si" if suffix == ".liggghts" else units
-            temporary.write_text(lammps_files.dump_text(packing, of_file))
-        elif suffix == ".data":
-            temporary.write_text(lammps_files.data_text(packing, units, densities or {}))
-        else:
-            raise InputError(f"write: {path.name} has none of the suffixes {_SUFFIXES}")
+    with replacing(path, seal=suffix in _SEALED) as temporary:
+        temporary.write_bytes(content)
 
 
 def read(
@@ -103,6 +109,8 @@ def read(
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"read: there is no file {path}")
+    if suffix in _SEALED and has_seal(path):
+        check_seal(path)
     if suffix in (".h5", ".hdf5"):
         return _read_hdf5(path)
     if suffix == ".vtp":
@@ -121,8 +129,17 @@ def read(
     return reader(path, units, phases, box, periodic)
 
 
-def _write_hdf5(packing: Packing, path: Path) -> None:
-    with load("h5py", extra="particles").File(path, "w") as file:
+def _check_sealed(path: Path, sealed: object) -> None:
+    """Raise InputError if a file says that it was sealed, and is not."""
+    if sealed and not has_seal(path):
+        raise InputError(f"read: {path.name} is damaged: it does not end in its checksum")
+
+
+def _hdf5(packing: Packing) -> bytes:
+    # Made in memory: HDF5 crashes where the disk is full.
+    image = io.BytesIO()
+    with load("h5py", extra="particles").File(image, "w") as file:
+        file.attrs["sealed"] = True
         file.attrs["femssb packing"] = FORMAT
         file.attrs["phase_names"] = json.dumps(packing.phase_names)
         file.attrs["periodic"] = np.array(packing.periodic)
@@ -134,6 +151,7 @@ def _write_hdf5(packing: Packing, path: Path) -> None:
         for name, array in arrays.items():
             if array is not None:
                 file.create_dataset(name, data=array)
+    return image.getvalue()
 
 
 def _read_hdf5(path: Path) -> Packing:
@@ -144,6 +162,7 @@ def _read_hdf5(path: Path) -> Packing:
                 raise InputError(f"read: {path.name} is HDF5, but not a packing of femssb")
             if file.attrs["femssb packing"] > FORMAT:
                 raise InputError(f"read: {path.name} was written by a newer femssb")
+            _check_sealed(path, file.attrs.get("sealed"))
             values = {name: file[name][()] for name in file if name != "contacts"}
             if "contacts" in file:
                 parts = {name: data[()] for name, data in file["contacts"].items()}
@@ -158,7 +177,7 @@ def _read_hdf5(path: Path) -> Packing:
         raise InputError(f"read: {path.name} is cut short or no packing: {error}") from error
 
 
-def _write_vtk(packing: Packing, path: Path) -> None:
+def _vtk(packing: Packing) -> str:
     pyvista = load("pyvista", extra="plot")
     cloud = pyvista.PolyData(packing.positions)
     cloud["radius"], cloud["phase"], cloud["id"] = packing.radii, packing.phases, packing.ids
@@ -168,9 +187,8 @@ def _write_vtk(packing: Packing, path: Path) -> None:
     cloud.field_data["periodic"] = np.array(packing.periodic, dtype=np.int8)
     cloud.field_data["phase_names"] = [json.dumps(packing.phase_names)]
     cloud.field_data["origin"] = [json.dumps(packing.origin)]
-    named = path.with_name(path.name + ".vtp")  # pyvista goes by the suffix
-    cloud.save(named)
-    named.replace(path)
+    cloud.field_data["sealed"] = np.array([1], dtype=np.int8)
+    return xml(cloud, "PolyData")
 
 
 def _read_vtk(path: Path) -> Packing:
@@ -179,6 +197,7 @@ def _read_vtk(path: Path) -> Packing:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # which pyvista gives where VTK cannot read a file
             cloud = pyvista.read(path)
+        _check_sealed(path, "sealed" in cloud.field_data)
         return Packing(
             positions=cloud.points,
             radii=cloud["radius"],
@@ -195,7 +214,7 @@ def _read_vtk(path: Path) -> Packing:
         raise InputError(f"read: {path.name} is cut short or no packing: {error}") from error
 
 
-def _write_csv(packing: Packing, path: Path) -> None:
+def _csv(packing: Packing) -> str:
     about = {
         "spheres": len(packing.radii),
         "lower": packing.lower.tolist(),
@@ -210,11 +229,18 @@ def _write_csv(packing: Packing, path: Path) -> None:
     if packing.stress is not None:
         header += _CSV_STRESS
         columns += [packing.stress[:, i, j] for i, j in PAIRS]
-    with path.open("w", newline="") as file:
-        file.write(f"# {json.dumps(about)}\n")
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(zip(*(np.asarray(column).tolist() for column in columns), strict=True))
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(zip(*(np.asarray(column).tolist() for column in columns), strict=True))
+    about["sha256"] = _sum_of(about, rows.getvalue())
+    return f"# {json.dumps(about)}\n{rows.getvalue()}"
+
+
+def _sum_of(about: Mapping[str, Any], rows: str) -> str:
+    """Return the SHA-256 of what a CSV file holds."""
+    rest = {name: value for name, value in about.items() if name != "sha256"}
+    return hashlib.sha256(f"{json.dumps(rest)}\n{rows}".encode()).hexdigest()
 
 
 def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -> Packing:
@@ -225,6 +251,11 @@ def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -
         with contextlib.suppress(json.JSONDecodeError):  # a comment of another program
             about = json.loads(lines[0][1:])
         lines = lines[1:]
+    if "sha256" in about and about["sha256"] != _sum_of(about, "".join(lines)):
+        raise InputError(
+            f"read: {path.name} is damaged or cut short: it differs from what was written; if you "
+            "have changed it, take sha256 out of its first line"
+        )
     rows = list(csv.DictReader(lines))
     if box is None and "lower" not in about:
         raise InputError(f"read: {path.name} does not say its box: give box=(lower, upper)")

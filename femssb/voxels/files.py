@@ -11,9 +11,11 @@ Ending     Kept next to the labels  Read by
 ========== ======================== ================================================
 
 Whatever a file does not hold has to be given when it is read; values given replace those it holds.
-A folder is read as a TIFF stack with one file per plane across z, in the order of their numbers.
+Each file ends in a checksum, which other programs ignore: one that was damaged since femssb wrote it
+is refused. A folder is read as a TIFF stack with one file per plane across z, in the order of their numbers.
 """
 
+import io
 import json
 import logging
 import re
@@ -26,7 +28,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.environment.files import check_seal, has_seal, replacing
 from femssb.environment.packages import load
+from femssb.environment.vtk import xml
 from femssb.errors import InputError
 from femssb.units import mm, nm, um
 from femssb.voxels.image import Names, VoxelImage, check_memory, from_array
@@ -59,7 +63,8 @@ def write_image(image: VoxelImage, path: str | Path) -> Path:
     _, write = _format(path)
     if not path.parent.is_dir():
         raise InputError(f"write_image.path = {path}: there is no folder {path.parent}")
-    write(image, path)
+    with replacing(path, seal=True) as temporary:
+        write(image, temporary)
     return path
 
 
@@ -90,10 +95,15 @@ def read_image(
     path = Path(path)
     if not path.exists():
         raise InputError(f"read_image.path = {path}: there is no such file")
+    sealed = path.is_file() and has_seal(path)
+    if sealed:
+        check_seal(path)
     read, _ = _format(path)
     if array is not None and read in (_read_npy, _read_tiff):
         raise InputError(f"read_image.array = {array!r}: {path} holds only one array")
     values, said = read(path, array)
+    if said.pop("sealed", False) and not (sealed or path.is_dir()):
+        raise _cut_off(path, "it does not end in its checksum")
     given = zip(_KEPT, (phase_names, spacing, periodic), strict=True)
     said |= {name: value for name, value in given if value is not None}
     for name in ("phase_names", "spacing"):
@@ -111,14 +121,15 @@ def read_image(
 def _about(image: VoxelImage) -> str:
     """Return names, spacing, sides and origin as JSON."""
     about = {name: getattr(image, name) for name in _KEPT}
-    return json.dumps({"femssb image": {**about, "origin": dict(image.origin)}})
+    about |= {"origin": dict(image.origin), "sealed": True}
+    return json.dumps({"femssb image": about})
 
 
 def _said(text: object) -> dict[str, Any]:
     """Return the contents of `_about`, empty if the text has another source."""
     try:
         about = json.loads(str(text))["femssb image"]
-        return {name: about[name] for name in (*_KEPT, "origin")}
+        return {name: about[name] for name in (*_KEPT, "origin")} | {"sealed": "sealed" in about}
     except (ValueError, TypeError, KeyError):
         return {}
 
@@ -145,6 +156,10 @@ def _read_npy(path: Path, array: str | None) -> _Content:
     except (ValueError, EOFError, OSError) as error:
         raise _cut_off(path, error) from error
     _check(path, values.shape, values.dtype, copies=0)
+    with path.open("rb") as file:
+        file.seek(values.offset + values.nbytes)
+        if (rest := file.read(100)) and not has_seal(path) and b"\nsha256 ".startswith(rest[:8]):
+            raise _cut_off(path, "its checksum is not whole")
     return values, {}
 
 
@@ -252,8 +267,8 @@ def _write_tiff(image: VoxelImage, path: Path) -> None:
 
 
 def _read_vti(path: Path, array: str | None) -> _Content:
-    pyvista = load("pyvista", extra="voxels")
-    vtk_core = load("vtkmodules.vtkCommonCore", extra="voxels")
+    pyvista = load("pyvista", extra="plot")
+    vtk_core = load("vtkmodules.vtkCommonCore", extra="plot")
     warned = vtk_core.vtkObject.GetGlobalWarningDisplay()
     vtk_core.vtkObject.SetGlobalWarningDisplay(0)  # a damaged file is reported below, once
     try:
@@ -280,13 +295,13 @@ def _read_vti(path: Path, array: str | None) -> _Content:
 
 
 def _write_vti(image: VoxelImage, path: Path) -> None:
-    pyvista = load("pyvista", extra="voxels")
+    pyvista = load("pyvista", extra="plot")
     grid = pyvista.ImageData(
         dimensions=tuple(n + 1 for n in image.shape), spacing=image.spacing, origin=(0, 0, 0)
     )
     grid.cell_data["phase"] = image.labels.ravel(order="F")
     grid.field_data["femssb"] = [_about(image)]
-    grid.save(path)
+    path.write_text(xml(grid, "ImageData"), encoding="utf-8")
 
 
 def _read_hdf5(path: Path, array: str | None) -> _Content:
@@ -308,9 +323,11 @@ def _read_hdf5(path: Path, array: str | None) -> _Content:
 
 def _write_hdf5(image: VoxelImage, path: Path) -> None:
     h5py = load("h5py", extra="voxels")
-    with h5py.File(path, "w") as file:
+    made = io.BytesIO()  # HDF5 crashes where the disk is full
+    with h5py.File(made, "w") as file:
         data = file.create_dataset("labels", data=image.labels, compression="gzip", shuffle=False)
         data.attrs["femssb"] = _about(image)
+    path.write_bytes(made.getbuffer())
 
 
 def _chosen(path: Path, names: list[str], wanted: str | None, usual: str) -> str:

@@ -13,7 +13,7 @@ Source: Braess, Computing 55 (1995) 379, for the factor; Notay, ETNA 37 (2010) 1
 """
 
 import numpy as np
-from numba import njit
+from femssb.environment.compiled import njit
 from scipy import sparse
 
 from femssb.voxels.conduct.network import Integers, Longs, Network, Single, unite

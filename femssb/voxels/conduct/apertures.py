@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
+from femssb.environment.compiled import njit
 from numpy.typing import NDArray
 
 from femssb.errors import InputError

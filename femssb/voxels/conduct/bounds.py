@@ -13,7 +13,7 @@ its strong links.
 """
 
 import numpy as np
-from numba import njit
+from femssb.environment.compiled import njit
 from numpy.typing import NDArray
 
 from femssb.arrays import Array

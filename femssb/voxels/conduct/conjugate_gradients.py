@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from femssb.environment.compiled import njit
 from scipy.linalg import blas
 
 from femssb.arrays import Array

@@ -16,7 +16,7 @@ Both minima are taken axis by axis as lower envelopes of parabolas (Felzenszwalb
 from typing import Any
 
 import numpy as np
-from numba import njit
+from femssb.environment.compiled import njit
 from numpy.typing import NDArray
 
 from femssb.errors import InputError, check_number

@@ -7,7 +7,7 @@ of LiCoO2: prisms that overlap little or not at all. Phases already in the image
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
+from femssb.environment.compiled import njit
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 from scipy.spatial.transform import Rotation
 

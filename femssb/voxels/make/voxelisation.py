@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
+from femssb.environment.compiled import njit
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
