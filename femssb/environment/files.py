@@ -16,7 +16,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -26,7 +26,7 @@ CHECKSUMS = "SHA256SUMS"
 _SEAL = re.compile(rb"\n(?:<!-- )?sha256 ([0-9a-f]{64})(?: -->)?\n\Z")
 _LONGEST_SEAL = 82
 _XML = (".vti", ".vtp", ".vtu")  # suffixes of files that allow a comment at their end, nothing else
-_SUM = re.compile(rb"([0-9a-f]{64})  ([!-~]+)")
+_SUM = re.compile(rb"([0-9a-f]{64})  ([^/\n.][^/\n]*)")
 _TEMPORARY = re.compile(r"\.(?P<host>[^/]*)\.(?P<pid>\d+)\.part\..+")
 _FORGOTTEN = 24 * 3600.0  # age from which a temporary file of another host is left over [s]
 # What file systems that cannot sync a folder answer.
@@ -114,10 +114,7 @@ def replacing(path: Path, *, seal: bool = False) -> Iterator[Path]:
         with writing(path):
             yield temporary
             if seal:
-                line = f"sha256 {checksum(temporary)}"
-                line = f"<!-- {line} -->" if path.suffix.lower() in _XML else line
-                with temporary.open("ab") as file:
-                    file.write(f"\n{line}\n".encode())
+                append_seal(temporary)
             sync(temporary)
             os.replace(temporary, path)
             sync(path.parent)
@@ -152,6 +149,14 @@ def has_seal(path: Path) -> bool:
         InputError: If it cannot be read.
     """
     return _seal_of(path) is not None
+
+
+def append_seal(path: Path) -> None:
+    """End a file with the SHA-256 that `read_sealed` checks."""
+    line = f"sha256 {checksum(path)}"
+    line = f"<!-- {line} -->" if path.suffix.lower() in _XML else line
+    with path.open("ab") as file:
+        file.write(f"\n{line}\n".encode())
 
 
 def check_seal(path: Path) -> int:
@@ -229,7 +234,7 @@ def in_memory(content: bytes = b"") -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_together(folder: Path) -> Iterator[Path]:
+def replacing_together(folder: Path, *, removing: Collection[str] = ()) -> Iterator[Path]:
     """Change several files of a folder at once: all or none, whenever the machine stops.
 
     The new files are written to a folder of their own; when all are on the disk it is renamed, and
@@ -237,6 +242,7 @@ def replacing_together(folder: Path) -> Iterator[Path]:
 
     Args:
         folder: The folder; made if it does not exist. Only one process may change it at a time.
+        removing: Names of files, written in this way before, that go when the new ones come.
 
     Yields:
         A folder for the new files. The others of the folder stay as they are.
@@ -253,7 +259,8 @@ def replacing_together(folder: Path) -> Iterator[Path]:
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir()
             yield new
-            sums = _sums(folder) | {path.name: checksum(path) for path in sorted(new.iterdir())}
+            sums = {name: sum_ for name, sum_ in _sums(folder).items() if name not in removing}
+            sums |= {path.name: checksum(path) for path in sorted(new.iterdir())}
             text = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
             (new / CHECKSUMS).write_text(text, encoding="utf-8")
             for path in new.iterdir():
@@ -267,7 +274,8 @@ def replacing_together(folder: Path) -> Iterator[Path]:
 def take_over(folder: Path, new: Path) -> None:
     """Have what a folder within holds, all of it on the disk, take its places at once.
 
-    Files that are in the checksums of the folder but not in those of the new one are removed.
+    Files that are in the checksums of the folder but not in those of the new one are removed, and
+    folders that are empty in the new one.
 
     Raises:
         InputError: As `replacing_together` does.
@@ -290,7 +298,9 @@ def finish(folder: Path) -> None:
             for path in ready.iterdir():
                 if path.is_dir():
                     _discard(folder / path.name, old)
-                if path.name != CHECKSUMS:
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+                elif path.name != CHECKSUMS:
                     os.replace(path, folder / path.name)
             if (ready / CHECKSUMS).exists():
                 for name in _sums(folder, old=True).keys() - _sums(folder).keys():
@@ -354,7 +364,9 @@ def _compare(folder: Path, path: Path, digest: Callable[[], str]) -> None:
     except OSError as error:
         raise InputError(f"cannot read {path}: {_reason(error)}") from error
     if listed is None:
-        raise InputError(f"{folder / CHECKSUMS} is missing or damaged: it does not list {path.name}")
+        raise InputError(
+            f"{folder / CHECKSUMS} is missing or damaged: it does not list {path.name}"
+        )
     if found != listed:
         raise InputError(f"{path} is damaged: it differs from what was written")
 
@@ -367,14 +379,17 @@ def _sums(folder: Path, *, old: bool = False) -> dict[str, str]:
     except OSError:
         return {}
     found = [_SUM.fullmatch(line) for line in lines]
-    return {one[2].decode(): one[1].decode() for one in found if one}
+    return {one[2].decode(errors="replace"): one[1].decode() for one in found if one}
 
 
-def _state(folder: Path) -> tuple[bool, bytes]:
+def _state(folder: Path) -> tuple[set[str], bytes]:
     """Return what tells whether a folder has changed."""
+    moving, sums = set(), b""
     with suppress(OSError):
-        return (folder / _READY).exists(), (folder / CHECKSUMS).read_bytes()
-    return False, b""
+        moving = set(os.listdir(folder / _READY))
+    with suppress(OSError):
+        sums = (folder / CHECKSUMS).read_bytes()
+    return moving, sums
 
 
 def _discard(folder: Path, old: Path) -> None:

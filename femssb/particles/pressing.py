@@ -291,9 +291,7 @@ def _folder(out: str | Path | None, comm: MPI.Intracomm) -> Iterator[Path]:
         yield from_first_rank(comm, begin)
 
 
-def _check(
-    packing: Packing, stages: Sequence[Stage], law: ContactLaw, servo: Servo
-) -> None:
+def _check(packing: Packing, stages: Sequence[Stage], law: ContactLaw, servo: Servo) -> None:
     """Raise InputError for what would fail later."""
     for name, value, kind in (
         ("packing", packing, Packing),

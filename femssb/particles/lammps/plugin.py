@@ -80,7 +80,11 @@ def _library(lammps: Any, *, fresh: bool) -> bytes:
     engine_is = os.stat(engine) if engine.exists() else None
     made_from = [
         *(SOURCE.read_text(encoding="utf-8"), *options, compiler, version, str(headers)),
-        *(str(lammps.version()), str(engine), engine_is and (engine_is.st_size, engine_is.st_mtime)),
+        *(
+            str(lammps.version()),
+            str(engine),
+            engine_is and (engine_is.st_size, engine_is.st_mtime),
+        ),
         *(platform.machine(), platform.libc_ver(), sys.platform),
     ]
     name = f"contacts_{hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]}.so"
