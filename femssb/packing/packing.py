@@ -134,7 +134,7 @@ class Packing:
             farthest = float(np.max(np.abs(getattr(self, name)), initial=0.0))
             if farthest > FARTHEST:
                 raise InputError(
-                    f"Packing.{name} goes to {farthest:g} m, beyond {FARTHEST:g} m: is it in metres?"
+                    f"Packing.{name} goes to {farthest:g} m, beyond {FARTHEST:g} m: in metres?"
                 )
         if not n:
             return

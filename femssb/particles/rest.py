@@ -110,7 +110,8 @@ class _Planes:
         across = lengths / (4 * engine.radii.mean())
         unit = np.sqrt(np.maximum(mean, wanted) / density) * across  # speed of inertial number 1
         impedance = np.sqrt(density * np.maximum(state.modulus, wanted))
-        share = np.clip(servo.quiet / state.unbalanced, servo.slowest, 1.0)
+        unbalanced = max(state.unbalanced, servo.quiet)  # a few spheres may balance to the last bit
+        share = max(servo.quiet / unbalanced, servo.slowest)
         followed = servo.shock * share * mean / impedance
         slow = servo.inertia * unit
         self._inwards = self._axes * np.clip(speed, -np.minimum(slow, followed), slow)

@@ -11,8 +11,9 @@ Ending     Kept next to the labels  Read by
 ========== ======================== ================================================
 
 Whatever a file does not hold has to be given when it is read; values given replace those it holds.
-Each file ends in a checksum, which other programs ignore: one that was damaged since femssb wrote it
-is refused. A folder is read as a TIFF stack with one file per plane across z, in the order of their numbers.
+Each file ends in a checksum, which other programs ignore: one that was damaged since femssb wrote
+it is refused. A folder is read as a TIFF stack with one file per plane across z, in the order of
+their numbers.
 """
 
 import io

@@ -77,13 +77,13 @@ def _library(lammps: Any, *, fresh: bool) -> bytes:
     compiler, headers, options = _how(lammps)
     version = _output([compiler, "--version"])
     engine = Path(lammps.lib._name)
-    engine_is = os.stat(engine) if engine.exists() else None
+    built = os.stat(engine) if engine.exists() else None
     made_from = [
         *(SOURCE.read_text(encoding="utf-8"), *options, compiler, version, str(headers)),
         *(
             str(lammps.version()),
             str(engine),
-            engine_is and (engine_is.st_size, engine_is.st_mtime),
+            built and (built.st_size, built.st_mtime),
         ),
         *(platform.machine(), platform.libc_ver(), sys.platform),
     ]
