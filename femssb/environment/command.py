@@ -12,11 +12,13 @@ from types import UnionType
 from typing import Annotated, Any, Literal, NoReturn, TypeAliasType, Union, get_args, get_origin
 
 from femssb import units
+from femssb.description import checked
 from femssb.errors import FemssbError, InputError, Interrupted
 
 RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # set by mpirun
 
 
+@checked
 def command(main: Callable[..., object], arguments: Sequence[str] | None = None) -> int:
     """Run a function from the command line and return the exit code.
 

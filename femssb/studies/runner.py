@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from femssb.description import checked
 from femssb.environment.ranks import from_first_rank, several_ranks
 from femssb.errors import FemssbError, check_number
 from femssb.studies.cache import Cache
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 
+@checked
 def run(
     cases: Sequence[Case[Any]], cache: Cache, *, jobs: int = 1, comm: MPI.Intracomm | None = None
 ) -> list[str]:
