@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
-from femssb.errors import InputError
+from femssb.errors import InputError, shown
 
 SMALLEST, LARGEST = 1e-11, 10.0  # radii [m]: those beyond are not in metres
 FARTHEST = 1e3  # place from zero [m]
@@ -247,12 +247,6 @@ def sides_joined(place: str, value: Any) -> tuple[bool, bool, bool]:
         raise InputError(f"{place} = {shown(value)} must be True or False for each of x, y and z")
     x, y, z = map(bool, value)
     return x, y, z
-
-
-def shown(value: object) -> str:
-    """Return a value as a message shows it: on one line, and not all of a table."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _keep(owner: object, kind: type[np.generic], **shapes: tuple[int | None, ...]) -> None:

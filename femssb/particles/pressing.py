@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -117,7 +118,7 @@ def press(
                 with Engine(stage.prepared(start), law, comm, state=state) as engine:
                     reached = _settled(engine, start, servo, record, show, title, out is not None)
                 if overwrite and number == 1:
-                    on_first_rank(comm, lambda record=record: record.remove_others(before))
+                    on_first_rank(comm, partial(record.remove_others, before))
             done.append(reached)
             state = record.state
     return done
