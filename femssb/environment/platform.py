@@ -18,13 +18,12 @@ import threadpoolctl
 
 from femssb.environment.machine import launcher, reference_blas
 from femssb.environment.packages import load
+from femssb.environment.ranks import fails_alone
 from femssb.errors import EngineError
 
 SUPPORTED_DOLFINX = ("0.10", "0.11")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RANK_COUNT_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # set by MPICH's and Open MPI's mpirun
-FAILURE_TAG = 20931  # of the messages by which ranks report to each other that they fail
-PATIENCE = 10.0  # time a failing rank waits for the others to fail too [s]
 
 logger = logging.getLogger(__name__)
 
@@ -72,22 +71,14 @@ def _fail_together(
 ) -> None:
     """Show an uncaught exception once if all ranks raise one, else end the ranks that do not."""
     comm = MPI.COMM_WORLD
-    missing = set(range(comm.size)) - {comm.rank}
-    sent = [comm.isend(None, dest=rank, tag=FAILURE_TAG) for rank in missing]
-    deadline = time.monotonic() + PATIENCE
-    while missing and time.monotonic() < deadline:
-        for rank in [rank for rank in missing if comm.iprobe(source=rank, tag=FAILURE_TAG)]:
-            comm.recv(source=rank, tag=FAILURE_TAG)
-            missing.remove(rank)
-        time.sleep(0.01)
-    if missing or comm.rank == 0:
+    alone = fails_alone(comm)
+    if alone or comm.rank == 0:
         sys.stderr.write(f"[rank {comm.rank} of {comm.size}]\n")
         sys.__excepthook__(kind, error, trace)
         sys.stderr.flush()
-    if missing:
+    if alone:
         time.sleep(1.0)  # mpirun must have passed the message on before it ends
         comm.Abort(1)
-    MPI.Request.waitall(sent)
 
 
 _check_launcher(os.environ, MPI.COMM_WORLD.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from femssb.errors import EngineError, FemssbError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+FAILURE_TAG = 20931  # of the messages by which ranks report to each other that they fail
+PATIENCE = 10.0  # time a failing rank waits for the others to fail too [s]
 
 
 def communicator(comm: MPI.Intracomm | None = None) -> MPI.Intracomm:
@@ -83,3 +87,22 @@ def collect[T: np.generic](comm: MPI.Comm, values: NDArray[T]) -> NDArray[T]:
     """Return the rows of all ranks, in rank order, on rank 0; no rows elsewhere. Collective."""
     parts = comm.gather(values, root=0)
     return np.concatenate(parts) if parts is not None else values[:0]
+
+
+def fails_alone(comm: MPI.Intracomm) -> bool:
+    """Tell the other ranks that this one fails, and return whether one of them goes on without it.
+
+    Such a rank would wait for this one in a collective call: it must be ended by ``comm.Abort``.
+    """
+    missing = set(range(comm.size)) - {comm.rank}
+    sent = [comm.isend(None, dest=rank, tag=FAILURE_TAG) for rank in missing]
+    deadline = time.monotonic() + PATIENCE
+    while missing and time.monotonic() < deadline:
+        for rank in [rank for rank in missing if comm.iprobe(source=rank, tag=FAILURE_TAG)]:
+            comm.recv(source=rank, tag=FAILURE_TAG)
+            missing.remove(rank)
+        time.sleep(0.01)
+    if not missing:
+        for request in sent:
+            request.wait()
+    return bool(missing)
