@@ -115,17 +115,20 @@ def fail_together(
     indefinitely in a collective call.
     """
     comm = communicator()
-    missing = missing_in_failure(comm)
-    if missing or comm.rank == 0:
+    alone = fails_alone(comm)
+    if alone or comm.rank == 0:
         sys.stderr.write(f"[rank {comm.rank} of {comm.size}]\n")
         sys.__excepthook__(kind, error, trace)
         sys.stderr.flush()
-    if missing:
+    if alone:
         end_all(comm)
 
 
-def missing_in_failure(comm: MPI.Comm) -> set[int]:
-    """Return the ranks that do not fail like this one within `PATIENCE`."""
+def fails_alone(comm: MPI.Intracomm) -> bool:
+    """Tell the other ranks that this one fails, and return whether one of them goes on without it.
+
+    Such a rank would wait for this one in a collective call: it must be ended by ``comm.Abort``.
+    """
     missing = set(range(comm.size)) - {comm.rank}
     sent = [comm.isend(None, dest=rank, tag=FAILURE_TAG) for rank in missing]
     deadline = time.monotonic() + PATIENCE
@@ -135,9 +138,9 @@ def missing_in_failure(comm: MPI.Comm) -> set[int]:
             missing.remove(rank)
         time.sleep(0.01)
     if not missing:
-        for one in sent:
-            one.wait()
-    return missing
+        for request in sent:
+            request.wait()
+    return bool(missing)
 
 
 def end_all(comm: MPI.Comm) -> NoReturn:
