@@ -25,6 +25,7 @@ from femssb import electrode, grains, library, meshing, packing, particles, resu
 from femssb.meshing.data import FIRST_GRAIN
 from femssb.units import MPa, um
 from tests import made_up_runs
+from tests.robustness import powder
 from tests.robustness.public import Public
 from tests.runs import ALONE, tiny_model
 
@@ -173,7 +174,7 @@ def instances() -> dict[type, Any]:
         femssb.CrystalElasticity(stiffness=tuple(map(tuple, (np.eye(6) * 1e11).tolist()))),
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
-        recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
+        powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
         particles.HertzMindlin(solids={"AM": SAM, "SE": library.LI6PS5CL}), particles.Servo(),
         particles.Uniaxial(pressure=10 * MPa), particles.Isostatic(pressure=10 * MPa),
         particles.Swell(pressure=10 * MPa, phase="AM", growth=0.01),
@@ -225,19 +226,6 @@ def _walk(thing: Any, found: dict[type, Any], seen: set[int]) -> None:
     elif isinstance(thing, list | tuple):
         for one in thing:
             _walk(one, found, seen)
-
-
-@cache
-def recipe() -> packing.Recipe:
-    """Return a recipe of two components."""
-    return packing.Recipe(
-        components=(
-            packing.Component(name="AM", solid=SAM, share=0.7, sizes=SIZES),
-            packing.Component(name="SE", solid=library.LI6PS5CL, share=0.3, sizes=SIZES),
-        ),
-        loading=0.05,
-        width=10 * um,
-    )
 
 
 @cache
@@ -330,7 +318,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "packing.coordination": lambda: {"packing": spheres()},
     "packing.force_chains": lambda: {"packing": spheres(), "above": 1.0},
     "packing.heat_map": lambda: {"packing": spheres(), "values": np.arange(27.0), "bins": 4},
-    "packing.insert": lambda: {"recipe": recipe(), "height": 60 * um, "seed": 1},
+    "packing.insert": lambda: {"recipe": powder.recipe(), "height": 60 * um, "seed": 1},
     "packing.mean_stress": lambda: {"packing": spheres()},
     "packing.overlaps": lambda: {"packing": spheres(), "one": "AM", "other": "SE"},
     "packing.pack_spheres": lambda: {

@@ -18,13 +18,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 import femssb
-from femssb import grains, library, meshing, packing, particles, results, studies, voxels
+from femssb import grains, meshing, packing, particles, results, studies, voxels
 from femssb.meshing.data import gather
 from femssb.run import checkpoint
 from femssb.run.simulation import Simulation
-from femssb.units import MPa, um
+from femssb.units import um
 from tests import made_up_runs
-from tests.robustness import examples
+from tests.robustness import examples, powder
 from tests.robustness.limits import Reached
 from tests.runs import ALONE, STEPS, TIMED, tiny_model
 
@@ -237,25 +237,10 @@ def make_planes(folder: Path) -> None:
         tifffile.imwrite(folder / f"plane_{number:02d}.tif", plane)
 
 
-STAGES = [particles.Uniaxial(pressure=20 * MPa), particles.Uniaxial(pressure=40 * MPa)]
-
-
-@cache
-def powder() -> packing.Packing:
-    """Return a small powder, as inserted."""
-    return packing.insert(examples.recipe(), height=60 * um, seed=1)
-
-
-@cache
-def contact_law() -> particles.HertzMindlin:
-    """Return the law of its contacts."""
-    return particles.HertzMindlin(solids={"AM": library.NCM523, "SE": library.LI6PS5CL})
-
-
 def make_stage(folder: Path) -> None:
     """Press a powder in one stage."""
     particles.press(
-        powder(), STAGES[:1], contact_law(), out=folder, comm=MPI.COMM_SELF, progress=False
+        powder.powder(), powder.STAGES[:1], powder.contact_law(), out=folder, comm=MPI.COMM_SELF, progress=False
     )
 
 
@@ -271,7 +256,7 @@ def read_stage(folder: Path) -> Any:
     with patch("femssb.particles.pressing.Engine", side_effect=begin):
         try:
             particles.press(
-                powder(), STAGES, contact_law(), out=folder, comm=MPI.COMM_SELF, progress=False
+                powder.powder(), powder.STAGES, powder.contact_law(), out=folder, comm=MPI.COMM_SELF, progress=False
             )
         except Reached:
             pass
