@@ -97,7 +97,9 @@ def in_child(function: Callable[..., Any], path: Path, *arguments: Any) -> Any:
             order["pipe"] = write_end
             process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _START, json.dumps(order), *sys.path],
-                **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 env=_environment(),
                 pass_fds=(write_end,),
             )
@@ -181,7 +183,8 @@ def _packed(value: Any) -> Iterator[bytes | memoryview]:
 
     text = json.dumps(value, default=aside)
     about = json.dumps([[array.dtype.str, array.shape] for array in arrays])
-    return iter([f"{about}\n{text}\n".encode(), *(a.reshape(-1).view(np.uint8) for a in arrays)])
+    raw = [memoryview(array.reshape(-1).view(np.uint8)) for array in arrays]
+    return iter([f"{about}\n{text}\n".encode(), *raw])
 
 
 def _receive(stream: BufferedReader) -> Any:

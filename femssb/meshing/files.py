@@ -142,7 +142,8 @@ def _read(path: Path, unit: float, orientations: ArrayLike | str | Path | None) 
                 f"read.orientations: there is no {orientations.name} next to {path.name}; give "
                 f"orientations, {FOR_EXAMPLE}"
             )
-    return _assemble(path.name, *in_child(read_mesh, path), unit, orientations)
+    points, volumes, surfaces = in_child(read_mesh, path)
+    return _assemble(path.name, points, volumes, surfaces, unit, orientations)
 
 
 def _assemble(

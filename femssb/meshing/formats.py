@@ -11,12 +11,13 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array, Indices
+from femssb.environment import hdf5_files
 from femssb.environment.packages import load
 from femssb.errors import FemssbError, MeshError
 
@@ -151,6 +152,7 @@ def _check_msh(path: Path) -> int:
     head = re.search(rb"\n\$Elements\r?\n", content)
     place = head.end() if head else 0
     if start["binary"] == b"1" and version >= 4:  # number of blocks, number of elements ...
+        order: Literal["little", "big"]
         order = "little" if content[start.end() + 1 :].startswith(b"\1\0") else "big"
         size = int(start["size"])
         return int.from_bytes(content[place + size : place + 2 * size], order)
@@ -245,18 +247,10 @@ def _check_hdf5(path: Path, beside: Path | None) -> None:
         raise MeshError(f"{path.name} takes data from a file that is not in its folder")
     h5py = load("h5py", extra="voxels")
     with h5py.File(beside, "r") as file:
-
-        def check(name: str, link: Any) -> None:
-            if not isinstance(link, h5py.HardLink):
-                raise MeshError(f"{beside.name} has a link at {name!r}, which may lead elsewhere")
-
-        file.visititems_links(check)
-
-        def check_item(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-                raise MeshError(f"{beside.name} keeps {name!r} in another file")
-
-        file.visititems(check_item)
+        hdf5_files.check_links(beside, file)
+        file.visititems(
+            lambda _, item: hdf5_files.check_data(beside, item) if hasattr(item, "shape") else None
+        )
 
 
 def _from_meshio(path: Path, mesh: Any) -> Found:
@@ -291,5 +285,3 @@ def _from_meshio(path: Path, mesh: Any) -> Found:
             f"found {sorted(volumes)}"
         )
     return np.asarray(mesh.points, dtype=np.float64), volumes, surfaces
-
-

@@ -44,16 +44,18 @@ def test_everything_comes_back(image, tmp_path, ending):
     assert back.origin == {"seed": 3, "file": f"image.{ending}"}
 
 
-def test_numpy_needs_names_and_spacing(image, tmp_path):
+def test_numpy_needs_names_spacing_and_axes(image, tmp_path):
     """Catches a spacing made up for a file that holds none."""
     path = write_image(image, tmp_path / "image.npy")
-    back = read_image(path, phase_names=NAMES, spacing=SPACING)
+    back = read_image(path, phase_names=NAMES, spacing=SPACING, axes="xyz")
     assert np.array_equal(back.labels, image.labels)
     assert back.spacing == SPACING
     with pytest.raises(InputError, match=r"read_image.phase_names must be given"):
-        read_image(path, spacing=SPACING)
+        read_image(path, spacing=SPACING, axes="xyz")
     with pytest.raises(InputError, match=r"read_image.spacing must be given"):
-        read_image(path, phase_names=NAMES)
+        read_image(path, phase_names=NAMES, axes="xyz")
+    with pytest.raises(InputError, match=r"read_image.axes must be given.*'xyz'.*'zyx'"):
+        read_image(path, phase_names=NAMES, spacing=SPACING)
 
 
 def test_what_is_given_goes_first(image, tmp_path):
@@ -164,7 +166,7 @@ def test_arrays_are_chosen_by_name(tmp_path):
         file["a/first"] = np.zeros((2, 2, 2), np.uint8)
         file["second"] = np.ones((2, 2, 2), np.uint8)
         file["curve"] = np.zeros(9)
-    named = {"phase_names": ("void", "AM"), "spacing": 1 * um}
+    named = {"phase_names": ("void", "AM"), "spacing": 1 * um, "axes": "xyz"}
     assert read_image(tmp_path / "two.h5", array="second", **named).fractions()["AM"] == 1
     with pytest.raises(InputError, match=r"one of the arrays .*'a/first', 'second'"):
         read_image(tmp_path / "two.h5", **named)
