@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array, Indices
-from femssb.environment import hdf5_files
+from femssb.environment import hdf5
 from femssb.environment.packages import load
 from femssb.errors import FemssbError, MeshError
 
@@ -247,9 +247,9 @@ def _check_hdf5(path: Path, beside: Path | None) -> None:
         raise MeshError(f"{path.name} takes data from a file that is not in its folder")
     h5py = load("h5py", extra="voxels")
     with h5py.File(beside, "r") as file:
-        hdf5_files.check_links(beside, file)
+        hdf5.check_links(beside, file)
         file.visititems(
-            lambda _, item: hdf5_files.check_data(beside, item) if hasattr(item, "shape") else None
+            lambda _, item: hdf5.check_data(beside, item) if hasattr(item, "shape") else None
         )
 
 

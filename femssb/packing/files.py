@@ -11,11 +11,14 @@ suffix                    what is kept                           what must be sa
 ========================  =====================================  ===============================
 
 Only HDF5 keeps the contacts, with which the next stage starts exactly where the last one ended.
-HDF5 and VTK files are read in a process of their own, so that a damaged one does no harm.
+All but dumps carry a checksum: one that was damaged since femssb wrote it is refused. HDF5 and VTK
+files are read in a process of their own, so that a damaged one does no harm.
 """
 
 import contextlib
 import csv
+import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,8 +27,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.environment import hdf5_files, vtk_files
-from femssb.environment.files import make_folder, replacing
+from femssb.environment import hdf5, vtk
+from femssb.environment.files import check_seal, has_seal, make_folder, replacing
 from femssb.environment.isolation import damaged, in_child, reading
 from femssb.environment.packages import load
 from femssb.errors import InputError
@@ -36,6 +39,7 @@ from femssb.tensors import COMPONENTS, PAIRS
 FORMAT = 1  # of the HDF5 files; raised when older readers would misread newer files
 _CSV = ("id", "phase", "x [m]", "y [m]", "z [m]", "radius [m]")
 _CSV_STRESS = tuple(f"stress {name} [Pa]" for name in COMPONENTS)
+_SEALED = (".h5", ".hdf5", ".vtp")
 _SUFFIXES = ".h5, .hdf5, .vtp, .csv, .dump, .liggghts, .data"
 
 
@@ -60,21 +64,22 @@ def write(
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if suffix in (".h5", ".hdf5"):
+        content = _hdf5(packing)
+    elif suffix == ".vtp":
+        content = _vtk(packing).encode()
+    elif suffix == ".csv":
+        content = _csv(packing).encode()
+    elif suffix in (".dump", ".liggghts"):
+        of_file = "si" if suffix == ".liggghts" else units
+        content = lammps_files.dump_text(packing, of_file).encode()
+    elif suffix == ".data":
+        content = lammps_files.data_text(packing, units, densities or {}).encode()
+    else:
+        raise InputError(f"write: {path.name} has none of the suffixes {_SUFFIXES}")
     make_folder(path.parent)
-    with replacing(path) as temporary:
-        if suffix in (".h5", ".hdf5"):
-            _write_hdf5(packing, temporary)
-        elif suffix == ".vtp":
-            _write_vtk(packing, temporary)
-        elif suffix == ".csv":
-            _write_csv(packing, temporary)
-        elif suffix in (".dump", ".liggghts"):
-            of_file = "si" if suffix == ".liggghts" else units
-            temporary.write_text(lammps_files.dump_text(packing, of_file))
-        elif suffix == ".data":
-            temporary.write_text(lammps_files.data_text(packing, units, densities or {}))
-        else:
-            raise InputError(f"write: {path.name} has none of the suffixes {_SUFFIXES}")
+    with replacing(path, seal=suffix in _SEALED) as temporary:
+        temporary.write_bytes(content)
 
 
 def read(
@@ -110,6 +115,8 @@ def read(
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"read: there is no file {path}")
+    if suffix in _SEALED and has_seal(path):
+        check_seal(path)
     if box is not None and np.shape(box) != (2, 3):
         raise InputError(f"read.box = {box!r} must hold a lower and an upper corner")
     if suffix in (".h5", ".hdf5", ".vtp", ".csv"):
@@ -133,8 +140,17 @@ def read(
     return lammps_files.read_dump(path, units, phases, box, periodic)
 
 
-def _write_hdf5(packing: Packing, path: Path) -> None:
-    with load("h5py", extra="particles").File(path, "w") as file:
+def _check_sealed(path: Path, sealed: object) -> None:
+    """Raise InputError if a file says that it was sealed, and is not."""
+    if sealed and not has_seal(path):
+        raise InputError(f"read: {path.name} is damaged: it does not end in its checksum")
+
+
+def _hdf5(packing: Packing) -> bytes:
+    # Made in memory: HDF5 crashes where the disk is full.
+    image = io.BytesIO()
+    with load("h5py", extra="particles").File(image, "w") as file:
+        file.attrs["sealed"] = True
         file.attrs["femssb packing"] = FORMAT
         file.attrs["phase_names"] = json.dumps(packing.phase_names)
         file.attrs["periodic"] = np.array(packing.periodic)
@@ -146,10 +162,12 @@ def _write_hdf5(packing: Packing, path: Path) -> None:
         for name, array in arrays.items():
             if array is not None:
                 file.create_dataset(name, data=array)
+    return image.getvalue()
 
 
 def _read_hdf5(path: Path) -> dict[str, Any]:
     attributes, values, contacts = in_child(_hdf5_in_child, path)
+    _check_sealed(path, attributes.get("sealed"))
     return {
         **values,
         "contacts": Contacts(**contacts) if contacts else None,
@@ -166,18 +184,18 @@ def _hdf5_in_child(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str
             raise InputError(f"read: {path.name} is HDF5, but not a packing of femssb")
         if file.attrs["femssb packing"] > FORMAT:
             raise InputError(f"read: {path.name} was written by a newer femssb")
-        hdf5_files.check_links(path, file)
+        hdf5.check_links(path, file)
         spheres: dict[str, Any] = {}
         contacts: dict[str, Any] = {}
         for group, arrays in ((file, spheres), (file.get("contacts", {}), contacts)):
             for name, data in group.items():
                 if name != "contacts":
-                    hdf5_files.check_data(path, data)
+                    hdf5.check_data(path, data)
                     arrays[name] = data[()]
         return dict(file.attrs), spheres, contacts
 
 
-def _write_vtk(packing: Packing, path: Path) -> None:
+def _vtk(packing: Packing) -> str:
     pyvista = load("pyvista", extra="plot")
     cloud = pyvista.PolyData(packing.positions)
     cloud["radius"], cloud["phase"], cloud["id"] = packing.radii, packing.phases, packing.ids
@@ -187,13 +205,13 @@ def _write_vtk(packing: Packing, path: Path) -> None:
     cloud.field_data["periodic"] = np.array(packing.periodic, dtype=np.int8)
     cloud.field_data["phase_names"] = [json.dumps(packing.phase_names)]
     cloud.field_data["origin"] = [json.dumps(packing.origin)]
-    named = path.with_name(path.name + ".vtp")  # pyvista goes by the suffix
-    cloud.save(named)
-    named.replace(path)
+    cloud.field_data["sealed"] = np.array([1], dtype=np.int8)
+    return vtk.xml(cloud, "PolyData")
 
 
 def _read_vtk(path: Path) -> dict[str, Any]:
     points, spheres, about = in_child(_vtk_in_child, path)
+    _check_sealed(path, "sealed" in about)
     stress = spheres.get("stress")
     return {
         "positions": points,
@@ -211,11 +229,11 @@ def _read_vtk(path: Path) -> dict[str, Any]:
 
 def _vtk_in_child(path: Path) -> tuple[NDArray[Any], dict[str, Any], dict[str, Any]]:
     """Return points, and arrays on them and on the whole; words are single."""
-    cloud = vtk_files.read_xml(path, "PolyData")
-    about = vtk_files.arrays(cloud.GetFieldData())
+    cloud = vtk.read(path, "PolyData")
+    about = vtk.arrays(cloud.GetFieldData())
     return (
-        vtk_files.points(cloud),
-        vtk_files.arrays(cloud.GetPointData()),
+        vtk.points(cloud),
+        vtk.arrays(cloud.GetPointData()),
         {name: str(a[0]) if a.dtype.kind == "U" else a for name, a in about.items()},
     )
 
@@ -228,7 +246,7 @@ def _sides(path: Path, values: Any) -> tuple[bool, ...]:
     return tuple(map(bool, sides))
 
 
-def _write_csv(packing: Packing, path: Path) -> None:
+def _csv(packing: Packing) -> str:
     about = {
         "spheres": len(packing.radii),
         "lower": packing.lower.tolist(),
@@ -243,11 +261,18 @@ def _write_csv(packing: Packing, path: Path) -> None:
     if packing.stress is not None:
         header += _CSV_STRESS
         columns += [packing.stress[:, i, j] for i, j in PAIRS]
-    with path.open("w", newline="") as file:
-        file.write(f"# {json.dumps(about)}\n")
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(zip(*(np.asarray(column).tolist() for column in columns), strict=True))
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(zip(*(np.asarray(column).tolist() for column in columns), strict=True))
+    about["sha256"] = _sum_of(about, rows.getvalue())
+    return f"# {json.dumps(about)}\n{rows.getvalue()}"
+
+
+def _sum_of(about: Mapping[str, Any], rows: str) -> str:
+    """Return the SHA-256 of what a CSV file holds."""
+    rest = {name: value for name, value in about.items() if name != "sha256"}
+    return hashlib.sha256(f"{json.dumps(rest)}\n{rows}".encode()).hexdigest()
 
 
 def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -> dict[str, Any]:
@@ -258,7 +283,12 @@ def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -
         with contextlib.suppress(json.JSONDecodeError):  # a comment of another program
             found = json.loads(head[1:])
             about = found if isinstance(found, dict) else {}
-    header, *rows = csv.reader(text.splitlines(), strict=True) if text.strip() else [[]]
+    if "sha256" in about and about["sha256"] != _sum_of(about, text):
+        raise InputError(
+            f"read: {path.name} is damaged or cut short: it differs from what was written; if you "
+            "have changed it, take sha256 out of its first line"
+        )
+    header, *rows = [*csv.reader(io.StringIO(text, newline=""), strict=True)] or [[]]
     rows = [row for row in rows if row]
     if box is None and "lower" not in about:
         raise InputError(f"read: {path.name} does not say its box: give box=(lower, upper)")

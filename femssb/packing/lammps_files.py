@@ -4,6 +4,7 @@ These files rarely name their units and never their types: the reader must. The 
 that of the simulation: planes inside it that pressed the spheres are not in the file.
 """
 
+import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ Sides = tuple[bool, bool, bool] | None
 
 LENGTH = {"si": 1.0, "micro": 1e-6}  # unit of length [m]
 DENSITY = {"si": 1.0, "micro": 1e3}  # unit of density [kg/m3]; pg/um3 is 1000 kg/m3
+_SUM = re.compile(r", sha256=([0-9a-f]{64})$")  # at the end of the first line of a data file
 _COLUMNS = {  # of a dump, by the names that LAMMPS and LIGGGHTS give them
     *("id", "type", "radius", "diameter", "x", "y", "z"),
     *("xu", "yu", "zu", "xs", "ys", "zs", "xsu", "ysu", "zsu"),
@@ -73,13 +75,14 @@ def data_text(packing: Packing, units: str, densities: Mapping[str, float]) -> s
     columns = ids, packing.phases + 1, 2 * packing.radii / unit, density[packing.phases]
     table = np.column_stack([*columns, packing.positions / unit])
     text = io.StringIO()
-    text.write(f"Packing of femssb, units {units}\n\n{len(table)} atoms\n")
+    text.write(f"\n{len(table)} atoms\n")
     text.write(f"{len(packing.phase_names)} atom types\n\n")
     for axis, a, b in zip("xyz", packing.lower / unit, packing.upper / unit, strict=True):
         text.write(f"{a:.17g} {b:.17g} {axis}lo {axis}hi\n")
     text.write("\nAtoms # sphere\n\n")
     np.savetxt(text, table, fmt="%d %d %.17g %.17g %.17g %.17g %.17g")
-    return text.getvalue()
+    title, rest = f"Packing of femssb, units {units}", text.getvalue()
+    return f"{title}, sha256={hashlib.sha256(f'{title}\n{rest}'.encode()).hexdigest()}\n{rest}"
 
 
 def read_dump(
@@ -175,6 +178,7 @@ def read_data(
         raise InputError(f"read: style = {style!r}, but only atom style 'sphere' can be read")
     with reading(path):
         lines = whole_text(path).splitlines()
+        _check_sum(path, lines)
         unit = _unit(path, units, next(iter(_SAYS_UNITS.findall(lines[0] if lines else "")), None))
         words = [line.partition("#")[0].split() for line in lines]
         counts = {w[1]: int(w[0]) for w in words if len(w) == 2 and w[0].isdigit()}
@@ -297,6 +301,19 @@ def _packing(
         "origin": {"file": path.name},
     }
     return packing(path, fields)
+
+
+def _check_sum(path: Path, lines: Sequence[str]) -> None:
+    """Check that a data file of femssb is as it was written; others have no checksum."""
+    found = _SUM.search(lines[0]) if lines else None
+    if found is None:
+        return
+    text = "\n".join([_SUM.sub("", lines[0]), *lines[1:], ""])
+    if hashlib.sha256(text.encode()).hexdigest() != found[1]:
+        raise InputError(
+            f"read: {path.name} is damaged or cut short: it differs from what was written; if you "
+            "have changed it, take sha256 out of its first line"
+        )
 
 
 def _numbers(path: Path, rows: Sequence[str], width: int, columns: Sequence[int]) -> Array:

@@ -12,13 +12,17 @@ Ending     Kept next to the labels  Read by
 In memory, and in the .npy and HDF5 files that femssb writes, an image is ``labels[x, y, z]``. In a
 TIFF stack pages are planes across z, rows run along y and columns along x: the same image is
 ``stack[z, y, x]`` there. In a VTK image x changes fastest. Whatever a file does not hold has to be
-given when it is read: names, spacing and, for .npy and for HDF5 files of others that do not label
-their dimensions x, y and z, what the indices count. Values given replace those in the file.
+given when it is read: names, spacing and, for .npy and HDF5 files of other programs unless they
+label their dimensions x, y and z, what the indices count. Values given replace those in the file.
+
+Each file ends in a checksum, which other programs ignore: one that was damaged since femssb wrote
+it is refused. .npy files of femssb are known by it.
 
 A folder is read as a stack with a TIFF file per plane. Their names are the same but for one number,
 by which they are sorted and which counts without gaps: ``plane_9.tif``, ``plane_10.tif`` ...
 """
 
+import io
 import json
 import logging
 import math
@@ -33,7 +37,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.environment import hdf5_files, vtk_files
+from femssb.environment import hdf5, vtk
+from femssb.environment.files import check_seal, has_seal, replacing
 from femssb.environment.isolation import damaged, in_child, reading
 from femssb.environment.packages import load
 from femssb.errors import InputError, check_number
@@ -75,7 +80,8 @@ def write_image(image: VoxelImage, path: str | Path) -> Path:
     _, write = _format(path)
     if not path.parent.is_dir():
         raise InputError(f"write_image.path = {path}: there is no folder {path.parent}")
-    write(image, path)
+    with replacing(path, seal=True) as temporary:
+        write(image, temporary)
     return path
 
 
@@ -113,12 +119,17 @@ def read_image(
     path = Path(path)
     if not path.is_file() and not path.is_dir():
         raise InputError(f"read_image.path = {path}: there is no such file")
+    sealed = path.is_file() and has_seal(path)
+    if sealed:
+        check_seal(path)
     read, _ = _format(path)
     if array is not None and read in (_read_npy, _read_tiff):
         raise InputError(f"read_image.array = {array!r}: {path} holds only one array")
     if axes is not None and (not isinstance(axes, str) or sorted(axes) != list(AXES)):
         raise InputError(f"read_image.axes = {axes!r} must hold each of x, y and z once")
     values, order, said = read(path, array, axes)
+    if said.pop("sealed", False) and not (sealed or path.is_dir()):
+        raise damaged(path, "it does not end in its checksum")
     said = _turned(said, order, axes)
     given = zip(_KEPT, (phase_names, spacing, periodic), strict=True)
     said |= {name: value for name, value in given if value is not None}
@@ -156,7 +167,7 @@ def _turned(said: dict[str, Any], order: str | None, axes: str | None) -> dict[s
 def _about(image: VoxelImage) -> str:
     """Return names, spacing, sides and origin as JSON."""
     about = {name: getattr(image, name) for name in _KEPT}
-    about |= {"origin": dict(image.origin), "shape": image.shape}
+    about |= {"origin": dict(image.origin), "shape": image.shape, "sealed": True}
     return json.dumps({"femssb image": about})
 
 
@@ -167,8 +178,8 @@ def _said(text: object) -> dict[str, Any]:
         lists = all(isinstance(about[name], list) for name in _KEPT)
         sides = len(about["spacing"]) == len(about["periodic"]) == len(AXES)
         if lists and sides and isinstance(about["origin"], dict):
-            shape = {"shape": about["shape"]} if "shape" in about else {}
-            return {name: about[name] for name in (*_KEPT, "origin")} | shape
+            more = {name: about[name] for name in ("shape", "sealed") if name in about}
+            return {name: about[name] for name in (*_KEPT, "origin")} | more
     except (ValueError, TypeError, LookupError, RecursionError):
         pass
     return {}
@@ -202,11 +213,12 @@ def _read_npy(path: Path, array: str | None, axes: str | None) -> _Content:
             raise damaged(path, f"its version is {version}")
         _check(path, shape, kind, 0, images.available_memory())
         start, size = file.tell(), path.stat().st_size
-        if size != start + math.prod(shape) * kind.itemsize:
-            needed = start + math.prod(shape) * kind.itemsize
-            raise damaged(path, f"it has {size} bytes, and its head announces {needed}")
+        ours = has_seal(path)
+        size = check_seal(path) if ours else size
+        if size != (needed := start + math.prod(shape) * kind.itemsize):
+            raise damaged(path, f"it has {size} bytes, but its head announces {needed}")
         order: Any = "F" if fortran else "C"
-        return np.memmap(file, kind, "r", start, shape, order), None, {}
+        return np.memmap(file, kind, "r", start, shape, order), "xyz" if ours else None, {}
 
 
 def _write_npy(image: VoxelImage, path: Path) -> None:
@@ -422,25 +434,25 @@ def _read_vti(path: Path, array: str | None, axes: str | None) -> _Content:
 
 def _vti_in_child(path: Path, array: str | None, free: int | None) -> tuple[Values, dict[str, Any]]:
     """Return the values of a VTK image, x fastest, and what it says of the voxels."""
-    grid = vtk_files.read_xml(path, "ImageData")
+    grid = vtk.read(path, "ImageData")
     if not grid.GetDirectionMatrix().IsIdentity():
         raise InputError(f"{path} is turned: its axes are not along x, y and z")
     points = tuple(grid.GetDimensions())
-    on_points = dict.fromkeys(vtk_files.arrays(grid.GetPointData()), points)
-    on_cells = dict.fromkeys(vtk_files.arrays(grid.GetCellData()), tuple(n - 1 for n in points))
+    on_points = dict.fromkeys(vtk.arrays(grid.GetPointData()), points)
+    on_cells = dict.fromkeys(vtk.arrays(grid.GetCellData()), tuple(n - 1 for n in points))
     if array is not None and array in on_points.keys() & on_cells.keys():
         raise InputError(f"{path} has values {array!r} both on points and on cells")
     shapes = on_points | on_cells if array is not None else on_cells or on_points
     name = _chosen(path, list(shapes), array, "phase")
     data = grid.GetCellData() if name in on_cells else grid.GetPointData()
-    values, shape = vtk_files.arrays(data)[name], shapes[name]
+    values, shape = vtk.arrays(data)[name], shapes[name]
     if values.ndim != 1:
         raise InputError(f"{path}: {name!r} has {values.shape[-1]} components, expected one")
     if len(values) != math.prod(shape):
         raise damaged(path, f"{len(values)} values for {shape} voxels")
     _check(path, shape, values.dtype, 2, free)
     said: dict[str, Any] = {"spacing": list(grid.GetSpacing())}
-    about = vtk_files.arrays(grid.GetFieldData()).get("femssb", np.array([""]))
+    about = vtk.arrays(grid.GetFieldData()).get("femssb", np.array([""]))
     return values.reshape(shape[::-1]), _said(about[0]) or said
 
 
@@ -451,7 +463,7 @@ def _write_vti(image: VoxelImage, path: Path) -> None:
     )
     grid.cell_data["phase"] = image.labels.ravel(order="F")
     grid.field_data["femssb"] = [_about(image)]
-    grid.save(path)
+    path.write_text(vtk.xml(grid, "ImageData"), encoding="utf-8")
 
 
 def _read_hdf5(path: Path, array: str | None, axes: str | None) -> _Content:
@@ -471,7 +483,7 @@ def _hdf5_in_child(path: Path, array: str | None, free: int | None) -> _Content:
 
         file.visititems(keep)  # follows no links to other files
         data = found[_chosen(path, list(found), array, "labels")]
-        hdf5_files.check_data(path, data)
+        hdf5.check_data(path, data)
         _check(path, data.shape, data.dtype, 2, free)
         said = _said(data.attrs.get("femssb"))
         order = "".join(dimension.label for dimension in data.dims)
@@ -480,11 +492,13 @@ def _hdf5_in_child(path: Path, array: str | None, free: int | None) -> _Content:
 
 def _write_hdf5(image: VoxelImage, path: Path) -> None:
     h5py = load("h5py", extra="voxels")
-    with h5py.File(path, "w") as file:
+    made = io.BytesIO()  # HDF5 crashes where the disk is full
+    with h5py.File(made, "w") as file:
         data = file.create_dataset("labels", data=image.labels, compression="gzip", shuffle=False)
         for dimension, axis in zip(data.dims, AXES, strict=True):
             dimension.label = axis
         data.attrs["femssb"] = _about(image)
+    path.write_bytes(made.getbuffer())
 
 
 def _chosen(path: Path, names: list[str], wanted: str | None, usual: str) -> str:

@@ -44,18 +44,16 @@ def test_everything_comes_back(image, tmp_path, ending):
     assert back.origin == {"seed": 3, "file": f"image.{ending}"}
 
 
-def test_numpy_needs_names_spacing_and_axes(image, tmp_path):
+def test_numpy_needs_names_and_spacing(image, tmp_path):
     """Catches a spacing made up for a file that holds none."""
     path = write_image(image, tmp_path / "image.npy")
-    back = read_image(path, phase_names=NAMES, spacing=SPACING, axes="xyz")
+    back = read_image(path, phase_names=NAMES, spacing=SPACING)
     assert np.array_equal(back.labels, image.labels)
     assert back.spacing == SPACING
     with pytest.raises(InputError, match=r"read_image.phase_names must be given"):
-        read_image(path, spacing=SPACING, axes="xyz")
+        read_image(path, spacing=SPACING)
     with pytest.raises(InputError, match=r"read_image.spacing must be given"):
-        read_image(path, phase_names=NAMES, axes="xyz")
-    with pytest.raises(InputError, match=r"read_image.axes must be given.*'xyz'.*'zyx'"):
-        read_image(path, phase_names=NAMES, spacing=SPACING)
+        read_image(path, phase_names=NAMES)
 
 
 def test_what_is_given_goes_first(image, tmp_path):

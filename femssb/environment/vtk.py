@@ -1,7 +1,7 @@
-"""Files of VTK in XML, read by VTK; to be called by `femssb.environment.isolation.in_child`.
+"""VTK data and its files in XML: written whole or not at all, read whole or not at all.
 
-VTK itself fills what a file lacks of its extent with whatever was in the memory, and reports other
-damage only in the window for its messages.
+Left to itself VTK hides that a disk is full, fills what a file lacks of its extent with whatever
+was in the memory, and reports other damage only in the window for its messages.
 """
 
 import math
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from femssb.environment.isolation import damaged
 from femssb.environment.packages import load
+from femssb.errors import EngineError
 
 _HEAD = re.compile(
     rb"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)?<VTKFile\s(?:[^>]*?\s)?type=\"(\w+)\"", re.DOTALL
@@ -21,8 +22,27 @@ _HEAD = re.compile(
 _EXTENT = re.compile(rb"<(ImageData|Piece)\s[^>]*?Extent=\"([^\"]*)\"")
 
 
-def read_xml(path: Path, kind: Literal["ImageData", "PolyData"]) -> Any:
-    """Return the data set of a file.
+def xml(data: Any, kind: Literal["ImageData", "PolyData"]) -> str:
+    """Return a data set as VTK would write it into a file, where it hides that a disk is full.
+
+    Args:
+        data: The data set, of VTK or PyVista.
+        kind: Of data.
+
+    Raises:
+        EngineError: If VTK is missing or fails.
+    """
+    writer = getattr(load("vtkmodules.vtkIOXML", extra="plot"), f"vtkXML{kind}Writer")()
+    writer.SetInputData(data)
+    writer.SetDataModeToBinary()
+    writer.WriteToOutputStringOn()
+    if not writer.Write():
+        raise EngineError(f"VTK could not write {kind}")
+    return str(writer.GetOutputString())
+
+
+def read(path: Path, kind: Literal["ImageData", "PolyData"]) -> Any:
+    """Return the data set of a file; to be called by `femssb.environment.isolation.in_child`.
 
     Raises:
         InputError: If it is of another kind, or not whole.
