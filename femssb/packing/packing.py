@@ -241,7 +241,8 @@ def sides_joined(place: str, value: Any) -> tuple[bool, bool, bool]:
     Raises:
         InputError: If they are anything else, such as words or numbers.
     """
-    if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != 3:
+    rows = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if not rows or len(value) != 3:
         raise InputError(f"{place} = {shown(value)} must hold three values, True or False")
     if not all(isinstance(side, (bool, np.bool_)) for side in value):
         raise InputError(f"{place} = {shown(value)} must be True or False for each of x, y and z")

@@ -40,10 +40,12 @@ def particle_stress(
         InputError: If the packing has no contacts, or the partition is unknown.
     """
     contacts = contacts_of(packing)
-    if partition not in ("arms", "halves"):
-        raise InputError(f"particle_stress: partition = {partition!r} must be 'arms' or 'halves'")
+    if not isinstance(partition, str) or partition not in ("arms", "halves"):
+        raise InputError(
+            f"particle_stress: partition = {shown(partition)} must be 'arms' or 'halves'"
+        )
     if not isinstance(planes, bool):
-        raise InputError(f"particle_stress: planes = {planes!r} must be True or False")
+        raise InputError(f"particle_stress: planes = {shown(planes)} must be True or False")
     ball = contacts.between_spheres
     own, other = packing.radii[contacts.first], packing.radii[contacts.second[ball]]
     share = np.ones(len(ball))  # of the branch that lies in the first sphere

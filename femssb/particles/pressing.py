@@ -182,14 +182,12 @@ def _stopped(
     """Keep what a stage had reached when a signal came, say so, and return what ends the work."""
     kept = "nothing is kept without a folder"
     if lasting:
+        kept = f"stages done before are in {record.path.parent}, and the same call does the others"
         try:
             on_first_rank(comm, lambda: record.write(reached, settled=False))
-            kept = (
-                f"the stages before this one are in {record.path.parent}, and so is what it had "
-                f"reached, {record.unfinished.name}; the same call goes on with this stage"
-            )
+            kept = f"{kept}; what this one had reached is in {record.unfinished.name}"
         except InputError as error:
-            kept = f"the stages before this one are in {record.path.parent}, but {error}"
+            kept = f"{kept}; {error}"
     stop = Interrupted(signal, kept)
     if comm.rank == 0:
         sys.stderr.write(f"femssb: {stop}\n")
