@@ -27,7 +27,7 @@ setup:
 	@./setup.sh
 
 demo: setup
-	$(MPIRUN) -n $(RANKS) $(PYTHON) demos/cycle_1C.py --size $(SIZE) --out $(OUT)
+	$(MPIRUN) -n $(RANKS) $(PYTHON) demos/cycle_1C.py --size $(SIZE) --out $(OUT) --resume
 
 robustness: setup
 	$(PYTHON) -m tests.robustness $(TRY)

@@ -2,7 +2,8 @@
 
 A file written by `replacing` is on the disk, not only in its cache, before it takes the place of
 the one before it. One that is sealed ends in a line with the SHA-256 of all that is in front of it;
-NumPy archives, HDF5, TIFF and PNG files are read by other programs all the same. The files of a
+NumPy archives, HDF5, TIFF and PNG files are read by other programs all the same, and so are VTK's
+XML files, where the line is a comment. The files of a
 folder that belong together change together, by `replacing_together`, which keeps their SHA-256 in
 ``SHA256SUMS``; ``sha256sum -c SHA256SUMS`` checks them, too.
 """
@@ -13,16 +14,18 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from femssb.errors import InputError
 
 CHECKSUMS = "SHA256SUMS"
-_SEAL = re.compile(rb"\nsha256 ([0-9a-f]{64})\n")
-_SEAL_LENGTH = 73
+_SEAL = re.compile(rb"\n(?:<!-- )?sha256 ([0-9a-f]{64})(?: -->)?\n\Z")
+_LONGEST_SEAL = 82
+_XML = (".vti", ".vtp", ".vtu")  # suffixes of files that allow a comment at their end, nothing else
 _SUM = re.compile(rb"([0-9a-f]{64})  ([^/\n.][^/\n]*)")
 _TEMPORARY = re.compile(r"\.(?P<host>[^/]*)\.(?P<pid>\d+)\.part\..+")
 _FORGOTTEN = 24 * 3600.0  # age from which a temporary file of another host is left over [s]
@@ -79,6 +82,19 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say of an error of the operating system what could not be read, and why.
+
+    Raises:
+        InputError: If the block raises an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {_reason(error)}") from error
+
+
+@contextmanager
 def replacing(path: Path, *, seal: bool = False) -> Iterator[Path]:
     """Write a file whole or not at all.
 
@@ -126,11 +142,21 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def has_seal(path: Path) -> bool:
+    """Return whether a file ends in a seal, be it the right one or not.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    return _seal_of(path) is not None
+
+
 def append_seal(path: Path) -> None:
     """End a file with the SHA-256 that `read_sealed` checks."""
-    line = f"\nsha256 {checksum(path)}\n"
+    line = f"sha256 {checksum(path)}"
+    line = f"<!-- {line} -->" if path.suffix.lower() in _XML else line
     with path.open("ab") as file:
-        file.write(line.encode())
+        file.write(f"\n{line}\n".encode())
 
 
 def check_seal(path: Path) -> int:
@@ -141,18 +167,15 @@ def check_seal(path: Path) -> int:
     Raises:
         InputError: If it cannot be read, has no seal, or differs from what was sealed.
     """
-    try:
-        length = path.stat().st_size - _SEAL_LENGTH
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            for start in range(0, max(length, 0), 1 << 20):
-                digest.update(file.read(min(1 << 20, length - start)))
-            seal = _SEAL.fullmatch(file.read())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {_reason(error)}") from error
+    seal = _seal_of(path)
     if seal is None:
         raise InputError(f"{path} is damaged: it does not end in its checksum")
-    if seal[1].decode() != digest.hexdigest():
+    length, wanted = seal
+    digest = hashlib.sha256()
+    with reading(path), path.open("rb") as file:
+        for start in range(0, length, 1 << 20):
+            digest.update(file.read(min(1 << 20, length - start)))
+    if wanted != digest.hexdigest():
         raise InputError(f"{path} is damaged: it differs from what was written")
     return length
 
@@ -163,16 +186,51 @@ def read_sealed(path: Path) -> bytes:
     Raises:
         InputError: As `check_seal` does.
     """
-    try:
+    with reading(path):
         content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {_reason(error)}") from error
-    seal = _SEAL.fullmatch(content[-_SEAL_LENGTH:])
+    seal = _SEAL.search(content, max(0, len(content) - _LONGEST_SEAL))
     if seal is None:
         raise InputError(f"{path} is damaged: it does not end in its checksum")
-    if seal[1].decode() != hashlib.sha256(memoryview(content)[:-_SEAL_LENGTH]).hexdigest():
+    if seal[1].decode() != hashlib.sha256(memoryview(content)[: seal.start()]).hexdigest():
         raise InputError(f"{path} is damaged: it differs from what was written")
-    return content[:-_SEAL_LENGTH]
+    return content[: seal.start()]
+
+
+def _seal_of(path: Path) -> tuple[int, str] | None:
+    """Return the length in front of the seal of a file and its SHA-256, None without a seal."""
+    with reading(path), path.open("rb") as file:
+        start = max(0, path.stat().st_size - _LONGEST_SEAL)
+        file.seek(start)
+        found = _SEAL.search(file.read())
+    return None if found is None else (start + found.start(), found[1].decode())
+
+
+@contextmanager
+def in_memory(content: bytes = b"") -> Iterator[Path]:
+    """Give a file that is in memory alone, to libraries that read and write files by name.
+
+    Its name has plain letters only, whatever folder the user works in, it cannot fill a disk, and
+    nobody else can change it.
+
+    Args:
+        content: What it holds.
+
+    Yields:
+        Its path, in this process.
+
+    Raises:
+        InputError: If there is no memory for it.
+    """
+    with ExitStack() as stack:
+        with writing(Path("a file in memory")):
+            if hasattr(os, "memfd_create"):
+                number = os.memfd_create("femssb")
+                stack.callback(os.close, number)
+                path = Path(f"/proc/self/fd/{number}")
+            else:  # not Linux
+                path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "femssb"
+            path.write_bytes(content)
+        yield path
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +18,23 @@ from femssb.errors import EngineError, FemssbError, InputError, shown
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+PATIENCE = 10.0  # time a failing rank waits for the others to fail too [s]
+FAILURE_TAG = 20931  # of the messages by which ranks report to each other that they fail
+
 
 @checked
 def communicator(comm: MPI.Intracomm | None = None) -> MPI.Intracomm:
     """Return a communicator: that of all ranks if none is given. This starts MPI.
+
+    From then on an uncaught exception ends all ranks; see `fail_together`.
 
     Raises:
         InputError: If it is none of mpi4py.
         EngineError: If mpi4py is missing.
     """
     world: MPI.Intracomm = load("mpi4py.MPI", extra="particles").COMM_WORLD
+    if world.size > 1 and sys.excepthook is sys.__excepthook__:
+        sys.excepthook = fail_together
     if comm is None:
         return world
     _check(comm)
@@ -98,3 +108,48 @@ def collect[T: np.generic](comm: MPI.Comm, values: NDArray[T]) -> NDArray[T]:
     """Return the rows of all ranks, in rank order, on rank 0; no rows elsewhere. Collective."""
     parts = comm.gather(values, root=0)
     return np.concatenate(parts) if parts is not None else values[:0]
+
+
+def fail_together(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Show an uncaught exception once if all ranks raise one, else end the ranks that do not.
+
+    Takes the place of `sys.excepthook` on several ranks: otherwise the others would wait
+    indefinitely in a collective call.
+    """
+    comm = communicator()
+    alone = fails_alone(comm)
+    if alone or comm.rank == 0:
+        sys.stderr.write(f"[rank {comm.rank} of {comm.size}]\n")
+        sys.__excepthook__(kind, error, trace)
+        sys.stderr.flush()
+    if alone:
+        end_all(comm)
+
+
+def fails_alone(comm: MPI.Intracomm) -> bool:
+    """Tell the other ranks that this one fails, and return whether one of them goes on without it.
+
+    Such a rank would wait for this one in a collective call: it must be ended by ``comm.Abort``.
+    """
+    missing = set(range(comm.size)) - {comm.rank}
+    sent = [comm.isend(None, dest=rank, tag=FAILURE_TAG) for rank in missing]
+    deadline = time.monotonic() + PATIENCE
+    while missing and time.monotonic() < deadline:
+        for rank in [rank for rank in missing if comm.iprobe(source=rank, tag=FAILURE_TAG)]:
+            comm.recv(source=rank, tag=FAILURE_TAG)
+            missing.remove(rank)
+        time.sleep(0.01)
+    if not missing:
+        for request in sent:
+            request.wait()
+    return bool(missing)
+
+
+def end_all(comm: MPI.Comm) -> NoReturn:
+    """End all ranks at once; what this one has written is passed on before."""
+    sys.stderr.flush()
+    time.sleep(1.0)  # mpirun must have passed the message on before it ends
+    comm.Abort(1)
+    raise SystemExit(1)

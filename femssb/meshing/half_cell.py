@@ -29,7 +29,7 @@ from femssb.grains.power_diagram import inflated
 from femssb.grains.tessellation import Tessellation, tessellate
 from femssb.inputs.geometry import HalfCell
 from femssb.meshing.data import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, MeshData, Parts, distribute
-from femssb.meshing.files import TETRAHEDRON, TRIANGLE, gmsh_session
+from femssb.meshing.formats import TETRAHEDRON, TRIANGLE, gmsh_session
 from femssb.meshing.quality import gamma
 from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
 from femssb.units import um

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from femssb.description import checked
-from femssb.environment.files import make_folder
+from femssb.environment.files import given_path, make_folder
 from femssb.environment.ranks import on_first_rank, several_ranks
 from femssb.errors import FemssbError, InputError
 from femssb.studies.cache import Cache, Results
@@ -90,7 +90,7 @@ def perform(
         InputError: If there is no case of that number.
         FemssbError: If a case failed; the others are on the page.
     """
-    folder = Path(out)
+    folder = given_path("perform", "out", out)
     cache = Cache(folder / "cases")
     tables = [one if isinstance(one, Mapping) else {"": one} for one in studies]
     every = [one for columns in tables for study in columns.values() for one in study.cases]
