@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from femssb.arrays import Array
-from femssb.environment.files import make_folder, replacing
+from femssb.environment.files import given_path, make_folder, replacing
 from femssb.environment.isolation import in_child
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError, MeshError, check_number
@@ -76,7 +76,7 @@ def read(
         MeshError: If the file is damaged, or names or shapes do not fit; on every rank.
     """
     check_number("read", "unit", unit, above=0, unit="m")
-    path = Path(path)
+    path = given_path("read", "path", path)
     data = distribute(on_first_rank(comm, lambda: _read(path, unit, orientations)), comm)
     return replace(data, origin={"file": str(path), "unit": unit})
 
@@ -116,7 +116,7 @@ def write(data: MeshData, path: str | Path) -> None:
     Raises:
         InputError: If the path cannot be written or is no ``.msh``; on every rank.
     """
-    path = Path(path)
+    path = given_path("write", "path", path)
     if path.suffix != ".msh":
         raise InputError(f"write.path = {path} must end in .msh")
     parts = gather(data)
