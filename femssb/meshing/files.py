@@ -143,7 +143,12 @@ def _read(path: Path, unit: float, orientations: ArrayLike | str | Path | None) 
                 f"orientations, {FOR_EXAMPLE}"
             )
     points, volumes, surfaces = in_child(read_mesh, path)
-    return _assemble(path.name, points, volumes, surfaces, unit, orientations)
+    try:
+        return _assemble(path.name, points, volumes, surfaces, unit, orientations)
+    except MeshError as error:
+        if path.name in str(error):
+            raise
+        raise MeshError(f"{path.name}: {error}") from error
 
 
 def _assemble(

@@ -248,9 +248,11 @@ def _check_hdf5(path: Path, beside: Path | None) -> None:
     h5py = load("h5py", extra="voxels")
     with h5py.File(beside, "r") as file:
         hdf5.check_links(beside, file)
-        file.visititems(
-            lambda _, item: hdf5.check_data(beside, item) if hasattr(item, "shape") else None
-        )
+        found: list[Any] = []
+        file.visititems(lambda _, item: found.append(item))
+        for item in found:
+            if isinstance(item, h5py.Dataset):
+                hdf5.check_data(beside, item)
 
 
 def _from_meshio(path: Path, mesh: Any) -> Found:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from femssb.arrays import Array, Indices
-from femssb.environment.isolation import reading
+from femssb.environment.isolation import damaged, reading
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 
@@ -240,12 +240,24 @@ def packing(path: Path, fields: Mapping[str, Any]) -> Packing:
             f"read: {path.name} has radii from {made.radii.min():g} to {made.radii.max():g} m, "
             f"outside [{lower:g}, {upper:g}] m: is it in another unit?"
         )
+    beyond = np.maximum(made.lower - made.positions, made.positions - made.upper)
+    closed = ~np.array(made.periodic)
+    lost = np.flatnonzero(np.any(closed & (beyond >= made.radii[:, None]), axis=1))
+    if len(lost):
+        others = f"; so do {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise InputError(
+            f"read: {path.name}: sphere {np.asarray(made.ids)[lost[0]]} at "
+            f"{made.positions[lost[0]]} m lies wholly beyond a side of the box, {made.lower} to "
+            f"{made.upper} m, that is not periodic{others}"
+        )
     return made
 
 
 def whole_text(path: Path) -> str:
     """Return the text of a file, whose last line must be whole: half a number is one too."""
     text = path.read_text(encoding="utf-8")
+    if "\0" in text:
+        raise damaged(path, "it is no text")
     if text and not text.endswith("\n"):
         raise InputError(f"read: the last line of {path.name} does not end: it is cut short")
     return text
