@@ -28,10 +28,12 @@ from femssb.errors import InputError, MeshError, check_number
 from femssb.grains.power_diagram import inflated
 from femssb.grains.tessellation import Tessellation, tessellate
 from femssb.inputs.geometry import HalfCell
-from femssb.meshing.data import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, MeshData, Parts, distribute
+from femssb.meshing.data import MeshData, distribute
 from femssb.meshing.files import TETRAHEDRON, TRIANGLE, gmsh_session
-from femssb.meshing.quality import gamma
+from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts
+from femssb.meshing.soundness import check
 from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
+from femssb.tetrahedra import gamma
 from femssb.units import um
 
 COARSENING = 3.0  # default size far from the particles, in units of the size at the interface
@@ -82,6 +84,7 @@ def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
     for attempt in range(ATTEMPTS):
         try:
             parts = _half_cell(cell, size / um, far_size / um, attempt)
+            parts = replace(parts, warnings=check(parts))
         except MeshError as error:
             logger.info("mesh attempt %d: %s", attempt + 1, error)
             failure = str(error)

@@ -20,8 +20,9 @@ import pytest
 
 from femssb.errors import InputError, MeshError
 from femssb.meshing import describe, from_arrays, mesh, read, write
-from femssb.meshing.data import MeshData, Parts, gather
+from femssb.meshing.data import MeshData, gather
 from femssb.meshing.files import from_gmsh
+from femssb.meshing.parts import Parts
 from femssb.units import um
 
 FOLDER = Path(__file__).parents[3] / "meshes"
@@ -197,16 +198,45 @@ def test_missing_files_are_named(shared_path: Path) -> None:
     ("change", "message"),
     [
         (lambda text: text.replace("grain,qw", "grain,w"), "must begin with"),
-        (lambda text: "\n".join(text.splitlines()[:-1]), "no line for particle_1_grain_06"),
+        (lambda text: "\n".join([*text.splitlines()[:6], ""]), "no line for particle_1_grain_06"),
+        (lambda text: text[: text.index("grain_06") + 20], "may be cut short"),
         (lambda text: text.replace("particle_1_grain_02,", "particle_1_grain_02,x"), "line 3"),
-        (lambda text: text + "grain_9,0,0,0,0\n", "line 8"),
-        (lambda text: text + "grain_9,1,0\n", "line 8"),
+        (lambda text: text + "grain_9,1,0,0,0\n", "line 8: 'grain_9' is no grain"),
+        (lambda text: text + "grain_2,1,0,0,0\n", "line 8.*has an orientation already"),
+        (lambda text: text.replace("0.158273", "1.158273"), "line 2.*length 1.5"),
+        (lambda text: text.replace("0.158273651703337,", ""), "line 2 needs 4 numbers"),
+        (lambda text: text.replace("0.158273651703337", "0_158273"), "line 2.*'0_158273'"),
+        (lambda text: text.replace("0.158273651703337", "nan"), "line 2.*'nan'"),
     ],
 )
 def test_damaged_orientations_are_refused(
     shared_path: Path, change: Callable[[str], str], message: str
 ) -> None:
     """Would catch grains that get the orientation of another, or none."""
+    path = copied(shared_path, lambda text: text)
+    table = path.with_suffix(".orientations.csv")
+    if MPI.COMM_WORLD.rank == 0:
+        plain = "".join(table.read_text().splitlines(keepends=True)[:-1])  # without its checksum
+        table.write_text(change(plain))
+    MPI.COMM_WORLD.barrier()
+    with pytest.raises(InputError, match=message):
+        read(path)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("-0.317074438225815", "-0.317074438225816"), "differs from"),
+        (lambda text: text + "# a remark\n", "differs from"),
+        (lambda text: text[:-2], "may be cut short"),
+        (lambda text: text[: text.index("# sha256") - 5], "may be cut short"),
+    ],
+)
+def test_changed_orientations_of_our_own_are_refused(
+    shared_path: Path, change: Callable[[str], str], message: str
+) -> None:
+    """Would catch a number that changed on the disk, or one that was cut and is a number still."""
     path = copied(shared_path, lambda text: text)
     table = path.with_suffix(".orientations.csv")
     if MPI.COMM_WORLD.rank == 0:
