@@ -62,9 +62,10 @@ def check_named(parts: Parts, faces: Faces) -> tuple[str, ...]:
     Raises:
         MeshError: If facets are not what they say, or regions do not touch as they must.
     """
+    by_tag = {tag: name for name, tag in reversed(parts.facets.items())}  # two names may share one
     named = {
         name: np.sort(parts.triangles[parts.facet_tags == tag], axis=1)
-        for name, tag in parts.facets.items()
+        for tag, name in by_tag.items()
     }
     check_facets(parts.points, faces, named)
     return _check_contacts(parts, faces) + _doubtful(gamma(parts.points, parts.cells))
