@@ -108,9 +108,7 @@ class _Joined:
                 )
 
 
-def _cells_behind(
-    parts: Parts, faces: Faces, surface: Surface, minus: Sequence[Region]
-) -> Indices:
+def _cells_behind(parts: Parts, faces: Faces, surface: Surface, minus: Sequence[Region]) -> Indices:
     """Return the cells on the minus side of a surface, which must have one at every facet."""
     triangles = parts.triangles[parts.facet_tags == parts.facets[surface.name]]
     known = face_keys(faces.corners, len(parts.points))

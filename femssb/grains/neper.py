@@ -72,9 +72,7 @@ def read_tess(
     orientations: list[Any] = [None] * count
     if "*ori" in sections:
         descriptor = "".join(sections["*ori"][:1])
-        orientations = list(
-            _orientations(path, sections["*ori"][1:], descriptor, standard, angles)
-        )
+        orientations = list(_orientations(path, sections["*ori"][1:], descriptor, standard, angles))
         if len(orientations) != count:
             raise InputError(f"{path.name} has {len(orientations)} orientations for {count} cells")
     points = unit * (seeds[:, 1:4] - middle)

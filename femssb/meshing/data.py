@@ -37,6 +37,7 @@ from femssb.meshing.soundness import (
     Faces,
     check_cells,
     check_named,
+    check_rotations,
     check_size,
     face_keys,
 )
@@ -130,11 +131,11 @@ def assemble(
         raise MeshError(f"a mesh needs a region for each tetrahedron: {len(cells)}, {len(regions)}")
     if facets is not None and not isinstance(facets, Mapping):
         raise MeshError(f"facets = {facets!r:.60} must map names to triangles")
+    warnings = _check_names(facets or {})
     given = {
         name: np.sort(_corners(f"facets[{name!r}]", some, 3, len(points)), axis=1)
         for name, some in (facets or {}).items()
     }
-    warnings = _check_names(given)
     points, cells, given = _without_loose_points(points, cells, given)
     tags, grain_particle, names = _number_regions(regions)
     faces = check_cells(points, cells, tags, names)
@@ -216,7 +217,7 @@ def _corners(what: str, given: ArrayLike, columns: int, count: int) -> Indices:
     return np.array(found, dtype=np.int64)
 
 
-def _check_names(given: Mapping[str, Indices]) -> tuple[str, ...]:
+def _check_names(given: Mapping[str, ArrayLike]) -> tuple[str, ...]:
     """Refuse a misspelt name of facets; return a warning for others that mean nothing."""
     plain = {_plainly(name): name for name in FACETS}
     strange = []
@@ -289,14 +290,14 @@ def _derive_facets(faces: Indices, pairs: Tags) -> dict[str, Indices]:
 
 
 def _box_faces(points: Array, outer: Indices) -> dict[str, Indices]:
-    """Return the outer faces that lie in the faces of the bounding box."""
+    """Return the outer faces that lie in the faces of the bounding box, where there are any."""
     low, high = points.min(axis=0), points.max(axis=0)
     near = 1e-9 * (high - low).max()
     found = {}
     for axis, names in enumerate((("x_min", "x_max"), ("y_min", "y_max"), ("collector", "anode"))):
         for name, level in zip(names, (low[axis], high[axis]), strict=True):
             found[name] = outer[(np.abs(points[outer][:, :, axis] - level) < near).all(axis=1)]
-    return found
+    return {name: triangles for name, triangles in found.items() if len(triangles)}
 
 
 def _check_periodic(points: Array, named: Mapping[str, Indices], faces: Faces, tags: Tags) -> None:
@@ -338,15 +339,7 @@ def _check_orientations(orientations: ArrayLike | None, count: int) -> Array:
         given = np.tile(_reals("orientations", orientations, (3, 3)), (count, 1, 1))
     else:
         given = _reals("orientations", orientations, (count, 3, 3))
-    skew = np.abs(given @ given.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
-    determinant = np.linalg.det(given)
-    wrong = np.flatnonzero(~(skew < 1e-6) | (determinant < 0))
-    if len(wrong):
-        raise MeshError(
-            f"orientation {wrong[0]} is no rotation: Q Q^T differs from 1 by "
-            f"{skew[wrong[0]]:.2g} (at most 1e-06), determinant {determinant[wrong[0]]:.3g} "
-            "(must be 1)"
-        )
+    check_rotations(given, count)
     return given
 
 

@@ -84,7 +84,7 @@ def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
     for attempt in range(ATTEMPTS):
         try:
             parts = _half_cell(cell, size / um, far_size / um, attempt)
-            parts = replace(parts, warnings=check(parts))
+            parts = replace(parts, warnings=check(parts) + _left_out(parts))
         except MeshError as error:
             logger.info("mesh attempt %d: %s", attempt + 1, error)
             failure = str(error)
@@ -103,6 +103,16 @@ def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
             f"{failure}; try a smaller size, another seed or a smaller size_spread"
         )
     return best
+
+
+def _left_out(parts: Parts) -> tuple[str, ...]:
+    """Return a warning for each particle of which given grains own nothing."""
+    return tuple(
+        f"{len(found.left_out)} given grains own nothing of particle {particle}: "
+        f"{', '.join(map(str, found.left_out[:10]))}{' ...' * (len(found.left_out) > 10)}"
+        for particle, found in enumerate(parts.tessellations, start=1)
+        if found.left_out
+    )
 
 
 class _Ball(NamedTuple):

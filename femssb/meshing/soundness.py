@@ -30,6 +30,7 @@ SAME_LEVEL = 1e-6  # distance from a side of the box, in units of its size
 AHEAD = 1e-3  # where the other side of a face is looked for, in units of its size
 UNUSUAL = (2e-6, 500e-6)  # sizes of a cell that are doubtful outside [m]
 POOR_GAMMA = 1e-3  # quality below which a tetrahedron is doubtful
+SKEW = 1e-6  # how far the product of an orientation with its transpose may be from 1
 ADVICE = "fragment the volumes in the CAD, or merge their nodes, before meshing"
 
 
@@ -52,7 +53,17 @@ def check(parts: Parts) -> tuple[str, ...]:
     Raises:
         MeshError: If it cannot be what it says; the message names the place.
     """
-    faces = check_cells(parts.points, parts.cells, parts.cell_tags, region_names(parts))
+    names = region_names(parts)
+    present = set(np.unique(parts.cell_tags).tolist())
+    if unknown := sorted(present - set(names)):
+        raise MeshError(
+            f"the mesh has cells of the tags {unknown}, which name no region or grain; known are "
+            f"{names}"
+        )
+    if empty := [name for tag, name in names.items() if tag not in present]:
+        raise MeshError(f"the mesh has no cells of {', '.join(empty)}")
+    check_rotations(parts.orientations, len(parts.grain_particle))
+    faces = check_cells(parts.points, parts.cells, parts.cell_tags, names)
     return check_size(parts.points) + check_named(parts, faces)
 
 
@@ -62,7 +73,9 @@ def check_named(parts: Parts, faces: Faces) -> tuple[str, ...]:
     Raises:
         MeshError: If facets are not what they say, or regions do not touch as they must.
     """
-    by_tag = {tag: name for name, tag in reversed(parts.facets.items())}  # two names may share one
+    by_tag: dict[int, str] = {}  # two names may share one
+    for name, tag in parts.facets.items():
+        by_tag.setdefault(tag, name)
     named = {
         name: np.sort(parts.triangles[parts.facet_tags == tag], axis=1)
         for tag, name in by_tag.items()
@@ -76,6 +89,28 @@ def region_names(parts: Parts) -> dict[int, str]:
     return {tag: name for name, tag in volume_tags(parts).items()}
 
 
+def check_rotations(orientations: Array, count: int) -> None:
+    """Check that there is a rotation for each grain.
+
+    Raises:
+        MeshError: If there are more or fewer, or one is stretched or mirrored.
+    """
+    if orientations.shape != (count, 3, 3):
+        raise MeshError(
+            f"orientations need the shape ({count}, 3, 3) for {count} grains, got "
+            f"{orientations.shape}"
+        )
+    skew = np.abs(orientations @ orientations.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
+    determinant = np.linalg.det(orientations)
+    wrong = np.flatnonzero(~(skew < SKEW) | (determinant < 0))
+    if len(wrong):
+        first = wrong[0]
+        raise MeshError(
+            f"orientation {first} is no rotation: Q Q^T differs from 1 by {skew[first]:.2g} (at "
+            f"most {SKEW:g}), determinant {determinant[first]:.3g} (must be 1)"
+        )
+
+
 def check_size(points: Array) -> tuple[str, ...]:
     """Check the size of a mesh, and return a warning if it is doubtful.
 
@@ -86,7 +121,8 @@ def check_size(points: Array) -> tuple[str, ...]:
     if not EXTENTS[0] <= extent <= EXTENTS[1]:
         raise MeshError(
             f"the mesh is {extent:.3g} m long, outside [{EXTENTS[0]:g}, {EXTENTS[1]:g}] m: is its "
-            "unit of length right? Points of arrays are in m, those of a file in `unit`"
+            f"unit of length right? {_guess(extent)}Points of arrays are in m, those of a file in "
+            "`unit`"
         )
     if UNUSUAL[0] <= extent <= UNUSUAL[1]:
         return ()
@@ -198,6 +234,12 @@ def check_facets(points: Array, faces: Faces, named: Mapping[str, Indices]) -> N
             raise MeshError(
                 f"{len(keys) - len(np.unique(keys))} triangles of {name!r} are given twice"
             )
+        outside = {"collector", "anode", *OPPOSITE, *OPPOSITE.values()}
+        if name in outside and (inner := np.flatnonzero(~faces.outer[at])).size:
+            raise MeshError(
+                f"{len(inner)} triangles of {name!r} lie inside the mesh, the first "
+                f"{_at(points[triangles[inner[0]]])}; it must be an outer face of the cell"
+            )
         for other, others in taken.items():
             if (both := np.flatnonzero(np.isin(keys, others))).size:
                 raise MeshError(
@@ -205,12 +247,6 @@ def check_facets(points: Array, faces: Faces, named: Mapping[str, Indices]) -> N
                     f"{_at(points[triangles[both[0]]])}"
                 )
         taken[name] = keys
-        outside = {"collector", "anode", *OPPOSITE, *OPPOSITE.values()}
-        if name in outside and (inner := np.flatnonzero(~faces.outer[at])).size:
-            raise MeshError(
-                f"{len(inner)} triangles of {name!r} lie inside the mesh, the first "
-                f"{_at(points[triangles[inner[0]]])}; it must be an outer face of the cell"
-            )
 
 
 def pieces(faces: Faces, inside: Booleans, joined: Indices | None = None) -> list[Indices]:
@@ -404,6 +440,16 @@ def _cells_around(points: Array, cells: Indices, probes: Array) -> Indices:
         inside = (share >= 0).all(axis=1) & (share.sum(axis=1) <= 1)
         found[number[inside]] = cell[inside]
     return found
+
+
+def _guess(extent: float) -> str:
+    """Return what a mesh would be whose unit has slipped by a power of a thousand."""
+    for factor in (1e3, 1e-3, 1e-6, 1e6, 1e-9, 1e9):
+        if UNUSUAL[0] <= factor * extent <= UNUSUAL[1]:
+            return (
+                f"In a unit {factor:g} times as large it would be {1e6 * factor * extent:.3g} um. "
+            )
+    return ""
 
 
 def _of(cell: int, tags: Tags, names: Mapping[int, str]) -> str:
