@@ -133,7 +133,7 @@ def assemble(
         raise MeshError(f"facets = {facets!r:.60} must map names to triangles")
     warnings = _check_names(facets or {})
     given = {
-        name: np.sort(_corners(f"facets[{name!r}]", some, 3, len(points)), axis=1)
+        str(name): np.sort(_corners(f"facets[{name!r}]", some, 3, len(points)), axis=1)
         for name, some in (facets or {}).items()
     }
     points, cells, given = _without_loose_points(points, cells, given)

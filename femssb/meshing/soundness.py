@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from femssb.arrays import Array, Indices
 from femssb.errors import MeshError
-from femssb.inputs.geometry import EXTENTS
+from femssb.inputs.geometry import EXTENTS, LENGTHS
 from femssb.meshing.parts import FIRST_GRAIN, INNER, OPPOSITE, REGIONS, Parts, Tags, volume_tags
 from femssb.tetrahedra import gamma, volumes
 
@@ -24,7 +24,7 @@ Booleans = NDArray[np.bool_]
 
 MOST_POINTS = 2**21 - 1  # three of their numbers make one whole number of 64 bits
 FACES_OF_CELL = ((1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1, 2))
-FLAT = 1e-12  # volume below which a tetrahedron is flat, in units of the cube of its longest edge
+FLAT = 1e-7  # volume below which a tetrahedron is flat, in units of the cube of its longest edge
 SAME_PLACE = 1e-3  # distance of two nodes that are meant to be one, in units of the shortest edge
 SAME_LEVEL = 1e-6  # distance from a side of the box, in units of its size
 AHEAD = 1e-3  # where the other side of a face is looked for, in units of its size
@@ -81,7 +81,14 @@ def check_named(parts: Parts, faces: Faces) -> tuple[str, ...]:
         for tag, name in by_tag.items()
     }
     check_facets(parts.points, faces, named)
-    return _check_contacts(parts, faces) + _doubtful(gamma(parts.points, parts.cells))
+    warnings = _check_contacts(parts, faces) + _doubtful(gamma(parts.points, parts.cells))
+    if len(inner := _inner_sides(parts.points, faces)):
+        first = _at(parts.points[faces.corners[inner[0]]])
+        warnings += (
+            f"the mesh has holes, or is no box: {len(inner)} of its outer faces lie inside the box "
+            f"around it, one {first}",
+        )
+    return warnings
 
 
 def region_names(parts: Parts) -> dict[int, str]:
@@ -117,12 +124,18 @@ def check_size(points: Array) -> tuple[str, ...]:
     Raises:
         MeshError: If it is too small or too large for a half-cell.
     """
-    extent = float(np.ptp(points, axis=0).max())
+    extents = np.ptp(points, axis=0)
+    extent = float(extents.max())
     if not EXTENTS[0] <= extent <= EXTENTS[1]:
         raise MeshError(
             f"the mesh is {extent:.3g} m long, outside [{EXTENTS[0]:g}, {EXTENTS[1]:g}] m: is its "
             f"unit of length right? {_guess(extent)}Points of arrays are in m, those of a file in "
             "`unit`"
+        )
+    if (thinnest := float(extents.min())) < LENGTHS[0]:
+        raise MeshError(
+            f"the mesh is {thinnest:.3g} m thick along {'xyz'[int(extents.argmin())]}; at least "
+            f"{LENGTHS[0]:g} m is possible"
         )
     if UNUSUAL[0] <= extent <= UNUSUAL[1]:
         return ()
@@ -155,10 +168,10 @@ def check_cells(points: Array, cells: Indices, tags: Tags, names: Mapping[int, s
             f"{len(flat)} of {len(cells)} tetrahedra have no volume, the first "
             f"{_of(flat[0], tags, names)} {_at(corners[flat[0]])}"
         )
-    _, first, count = np.unique(
-        np.sort(cells, axis=1), axis=0, return_index=True, return_counts=True
-    )
-    if (twice := first[count > 1]).size:
+    ordered = np.sort(cells, axis=1)
+    order = np.lexsort(ordered.T)
+    same = (ordered[order[1:]] == ordered[order[:-1]]).all(axis=1)
+    if (twice := order[1:][same]).size:
         raise MeshError(
             f"{len(twice)} tetrahedra are given more than once, the first "
             f"{_of(twice[0], tags, names)} {_at(corners[twice[0]])}"
@@ -312,22 +325,22 @@ def _check_contacts(parts: Parts, faces: Faces) -> tuple[str, ...]:
     tags = parts.cell_tags
     names = region_names(parts)
     inner = faces.cells[~faces.outer]
-    pairs = np.unique(np.sort(tags[inner], axis=1), axis=0)
+    sides = tags[inner]
     ecbd, electrolyte = REGIONS["ecbd"], REGIONS["electrolyte"]
     both = {ecbd, electrolyte} <= set(parts.regions.values())
-    if both and not (pairs == [ecbd, electrolyte]).all(axis=1).any():
+    if both and not (np.sort(sides, axis=1) == [ecbd, electrolyte]).all(axis=1).any():
         raise MeshError(f"'ecbd' and 'electrolyte' share no face: {ADVICE}")
     warnings = []
     if "ecbd" in parts.regions:
         touching = np.zeros(len(tags), dtype=bool)
-        touching[inner[(tags[inner[:, ::-1]] == ecbd)]] = True
+        touching[inner[sides[:, ::-1] == ecbd]] = True
         for piece in pieces(faces, tags >= FIRST_GRAIN):
             if not touching[piece].any():
                 raise MeshError(
                     f"a particle touches no ecbd: {described(parts, piece)} shares no face with "
                     f"it; {ADVICE}"
                 )
-    alike = inner[tags[inner[:, 0]] == tags[inner[:, 1]]].T
+    alike = inner[sides[:, 0] == sides[:, 1]].T
     graph = coo_array((np.ones(alike.shape[1], dtype=bool), tuple(alike)), shape=2 * (len(tags),))
     _, label = connected_components(graph, directed=False)
     _, first = np.unique(label, return_index=True)
@@ -387,18 +400,21 @@ def _check_shared(
     )
 
 
-def _check_sides(
-    points: Array, cells: Indices, faces: Faces, tags: Tags, names: Mapping[int, str]
-) -> None:
-    """Check that no cell lies on the far side of a face that belongs to one cell only."""
+def _inner_sides(points: Array, faces: Faces) -> Indices:
+    """Return the faces of one cell only that do not lie in a side of the box around the mesh."""
     low, high = points.min(axis=0), points.max(axis=0)
     near = SAME_LEVEL * float((high - low).max())
     outer = np.flatnonzero(faces.outer)
     x = points[faces.corners[outer]]
-    on_box = ((np.abs(x - low) < near).all(axis=1) | (np.abs(x - high) < near).all(axis=1)).any(
-        axis=1
-    )
-    inner = outer[~on_box]
+    on_side = (np.abs(x - low) < near).all(axis=1) | (np.abs(x - high) < near).all(axis=1)
+    return outer[~on_side.any(axis=1)]
+
+
+def _check_sides(
+    points: Array, cells: Indices, faces: Faces, tags: Tags, names: Mapping[int, str]
+) -> None:
+    """Check that no cell lies on the far side of a face that belongs to one cell only."""
+    inner = _inner_sides(points, faces)
     if not len(inner):
         return
     owner = faces.cells[inner, 0]

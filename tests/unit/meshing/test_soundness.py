@@ -98,18 +98,19 @@ def test_particle_that_was_not_cut_out_is_refused() -> None:
 
 
 def test_holes_are_allowed() -> None:
-    """Would catch a pore that is taken for a region that was meshed apart."""
+    """Would catch a pore taken for a region that was meshed apart, and cells lost in silence."""
     names = np.full((3, 3, 3), "ecbd", dtype="<U12")
     names[1, 1, 1] = ""
     names[1, 1, 0] = "particle"
-    assert from_arrays(**blocks(names)).warnings == ()
+    [warning] = from_arrays(**blocks(names)).warnings
+    assert "holes, or is no box: 12 of its outer faces" in warning
 
 
 def test_cells_that_overlap_are_refused() -> None:
     """Would catch cells given twice, three cells at a face, and cells folded over."""
     mesh = column("particle", "ecbd")
     twice = {**mesh, "cells": np.vstack([mesh["cells"], mesh["cells"][:1, ::-1]])}
-    with pytest.raises(MeshError, match=r"1 tetrahedra are given more than once.*particle"):
+    with pytest.raises(MeshError, match=r"1 tetrahedra are given more than once.*ecbd"):
         from_arrays(**{**twice, "regions": [*mesh["regions"], "ecbd"]})
     tetrahedra = {
         "points": np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0.2, 0.2, 2.0]]) * um,
@@ -155,6 +156,14 @@ def test_slip_of_units_is_refused(size: float) -> None:
     """Would catch a cell of 15 nm because a file was in mm, and points in um given as metres."""
     with pytest.raises(MeshError, match=r"mesh is .* m long, outside \[2e-07, 0.002\] m.*unit"):
         from_arrays(**column("particle", "ecbd", "electrolyte", size=size))
+
+
+def test_thickness_that_cannot_be_is_refused() -> None:
+    """Would catch one coordinate in another unit."""
+    mesh = column("particle", "ecbd", "electrolyte", size=10 * um)
+    mesh["points"][:, 0] *= 1e-3 / 2
+    with pytest.raises(MeshError, match="5e-09 m thick along x; at least 1e-08 m"):
+        from_arrays(**mesh)
 
 
 @pytest.mark.parametrize("size", [0.2 * um, 300 * um])
@@ -234,8 +243,7 @@ def test_periodic_sides_meet_the_same_bodies() -> None:
 def test_nearly_flat_cells_are_doubtful() -> None:
     """Would catch slivers that make solvers fail hours later."""
     mesh = column("particle", "ecbd", "electrolyte")
-    mesh["points"][:, 2] *= 1e-4
-    mesh["points"][:, :2] *= 5
+    mesh["points"] *= [100, 100, 0.02]
     assert any("nearly flat" in warning for warning in from_arrays(**mesh).warnings)
 
 
