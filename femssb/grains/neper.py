@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from femssb.arrays import Array, Indices
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.grains.rotations import Angles, parse_rotations, split_descriptor
 from femssb.inputs.geometry import Grain, Vector
@@ -27,6 +28,7 @@ OFF = 1e-3  # how far a vertex may lie outside the cell of its seed, in units of
 Sections = dict[str, list[str]]
 
 
+@checked
 def read_tess(
     path: str | Path,
     *,
@@ -65,8 +67,6 @@ def read_tess(
     if centre is None:
         middle = 0.5 * (vertices[:, 1:4].min(axis=0) + vertices[:, 1:4].max(axis=0))
     else:
-        for name, coordinate in zip("xyz", centre, strict=True):
-            check_number("read_tess", f"centre.{name}", coordinate)
         middle = np.array(centre, dtype=np.float64)
     reach = _reach(path, middle, seeds[:, 1:], vertices[:, 1:4], faces, cells)
     orientations: list[Any] = [None] * count
@@ -83,6 +83,7 @@ def read_tess(
     )
 
 
+@checked
 def read_orientations(
     path: str | Path,
     *,

@@ -81,8 +81,6 @@ def rotations(where: str, name: str, values: Array, angles: Angles | None = None
     Raises:
         InputError: If a row describes no rotation, or if angles of an unknown unit may be radians.
     """
-    if angles not in (None, "degrees", "radians"):
-        raise InputError(f"angles = {angles!r} must be 'degrees' or 'radians'")
     turned = values[:, DESCRIPTORS[name][1]]
     if turned.size:
         largest, circle = float(np.abs(turned).max()), 2 * np.pi

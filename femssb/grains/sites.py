@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.grains.rotations import rotations
 from femssb.inputs.geometry import Grain
@@ -14,6 +15,7 @@ from femssb.units import um
 COLUMNS = ("x", "y", "z", "weight", "qw", "qx", "qy", "qz")
 
 
+@checked
 def read_sites(path: str | Path, *, unit: float = um) -> tuple[Grain, ...]:
     """Read a table of sites with the columns x, y, z, perhaps weight, perhaps qw, qx, qy, qz.
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from femssb.arrays import Array, Indices
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.grains.power_diagram import PowerDiagram, power_diagram
 from femssb.inputs.geometry import Grain, Polycrystal
@@ -112,6 +113,7 @@ class Tessellation:
         return self.diagram.volumes * self.radius**3
 
 
+@checked
 def tessellate(particle: Polycrystal, *, attempt: int = 0) -> Tessellation:
     """Fill a particle with grains; the same fields always give the same grains.
 
@@ -122,10 +124,6 @@ def tessellate(particle: Polycrystal, *, attempt: int = 0) -> Tessellation:
     Raises:
         InputError: If an argument is of the wrong kind, or no given grain lies in the particle.
     """
-    if not isinstance(particle, Polycrystal):
-        raise InputError(f"tessellate: particle = {particle!r:.60} is not a Polycrystal(...)")
-    if not isinstance(attempt, int):
-        raise InputError(f"tessellate: attempt = {attempt!r:.60} must be a whole number")
     check_number("tessellate", "attempt", attempt, lower=0)
     rng = np.random.default_rng([particle.seed, 0])
     if isinstance(particle.grains, tuple):

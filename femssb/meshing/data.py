@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from femssb.arrays import Array, Indices
 from femssb.environment.ranks import collect, on_first_rank
-from femssb.errors import MeshError
+from femssb.errors import InputError, MeshError, shown
 from femssb.meshing.parts import (
     FACETS,
     FIRST_EXTRA,
@@ -110,7 +110,18 @@ def from_arrays(
     def work() -> Parts:
         return assemble(points, cells, regions, facets, orientations, derive_sides=True)
 
+    check_ranks("from_arrays", comm)
     return distribute(on_first_rank(comm, work), comm)
+
+
+def check_ranks(owner: str, comm: object) -> None:
+    """Check that an argument is a communicator.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if not isinstance(comm, MPI.Comm) or comm == MPI.COMM_NULL:
+        raise InputError(f"{owner}.comm must be a communicator of mpi4py, got {shown(comm)}")
 
 
 def assemble(
@@ -335,10 +346,13 @@ def _check_periodic(points: Array, named: Mapping[str, Indices], faces: Faces, t
 def _check_orientations(orientations: ArrayLike | None, count: int) -> Array:
     if orientations is None:
         return np.tile(np.eye(3), (count, 1, 1))
-    if np.shape(orientations) == (3, 3):
-        given = np.tile(_reals("orientations", orientations, (3, 3)), (count, 1, 1))
-    else:
-        given = _reals("orientations", orientations, (count, 3, 3))
+    try:
+        alike = np.shape(orientations) == (3, 3)
+    except ValueError as error:  # rows of different lengths
+        raise MeshError(f"orientations: {error}") from error
+    given = _reals("orientations", orientations, (3, 3) if alike else (count, 3, 3))
+    if alike:
+        given = np.tile(given, (count, 1, 1))
     check_rotations(given, count)
     return given
 

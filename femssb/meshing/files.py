@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from femssb.arrays import Array, Indices
+from femssb.description import checked
 from femssb.environment.files import make_folder, replacing
 from femssb.environment.ranks import on_first_rank
-from femssb.errors import FemssbError, InputError, MeshError, check_number
-from femssb.meshing.data import MeshData, assemble, distribute, gather
+from femssb.errors import FemssbError, InputError, MeshError, check_number, shown
+from femssb.meshing.data import MeshData, assemble, check_ranks, distribute, gather
 from femssb.meshing.orientations import beside, orientations_text, read_orientations
 from femssb.meshing.parts import INNER, REGIONS, Parts, grain_number, volume_tags
 from femssb.units import um
@@ -61,6 +62,9 @@ def read(
         MeshError: If the file is damaged, or names or shapes do not fit; on every rank.
     """
     check_number("read", "unit", unit, above=0, unit="m")
+    check_ranks("read", comm)
+    if not isinstance(path, str | Path) or not str(path).strip() or "\0" in str(path):
+        raise InputError(f"read.path must be a path, got {shown(path)}")
     path = Path(path)
     data = distribute(on_first_rank(comm, lambda: _read(path, unit, orientations)), comm)
     return replace(data, origin={"file": str(path), "unit": unit})
@@ -86,13 +90,17 @@ def from_gmsh(
         MeshError: If names or shapes do not fit; on every rank.
     """
     check_number("from_gmsh", "unit", unit, above=0, unit="m")
+    check_ranks("from_gmsh", comm)
 
     def work() -> Parts:
+        if not hasattr(model, "mesh"):
+            raise InputError(f"from_gmsh.model must be gmsh.model, got {shown(model)}")
         return _assemble("the Gmsh model", *_from_model(model), unit, orientations)
 
     return distribute(on_first_rank(comm, work), comm)
 
 
+@checked
 def write(data: MeshData, path: str | Path) -> None:
     """Write a mesh in um to a ``.msh`` file of Gmsh, and its orientations to a CSV file next to it.
 

@@ -23,8 +23,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from femssb.arrays import Array, Indices
+from femssb.description import checked
 from femssb.environment.ranks import on_first_rank
-from femssb.errors import InputError, MeshError, check_number
+from femssb.errors import MeshError, check_number
 from femssb.grains.power_diagram import inflated
 from femssb.grains.tessellation import Tessellation, tessellate
 from femssb.inputs.geometry import HalfCell
@@ -47,6 +48,7 @@ LAYERS = ("collector", "layers", "anode")  # horizontal faces, from below
 logger = logging.getLogger(__name__)
 
 
+@checked
 def mesh(
     cell: HalfCell, *, size: float, far_size: float | None = None, comm: MPI.Comm = MPI.COMM_WORLD
 ) -> MeshData:
@@ -65,8 +67,6 @@ def mesh(
         InputError: If a size is out of its bounds.
         MeshError: If the geometry cannot be meshed; on every rank.
     """
-    if not isinstance(cell, HalfCell):
-        raise InputError(f"mesh: cell = {cell!r} is not a HalfCell(...)")
     smallest = min(particle.radius for particle in cell.particles)
     lower, upper = FINEST * smallest, COARSEST * smallest
     check_number("mesh", "size", size, lower=lower, upper=upper, unit="m")

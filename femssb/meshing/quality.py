@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from femssb.description import checked
 from femssb.meshing.data import MeshData, gather
 from femssb.meshing.parts import Parts, volume_tags
 from femssb.tetrahedra import gamma, volumes
@@ -70,6 +71,7 @@ class MeshSummary:
         return "\n".join(lines)
 
 
+@checked
 def describe(data: MeshData) -> MeshSummary:
     """Measure a mesh; every rank gets the same numbers, whatever their count."""
     parts = gather(data)
