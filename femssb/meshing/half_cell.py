@@ -30,7 +30,7 @@ from femssb.grains.power_diagram import inflated
 from femssb.grains.tessellation import Tessellation, tessellate
 from femssb.inputs.geometry import HalfCell
 from femssb.meshing.data import MeshData, distribute
-from femssb.meshing.files import TETRAHEDRON, TRIANGLE, gmsh_session
+from femssb.meshing.formats import TETRAHEDRON, TRIANGLE, gmsh_session
 from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts
 from femssb.meshing.soundness import check
 from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
