@@ -94,7 +94,7 @@ def check_number(
         InputError: If it is not a finite number, or outside its bounds.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise InputError(f"{owner}.{field} must be a number [{unit or '-'}], got {value!r}")
+        raise InputError(f"{owner}.{field} must be a number [{unit or '-'}], got {shown(value)}")
     try:
         number = float(value)
     except OverflowError:  # a whole number with hundreds of digits
@@ -112,6 +112,15 @@ def check_number(
             f"{owner}.{field} = {number:g}{tail} is outside "
             f"{_interval(lower, upper, above, below)}{tail}"
         )
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: on one line, and not all of a material or a table."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a number of thousands of digits, an object that does not show itself
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _interval(

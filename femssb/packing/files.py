@@ -35,6 +35,7 @@ from femssb.environment.packages import load
 from femssb.errors import InputError
 from femssb.packing import lammps_files
 from femssb.packing.packing import Contacts, Packing
+from femssb.tables import read_text
 from femssb.tensors import COMPONENTS, PAIRS
 
 FORMAT = 1  # of the HDF5 files; raised when older readers would misread newer files
@@ -277,7 +278,7 @@ def _sum_of(about: Mapping[str, Any], rows: str) -> str:
 
 
 def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -> dict[str, Any]:
-    text = lammps_files.whole_text(path)
+    text = read_text(path)
     about: dict[str, Any] = {}
     if text.startswith("#"):
         head, _, text = text.partition("\n")

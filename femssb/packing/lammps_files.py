@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from femssb.arrays import Array, Indices
-from femssb.environment.isolation import damaged, reading
+from femssb.environment.isolation import reading
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
+from femssb.tables import read_text
 
 Box = tuple[Sequence[float], Sequence[float]] | None
 Sides = tuple[bool, bool, bool] | None
@@ -93,7 +94,7 @@ def read_dump(
 ) -> Packing:
     """Read the last frame of a dump; see `femssb.packing.files.read`."""
     with reading(path):
-        lines = whole_text(path).splitlines()
+        lines = read_text(path).splitlines()
         starts = [i for i, line in enumerate(lines) if line.startswith("ITEM: TIMESTEP")]
         if not starts:
             raise InputError(f"read: {path.name} has no 'ITEM: TIMESTEP': it is not a dump")
@@ -180,7 +181,7 @@ def read_data(
     if style not in (None, "sphere"):
         raise InputError(f"read: style = {style!r}, but only atom style 'sphere' can be read")
     with reading(path):
-        lines = whole_text(path).splitlines()
+        lines = read_text(path).splitlines()
         _check_sum(path, lines)
         head = lines[0] if lines else ""
         ours, said = _OURS.match(head), _OURS.match(head) or _OF_LAMMPS.match(head)
@@ -251,16 +252,6 @@ def packing(path: Path, fields: Mapping[str, Any]) -> Packing:
             f"{made.upper} m, that is not periodic{others}"
         )
     return made
-
-
-def whole_text(path: Path) -> str:
-    """Return the text of a file, whose last line must be whole: half a number is one too."""
-    text = path.read_text(encoding="utf-8")
-    if "\0" in text:
-        raise damaged(path, "it is no text")
-    if text and not text.endswith("\n"):
-        raise InputError(f"read: the last line of {path.name} does not end: it is cut short")
-    return text
 
 
 def whole_numbers(path: Path, name: str, values: Array) -> Indices:
