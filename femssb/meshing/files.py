@@ -53,7 +53,7 @@ def read(
     """Read a mesh with named volumes and surfaces from a file.
 
     Args:
-        path: A ``.msh`` of Gmsh (versions 2 to 4.1), or a ``.inp`` of Abaqus or ``.xdmf``.
+        path: A ``.msh`` of Gmsh (versions 2 to 4.1), or a ``.inp`` of Abaqus with element sets.
         unit: Length of the unit of the file [m].
         orientations: Active rotations, columns are the crystal axes, shape (3, 3) for all grains
             or (n_grains, 3, 3) in the order of particle and grain numbers; or a CSV file with

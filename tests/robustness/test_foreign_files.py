@@ -91,7 +91,7 @@ def test_nothing_next_to_a_mesh_is_run(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
-@pytest.mark.parametrize("name", ["mine.geo", "mine.py", "mine.pos", "mine.stl", "mine", "a.h5m"])
+@pytest.mark.parametrize("name", ["a.geo", "a.py", "a.pos", "a.stl", "a", "a.h5m", "a.xdmf"])
 def test_only_formats_that_name_regions_are_read(tmp_path: Path, name: str) -> None:
     """Catches a library that picks a reader by the ending of a name."""
     (tmp_path / name).write_text(command(tmp_path))
@@ -166,30 +166,6 @@ def test_a_packing_takes_nothing_from_other_files(tmp_path: Path) -> None:
         file["radii"] = h5py.ExternalLink("whole.h5", "/radii")
     with pytest.raises(InputError, match=r"link at 'radii'"):
         files.read(path)
-
-
-@pytest.mark.parametrize(
-    ("item", "message"),
-    [
-        ('Format="Binary">secret.raw', "format 'BINARY'"),
-        ('Format="HDF">../other.h5:/points', "not in its folder"),
-        ('Format="HDF">/etc/other.h5:/points', "not in its folder"),
-        ('Format="HDF">other.h5:/points', "link at 'points'"),
-    ],
-)
-def test_xdmf_stays_in_its_folder(tmp_path: Path, item: str, message: str) -> None:
-    """Catches a mesh that has any file of the user read, or that of another mesh."""
-    (tmp_path / "secret.raw").write_bytes(bytes(96))
-    with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["points"] = h5py.ExternalLink("elsewhere.h5", "/points")
-    path = tmp_path / "mine.xdmf"
-    path.write_text(
-        '<Xdmf Version="3.0"><Domain><Grid><Geometry GeometryType="XYZ">'
-        f'<DataItem DataType="Float" Dimensions="4 3" Precision="8" {item}</DataItem>'
-        "</Geometry></Grid></Domain></Xdmf>"
-    )
-    with pytest.raises(FemssbError, match=message):
-        read_mesh(path)
 
 
 @pytest.mark.parametrize("line", ["*INCLUDE, INPUT=other.inp", "*include,input=/etc/passwd"])
