@@ -130,7 +130,7 @@ def draw(rng: random.Random, ranks: int, what: str, steps: int) -> Fault:
     kinds += ["SIGTERM", "SIGINT", "disk full", "file cut by a full disk"]
     kinds += [LOST, "a rank fails"] if ranks > 1 else []
     name = rng.choice(kinds)
-    at = (rng.randrange(max(1, steps)), rng.uniform(0.0, 0.15))
+    at = (1 + rng.randrange(max(1, steps)), rng.uniform(0.0, 0.15))
     changes = rng.randint(1, 12 * max(1, min(steps, 12)) if what == "half_cell" else 14)
     match name:
         case "killed":

@@ -10,7 +10,7 @@
 ``largest``     size that no file may exceed [byte]: as of a disk that is full while it is written
 ``raise_at``    number of the time step after which the last rank fails
 
-A line ``step`` on standard output tells of each time step.
+A line ``step`` on standard output tells of each time step, or stage of a press.
 """
 
 from __future__ import annotations
@@ -110,12 +110,19 @@ def press(folder: Path, options: dict[str, Any]) -> None:
     from mpi4py import MPI
 
     from femssb import particles
+    from femssb.particles import pressing
     from tests.robustness import powder
 
-    comm = MPI.COMM_WORLD
+    comm, engine = MPI.COMM_WORLD, pressing.Engine
+
+    def begin(*arguments: Any, **named: Any) -> Any:
+        if comm.rank == 0:
+            os.write(OUTPUT, b"step\n")
+        return engine(*arguments, **named)
+
+    pressing.Engine = begin  # type: ignore[assignment,misc]
     os.write(OUTPUT, f"rank {os.getpid()}\n".encode())
     comm.barrier()
-    os.write(OUTPUT, b"step\n")
     if comm.rank == 0:
         Disk(folder, options)
         if "largest" in options:
