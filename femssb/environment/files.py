@@ -267,12 +267,15 @@ def read_together(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
         InputError: If a file is missing, or is not as it was written.
     """
     while True:
-        before = _state(folder)
+        before, failure = _state(folder), None
         try:
-            return {name: _read_listed(folder, name) for name in names}
-        except InputError:
-            if _state(folder) == before:  # else a run has just changed them
-                raise
+            found = {name: _read_listed(folder, name) for name in names}
+        except InputError as error:
+            failure = error
+        if _state(folder) == before:  # else a run has changed them meanwhile
+            if failure is not None:
+                raise failure
+            return found
 
 
 def check_listed(folder: Path, name: str) -> Path:
