@@ -328,13 +328,19 @@ def _sums(folder: Path, *, old: bool = False) -> dict[str, str]:
 
 
 def _state(folder: Path) -> tuple[set[str], bytes]:
-    """Return what tells whether a folder has changed."""
-    moving, sums = set(), b""
-    with suppress(OSError):
-        moving = set(os.listdir(folder / _READY))
-    with suppress(OSError):
-        sums = (folder / CHECKSUMS).read_bytes()
-    return moving, sums
+    """Return what tells whether a folder has changed: what is not in its place yet, and the sums."""
+
+    def sums() -> bytes:
+        with suppress(OSError):
+            return (folder / CHECKSUMS).read_bytes()
+        return b""
+
+    while True:
+        before, moving = sums(), set()
+        with suppress(OSError):
+            moving = set(os.listdir(folder / _READY))
+        if sums() == before:  # else this was already the next change
+            return moving, before
 
 
 def _discard(folder: Path, old: Path) -> None:
