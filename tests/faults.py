@@ -8,6 +8,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,11 +45,14 @@ class _File:
 
 
 @contextmanager
-def failing(at: int, *, stops: bool = False, number: int = errno.ENOSPC) -> Iterator[list[str]]:
+def failing(
+    at: int = 1_000_000, *, within: Path, stops: bool = False, number: int = errno.ENOSPC
+) -> Iterator[list[str]]:
     """Have the disk fail at a change of it, and at all later ones, as a full disk does.
 
     Args:
-        at: Number of the change that fails, from 0.
+        at: Number of the change that fails, from 0; by default none, but nothing waits for a disk.
+        within: Folder of the changes that are meant.
         stops: Whether the machine stops there instead: nothing is changed any more, by nobody.
         number: Number of the error.
 
@@ -56,6 +60,10 @@ def failing(at: int, *, stops: bool = False, number: int = errno.ENOSPC) -> Iter
         The changes that were tried.
     """
     tried: list[str] = []
+
+    def outside(file: Any) -> bool:
+        path = Path(file) if isinstance(file, str | os.PathLike) else None
+        return path is not None and path.is_absolute() and not path.is_relative_to(within)
 
     def count(before: Callable[[], Any] | None, name: str) -> None:
         tried.append(name)
@@ -70,7 +78,8 @@ def failing(at: int, *, stops: bool = False, number: int = errno.ENOSPC) -> Iter
 
     def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
-            count(None, name)
+            if not outside(arguments[0]):
+                count(None, name)
             return None if name == "fsync" else function(*arguments, **named)
 
         return call
@@ -78,7 +87,7 @@ def failing(at: int, *, stops: bool = False, number: int = errno.ENOSPC) -> Iter
     opened = io.open
 
     def opening(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
-        if not set(mode) & set("wax+"):
+        if outside(file) or not set(mode) & set("wax+"):
             return opened(file, mode, *arguments, **named)
         count(None, "open")
         return _File(opened(file, mode, *arguments, **named), count)

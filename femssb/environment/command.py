@@ -1,6 +1,7 @@
 """Command lines made from the signatures of functions."""
 
 import argparse
+import errno
 import inspect
 import os
 import signal
@@ -16,6 +17,8 @@ from femssb import units
 from femssb.environment.ranks import fails_alone
 from femssb.errors import FemssbError, InputError, Interrupted
 
+# Errors that a library meets when the disk is full or read-only, or too many files are open.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
 RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # set by mpirun
 
 
@@ -60,6 +63,10 @@ def exit_code(work: Callable[[], object]) -> int:
         return _fail("stopped by SIGINT", 128 + signal.SIGINT)
     except FemssbError as error:
         return _fail(str(error), 2)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        return _fail(f"cannot write {error.filename or 'a file'}: {error.strerror}", 2)
     return 0
 
 

@@ -328,7 +328,7 @@ def _sums(folder: Path, *, old: bool = False) -> dict[str, str]:
 
 
 def _state(folder: Path) -> tuple[set[str], bytes]:
-    """Return what tells whether a folder has changed: what is not in its place yet, and the sums."""
+    """Return what tells whether a folder has changed: what is not in place yet, and sums."""
 
     def sums() -> bytes:
         with suppress(OSError):

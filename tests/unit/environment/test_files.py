@@ -65,7 +65,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, number: int) -> N
         with replacing(path, seal=True) as temporary, temporary.open("w") as file:
             file.write("new")
 
-    with failing(10_000) as tried:
+    with failing(within=tmp_path) as tried:
         write()
     assert {"open", "write", "fsync", "replace"} <= set(tried)
     assert read_sealed(path) == b"new"
@@ -73,7 +73,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, number: int) -> N
     for at in range(len(tried) - 1):  # the last one removes the temporary file, which is gone
         with (
             pytest.raises(InputError, match=rf"cannot write .*numbers\.txt: {os.strerror(number)}"),
-            failing(at, number=number),
+            failing(at, within=tmp_path, number=number),
         ):
             write()
         assert path.read_text() == "old" or read_sealed(path) == b"new"
@@ -185,7 +185,7 @@ def state(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("stops", [True, False])
 def test_files_change_together_whenever_the_machine_stops(tmp_path: Path, stops: bool) -> None:
     """Catches a folder of old and new files, or one that cannot be read, at any moment."""
-    with failing(10_000) as tried:
+    with failing(within=tmp_path) as tried:
         write_old(tmp_path / "whole")
         first = len(tried)
         write_new(tmp_path / "whole")
@@ -196,10 +196,10 @@ def test_files_change_together_whenever_the_machine_stops(tmp_path: Path, stops:
     reached = set()
     for at in range(count):
         folder = tmp_path / str(at)
-        with failing(10_000):  # without waiting for the disk
+        with failing(within=tmp_path):  # without waiting for the disk
             write_old(folder)
         try:
-            with failing(at, stops=stops):
+            with failing(at, within=tmp_path, stops=stops):
                 write_new(folder)
         except (Stopped, InputError):
             pass
@@ -210,7 +210,7 @@ def test_files_change_together_whenever_the_machine_stops(tmp_path: Path, stops:
         assert check_listed(folder, "b").read_bytes() == found["b"]
         finish(folder)  # what the next writer does
         assert state(folder) == found
-        with failing(10_000):
+        with failing(within=tmp_path):
             write_new(folder)  # there is room again
         assert state(folder) == NEW
         assert names(folder) == {*NEW, "notes", "SHA256SUMS"}
@@ -238,12 +238,12 @@ def test_a_folder_is_replaced_whenever_the_machine_stops(tmp_path: Path) -> None
         return folder
 
     make(tmp_path / "whole")
-    with failing(10_000) as tried:
+    with failing(within=tmp_path) as tried:
         write_replacement(tmp_path / "whole")
     for at in range(len(tried)):
-        with failing(10_000):
+        with failing(within=tmp_path):
             folder = make(tmp_path / str(at))
-        with pytest.raises(Stopped), failing(at, stops=True):
+        with pytest.raises(Stopped), failing(at, within=tmp_path, stops=True):
             write_replacement(folder)
         found = state(folder)
         fields = state(newest(folder, "fields"))
@@ -298,7 +298,7 @@ def test_a_reader_beside_a_writer_sees_one_state(tmp_path: Path) -> None:
                 (new / name).write_text(str(number))
 
     def keep_writing() -> None:
-        for number in range(1, 30):
+        for number in range(1, 15):
             write(number)
         done.set()
 
