@@ -14,7 +14,6 @@ from types import UnionType
 from typing import Annotated, Any, Literal, NoReturn, TypeAliasType, Union, get_args, get_origin
 
 from femssb import units
-from femssb.environment.ranks import fails_alone
 from femssb.errors import FemssbError, InputError, Interrupted
 
 # Errors that a library meets when the disk is full or read-only, or too many files are open.
@@ -75,8 +74,11 @@ def _fail(message: str, code: int) -> int:
 
     Of several ranks that fail together one speaks; one that fails alone ends the others.
     """
-    mpi = _running_mpi()
-    alone = mpi is not None and mpi.COMM_WORLD.size > 1 and fails_alone(mpi.COMM_WORLD)
+    mpi, alone = _running_mpi(), False
+    if mpi is not None and mpi.COMM_WORLD.size > 1:
+        from femssb.environment.ranks import fails_alone  # with NumPy, which commands do not need
+
+        alone = fails_alone(mpi.COMM_WORLD)
     if alone or _is_first_rank():
         sys.stderr.write(f"femssb: {message}\n")
         sys.stderr.flush()
