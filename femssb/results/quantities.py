@@ -100,7 +100,7 @@ SERIES = (
     Quantity("Coupling iterations", "", "between electrochemistry and mechanics",
              "coupling_iterations", "sum"),
 )
-# Every field of a snapshot. Tensors have the components xx yy zz yz xz xy.
+# Every field of a snapshot. Tensors have the components xx yy zz yz xz xy; see `vtk_files`.
 SNAPSHOT = (
     Quantity("Concentration", "mol/m3", "lithium in the particles"),
     Quantity("Displacement", "m", "vector"),
