@@ -29,7 +29,6 @@ from femssb.fem.trace import Trace, surface_nodes
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.materials import ActiveMaterial
 
-
 _MOVES = 20  # of what keeps loose particles in their place, in a time step
 
 
