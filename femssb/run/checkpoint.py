@@ -37,7 +37,8 @@ neighbouring facets: nothing depends on how the mesh was numbered or shared out.
 ``particle 0``, ...            (n, 3)     displacement of the particles [m]
 ``matrix 0``, ...              (n, 3)     displacement around them [m]
 ``jump 0``, ...                (n, 3)     displacement jump at the interface, axes of the box [m]
-``damage 0``, ...              (n,)       damage at the interface
+``damage 0``, ...              (n,)       damage of the interface: loss of stiffness
+``spent 0``, ...               (n,)       share of its fracture energy that is spent
 ``gap 0``, ...                 (n,)       gap that the interface resistance was taken at [m]
 =============================  =========  ======================================================
 
@@ -92,7 +93,7 @@ _NUMBERS = ("time", "voltage", "current", "cohesive_dissipation", "viscous_dissi
 _SCALARS, _VECTORS = ("lithium", "ionic", "electronic"), ("particle", "matrix")
 # Each field of a state -> the places that it is given at.
 _PLACES = {name: name for name in (*_SCALARS, *_VECTORS)} | {"hydrostatic": "lithium"}
-_PLACES |= dict.fromkeys(("jump", "damage", "gap"), "interface")
+_PLACES |= dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
 
 
 @dataclass(frozen=True)
@@ -345,6 +346,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
         "jump": np.einsum("nji,nj->ni", model.bodies.points[INTERFACE].frame, state.jump),
         "damage": state.damage,
+        "spent": state.spent,
         "gap": state.gap,
     }
 
@@ -363,6 +365,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
         mechanical=moved.array_r.copy(),
         jump=np.einsum("nij,nj->ni", model.bodies.points[INTERFACE].frame, values["jump"]),
         damage=values["damage"],
+        spent=values["spent"],
         gap=values["gap"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),
         **numbers,
