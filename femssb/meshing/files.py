@@ -7,7 +7,6 @@ Surfaces are named ``collector``, ``anode`` (both needed), ``x_min``, ``x_max``,
 Orientations lie next to a mesh ``name.msh`` in ``name.orientations.csv``.
 """
 
-import csv
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -19,25 +18,14 @@ from mpi4py import MPI
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.transform import Rotation
 
 from femssb.arrays import Array
-from femssb.environment.files import make_folder, replacing
+from femssb.description import checked
+from femssb.environment.files import given_path, make_folder, replacing
 from femssb.environment.isolation import in_child
 from femssb.environment.ranks import on_first_rank
-from femssb.errors import InputError, MeshError, check_number
-from femssb.inputs.geometry import LENGTHS
-from femssb.meshing.data import (
-    REGIONS,
-    MeshData,
-    Parts,
-    assemble,
-    distribute,
-    gather,
-    grain_names,
-    grain_number,
-    volume_tags,
-)
+from femssb.errors import InputError, MeshError, check_number, shown
+from femssb.meshing.data import MeshData, assemble, check_ranks, distribute, gather
 from femssb.meshing.formats import (
     TETRAHEDRON,
     TRIANGLE,
@@ -46,11 +34,12 @@ from femssb.meshing.formats import (
     gmsh_session,
     read_mesh,
 )
+from femssb.meshing.orientations import beside, orientations_text, read_orientations
+from femssb.meshing.parts import INNER, REGIONS, Parts, grain_number, volume_tags
 from femssb.units import um
 
 NEEDED_REGIONS = ("ecbd",)
 NEEDED_FACETS = ("collector", "anode")
-HEADER = ["grain", "qw", "qx", "qy", "qz"]
 FOR_EXAMPLE = "for example numpy.eye(3) for crystal axes along those of the box"
 
 
@@ -64,7 +53,7 @@ def read(
     """Read a mesh with named volumes and surfaces from a file.
 
     Args:
-        path: A ``.msh`` of Gmsh (versions 2 to 4.1), or a ``.inp`` of Abaqus or ``.xdmf``.
+        path: A ``.msh`` of Gmsh (versions 2 to 4.1), or a ``.inp`` of Abaqus with element sets.
         unit: Length of the unit of the file [m].
         orientations: Active rotations, columns are the crystal axes, shape (3, 3) for all grains
             or (n_grains, 3, 3) in the order of particle and grain numbers; or a CSV file with
@@ -76,7 +65,8 @@ def read(
         MeshError: If the file is damaged, or names or shapes do not fit; on every rank.
     """
     check_number("read", "unit", unit, above=0, unit="m")
-    path = Path(path)
+    check_ranks("read", comm)
+    path = given_path("read", "path", path)
     data = distribute(on_first_rank(comm, lambda: _read(path, unit, orientations)), comm)
     return replace(data, origin={"file": str(path), "unit": unit})
 
@@ -101,13 +91,17 @@ def from_gmsh(
         MeshError: If names or shapes do not fit; on every rank.
     """
     check_number("from_gmsh", "unit", unit, above=0, unit="m")
+    check_ranks("from_gmsh", comm)
 
     def work() -> Parts:
+        if not hasattr(model, "mesh"):
+            raise InputError(f"from_gmsh.model must be gmsh.model, got {shown(model)}")
         return _assemble("the Gmsh model", *from_model(model), unit, orientations)
 
     return distribute(on_first_rank(comm, work), comm)
 
 
+@checked
 def write(data: MeshData, path: str | Path) -> None:
     """Write a mesh in um to a ``.msh`` file of Gmsh, and its orientations to a CSV file next to it.
 
@@ -116,7 +110,7 @@ def write(data: MeshData, path: str | Path) -> None:
     Raises:
         InputError: If the path cannot be written or is no ``.msh``; on every rank.
     """
-    path = Path(path)
+    path = given_path("write", "path", path)
     if path.suffix != ".msh":
         raise InputError(f"write.path = {path} must end in .msh")
     parts = gather(data)
@@ -136,14 +130,19 @@ def _read(path: Path, unit: float, orientations: ArrayLike | str | Path | None) 
     if not path.is_file():
         raise InputError(f"read.path = {path}: there is no such file")
     if orientations is None:
-        orientations = _sidecar(path)
+        orientations = beside(path)
         if not orientations.is_file():
             raise InputError(
                 f"read.orientations: there is no {orientations.name} next to {path.name}; give "
                 f"orientations, {FOR_EXAMPLE}"
             )
     points, volumes, surfaces = in_child(read_mesh, path)
-    return _assemble(path.name, points, volumes, surfaces, unit, orientations)
+    try:
+        return _assemble(path.name, points, volumes, surfaces, unit, orientations)
+    except MeshError as error:
+        if path.name in str(error):
+            raise
+        raise MeshError(f"{path.name}: {error}") from error
 
 
 def _assemble(
@@ -168,49 +167,18 @@ def _assemble(
             f"found volumes {sorted(volumes)}, surfaces {sorted(surfaces)}"
         )
     for name, corners in (volumes | surfaces).items():
+        if not len(corners) and name not in INNER:
+            what = "tetrahedra" if name in volumes else "triangles"
+            raise MeshError(f"{source}: {name!r} has no {what}; is it meshed?")
         if corners.size and not 0 <= corners.min() <= corners.max() < len(points):
             raise MeshError(f"{source}: {name!r} has corners that are not among its points")
     cells = np.vstack(list(volumes.values()))
-    extent = unit * float(np.ptp(points[np.unique(cells)], axis=0).max())
-    lower, upper = LENGTHS
-    if not lower <= extent <= upper:
-        raise MeshError(
-            f"{source} is {extent:.3g} m long, outside [{lower:g}, {upper:g}] m: "
-            f"is its unit of length {unit:g} m?"
-        )
     if orientations is None:
         raise InputError(f"orientations are needed, {FOR_EXAMPLE}")
     if isinstance(orientations, (str, Path)):
-        orientations = _read_orientations(Path(orientations), grains)
+        orientations = read_orientations(Path(orientations), grains)
     regions = np.repeat(list(volumes), list(map(len, volumes.values()))).tolist()
     return assemble(points * unit, cells, regions, surfaces, orientations, derive_sides=False)
-
-
-def _sidecar(path: Path) -> Path:
-    return path.with_suffix(".orientations.csv")
-
-
-def _read_orientations(path: Path, grains: dict[str, tuple[int, int]]) -> Array:
-    """Return the orientations of the grains, by their numbers, shape (n_grains, 3, 3)."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"orientations {path} cannot be read: {error}") from error
-    if not rows or rows[0] != HEADER:
-        raise InputError(f"orientations {path.name} must begin with the line {','.join(HEADER)}")
-    found = {}
-    for line, row in enumerate(rows[1:], start=2):
-        try:
-            name, *numbers = row
-            quaternion = np.array([float(number) for number in numbers])
-            found[grain_number(name)] = Rotation.from_quat(quaternion, scalar_first=True)
-        except ValueError as error:
-            raise InputError(f"orientations {path.name}, line {line}: {error}") from error
-    missing = sorted(name for name, number in grains.items() if number not in found)
-    if missing:
-        raise InputError(f"orientations {path.name} has no line for {', '.join(missing)}")
-    return np.array([found[number].as_matrix() for number in sorted(grains.values())])
 
 
 def _write(parts: Parts, path: Path) -> None:
@@ -228,9 +196,5 @@ def _write(parts: Parts, path: Path) -> None:
                 model.addPhysicalGroup(dimension, [tag], tag, name)
         with replacing(path) as temporary:
             gmsh.write(os.fspath(temporary))
-    quaternions = Rotation.from_matrix(parts.orientations).as_quat(scalar_first=True)
-    lines = [",".join(HEADER)]
-    for name, quaternion in zip(grain_names(parts.grain_particle), quaternions, strict=True):
-        lines.append(",".join([name, *(f"{component:.15g}" for component in quaternion)]))
-    with replacing(_sidecar(path)) as temporary:
-        temporary.write_text("\n".join([*lines, ""]), encoding="utf-8", newline="")
+    with replacing(beside(path)) as temporary:
+        temporary.write_text(orientations_text(parts), encoding="utf-8", newline="")

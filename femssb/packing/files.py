@@ -7,7 +7,8 @@ suffix                    what is kept                           what must be sa
 ``.vtp``                  all but the contacts                   nothing
 ``.csv``                  all but the contacts                   nothing; box of foreign files
 ``.dump``, ``.liggghts``  spheres, box                           units, names of the types
-``.data``                 spheres, box                           units, names of the types, sides
+``.data``                 spheres, box                           names of the types; of foreign
+                                                                 files also units and sides
 ========================  =====================================  ===============================
 
 Only HDF5 keeps the contacts, with which the next stage starts exactly where the last one ended.
@@ -29,12 +30,13 @@ from numpy.typing import NDArray
 
 from femssb.description import checked
 from femssb.environment import hdf5, vtk
-from femssb.environment.files import check_seal, has_seal, make_folder, replacing
+from femssb.environment.files import check_seal, given_path, has_seal, make_folder, replacing
 from femssb.environment.isolation import damaged, in_child, reading
 from femssb.environment.packages import load
 from femssb.errors import InputError
 from femssb.packing import lammps_files
 from femssb.packing.packing import Contacts, Packing
+from femssb.tables import read_text
 
 FORMAT = 1  # of the HDF5 files; raised when older readers would misread newer files
 _CSV = ("id", "phase", "x [m]", "y [m]", "z [m]", "radius [m]")
@@ -103,8 +105,8 @@ def read(
         phases: Name of the phase of every type, of a dump or data file.
         box: Lower and upper corner, of a CSV file that femssb did not write, or instead of the box
             in the file [m].
-        periodic: Whether the sides across x, y and z are periodic, if the file does not say so; a
-            LAMMPS data file never does. Those of a CSV file are not if neither says so.
+        periodic: Whether the sides across x, y and z are periodic, if the file does not say so, as
+            data files of LAMMPS. Those of a CSV file are not if neither says so.
         style: Atom style of a data file that does not name it after ``Atoms``: the columns of many
             styles look the same.
 
@@ -114,7 +116,7 @@ def read(
             cannot be in its unit.
         EngineError: If the package for the format is not installed.
     """
-    path = Path(path)
+    path = given_path("read", "path", path)
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"read: there is no file {path}")
@@ -281,7 +283,7 @@ def _sum_of(about: Mapping[str, Any], rows: str) -> str:
 
 
 def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -> dict[str, Any]:
-    text = lammps_files.whole_text(path)
+    text = read_text(path)
     about: dict[str, Any] = {}
     if text.startswith("#"):
         head, _, text = text.partition("\n")

@@ -17,6 +17,7 @@ from femssb.arrays import Array, Indices
 from femssb.environment.isolation import reading
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
+from femssb.tables import read_text
 
 Box = tuple[Sequence[float], Sequence[float]] | None
 Sides = tuple[bool, bool, bool] | None
@@ -37,7 +38,9 @@ _NO_SPHERES = re.compile(
 )
 _BODIES = ("ellipsoids", "lines", "triangles", "bodies")  # in the head of a data file
 _TRICLINIC = (["avec"], ["bvec"], ["cvec"])
-_SAYS_UNITS = re.compile(r"^(?:LAMMPS data file.* units =|Packing of femssb, units) (\w+)")
+# First lines of data files.
+_OURS = re.compile(r"Packing of femssb, units (\w+), sides (pp|ff) (pp|ff) (pp|ff)")
+_OF_LAMMPS = re.compile(r"LAMMPS data file.* units = (\w+)")
 
 
 def length_unit(units: str) -> float:
@@ -81,7 +84,8 @@ def data_text(packing: Packing, units: str, densities: Mapping[str, float]) -> s
         text.write(f"{a:.17g} {b:.17g} {axis}lo {axis}hi\n")
     text.write("\nAtoms # sphere\n\n")
     np.savetxt(text, table, fmt="%d %d %.17g %.17g %.17g %.17g %.17g")
-    title, rest = f"Packing of femssb, units {units}", text.getvalue()
+    sides = " ".join("pp" if side else "ff" for side in packing.periodic)
+    title, rest = f"Packing of femssb, units {units}, sides {sides}", text.getvalue()
     return f"{title}, sha256={hashlib.sha256(f'{title}\n{rest}'.encode()).hexdigest()}\n{rest}"
 
 
@@ -90,7 +94,7 @@ def read_dump(
 ) -> Packing:
     """Read the last frame of a dump; see `femssb.packing.files.read`."""
     with reading(path):
-        lines = whole_text(path).splitlines()
+        lines = read_text(path).splitlines()
         starts = [i for i, line in enumerate(lines) if line.startswith("ITEM: TIMESTEP")]
         if not starts:
             raise InputError(f"read: {path.name} has no 'ITEM: TIMESTEP': it is not a dump")
@@ -177,22 +181,24 @@ def read_data(
     if style not in (None, "sphere"):
         raise InputError(f"read: style = {style!r}, but only atom style 'sphere' can be read")
     with reading(path):
-        lines = whole_text(path).splitlines()
+        lines = read_text(path).splitlines()
         _check_sum(path, lines)
-        unit = _unit(path, units, next(iter(_SAYS_UNITS.findall(lines[0] if lines else "")), None))
+        head = lines[0] if lines else ""
+        ours, said = _OURS.match(head), _OURS.match(head) or _OF_LAMMPS.match(head)
+        unit = _unit(path, units, said[1] if said else None)
         words = [line.partition("#")[0].split() for line in lines]
         counts = {w[1]: int(w[0]) for w in words if len(w) == 2 and w[0].isdigit()}
         start = next((i for i, w in enumerate(words) if w == ["Atoms"]), None)
         if "atoms" not in counts or start is None:
             raise InputError(f"read: {path.name} has no number of atoms or no section 'Atoms'")
-        said = lines[start].partition("#")[2].strip()
-        if not said and style is None:
+        named = lines[start].partition("#")[2].strip()
+        if not named and style is None:
             raise InputError(
                 f"read: {path.name} does not name its atom style after 'Atoms', and many styles "
                 "have as many columns: give style='sphere' if it is that"
             )
-        if (said or style) != "sphere":
-            raise InputError(f"read: {path.name} has atom style {said!r}, 'sphere' is needed")
+        if (named or style) != "sphere":
+            raise InputError(f"read: {path.name} has atom style {named!r}, 'sphere' is needed")
         if odd := [kind for kind in _BODIES if counts.get(kind, 0)]:
             raise InputError(f"read: {path.name} has {', '.join(odd)}: they are no spheres")
         ends = [w for w in words[:start] if len(w) == 4 and w[2:] == [w[2], f"{w[2][0]}hi"]]
@@ -201,11 +207,6 @@ def read_data(
             raise InputError(f"read: {path.name} has a skewed box, which a packing cannot have")
         if sorted(w[2] for w in ends) != ["xlo", "ylo", "zlo"]:
             raise InputError(f"read: {path.name} does not give its box, or gives it twice")
-        if periodic is None:
-            raise InputError(
-                f"read: {path.name} does not say which sides are periodic: give periodic, such as "
-                "periodic=(True, True, False)"
-            )
         filled = [words[i] for i in range(start + 1, len(lines)) if words[i]]
         count = counts["atoms"]
         rows, after = filled[:count], filled[count : count + 1]
@@ -220,7 +221,8 @@ def read_data(
         table = _numbers(path, [" ".join(row) for row in rows], width, range(7))
         corners = np.array([bounds["xlo"], bounds["ylo"], bounds["zlo"]]).T
         spheres = np.column_stack([table[:, :2], table[:, 2] / 2, table[:, 4:]])
-        return _packing(path, spheres, corners, unit, phases, box, periodic)
+        joined = periodic or [side == "pp" for side in (ours.groups()[1:] if ours else ())]
+        return _packing(path, spheres, corners, unit, phases, box, joined)
 
 
 def packing(path: Path, fields: Mapping[str, Any]) -> Packing:
@@ -239,15 +241,17 @@ def packing(path: Path, fields: Mapping[str, Any]) -> Packing:
             f"read: {path.name} has radii from {made.radii.min():g} to {made.radii.max():g} m, "
             f"outside [{lower:g}, {upper:g}] m: is it in another unit?"
         )
+    beyond = np.maximum(made.lower - made.positions, made.positions - made.upper)
+    closed = ~np.array(made.periodic)
+    lost = np.flatnonzero(np.any(closed & (beyond >= made.radii[:, None]), axis=1))
+    if len(lost):
+        others = f"; so do {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise InputError(
+            f"read: {path.name}: sphere {np.asarray(made.ids)[lost[0]]} at "
+            f"{made.positions[lost[0]]} m lies wholly beyond a side of the box, {made.lower} to "
+            f"{made.upper} m, that is not periodic{others}"
+        )
     return made
-
-
-def whole_text(path: Path) -> str:
-    """Return the text of a file, whose last line must be whole: half a number is one too."""
-    text = path.read_text(encoding="utf-8")
-    if text and not text.endswith("\n"):
-        raise InputError(f"read: the last line of {path.name} does not end: it is cut short")
-    return text
 
 
 def whole_numbers(path: Path, name: str, values: Array) -> Indices:

@@ -55,6 +55,7 @@ class Simulation:
         Raises:
             InputError: If an argument is of the wrong type, or the protocol is empty or has an end
                 that can never be reached.
+            MeshError: If a part of the mesh is cut off from lithium, ions or electrons.
         """
         for name, value, kind, wanted in (
             ("model", model, Model, "a femssb.Model"),
@@ -69,6 +70,7 @@ class Simulation:
         self.tolerances = tolerances
         self.stepping = stepping
         check_protocol(self.protocol, model, tolerances)
+        model.check_paths()
 
     def run(
         self,

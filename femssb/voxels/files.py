@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.environment import hdf5, vtk
-from femssb.environment.files import check_seal, has_seal, replacing
+from femssb.environment.files import check_seal, given_path, has_seal, replacing
 from femssb.environment.isolation import damaged, in_child, reading
 from femssb.environment.packages import load
 from femssb.errors import InputError, check_number
@@ -76,7 +76,7 @@ def write_image(image: VoxelImage, path: str | Path) -> Path:
         InputError: If the ending is not known, or the folder does not exist.
         EngineError: If the library for this kind of file is not installed.
     """
-    path = Path(path)
+    path = given_path("write_image", "path", path)
     _, write = _format(path)
     if not path.parent.is_dir():
         raise InputError(f"write_image.path = {path}: there is no folder {path.parent}")
@@ -116,7 +116,7 @@ def read_image(
             are neither held nor given.
         EngineError: If the library for this kind of file is not installed.
     """
-    path = Path(path)
+    path = given_path("read_image", "path", path)
     if not path.is_file() and not path.is_dir():
         raise InputError(f"read_image.path = {path}: there is no such file")
     sealed = path.is_file() and has_seal(path)
@@ -146,13 +146,16 @@ def read_image(
     for edge in edges:
         lower, upper = _SPACINGS
         check_number("read_image", "spacing", edge, lower=lower, upper=upper, unit="m")
-    return from_array(
-        values.transpose([axes.index(axis) for axis in AXES]),
-        phase_names=said["phase_names"],
-        spacing=said["spacing"],
-        periodic=tuple(said.get("periodic", (False, False, False))),
-        origin={**said.get("origin", {}), "file": path.name},
-    )
+    try:
+        return from_array(
+            values.transpose([axes.index(axis) for axis in AXES]),
+            phase_names=said["phase_names"],
+            spacing=said["spacing"],
+            periodic=tuple(said.get("periodic", (False, False, False))),
+            origin={**said.get("origin", {}), "file": path.name},
+        )
+    except InputError as error:
+        raise InputError(f"read_image({path}): {error}") from error
 
 
 def _turned(said: dict[str, Any], order: str | None, axes: str | None) -> dict[str, Any]:
@@ -416,12 +419,13 @@ def _tiff_says(tiff: Any) -> dict[str, Any]:
 def _write_tiff(image: VoxelImage, path: Path) -> None:
     tifffile = load("tifffile", extra="voxels")
     dx, dy, dz = (edge / um for edge in image.spacing)
+    nx, ny, nz = image.shape
     tifffile.imwrite(
         path,
-        np.ascontiguousarray(image.labels.T),
+        np.ascontiguousarray(image.labels.T).reshape(1, nz, 1, ny, nx, 1),  # nx may be 1
         imagej=True,
         resolution=(1 / dx, 1 / dy),
-        metadata={"axes": "ZYX", "spacing": dz, "unit": "um", "Info": _about(image)},
+        metadata={"axes": "TZCYXS", "spacing": dz, "unit": "um", "Info": _about(image)},
     )
 
 
