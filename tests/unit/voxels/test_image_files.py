@@ -461,7 +461,7 @@ def test_a_flipped_bit_is_found(ending, tmp_path):
     whole = path.read_bytes()
     for place in np.random.default_rng(3).integers(len(whole) - 90, size=25):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        with pytest.raises(InputError, match="image.*damaged"):
+        with pytest.raises(InputError, match=r"image.*damaged"):
             read_image(path, **given)
     path.write_bytes(whole[:-20])
     with pytest.raises(InputError, match="image"):
