@@ -42,7 +42,8 @@ def series(times, particles):
     steps = np.diff(times, prepend=0.0)
     values = [
         times, (~charging).astype(int), np.where(charging, -1.0, 1.0), voltage, current, steps,
-        lithium, gap, 3.8 * gap, (gap > 5 * nm) * 0.4, gap * 3e5, gap * 9e5,
+        lithium, gap, 3.8 * gap, (gap > 5 * nm) * 0.4, np.clip(gap / (9 * nm), 0, 1),
+        gap * 3e5, gap * 9e5,
         stress, 0.8 * stress, 0.65 * stress, 0.3 * stress,
         strain, 0.85 * strain, 0.75 * strain, 0.4 * strain, 0.41 * strain,
         47000 - 44000 * depth, 47095 - 40000 * depth, 1e-11 * np.sin(times), 1e-9 * np.cos(times),
@@ -165,7 +166,8 @@ def snapshot(cell, time, label, rng):
             cells=triangles,
             point_data={
                 "Gap [m]": gap,
-                "Damage [-]": np.clip(gap / (20 * nm), 0, 1),
+                "Spent fracture energy [-]": np.clip(gap / (20 * nm), 0, 1),
+                "Stiffness damage [-]": np.clip(gap / (1 * nm), 0, 1),
                 "Normal traction [Pa]": 1e8 * depth * pattern,
             },
             cell_data={"Interface current [A/m2]": np.full(len(triangles), 2.1)},

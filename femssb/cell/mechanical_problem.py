@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Array
 from femssb.cell import mechanics
+from femssb.cell.anchors import Anchors
 from femssb.cell.bodies import Bodies
 from femssb.cell.cohesion import Cohesion, cohesive_traction
 from femssb.cell.regions import LITHIUM
 from femssb.cell.surfaces import Side, Surface, joined
+from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form, n_dofs
 from femssb.fem.constraints import Field, Unknowns
@@ -26,6 +28,8 @@ from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import Trace, surface_nodes
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.materials import ActiveMaterial
+
+_MOVES = 20  # of what keeps loose particles in their place, in a time step
 
 
 class MechanicalProblem:
@@ -102,6 +106,9 @@ class MechanicalProblem:
             Operator(mechanics.elasticity(self.spaces[body], self.stiffness[body])).triplets(n)
             for body, n in numbers.items()
         ]
+        self._anchors = Anchors(bodies, space, stiffness)
+        self._elastic = [values for _, _, values in entries]
+        entries.append(self._anchors.triplets(numbers[self._host]))
         self.problem = SurfaceProblem(
             "mechanics",
             self.unknowns,
@@ -159,7 +166,9 @@ class MechanicalProblem:
         x: PETSc.Vec,
         *,
         expansion: Array,
+        previous: Array,
         damage: Array,
+        spent: Array,
         previous_jump: Array,
         time_step: float,
         tolerance: float,
@@ -169,7 +178,9 @@ class MechanicalProblem:
         Args:
             x: Guess, then solution.
             expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
+            previous: Unknowns on this rank at the start of the step.
             damage: (n,) at the cohesive points at the start of the step.
+            spent: (n,) share of the fracture energy spent there at the start of the step.
             previous_jump: (n, 3) there at the start of the step [m].
             time_step: [s].
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
@@ -180,33 +191,61 @@ class MechanicalProblem:
         Raises:
             NotConverged: If Newton's method fails.
         """
+        if self._anchors.release(spent):
+            self.problem.set_bulk([*self._elastic, self._anchors.values()])
         nodal = self._face_forces[self._host] + self._chemical_load @ expansion
-        load = self.unknowns.gather([*(self._face_forces | {self._host: nodal}).values()])
-        at = damage, previous_jump, time_step
-        taken = newton.solve(
-            self.problem,
-            self.linear_solver,
-            x,
-            load,
-            lambda jumps: [(found.traction, found.tangent) for found in self._respond(jumps, *at)],
-            tolerance=tolerance,
+        at = damage, spent, previous_jump, time_step
+        place, effort = self._on_host(self.unknowns.filled(previous)), []
+        for _ in range(_MOVES):
+            pulled = nodal + self._anchors.force(place)
+            load = self.unknowns.gather([*(self._face_forces | {self._host: pulled}).values()])
+            effort.append(
+                newton.solve(
+                    self.problem,
+                    self.linear_solver,
+                    x,
+                    load,
+                    lambda jumps: [(a.traction, a.tangent) for a in self._respond(jumps, *at)],
+                    tolerance=tolerance,
+                )
+            )
+            before, place = place, self._on_host(x)
+            carried = self.bodies.sum(np.abs(self._anchors.force(place - before)))
+            if carried <= tolerance * load.norm(PETSc.NormType.NORM_1):
+                break
+        else:
+            raise NotConverged("mechanics: a loose particle found no place")
+        taken = newton.Convergence(
+            newton=sum(one.newton for one in effort),
+            linear=sum(one.linear for one in effort),
+            residual=effort[-1].residual,
         )
         jumps = self.problem.at_points(x)
         return taken, joined(self._respond(jumps, *at)), np.concatenate(jumps)
 
+    def _on_host(self, x: PETSc.Vec) -> Array:
+        """Return the displacement of the body with lithium, ghosts included; collective."""
+        return dict(zip(self.spaces, self.unknowns.expand(x), strict=True))[self._host]
+
     def traction(self, jump: Array, damage: Array) -> Array:
         """Return the traction at rest at the cohesive points, in their frame, shape (n, 3) [Pa]."""
         jumps = self.bodies.split(jump)
-        at_rest = self._respond([jumps[name] for name in self.bodies.cohesive], damage, jump, 1.0)
+        at = [jumps[name] for name in self.bodies.cohesive]
+        at_rest = self._respond(at, damage, np.zeros_like(damage), jump, 1.0)
         return joined(at_rest).traction
 
     def _respond(
-        self, jumps: list[Array], damage: Array, previous_jump: Array, time_step: float
+        self,
+        jumps: list[Array],
+        damage: Array,
+        spent: Array,
+        previous_jump: Array,
+        time_step: float,
     ) -> list[Cohesion]:
         """Return the answer of each cohesive surface to its jump."""
-        damages, before = self.bodies.split(damage), self.bodies.split(previous_jump)
+        damages, spents, before = map(self.bodies.split, (damage, spent, previous_jump))
         return [
-            cohesive_traction(law, jump, damages[name], before[name], time_step)
+            cohesive_traction(law, jump, damages[name], spents[name], before[name], time_step)
             for (name, law), jump in zip(self.bodies.cohesive.items(), jumps, strict=True)
         ]
 
@@ -216,7 +255,7 @@ class MechanicalProblem:
         The cell-wise stress is averaged to the nodes by volume (a lumped L2 projection). The
         chemical strain amplitude is given at the particle nodes, ghosts included.
         """
-        displacement = dict(zip(self.spaces, self.unknowns.expand(x), strict=True))[self._host]
+        displacement = self._on_host(x)
         total = la.vector(self.bodies.scalars.dofmap.index_map, 1)
         total.array[:] = (
             self._hydrostatic_of_displacement @ displacement

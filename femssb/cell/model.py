@@ -70,7 +70,8 @@ class State:
     electrochemical: Array  # local unknowns: stoichiometry, ionic and electronic potential, voltage
     mechanical: Array  # local unknowns: displacement [m]
     jump: Array  # (n, 3) displacement jump in the local frame at the cohesive points [m]
-    damage: Array  # (n,) at the cohesive points
+    damage: Array  # (n,) at the cohesive points: loss of stiffness
+    spent: Array  # (n,) there: share of the fracture energy that is spent
     gap: Array  # (n,) there, that the contact resistance was taken at [m]
     hydrostatic: Array  # (particle nodes with ghosts,) [Pa]
     voltage: float  # [V]
@@ -188,6 +189,7 @@ class Model:
             mechanical=np.zeros(self.mechanics.unknowns.local_size),
             jump=np.zeros((n, 3)),
             damage=np.zeros(n),
+            spent=np.zeros(n),
             gap=np.zeros(n),
             hydrostatic=np.zeros(n_dofs(self.bodies.scalars)),
             voltage=voltage,

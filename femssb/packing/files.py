@@ -37,11 +37,11 @@ from femssb.errors import InputError
 from femssb.packing import lammps_files
 from femssb.packing.packing import Contacts, Packing
 from femssb.tables import read_text
-from femssb.tensors import COMPONENTS, PAIRS
 
 FORMAT = 1  # of the HDF5 files; raised when older readers would misread newer files
 _CSV = ("id", "phase", "x [m]", "y [m]", "z [m]", "radius [m]")
-_CSV_STRESS = tuple(f"stress {name} [Pa]" for name in COMPONENTS)
+_STRESS = tuple(i + j for i in "xyz" for j in "xyz")  # branch, then force: not always symmetric
+_CSV_STRESS = tuple(f"stress {name} [Pa]" for name in _STRESS)
 _SEALED = (".h5", ".hdf5", ".vtp")
 _SUFFIXES = ".h5, .hdf5, .vtp, .csv, .dump, .liggghts, .data"
 
@@ -94,7 +94,7 @@ def read(
     phases: Mapping[int, str] | None = None,
     box: tuple[Sequence[float], Sequence[float]] | None = None,
     periodic: tuple[bool, bool, bool] | None = None,
-    style: Literal["sphere"] | None = None,
+    style: str | None = None,
 ) -> Packing:
     """Read a packing; the suffix says from which format.
 
@@ -206,6 +206,8 @@ def _vtk(packing: Packing) -> str:
     cloud["radius"], cloud["phase"], cloud["id"] = packing.radii, packing.phases, packing.ids
     if packing.stress is not None:
         cloud["stress"] = packing.stress.reshape(-1, 9)
+        for number, name in enumerate(_STRESS):
+            cloud["stress"].VTKObject.SetComponentName(number, name.upper())
     cloud.field_data["lower"], cloud.field_data["upper"] = packing.lower, packing.upper
     cloud.field_data["periodic"] = np.array(packing.periodic, dtype=np.int8)
     cloud.field_data["phase_names"] = [json.dumps(packing.phase_names)]
@@ -265,7 +267,7 @@ def _csv(packing: Packing) -> str:
     header = list(_CSV)
     if packing.stress is not None:
         header += _CSV_STRESS
-        columns += [packing.stress[:, i, j] for i, j in PAIRS]
+        columns += list(packing.stress.reshape(-1, 9).T)
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow(header)
@@ -320,9 +322,7 @@ def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -
         raise InputError(f"read: {path.name} has phases {unknown}, which it does not announce")
     stress = None
     if all(name in header for name in _CSV_STRESS):
-        stress = np.empty((len(rows), 3, 3))
-        for (i, j), name in zip(PAIRS, _CSV_STRESS, strict=True):
-            stress[:, i, j] = stress[:, j, i] = column(name)
+        stress = np.column_stack([column(name) for name in _CSV_STRESS]).reshape(-1, 3, 3)
     return {
         "positions": np.column_stack([column(name) for name in _CSV[2:5]]),
         "radii": column("radius [m]"),

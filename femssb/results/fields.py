@@ -24,18 +24,18 @@ from femssb.environment.files import (
     replacing_together,
 )
 from femssb.errors import InputError, check_number
+from femssb.results import vtk_files
 from femssb.results.folder import FIELDS_FOLDER
 
 PARTS = ("particle", "matrix", "interface")
-_SHAPES = {4: "tetra", 3: "triangle"}  # vertices of a mesh cell -> its name in meshio
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FieldData:
     """Fields on one part of the half-cell. Arrays are kept read-only.
 
-    Tensors are stored as six components in the order xx yy zz yz xz xy; shear strains are tensor
-    components, not engineering ones.
+    Six components are a symmetric tensor in Voigt order, xx yy zz yz xz xy; shear strains are tensor
+    components, not engineering ones. Files have VTK's order instead, and name the components.
 
     Attributes:
         points: Coordinates (n, 3) [m].
@@ -58,7 +58,7 @@ class FieldData:
         points, cells = _numeric("points", self.points), _numeric("cells", self.cells)
         if points.ndim != 2 or points.shape[1] != 3:
             raise InputError(f"FieldData.points must have shape (n, 3), got {points.shape}")
-        if cells.ndim != 2 or cells.shape[1] not in _SHAPES or cells.dtype != np.int64:
+        if cells.ndim != 2 or cells.shape[1] not in (3, 4) or cells.dtype != np.int64:
             raise InputError(
                 "FieldData.cells must be integers of shape (m, 4) or (m, 3), "
                 f"got {cells.dtype} of shape {cells.shape}"
@@ -124,7 +124,9 @@ class Snapshot:
         kept = [entry for entry in present if entry[0] < self.time]
         with replacing_together(target, removing=_files(len(kept), len(present))) as new:
             for part in PARTS:
-                _write_vtu(new / _file_name(part, len(kept)), getattr(self, part))
+                data: FieldData = getattr(self, part)
+                path = new / _file_name(part, len(kept))
+                vtk_files.write(path, data.points, data.cells, data.point_data, data.cell_data)
             _write_index(new, [*kept, (self.time, self.label)])
 
 
@@ -184,8 +186,10 @@ class Snapshots(Sequence[Snapshot]):
         if isinstance(index, slice):
             return tuple(self[row] for row in range(*index.indices(len(self))))
         row = range(len(self))[index]
-        target = newest(self.folder, FIELDS_FOLDER)
-        parts = {part: _read_vtu(check_listed(target, _file_name(part, row))) for part in PARTS}
+        target, parts = newest(self.folder, FIELDS_FOLDER), {}
+        for part in PARTS:
+            found = vtk_files.read(check_listed(target, _file_name(part, row)))
+            parts[part] = FieldData(**dict(zip(FieldData.__slots__, found, strict=True)))
         return Snapshot(time=self.times[row], label=self.labels[row], **parts)
 
 
@@ -231,32 +235,3 @@ def _read_index(folder: Path) -> list[tuple[float, str]]:
     except (ET.ParseError, KeyError, ValueError) as error:
         path = newest(folder, names[-1])
         raise InputError(f"{path} is not a collection of snapshots: {error}") from error
-
-
-def _write_vtu(path: Path, data: FieldData) -> None:
-    import meshio
-
-    shape = _SHAPES[data.cells.shape[1]]
-    mesh = meshio.Mesh(
-        data.points,
-        [(shape, data.cells)],
-        point_data=dict(data.point_data),
-        cell_data={name: [values] for name, values in data.cell_data.items()},
-    )
-    meshio.vtu.write(path, mesh, binary=True, compression="zlib")
-
-
-def _read_vtu(path: Path) -> FieldData:
-    import meshio
-
-    try:
-        mesh = meshio.vtu.read(path)
-        (block,) = mesh.cells
-    except Exception as error:  # meshio lets errors of its XML, base64 and zlib layers pass
-        raise InputError(f"{path} is truncated or of another program: {error}") from error
-    return FieldData(
-        points=mesh.points,
-        cells=block.data,
-        point_data=mesh.point_data,
-        cell_data={name: values for name, (values,) in mesh.cell_data.items()},
-    )

@@ -37,7 +37,8 @@ neighbouring facets: nothing depends on how the mesh was numbered or shared out.
 ``particle 0``, ...            (n, 3)     displacement of the particles [m]
 ``matrix 0``, ...              (n, 3)     displacement around them [m]
 ``jump 0``, ...                (n, 3)     displacement jump at the interface, axes of the box [m]
-``damage 0``, ...              (n,)       damage at the interface
+``damage 0``, ...              (n,)       damage of the interface: loss of stiffness
+``spent 0``, ...               (n,)       share of its fracture energy that is spent
 ``gap 0``, ...                 (n,)       gap that the interface resistance was taken at [m]
 =============================  =========  ======================================================
 
@@ -84,7 +85,7 @@ from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
 _FORMAT = "femssb checkpoint 3"
-_SAMPLES = 401  # of a curve, by which it is known
+_SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
 _POSITION = tuple(one.name for one in fields(Position) if one.name not in ("start", "past"))
@@ -92,7 +93,7 @@ _NUMBERS = ("time", "voltage", "current", "cohesive_dissipation", "viscous_dissi
 _SCALARS, _VECTORS = ("lithium", "ionic", "electronic"), ("particle", "matrix")
 # Each field of a state -> the places that it is given at.
 _PLACES = {name: name for name in (*_SCALARS, *_VECTORS)} | {"hydrostatic": "lithium"}
-_PLACES |= dict.fromkeys(("jump", "damage", "gap"), "interface")
+_PLACES |= dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,8 @@ def differences(
     if not found:  # else the arrays may be of other lengths
         stored = {name: arrays[name] for name in case.arrays}
         found = list(_other_arrays(stored, case.arrays))
+        curves = zip(case.inputs["curves"], stored["curves"], case.arrays["curves"], strict=True)
+        found += [name for name, one, other in curves if not _same(one, other)]
     return found
 
 
@@ -253,12 +256,13 @@ def _differing(one: Any, other: Any, name: str) -> Iterator[str]:
         kinds = one.get("class"), other.get("class")
         if kinds[0] != kinds[1]:
             yield f"{name} (was {kinds[0]}, is {kinds[1]})"
+        if kinds[0] != kinds[1] or kinds[0] == "Curve":  # of curves, samples are compared
             return
         for key in sorted(one.keys() | other.keys()):
             inner = f"{name}.{key}" if name else key
             if (key in one) != (key in other):
                 yield inner
-            elif (key, kinds[0]) != ("function", "Curve"):  # it may have another name
+            else:
                 yield from _differing(one[key], other[key], inner)
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         if one and all(type(item) is float for item in (*one, *other)):
@@ -303,9 +307,8 @@ def _other_arrays(
             yield tags
     if not np.array_equal(stored["particle of grains"], own["particle of grains"]):
         yield "particle of grains"
-    for name in ("orientations", "curves"):
-        if not _same(stored[name], own[name]):
-            yield name
+    if not _same(stored["orientations"], own["orientations"]):
+        yield "orientations"
 
 
 def _spaces(model: Model) -> dict[str, tuple[fem.FunctionSpace, int]]:
@@ -343,6 +346,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
         "jump": np.einsum("nji,nj->ni", model.bodies.points[INTERFACE].frame, state.jump),
         "damage": state.damage,
+        "spent": state.spent,
         "gap": state.gap,
     }
 
@@ -361,6 +365,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
         mechanical=moved.array_r.copy(),
         jump=np.einsum("nij,nj->ni", model.bodies.points[INTERFACE].frame, values["jump"]),
         damage=values["damage"],
+        spent=values["spent"],
         gap=values["gap"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),
         **numbers,

@@ -274,7 +274,7 @@ def test_cut_short(tmp_path):
     state.write_bytes(whole)
     packing = tmp_path / "01_uniaxial.h5"
     packing.write_bytes(packing.read_bytes()[:-5000])
-    with pytest.raises(InputError, match=r"01_uniaxial\.h5 is cut short"):
+    with pytest.raises(InputError, match=r"01_uniaxial\.h5 is damaged, cut off"):
         press(start, QUICK, HERTZ, out=tmp_path)
 
 

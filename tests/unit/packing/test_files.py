@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+import pyvista as pv
 
 from femssb.errors import InputError
 from femssb.packing import Contacts, Packing, files
@@ -65,12 +64,21 @@ def test_hdf5_keeps_everything(packing, tmp_path):
 @pytest.mark.parametrize("suffix", [".vtp", ".csv"])
 def test_vtk_and_csv_keep_all_but_contacts(packing, tmp_path, suffix):
     """Would catch single precision, or a stress whose components change places."""
-    symmetric = packing.stress + packing.stress.transpose(0, 2, 1)
-    packing = replace(packing, stress=symmetric)
     files.write(packing, tmp_path / f"packing{suffix}")
     found = files.read(tmp_path / f"packing{suffix}")
     same(packing, found, "stress")
     assert found.origin == packing.origin
+
+
+def test_components_of_stress_have_their_names_in_vtk(packing, tmp_path):
+    """Would catch ParaView calling yx what is xy; nine numbers, as stress need not be symmetric."""
+    files.write(packing, tmp_path / "packing.vtp")
+    array = pv.read(tmp_path / "packing.vtp").point_data["stress"]
+    names = [array.VTKObject.GetComponentName(k) for k in range(9)]
+    assert len(set(names)) == 9
+    for number, name in enumerate(names):
+        i, j = ("XYZ".index(letter) for letter in name)
+        np.testing.assert_array_equal(array[:, number], packing.stress[:, i, j])
 
 
 @pytest.mark.parametrize("units", ["si", "micro"])
@@ -302,6 +310,41 @@ def test_cut_short(packing, tmp_path, suffix):
         path.write_bytes(whole[:kept])
         with pytest.raises(InputError, match="packing"):
             files.read(path, units="micro", phases=NAMED)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".vtp", ".csv", ".data"])
+def test_a_flipped_bit_is_found(packing, tmp_path, suffix):
+    """Would catch a damaged file that is read as another packing."""
+    path = tmp_path / f"packing{suffix}"
+    files.write(packing, path, densities={"AM": 4700.0, "SE": 1640.0})
+    whole = path.read_bytes()
+    for place in np.random.default_rng(3).integers(len(whole) - 90, size=25):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(InputError, match="packing"):
+            files.read(path, units="micro", phases=NAMED, periodic=(True, True, False))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".vtp"])
+def test_a_lost_checksum_is_missed(packing, tmp_path, suffix):
+    """Would catch a file without its end that passes for one of another program."""
+    path = tmp_path / f"packing{suffix}"
+    files.write(packing, path)
+    whole = path.read_bytes()
+    seal = {".h5": b"\nsha256 ", ".vtp": b"\n<!-- sha256 "}[suffix]
+    path.write_bytes(whole[: whole.rindex(seal)])
+    with pytest.raises(InputError, match=r"packing.*checksum"):
+        files.read(path)
+
+
+def test_other_programs_read_sealed_files(packing, tmp_path):
+    """Would catch a checksum that ParaView or h5py stumble over."""
+    h5py, pyvista = pytest.importorskip("h5py"), pytest.importorskip("pyvista")
+    for suffix in (".h5", ".vtp"):
+        files.write(packing, tmp_path / f"packing{suffix}")
+    with h5py.File(tmp_path / "packing.h5") as file:
+        np.testing.assert_array_equal(file["radii"][()], packing.radii)
+    cloud = pyvista.read(tmp_path / "packing.vtp")
+    np.testing.assert_array_equal(cloud["radius"], packing.radii)
 
 
 def test_bad_input(packing, tmp_path):

@@ -11,13 +11,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import meshio
 import numpy as np
 import pytest
 import pyvista as pv
 
 from femssb.environment.files import CHECKSUMS, replacing_together
 from femssb.errors import InputError
+from femssb.results import vtk_files
 from femssb.results.fields import PARTS, FieldData, Snapshot, Snapshots
 from femssb.results.folder import DOCUMENTS
 from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS
@@ -335,7 +335,7 @@ def test_foreign_files_are_named(made_up_run, tmp_path):
         ("timeseries.csv", b"t,V\n0,1\n", "missing"),
         ("timeseries.csv", series.replace(b"3103.0", b"abc"), r"Time \[s\]"),
         ("timeseries.csv", series[: series.rindex(b"\n", 0, -1) + 1], "80 of 81 rows"),
-        ("timeseries.csv", series.replace(b"3103.0", b"3103.0,1"), "of 31 values"),
+        ("timeseries.csv", series.replace(b"3103.0", b"3103.0,1"), r"of \d+ values"),
         ("timeseries.csv", series[:-1], "does not end"),
         ("case.json", b"\xff\xfe", r"case\.json"),
         ("timeseries.csv", b"\xff\xfe", r"timeseries\.csv"),
@@ -400,7 +400,8 @@ def test_paraview_reads_the_collections(made_up_run, tmp_path):
         for name, values in data.point_data.items():
             np.testing.assert_array_equal(mesh.point_data[name], values)
         for name, values in data.cell_data.items():
-            np.testing.assert_array_equal(mesh.cell_data[name], values)
+            in_file = values[:, [0, 1, 2, 5, 3, 4]] if values.shape[1:] == (6,) else values
+            np.testing.assert_array_equal(mesh.cell_data[name], in_file)
 
 
 def test_a_killed_run_loses_nothing_written(tmp_path, monkeypatch):
@@ -416,7 +417,7 @@ def test_a_killed_run_loses_nothing_written(tmp_path, monkeypatch):
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(meshio.vtu, "write", die)
+    monkeypatch.setattr(vtk_files, "write", die)
     with pytest.raises(KeyboardInterrupt):
         snapshot(20.0).write(tmp_path)
     assert files_of(tmp_path) == before
@@ -446,7 +447,7 @@ def test_a_resumed_run_replaces_what_it_computes_again(tmp_path):
 
 
 def test_damaged_fields_are_named(tmp_path):
-    """Catches an exception of meshio, or its exit of the whole program, on half a file."""
+    """Catches any exception but ours on half a file."""
     snapshot(0.0).write(tmp_path)
     path = tmp_path / "fields" / "matrix_0000.vtu"
     text = path.read_bytes()
