@@ -21,6 +21,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -28,8 +29,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.description import checked
 from femssb.environment import hdf5, vtk
-from femssb.environment.files import check_seal, given_path, has_seal, make_folder, replacing
+from femssb.environment.files import check_seal, has_seal, make_folder, replacing
 from femssb.environment.isolation import damaged, in_child, reading
 from femssb.environment.packages import load
 from femssb.errors import InputError
@@ -45,6 +47,7 @@ _SEALED = (".h5", ".hdf5", ".vtp")
 _SUFFIXES = ".h5, .hdf5, .vtp, .csv, .dump, .liggghts, .data"
 
 
+@checked
 def write(
     packing: Packing,
     path: str | Path,
@@ -84,6 +87,7 @@ def write(
         temporary.write_bytes(content)
 
 
+@checked
 def read(
     path: str | Path,
     *,
@@ -113,9 +117,9 @@ def read(
             cannot be in its unit.
         EngineError: If the package for the format is not installed.
     """
-    path = given_path("read", "path", path)
+    path = Path(path)
     suffix = path.suffix.lower()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"read: there is no file {path}")
     if suffix in _SEALED and has_seal(path):
         check_seal(path)
