@@ -327,6 +327,16 @@ def _check_contacts(parts: Parts, faces: Faces) -> tuple[str, ...]:
     inner = faces.cells[~faces.outer]
     sides = tags[inner]
     ecbd, electrolyte = REGIONS["ecbd"], REGIONS["electrolyte"]
+    if "interface" in parts.facets:
+        meets = ((sides >= FIRST_GRAIN) & (sides[:, ::-1] == ecbd)).any(axis=1)
+        named = np.sort(parts.triangles[parts.facet_tags == parts.facets["interface"]], axis=1)
+        corners = faces.corners[~faces.outer][meets]
+        found = np.isin(*(face_keys(each, len(parts.points)) for each in (corners, named)))
+        if not found.all() or len(named) != len(corners):
+            raise MeshError(
+                f"the facets 'interface' ({len(named)}) are not those between particles and ecbd "
+                f"({len(corners)}, of which {int(found.sum())} are named)"
+            )
     both = {ecbd, electrolyte} <= set(parts.regions.values())
     if both and not (np.sort(sides, axis=1) == [ecbd, electrolyte]).all(axis=1).any():
         raise MeshError(f"'ecbd' and 'electrolyte' share no face: {ADVICE}")

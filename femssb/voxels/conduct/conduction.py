@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
 from femssb.voxels.conduct.links import conductivities_of
-from femssb.voxels.image import AXES, Axis, VoxelImage, axis_number, check_memory
+from femssb.voxels.image import AXES, Axis, VoxelImage, check_memory
 
 Sides = Literal["periodic", "insulating"]
 
@@ -34,6 +35,7 @@ NETWORK = 220.0  # memory of a solve [bytes per conducting voxel]
 FACES, MAPS = 40.0, 80.0  # memory of face conductances and of maps [bytes per voxel]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tortuosity:
     """Tortuosity of a phase of share eps and bulk conductivity sigma_bulk in an image of sigma.
@@ -76,6 +78,7 @@ class Tortuosity:
         return math.sqrt(self.tau_squared_of_solid)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Maps:
     """Fields in the image for 1 V between the plates.
@@ -89,6 +92,7 @@ class Maps:
     current_density: Array
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Conduction:
     """Effective conductivity of an image along one axis; all values are whole on every rank.
@@ -129,6 +133,7 @@ class Conduction:
         """Whether a conducting path leads from plate to plate."""
         return self.cost.nodes > 0
 
+    @checked
     def tortuosity(self, phase: str | None = None, *, void: str = "void") -> Tortuosity:
         """Return the tortuosity of a phase.
 
@@ -183,6 +188,7 @@ class Conduction:
         return "\n".join(lines)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ConductivityTensor:
     """The full tensor from three fluxes.
@@ -200,6 +206,7 @@ class ConductivityTensor:
     along: tuple[Conduction, Conduction, Conduction]
 
 
+@checked
 def conductivity(
     image: VoxelImage,
     conductivities: Mapping[str, float],
@@ -233,9 +240,7 @@ def conductivity(
             negative or not a number, none is above 0, or the image is one voxel thick.
         NotConverged: If the error stays above the tolerance.
     """
-    if not isinstance(image, VoxelImage):
-        raise InputError(f"conductivity.image must be a VoxelImage, got {type(image).__name__}")
-    flux = axis_number("conductivity", axis)
+    flux = AXES.index(axis)
     if image.shape[flux] < 2:
         raise InputError(
             f"conductivity.image is one voxel thick along {axis} (its shape is {image.shape}): "
@@ -248,8 +253,6 @@ def conductivity(
         raise InputError(f"conductivity.conductivities: phase {absent[0]!r} has no voxels")
     contacts = _check_contacts(image, contact_resistance or {})
     check_number("conductivity", "tolerance", tolerance, lower=1e-10, upper=0.1)
-    if sides not in (None, "periodic", "insulating"):
-        raise InputError(f'conductivity.sides = {sides!r} must be None, "periodic", "insulating"')
     periodic = image.periodic if sides is None else [sides == "periodic"] * 3
     if faces is not None:
         _check_faces(image, flux, faces, contacts)
@@ -289,6 +292,7 @@ def conductivity(
     )
 
 
+@checked
 def conductivity_tensor(
     image: VoxelImage, conductivities: Mapping[str, float], **options: Any
 ) -> ConductivityTensor:

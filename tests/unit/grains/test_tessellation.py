@@ -6,11 +6,13 @@ Worth reading: `test_volumes_are_those_of_counted_points` and `test_orientations
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from femssb.errors import InputError
 from femssb.grains.power_diagram import inflated, ordered_items, power_diagram
 from femssb.grains.tessellation import SHORTEST_EDGE, random_orientations, tessellate
 from femssb.inputs.geometry import Grain, Polycrystal
@@ -203,3 +205,26 @@ def test_retry_keeps_the_grains_but_moves_them() -> None:
     assert (first.statistics.asked_diameters == second.statistics.asked_diameters).all()
     moved = np.linalg.norm(first.points - second.points, axis=1)
     assert 0 < moved.max() < 0.3 * first.statistics.diameters.mean()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("radius", -1.0),
+        ("points", np.zeros((3, 2))),
+        ("weights", np.full(30, np.nan)),
+        ("orientations", np.eye(3)),
+    ],
+)
+def test_tessellation_whose_arrays_do_not_fit_is_refused(field: str, value: object) -> None:
+    """Would catch a tessellation made by hand with other numbers of grains in its arrays."""
+    with pytest.raises(InputError, match="Tessellation"):
+        replace(tessellate(Polycrystal(grains=30)), **{field: value})
+
+
+def test_tessellate_wants_a_particle() -> None:
+    """Would catch a bare AttributeError for a thing that is no particle."""
+    with pytest.raises(InputError, match=r"tessellate\.particle"):
+        tessellate(30)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"tessellate\.attempt = -1"):
+        tessellate(Polycrystal(grains=2), attempt=-1)

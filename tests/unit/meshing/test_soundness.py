@@ -13,6 +13,7 @@ import femssb.environment.platform
 
 from mpi4py import MPI
 
+import dolfinx.mesh
 import numpy as np
 import pytest
 
@@ -331,3 +332,16 @@ def test_meshes_made_by_hand_are_checked_by_the_model() -> None:
     data.mesh.geometry.x[:] *= 1e3
     with pytest.raises(MeshError, match="unit of length"):
         Model(replace(data), yuan2023.materials())
+
+
+def test_interface_that_is_not_all_there_is_refused() -> None:
+    """Would catch a part of the interface that no lithium crosses, in a mesh made by hand."""
+    data = from_arrays(**column("ecbd", "particle", "ecbd", "electrolyte"), comm=MPI.COMM_SELF)
+    tags = data.facet_tags
+    values = tags.values.copy()
+    values[np.flatnonzero(values == data.facets["interface"])[0]] = 99
+    cut = dolfinx.mesh.meshtags(data.mesh, 2, tags.indices, values)
+    with pytest.raises(
+        MeshError, match=r"'interface' \(3\) are not those between .* \(4, of which 3"
+    ):
+        Model(replace(data, facet_tags=cut), yuan2023.materials())
