@@ -203,7 +203,8 @@ class ActiveMaterial:
     @property
     def capacity(self) -> float:
         """Lithium that 1C moves in an hour [mol/m3]."""
-        return self.maximum_concentration if self.nominal_capacity is None else self.nominal_capacity
+        given = self.nominal_capacity
+        return self.maximum_concentration if given is None else given
 
     @property
     def stress_free(self) -> float:

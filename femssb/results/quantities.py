@@ -51,7 +51,8 @@ class Quantity:
 SERIES = (
     Quantity("Time", "s", "time since the start of the run"),
     Quantity("Step", "", "index of the protocol step, from 0"),
-    Quantity("C-rate", "", "current over that of 1C, which moves the nominal capacity in an hour; magnitude"),
+    Quantity("C-rate", "", "magnitude of the current over that of 1C, which moves the nominal"
+             " capacity in an hour"),
     Quantity("Voltage", "V", "collector potential against the lithium anode", "voltage"),
     Quantity("Current", "A", "cell current, positive on discharge"),
     Quantity("Discharge capacity", "C", "charge passed since the start, positive on discharge"),

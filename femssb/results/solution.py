@@ -15,7 +15,7 @@ import math
 import numbers
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from femssb.environment.files import make_folder, replacing
 from femssb.errors import InputError
-from femssb.results.cycles import CURRENT, cycle_numbers, half_cycles, of_cycle
+from femssb.results.cycles import CURRENT, cycle_numbers, half_cycles
 from femssb.results.fields import Snapshot, Snapshots
 from femssb.results.quantities import (
     AT_ENDS,
@@ -204,12 +204,12 @@ class Solution:
         Raises:
             InputError: If there was no such moment.
         """
-        times = {}
-        for cycle in (*self.cycles, self._first_cycle):
-            for half, steps in (("charge", cycle.charge), ("discharge", cycle.discharge)):
-                if steps:
-                    names = of_cycle(f"{half} end", cycle.number), f"cycle {cycle.number} {half} end"
-                    times |= dict.fromkeys(names, steps[-1].end_time)
+        first = {"charge end": self.charge, "discharge end": self.discharge}
+        times = {name: half[-1].end_time for name, half in first.items() if half}
+        for cycle in self.cycles:
+            for name, half in (("charge end", cycle.charge), ("discharge end", cycle.discharge)):
+                if half:
+                    times[f"cycle {cycle.number} {name}"] = half[-1].end_time
         own = self.snapshots
         labels = own.labels if isinstance(own, Snapshots) else [one.label for one in own]
         for label, time in zip(labels, self.snapshot_times, strict=True):
@@ -284,12 +284,15 @@ class Solution:
             snapshot.write(target)
         columns = [values.tolist() for values in self.series.values()]
         cycles = [[cycle.number, *cycle.numbers.values()] for cycle in self.cycles]
-        tables = {
+        tables: dict[str, list[Iterable[Any]]] = {
             "timeseries.csv": [self.series, *zip(*columns, strict=True)],
             "cycles.csv": [["cycle", *CYCLE], *cycles],
         }
         for name, rows in tables.items():
-            with replacing(target / name) as path, path.open("w", newline="", encoding="utf-8") as f:
+            with (
+                replacing(target / name) as path,
+                path.open("w", newline="", encoding="utf-8") as f,
+            ):
                 csv.writer(f, lineterminator="\n").writerows(rows)
         for name, document in documents.items():
             with replacing(target / name) as path:

@@ -71,7 +71,7 @@ class Simulation:
         resume: bool = False,
         on_step: Sequence[Callable[[State, Solution], None]] = (),
     ) -> Solution:
-        """Run the protocol, from the rest state or from where it was stopped; collective.
+        """Run the protocol, from the start or from where it was stopped; collective.
 
         Args:
             folder: Where results are written as they come; None keeps them in memory only.

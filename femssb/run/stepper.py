@@ -50,7 +50,7 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeStep:
-    """An accepted time step; the first of a run is the rest state."""
+    """An accepted time step; the first of a run is the state at the start."""
 
     index: int  # of its protocol step
     control: Control  # what that imposes

@@ -21,6 +21,7 @@ from femssb import Charge, Hold, Rest, Simulation, Solution
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import State
 from femssb.run.stepping import Stepping
+from femssb.units import FARADAY
 from tests.runs import CHARGE, DISCHARGE, HOLD, STEPS, TIGHT, TIMED, tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -116,7 +117,26 @@ def test_two_cycles_close_the_ledger() -> None:
     assert (np.diff(debonded) >= 0).all()
     assert debonded[-1] > 0.5
     assert (np.diff(run.series["Cohesive energy dissipated [J]"]) >= -1e-25).all()
-    assert [s.label for s in run.snapshots].count("charge end") == 2
+    labels = [s.label for s in run.snapshots]
+    assert len(set(labels)) == len(labels) == 9
+    for snapshot in run.snapshots:
+        assert run.time_of(snapshot.label) == snapshot.time
+    first, second = run.cycles
+    assert run.time_of("cycle 2 charge end") == second.charge[-1].end_time
+    lithium = run.series["Lithium [mol]"]
+    for cycle in (first, second):
+        start, top, end = (
+            lithium[row]
+            for row in (
+                cycle.charge[0].start_row,
+                cycle.charge[0].end_row,
+                cycle.discharge[0].end_row,
+            )
+        )
+        efficiency = (end - top) / (start - top)
+        assert cycle.numbers["coulombic_efficiency"] == pytest.approx(efficiency, rel=1e-6)
+        assert cycle.numbers["charge_capacity"] == pytest.approx(FARADAY * (start - top), rel=1e-6)
+    assert second.numbers["coulombic_efficiency"] > 1.02 * first.numbers["coulombic_efficiency"]
 
 
 def test_the_time_steps_are_fine_enough() -> None:

@@ -168,8 +168,11 @@ def test_curves_are_in_the_units_of_their_axes(made_up_run):
 
 def test_snapshots_are_chosen_by_the_protocol(made_up_run):
     """Catches columns of the figure that show other times than middle and end of each half."""
-    assert runs._chosen_rows(made_up_run()) == [0, 1, 2, 3, 4]
-    assert runs._chosen_rows(made_up_run(charge_only=True)) == [0, 1, 2]
+    run, charge_only = made_up_run(), made_up_run(charge_only=True)
+    assert runs._chosen_rows(run, [run.charge, run.discharge]) == [0, 1, 2, 3, 4]
+    assert runs._chosen_rows(run, [run.discharge]) == [2, 3, 4]
+    assert runs._chosen_rows(charge_only, [charge_only.charge]) == [0, 1, 2]
+    assert runs._chosen_rows(charge_only, []) == [0, 1, 2]
 
 
 def scaled(solution, factor):
