@@ -219,7 +219,7 @@ class MechanicalProblem:
             NotConverged: If equilibrium is not found.
         """
         n = self.bodies.weights.size
-        spent = np.zeros((2, n))
+        lost = np.zeros((2, n))
         x, jump, damage = self.unknowns.vector(), np.zeros((n, 3)), np.zeros(n)
 
         def load(share: float, time_step: float) -> Cohesion:
@@ -234,7 +234,7 @@ class MechanicalProblem:
                 tolerance=tolerance,
             )
             x, jump, damage = trial, opened, cohesion.damage
-            spent[:] += cohesion.dissipated, cohesion.viscous
+            lost[:] += cohesion.dissipated, cohesion.viscous
             return cohesion
 
         load(0.0, np.inf)
@@ -244,7 +244,7 @@ class MechanicalProblem:
             if self.bodies.largest(cohesion.dissipated) <= 0.0:
                 return x, jump, cohesion
         x, jump, damage = rest
-        spent[:] = 0.0
+        lost[:] = 0.0
         share, size = 0.0, _LARGEST_SHARE
         while share < 1.0:
             reached = min(1.0, share + size)
@@ -257,7 +257,7 @@ class MechanicalProblem:
             else:
                 share, size = reached, min(2.0 * size, _LARGEST_SHARE)
         cohesion = load(1.0, np.inf)
-        return x, jump, replace(cohesion, dissipated=spent[0], viscous=spent[1])
+        return x, jump, replace(cohesion, dissipated=lost[0], viscous=lost[1])
 
     def traction(self, jump: Array, damage: Array) -> Array:
         """Return the traction at rest at the cohesive points, in their frame, shape (n, 3) [Pa]."""
