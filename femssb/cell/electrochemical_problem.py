@@ -42,7 +42,8 @@ class ElectrochemicalProblem:
         linear_solver: Solver of its linear systems.
         node_charge: F c_max times the volume of each owned particle node [C].
         lithium_initial: Lithium in all particles at the start [mol].
-        one_c: Current that moves all the initial lithium in one hour [A].
+        lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
+        one_c: Current of 1C [A].
     """
 
     def __init__(self, bodies: Bodies, linear_solver: LinearSolver, *, temperature: float) -> None:
@@ -82,13 +83,9 @@ class ElectrochemicalProblem:
         self._filled = bodies.at_nodes(
             lambda active, _: active.initial_concentration / active.maximum_concentration
         )
-        self.lithium_initial = sum(
-            bodies.sum(self.node_charge[nodes[nodes < self.node_charge.size]])
-            * active.initial_concentration
-            / (FARADAY * active.maximum_concentration)
-            for active, nodes in bodies.active_nodes()
-        )
-        self.one_c = FARADAY * self.lithium_initial / hour
+        self.lithium_initial = self._lithium(lambda active: active.initial_concentration)
+        self.lithium_nominal = self._lithium(lambda active: active.capacity)
+        self.one_c = FARADAY * self.lithium_nominal / hour
 
     def _assemble(self, temperature: float) -> None:
         bodies, domains, spaces = self.bodies, self.bodies.domains, self.spaces
@@ -141,6 +138,15 @@ class ElectrochemicalProblem:
                 values = np.hstack([values, one])
             blocks.append((columns, np.einsum("nm,k->nkm", values, np.asarray(factors))))
         return PointOperator.joined(blocks, self.bodies.points[surface].weights)
+
+    def _lithium(self, concentration: Callable[[ActiveMaterial], float]) -> float:
+        """Return the lithium in all particles at a concentration of each material [mol]."""
+        return sum(
+            self.bodies.sum(self.node_charge[nodes[nodes < self.node_charge.size]])
+            * concentration(active)
+            / (FARADAY * active.maximum_concentration)
+            for active, nodes in self.bodies.active_nodes()
+        )
 
     def at_rest(self) -> tuple[PETSc.Vec, float]:
         """Return the unknowns at the initial lithium without current, and the voltage [V]."""

@@ -11,7 +11,7 @@ from femssb.errors import InputError
 @description
 class _ConstantCurrent:
     c_rate: float = field(
-        "current over the one that moves all the initial lithium in one hour", above=0, below=1000
+        "current over that of 1C, which moves the nominal capacity in an hour", above=0, below=1000
     )
     until_voltage: float | None = field(
         "voltage that ends the step", unit="V", lower=-10, upper=10, default=None

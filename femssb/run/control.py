@@ -23,8 +23,8 @@ class Control:
     sign = 0  # 1 on charge, -1 on discharge
     c_rate = 1.0  # of the imposed current; 1 where none is imposed
 
-    def __init__(self, step: Step, one_c: float) -> None:
-        self.one_c = one_c  # current that moves all the initial lithium in one hour [A]
+    def __init__(self, step: Step, one_c: float, room: float = 1.0) -> None:
+        self.one_c = one_c  # current of 1C [A]
         self.duration = step.until_duration  # that ends the step [s], or None
         longest = 1e9
         if isinstance(step, Charge | Discharge):
@@ -32,7 +32,7 @@ class Control:
             self.c_rate = step.c_rate
             self.current = self.sign * step.c_rate * one_c
             self.cut_off = step.until_voltage
-            longest = 2 * hour / step.c_rate  # twice what moves all lithium
+            longest = 2 * room * hour / step.c_rate  # twice what fills or empties the particles
             end = f"until {step.until_voltage:g} V" if step.until_voltage is not None else ""
             self.description = f"{self.kind.capitalize()} {step.c_rate:g}C {end}".strip()
         elif isinstance(step, Hold):
@@ -63,7 +63,7 @@ def check_protocol(protocol: tuple[Step, ...], model: Model, tolerances: Toleran
     active = model.materials.active
     curve = active.open_circuit_voltage
     low, high = (float(curve.value(np.array([c]))[0]) for c in (curve.upper, curve.lower))
-    most = active.maximum_concentration / active.initial_concentration
+    most = active.maximum_concentration / active.capacity
     for number, step in enumerate(protocol):
         where = f"Simulation.protocol[{number}]"
         if not isinstance(step, Charge | Discharge | Hold | Rest):

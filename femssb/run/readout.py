@@ -264,7 +264,9 @@ class _Measured:
         self.von_mises, self.volumetric = readout.particle_stress(self.state)
         self.mean_strain = self.volume.means(self.volumetric)
         self.stress_quantiles = self.volume.quantiles(self.von_mises, [0.99, 0.999])
-        self.strain_quantiles = self.volume.quantiles(self.volumetric, [1 - 0.99, 1 - 0.999])
+        self.strain_quantiles = self.volume.quantiles(
+            self.volumetric, [1 - 0.99, 1 - 0.999, 0.99, 0.999]
+        )
 
     def largest_concentration(self, sign: int) -> float:
         """Return the largest concentration (sign 1) or minus the smallest (-1) [mol/m3]."""
@@ -272,9 +274,9 @@ class _Measured:
         return self.model.bodies.largest(sign * self.stoichiometry) * scale
 
     def ledger_error(self) -> float:
-        """Return the lithium lost minus the charge passed over F, over the initial lithium."""
-        initial = self.model.lithium_initial
-        return (initial - self.lithium[0] - self.step.now.charge / FARADAY) / initial
+        """Return the lithium lost minus the charge passed over F, over the nominal capacity."""
+        lost = self.model.lithium_initial - self.lithium[0]
+        return (lost - self.step.now.charge / FARADAY) / self.model.lithium_nominal
 
     def current_error(self) -> float:
         """Return the interface current minus the applied one, over the 1C current."""
@@ -292,6 +294,7 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "C-rate": lambda at: abs(at.state.current) / at.step.control.one_c,
     "Voltage [V]": lambda at: at.state.voltage,
     "Current [A]": lambda at: -at.state.current,
+    "Discharge capacity [C]": lambda at: 0.0 - at.step.now.charge,
     "Step size [s]": lambda at: at.step.size,
     "Lithium [mol]": lambda at: at.lithium,
     "Mean gap [m]": lambda at: at.surface.means(at.gap),
@@ -308,6 +311,9 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "0.1 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 1],
     "1 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 0],
     "Mean volumetric strain [-]": lambda at: at.mean_strain,
+    "99 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 2],
+    "99.9 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 3],
+    "Maximum volumetric strain [-]": lambda at: at.volume.largest(at.volumetric),
     "Particle volume change [-]": lambda at: at.mean_strain,  # equal in small strain
     "Minimum concentration [mol/m3]": lambda at: -at.largest_concentration(-1),
     "Maximum concentration [mol/m3]": lambda at: at.largest_concentration(1),

@@ -79,7 +79,7 @@ class Simulation:
         overwrite: bool = False,
         on_step: Sequence[Callable[[State, Solution], None]] = (),
     ) -> Solution:
-        """Run the protocol, from the rest state or from where it was stopped; collective.
+        """Run the protocol, from the start or from where it was stopped; collective.
 
         SIGINT and SIGTERM end the run where all ranks can do so together, within an iteration of
         Newton's method; what it had reached is kept, but for the present time step. A second one

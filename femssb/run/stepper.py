@@ -17,6 +17,7 @@ from femssb.cell.coupling import Guess, Tolerances, Work, advance
 from femssb.cell.model import Model, State
 from femssb.errors import NotConverged
 from femssb.inputs.protocol import Rest, Step
+from femssb.results.cycles import labels
 from femssb.results.solution import End
 from femssb.run.control import Control
 from femssb.run.stepping import FixedSteps, Stepping, bdf, error_share, extrapolate
@@ -49,7 +50,7 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeStep:
-    """An accepted time step; the first of a run is the rest state."""
+    """An accepted time step; the first of a run is the state at the start."""
 
     index: int  # of its protocol step
     control: Control  # what that imposes
@@ -85,14 +86,18 @@ class Stepper:
         self._model = model
         self._stepping = stepping
         self._tolerances = tolerances
-        self._controls = [Control(step, model.one_c) for step in protocol]
+        active = model.materials.active
+        room = active.maximum_concentration / active.capacity
+        self._controls = [Control(step, model.one_c, room) for step in protocol]
+        self._labels = labels([control.kind for control in self._controls])
 
     def start(self) -> TimeStep:
-        """Return the rest state as the start of the protocol; collective."""
+        """Return the state at the start of the protocol; collective."""
+        initial = self._model.initial_state(self._tolerances.force)
         return TimeStep(
             index=0,
             control=Control(Rest(until_duration=1.0), self._model.one_c),
-            position=_start(0, Past(state=self._model.initial_state(), charge=0.0), 0),
+            position=_start(0, Past(state=initial, charge=0.0), 0),
             work=Work(),
             label="start",
         )
@@ -124,7 +129,7 @@ class Stepper:
             ended_by = "duration"
         share = self._share(control, start.state, new.state)
         middle = share >= 0.5 and not position.halfway
-        label = f"{control.kind} {'end' if ended_by else 'middle'}" if ended_by or middle else ""
+        label = self._labels[position.index][bool(ended_by)] if ended_by or middle else ""
         after = replace(
             position,
             past=(new, *past[:2]),
@@ -254,8 +259,9 @@ class Stepper:
             model = self._model
             lithium = map(model.stoichiometry, (state, start))
             left, full = map(model.electrochemistry.charge, lithium)
-            room = full if control.sign > 0 else FARADAY * model.lithium_initial - full
-            share = max(share, control.sign * (full - left) / max(room, 1e-3 * full))
+            nominal = FARADAY * model.lithium_nominal
+            room = full if control.sign > 0 else nominal - full
+            share = max(share, control.sign * (full - left) / max(room, 1e-3 * nominal))
         elif control.cut_off is not None and control.beyond(start) < 0:
             share = max(share, 1 - control.beyond(state) / control.beyond(start))
         return float(min(share, 1.0))

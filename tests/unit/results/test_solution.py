@@ -22,6 +22,7 @@ from femssb.results.fields import PARTS, FieldData, Snapshot, Snapshots
 from femssb.results.folder import DOCUMENTS
 from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS
 from femssb.results.solution import SUMMARY, Solution, StepRecord
+from femssb.units import FARADAY
 
 
 def same_fields(one: FieldData, other: FieldData) -> bool:
@@ -160,14 +161,18 @@ def test_summary_of_a_cycle(made_up_run):
     assert list(summary) == list(SUMMARY)
     assert summary["charge_time"] == 3103
     assert summary["discharge_time"] == 3008
-    assert summary["coulombic_efficiency"] == pytest.approx(3008 / 3103)
-    assert summary["coulombic_efficiency_lithium"] == pytest.approx(0.96)  # 4 % stays out
+    assert summary["discharge_over_charge_time"] == pytest.approx(3008 / 3103)
+    assert summary["coulombic_efficiency"] == pytest.approx(0.96)  # 4 % stays out
+    assert summary["charge_capacity"] == pytest.approx(21.5e-12 * FARADAY)
+    assert summary["discharge_capacity"] == pytest.approx(0.96 * 21.5e-12 * FARADAY)
+    assert (summary["cycle"], summary["cycles"]) == (1, 1)
     assert summary["lithium_initial"] == pytest.approx(24.659e-12)
     assert summary["lithium_charge_end"] == pytest.approx(3.159e-12)
     assert summary["lithium_discharge_end"] == pytest.approx(24.659e-12 - 0.04 * 21.5e-12)
     assert summary["gap_max_charge_end"] == run.series["Maximum gap [m]"][40]
     assert summary["von_mises_p99_discharge_end"] == run.series["99 % von Mises stress [Pa]"][80]
-    assert summary["volumetric_strain_max_charge_end"] == pytest.approx(-0.0253)
+    assert summary["volumetric_strain_min_charge_end"] == pytest.approx(-0.0253)
+    assert summary["volumetric_strain_max_charge_end"] == pytest.approx(0.000253)
     assert summary["ledger_error"] == max(abs(run.series["Lithium ledger error [-]"]))
     assert summary["steps"] == 80
     assert summary["newton_iterations"] == 81 * 6
@@ -184,8 +189,9 @@ def test_summary_of_a_charge_only_has_nulls(made_up_run):
     absent = {key for key, value in summary.items() if value is None}
     assert absent == {key for key in SUMMARY if key.endswith("_discharge_end")} | {
         "discharge_time",
+        "discharge_capacity",
         "coulombic_efficiency",
-        "coulombic_efficiency_lithium",
+        "discharge_over_charge_time",
     }
 
 

@@ -206,7 +206,7 @@ def test_what_was_reached_is_on_disk(
     assert caught.value.step == len(found.series["Time [s]"])
     assert len(found.steps) == 1
     assert found.summary["ledger_error"] < 1e-8
-    labels = ("start", "charge middle", "charge end")
+    labels = ("start", "charge middle, step 0", "charge end, step 0")
     assert found.snapshots.labels == labels  # type: ignore[attr-defined]
     done = Simulation(model, steps).run(tmp_path, progress=False, resume=True)
     assert done.series["Time [s]"][-1] == pytest.approx(110.0)
@@ -242,12 +242,15 @@ def test_snapshots_come_at_start_middle_and_end(run: Solution) -> None:
     """Catches pictures that are missing, twice there, or of another time than they say."""
     labels = [snapshot.label for snapshot in run.snapshots]
     assert labels == [
-        "start", "charge middle", "charge end", "hold middle", "hold end", "rest middle",
+        "start", "charge middle", "charge end, step 0", "hold middle", "hold end", "rest middle",
         "rest end", "discharge middle", "discharge end",
     ]  # fmt: skip
     assert set(run.snapshot_times) <= set(run.series["Time [s]"].tolist())
-    ends = [s.time for s in run.snapshots if s.label.endswith("end")]
+    ends = [s.time for s in run.snapshots if " end" in s.label]
     assert ends == [step.end_time for step in run.steps]
+    for snapshot in run.snapshots:
+        assert run.time_of(snapshot.label) == snapshot.time
+    assert run.snapshot_at("charge end").label == "hold end"
 
 
 def test_progress_goes_to_standard_error_and_only_if_wanted(
