@@ -90,6 +90,8 @@ class Model:
         electrochemistry, mechanics: The two discrete problems.
         lithium_initial: Lithium in all particles at the start [mol].
         one_c: Current that moves all the initial lithium in one hour [A].
+        warnings: What is doubtful before anything is solved: sentences that name a quantity, its
+            value and its bound. They become `Solution.warnings`.
     """
 
     def __init__(
@@ -156,6 +158,7 @@ class Model:
         )
         self.lithium_initial = self.electrochemistry.lithium_initial
         self.one_c = self.electrochemistry.one_c
+        self.warnings: tuple[str, ...] = ()
 
     def inputs(self) -> dict[str, Any]:
         """Return what the model was made of, as plain data."""

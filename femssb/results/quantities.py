@@ -158,6 +158,7 @@ SUMMARY = {
     "steps": "accepted time steps",
     **PERFORMANCE,
     "ended_by": "what ended each protocol step, in their order",
+    "warnings": "what cannot be trusted, a list of sentences; empty where nothing is known",
     "versions": "versions of femssb and of the packages it stands on",
 }
 

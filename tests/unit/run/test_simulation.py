@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from femssb import Charge, Discharge, Hold, Model, NotConverged, Rest, Simulation, Solution
-from femssb.cell.coupling import advance
+from femssb.cell.coupling import Tolerances, advance
 from femssb.cell.model import State
 from femssb.run import stepper
 from femssb.run.stepping import FixedSteps, Stepping
@@ -262,6 +262,32 @@ def test_progress_goes_to_standard_error_and_only_if_wanted(
         assert item in shown.err
     simulation.run(progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_warnings_are_seen_and_survive_a_resume(
+    model: Model,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Catches a doubt that only a log knows, that a resumed run forgets, or that is shown twice."""
+    doubt = "HalfCell.width is 15e-9 m, below 1e-7: was it meant in um?"
+    monkeypatch.setattr(model, "warnings", (doubt,))
+
+    def stop(state: State, so_far: Solution) -> None:
+        raise Enough
+
+    loose = Tolerances(current=1e-3)
+    simulation = Simulation(model, [CHARGE], tolerances=loose, stepping=STEPS)
+    with pytest.raises(Enough):
+        simulation.run(tmp_path, progress=False, on_step=[stop])
+    assert capsys.readouterr().err.count(doubt) == 1
+    done = simulation.run(tmp_path, progress=False, resume=True)
+    assert done.warnings[0] == doubt
+    assert any("Interface current error [-] is" in sentence for sentence in done.warnings)
+    assert Solution.load(tmp_path).warnings == done.warnings == tuple(done.summary["warnings"])
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == [f"warning: {sentence}" for sentence in done.warnings]
 
 
 def test_more_current_leaves_more_lithium(model: Model, run: Solution) -> None:
