@@ -29,7 +29,9 @@ from femssb.results.fields import Snapshot, Snapshots
 from femssb.results.quantities import AT_ENDS, OF_RUN, PERFORMANCE, SUMMARY, check_columns, on_axis
 
 Kind = Literal["charge", "discharge", "hold", "rest"]
-End = Literal["voltage", "current", "duration"]
+# "concentration": lithium ran out or no longer fitted; "already passed": the voltage or current
+# that was to end the step was passed as soon as its load acted.
+End = Literal["voltage", "current", "duration", "concentration", "already passed"]
 
 _FORMAT = "femssb run 2"
 
@@ -45,7 +47,9 @@ class StepRecord:
         end_row: Row at which it ends; the next step starts there.
         start_time: Time at which it starts [s].
         end_time: Time at which it ends [s].
-        ended_by: "voltage", "current" or "duration".
+        ended_by: "voltage", "current" or "duration", as the step asked for; "concentration" where
+            lithium ran out or no longer fitted; "already passed" where the voltage or current was
+            passed as soon as the load acted.
     """
 
     description: str

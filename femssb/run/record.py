@@ -121,7 +121,7 @@ class Record:
                 "versions": self._versions,
             },
             first_rank=comm.rank == 0,
-            warnings=self._model.warnings + doubts(series),
+            warnings=self._model.warnings + doubts(series, self._steps, self._readout.bounds),
         )
 
     def keep(self, position: Position) -> None:

@@ -120,16 +120,6 @@ def test_a_cut_off_right_after_the_last_step_is_found(model: Model) -> None:
     assert 501.0 < step.end_time < 501.1
 
 
-def test_a_step_beyond_its_cut_off_ends_at_once(model: Model) -> None:
-    """Catches a charge that never ends because it never crosses a voltage it is above."""
-    below = model.initial_state().voltage - 0.05
-    done = short(model, Charge(c_rate=1, until_voltage=below), Rest(until_duration=10.0))
-    first, second = done.steps
-    assert (first.ended_by, second.ended_by) == ("voltage", "duration")
-    assert first.end_row - first.start_row == 1
-    assert first.duration == Stepping().first
-
-
 def test_the_last_step_of_a_duration_is_no_sliver(model: Model) -> None:
     """Catches a duration missed by a step, and last steps of nanoseconds."""
     done = short(model, Charge(c_rate=1, until_duration=300.0, until_voltage=4.3))
