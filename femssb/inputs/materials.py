@@ -23,7 +23,8 @@ class Curve:
     """A material property as a function of lithium concentration, with its slope.
 
     Outside ``[lower, upper]`` the curve continues along its tangent, so that a small overshoot of
-    the concentration meets a smooth, finite value instead of a pole.
+    the concentration meets a smooth, finite value instead of a pole. A run that uses the tangent of
+    the open-circuit voltage has a warning.
 
     Raises:
         InputError: If the range is empty, or the slope is not that of the function: a wrong slope
