@@ -42,7 +42,8 @@ class ElectrochemicalProblem:
         linear_solver: Solver of its linear systems.
         node_charge: F c_max times the volume of each owned particle node [C].
         lithium_initial: Lithium in all particles at the start [mol].
-        one_c: Current that moves all the initial lithium in one hour [A].
+        lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
+        one_c: Current of 1C [A].
     """
 
     def __init__(self, bodies: Bodies, linear_solver: LinearSolver, *, temperature: float) -> None:
@@ -82,13 +83,9 @@ class ElectrochemicalProblem:
         self._filled = bodies.at_nodes(
             lambda active, _: active.initial_concentration / active.maximum_concentration
         )
-        self.lithium_initial = sum(
-            bodies.sum(self.node_charge[nodes[nodes < self.node_charge.size]])
-            * active.initial_concentration
-            / (FARADAY * active.maximum_concentration)
-            for active, nodes in bodies.active_nodes()
-        )
-        self.one_c = FARADAY * self.lithium_initial / hour
+        self.lithium_initial = self._lithium(lambda active: active.initial_concentration)
+        self.lithium_nominal = self._lithium(lambda active: active.capacity)
+        self.one_c = FARADAY * self.lithium_nominal / hour
 
     def _assemble(self, temperature: float) -> None:
         bodies, domains, spaces = self.bodies, self.bodies.domains, self.spaces
@@ -142,6 +139,15 @@ class ElectrochemicalProblem:
             blocks.append((columns, np.einsum("nm,k->nkm", values, np.asarray(factors))))
         return PointOperator.joined(blocks, self.bodies.points[surface].weights)
 
+    def _lithium(self, concentration: Callable[[ActiveMaterial], float]) -> float:
+        """Return the lithium in all particles at a concentration of each material [mol]."""
+        return sum(
+            self.bodies.sum(self.node_charge[nodes[nodes < self.node_charge.size]])
+            * concentration(active)
+            / (FARADAY * active.maximum_concentration)
+            for active, nodes in self.bodies.active_nodes()
+        )
+
     def at_rest(self) -> tuple[PETSc.Vec, float]:
         """Return the unknowns at the initial lithium without current, and the voltage [V]."""
         x = self.unknowns.vector()
@@ -170,6 +176,22 @@ class ElectrochemicalProblem:
         """Return the kinetics where lithium is inserted, given the gap (n,) [m]; collective."""
         laws = self._reactions(x, gap)
         return joined([law.current(*at) for law, _, *at in laws if isinstance(law, Insertion)])
+
+    def overdrawn(self, x: PETSc.Vec, gap: Array) -> float:
+        """Return how far lithium is below 0 where it is taken, or above 1 where it is put.
+
+        It is the mean stoichiometry beyond, over the points where lithium is inserted, weighted by
+        the current there [-]; no current, nothing overdrawn; collective.
+        """
+        excess = carried = 0.0
+        for law, weights, values, gaps in self._reactions(x, gap):
+            if isinstance(law, Insertion):
+                current = weights * law.current(values, gaps).current
+                filled = values[:, 0]
+                beyond = np.maximum(np.where(current > 0.0, -filled, filled - 1.0), 0.0)
+                excess += self.bodies.sum(np.abs(current) * beyond)
+                carried += self.bodies.sum(np.abs(current))
+        return excess / max(carried, 1e-6 * self.one_c)
 
     def cell_current(self, x: PETSc.Vec, gap: Array) -> float:
         """Return the charging current that leaves the particles [A]; collective."""

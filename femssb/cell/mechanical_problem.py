@@ -4,6 +4,9 @@ Unknowns are the displacements of the bodies; lithium strains the grains, surfac
 damaged.
 """
 
+from contextlib import suppress
+from dataclasses import replace
+
 import femssb.environment.platform
 
 from petsc4py import PETSc
@@ -28,6 +31,10 @@ from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import Trace, surface_nodes
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.materials import ActiveMaterial
+from femssb.units import hour
+
+# Of the chemical strain at the start, in one step towards it.
+_LARGEST_SHARE, _SMALLEST_SHARE = 1 / 16, 1e-6
 
 _MOVES = 20  # of what keeps loose particles in their place, in a time step
 
@@ -226,6 +233,65 @@ class MechanicalProblem:
     def _on_host(self, x: PETSc.Vec) -> Array:
         """Return the displacement of the body with lithium, ghosts included; collective."""
         return dict(zip(self.spaces, self.unknowns.expand(x), strict=True))[self._host]
+
+    def at_rest(self, expansion: Array, tolerance: float) -> tuple[PETSc.Vec, Array, Cohesion]:
+        """Solve equilibrium at the start, reached from rest without chemical strain; collective.
+
+        The pressures come first. Where the surfaces let go under the chemical strain, it grows as
+        slowly as at 1C, so that their viscosity carries what snaps back, and is then held.
+
+        Args:
+            expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
+            tolerance: Sum of absolute force residuals over the sum of absolute forces.
+
+        Returns:
+            The displacements, the jump (n, 3) [m], and the surfaces with all that they dissipated.
+
+        Raises:
+            NotConverged: If equilibrium is not found.
+        """
+        n = self.bodies.weights.size
+        lost = np.zeros((2, n))
+        x, jump, damage, spent = self.unknowns.vector(), np.zeros((n, 3)), np.zeros(n), np.zeros(n)
+
+        def load(share: float, time_step: float) -> Cohesion:
+            nonlocal x, jump, damage, spent
+            trial = x.copy()
+            _, cohesion, opened = self.solve(
+                trial,
+                expansion=share * expansion,
+                previous=x.array_r.copy(),
+                damage=damage,
+                spent=spent,
+                previous_jump=jump,
+                time_step=time_step,
+                tolerance=tolerance,
+            )
+            x, jump, damage, spent = trial, opened, cohesion.damage, cohesion.spent
+            lost[:] += cohesion.dissipated, cohesion.viscous
+            return cohesion
+
+        load(0.0, np.inf)
+        rest = x, jump, damage, spent
+        with suppress(NotConverged):
+            cohesion = load(1.0, np.inf)
+            if self.bodies.largest(cohesion.dissipated) <= 0.0:
+                return x, jump, cohesion
+        x, jump, damage, spent = rest
+        lost[:] = 0.0
+        share, size = 0.0, _LARGEST_SHARE
+        while share < 1.0:
+            reached = min(1.0, share + size)
+            try:
+                load(reached, (reached - share) * hour)
+            except NotConverged:
+                size *= 0.3
+                if size < _SMALLEST_SHARE:
+                    raise
+            else:
+                share, size = reached, min(2.0 * size, _LARGEST_SHARE)
+        cohesion = load(1.0, np.inf)
+        return x, jump, replace(cohesion, dissipated=lost[0], viscous=lost[1])
 
     def traction(self, jump: Array, damage: Array) -> Array:
         """Return the traction at rest at the cohesive points, in their frame, shape (n, 3) [Pa]."""

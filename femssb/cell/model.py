@@ -23,8 +23,7 @@ from femssb.cell.paths import check_mesh, check_paths
 from femssb.cell.regions import regions
 from femssb.cell.surfaces import surfaces
 from femssb.description import description, field
-from femssb.errors import InputError
-from femssb.fem.assembly import n_dofs
+from femssb.errors import InputError, NotConverged
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
@@ -91,8 +90,10 @@ class Model:
         bodies: The mesh cut into bodies, and the points of their surfaces.
         electrochemistry, mechanics: The two discrete problems.
         lithium_initial: Lithium in all particles at the start [mol].
-        one_c: Current that moves all the initial lithium in one hour [A].
-        warnings: What is doubtful about the mesh.
+        lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
+        one_c: Current of 1C [A].
+        warnings: What is doubtful before anything is solved: sentences that name a quantity, its
+            value and its bound. They become `Solution.warnings`.
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class Model:
             self.bodies, linear_solver, displacement_order=displacement_order
         )
         self.lithium_initial = self.electrochemistry.lithium_initial
+        self.lithium_nominal = self.electrochemistry.lithium_nominal
         self.one_c = self.electrochemistry.one_c
 
     def check_paths(self) -> None:
@@ -179,28 +181,49 @@ class Model:
             },
         }
 
-    def initial_state(self) -> State:
-        """Return the state at rest: uniform lithium, no stress, no gap; collective."""
+    def initial_state(self, tolerance: float = 1e-6) -> State:
+        """Return the state at the start: uniform lithium, in mechanical equilibrium; collective.
+
+        Where the lithium is that of the stress-free state and nothing presses, nothing moves. Else
+        the interface may have opened, and be damaged.
+
+        Args:
+            tolerance: Sum of absolute force residuals over the sum of absolute forces.
+
+        Raises:
+            NotConverged: If equilibrium is not found.
+        """
         x, voltage = self.electrochemistry.at_rest()
-        n = self.bodies.weights.size
+        expansion = self.bodies.at_nodes(
+            lambda active, _: active.chemical_strain(np.array([active.initial_concentration]))
+        )
+        try:
+            moved, jump, cohesion = self.mechanics.at_rest(expansion, tolerance)
+        except NotConverged as failure:
+            raise NotConverged(
+                f"no equilibrium at the start: {failure.reason}", residuals=failure.residuals
+            ) from failure
+        lost = self.bodies.weights * [cohesion.dissipated, cohesion.viscous]
         return State(
             time=0.0,
             electrochemical=x.array_r.copy(),
-            mechanical=np.zeros(self.mechanics.unknowns.local_size),
-            jump=np.zeros((n, 3)),
-            damage=np.zeros(n),
-            spent=np.zeros(n),
-            gap=np.zeros(n),
-            hydrostatic=np.zeros(n_dofs(self.bodies.scalars)),
+            mechanical=moved.array_r.copy(),
+            jump=jump,
+            damage=cohesion.damage,
+            spent=cohesion.spent,
+            gap=self.gap(jump),
+            hydrostatic=self.mechanics.hydrostatic_stress(moved, expansion),
             voltage=voltage,
             current=0.0,
+            cohesive_dissipation=self.bodies.sum(lost[0]),
+            viscous_dissipation=self.bodies.sum(lost[1]),
         )
 
     def expansion(self, x: PETSc.Vec) -> Array:
         """Return the chemical strain amplitude at the particle nodes, ghosts included [-]."""
         filled = self.electrochemistry.stoichiometry(x)
         return self.bodies.at_nodes(
-            lambda active, at: active.expansion.value(filled[at] * active.maximum_concentration)
+            lambda active, at: active.chemical_strain(filled[at] * active.maximum_concentration)
         )
 
     def gap(self, jump: Array) -> Array:

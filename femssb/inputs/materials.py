@@ -29,7 +29,8 @@ class Curve:
     the slope may be that of either side.
 
     Outside ``[lower, upper]`` the curve continues along its tangent, so that a small overshoot of
-    the concentration meets a smooth, finite value instead of a pole.
+    the concentration meets a smooth, finite value instead of a pole. A run that uses the tangent of
+    the open-circuit voltage has a warning.
 
     Raises:
         InputError: If the range is empty, if function or slope fail on an array, return anything
@@ -207,11 +208,16 @@ class ActiveMaterial:
     """The cathode active material: lithium transport, open-circuit voltage, expansion, elasticity.
 
     Crystal directions are [100], [010], [001]. The chemical strain of a grain whose crystal axes
-    are the columns of Q is ``expansion(c) Q diag(expansion_ratio) Q^T``; it vanishes at the start.
+    are the columns of Q is ``chemical_strain(c) Q diag(expansion_ratio) Q^T``.
+
+    Where a run starts is independent of its C-rates and of where the grains are free of strain:
+    `nominal_capacity` and `stress_free_concentration` stay as they are when `initial_concentration`
+    is replaced.
 
     Raises:
         InputError: If the initial state is nearly empty, fuller than full, or contradicts a curve,
-            or if lithium diffuses along no axis.
+            if the nominal capacity or the stress-free state is beyond the full host, or if lithium
+            diffuses along no axis.
     """
 
     initial_concentration: float = field(
@@ -220,6 +226,20 @@ class ActiveMaterial:
     maximum_concentration: float = field(
         "lithium of the full host", unit="mol/m3", lower=1e3, upper=2e5
     )
+    nominal_capacity: float | None = field(
+        "lithium that 1C moves in an hour, at least 1e-2 of the full host; None: all that fits",
+        unit="mol/m3",
+        lower=10,
+        upper=2e5,
+        default=None,
+    )
+    stress_free_concentration: float | None = field(
+        "lithium at which there is no chemical strain; None: that of the full host",
+        unit="mol/m3",
+        lower=0,
+        upper=2e5,
+        default=None,
+    )
     diffusivity: tuple[float, float, float] = field(
         "along each crystal axis; the fastest is at least 1e-19", unit="m2/s", lower=0, upper=1e-9
     )
@@ -227,25 +247,46 @@ class ActiveMaterial:
         "partial molar volume in stress drift, 0 for none", unit="m3/mol", lower=-1e-4, upper=1e-4
     )
     open_circuit_voltage: Curve = field("voltage against lithium metal [V]")
-    expansion: Curve = field("chemical strain along [100]")
+    expansion: Curve = field(
+        "chemical strain along [100], from any state: that at the stress-free one is taken off"
+    )
     expansion_ratio: tuple[float, float, float] = field(
         "strain along each crystal axis over that along [100]", lower=-100, upper=100
     )
     elasticity: Elasticity | CrystalElasticity = field("elasticity of the grains")
 
     def __post_init__(self) -> None:
-        """Check the initial state against the full host and the curves."""
+        """Check the states against the full host and the curves."""
 
         def check(name: str, value: float, lower: float, upper: float, unit: str = "") -> None:
             check_number("ActiveMaterial", name, value, lower=lower, upper=upper, unit=unit)
 
         initial, full = self.initial_concentration, self.maximum_concentration
         check("initial_concentration", initial, 1e-3 * full, full, "mol/m3")
+        check("nominal_capacity", self.capacity, 1e-2 * full, full, "mol/m3")
+        check("stress_free_concentration", self.stress_free, 0, full, "mol/m3")
         check("diffusivity (fastest)", max(self.diffusivity), 1e-19, 1e-9, "m2/s")
         start = np.array([float(initial)])
-        voltage, strain = (c.value(start)[0] for c in (self.open_circuit_voltage, self.expansion))
+        voltage, strain = self.open_circuit_voltage.value(start)[0], self.chemical_strain(start)[0]
         check("open_circuit_voltage (initial)", voltage, -1, 7, "V")
-        check("expansion (initial, must vanish)", strain, -1e-3, 1e-3)
+        check("expansion (initial, less the stress-free one)", strain, -0.5, 0.5)
+
+    @property
+    def capacity(self) -> float:
+        """Lithium that 1C moves in an hour [mol/m3]."""
+        given = self.nominal_capacity
+        return self.maximum_concentration if given is None else given
+
+    @property
+    def stress_free(self) -> float:
+        """Lithium at which there is no chemical strain [mol/m3]."""
+        given = self.stress_free_concentration
+        return self.maximum_concentration if given is None else given
+
+    def chemical_strain(self, concentration: Array) -> Array:
+        """Return the strain along [100] against the stress-free state, at concentrations [-]."""
+        free = self.expansion.value(np.array([float(self.stress_free)]))[0]
+        return self.expansion.value(concentration) - free
 
 
 @description

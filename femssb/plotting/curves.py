@@ -82,6 +82,9 @@ def stress_and_strain(solution: Solution) -> Figure:
         "Mean von Mises stress [Pa]": ("mean", BLUE),
     }
     strains = {
+        "Maximum volumetric strain [-]": ("maximum", VERMILION, "--"),
+        "99.9 % volumetric strain [-]": ("99.9th percentile", ORANGE, "--"),
+        "99 % volumetric strain [-]": ("99th percentile", GREEN, "--"),
         "Mean volumetric strain [-]": ("mean", BLUE),
         "1 % volumetric strain [-]": ("1st percentile", GREEN),
         "0.1 % volumetric strain [-]": ("0.1th percentile", ORANGE),
@@ -89,6 +92,37 @@ def stress_and_strain(solution: Solution) -> Figure:
     }
     _curves(above, solution, "Von Mises stress [GPa]", GPa, stresses)
     _curves(below, solution, "Volumetric strain [%]", 0.01, strains)
+    return figure
+
+
+def cycles(solution: Solution) -> Figure:
+    """Draw what each cycle passed, its efficiency, and the gap at both of its ends."""
+    from matplotlib.figure import Figure
+
+    rows = solution.cycles
+    numbers = [cycle.number for cycle in rows]
+
+    def column(key: str, unit: float) -> list[float]:
+        values = (cycle.numbers[key] for cycle in rows)
+        return [np.nan if value is None else value / unit for value in values]
+
+    (capacity, charge), (gap, length) = on_axis("Capacity [C]"), on_axis("Mean gap [m]")
+    figure = Figure(figsize=(6.2, 6.7), layout="constrained")
+    panels = list(figure.subplots(3, 1, sharex=True))
+    both = {"charge": VERMILION, "discharge": BLUE}
+    for half, colour in both.items():
+        look: dict[str, Any] = {"color": colour, "marker": "o", "label": half}
+        panels[0].plot(numbers, column(f"{half}_capacity", charge), **look)
+        look["label"] = f"at {half} end"
+        panels[2].plot(numbers, column(f"gap_mean_{half}_end", length), **look)
+    panels[1].plot(numbers, column("coulombic_efficiency", 0.01), color="black", marker="o")
+    for axes, label in zip(panels, (capacity, "Coulombic efficiency [%]", gap), strict=True):
+        axes.set_ylabel(label)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    panels[-1].set_xlabel("Cycle")
+    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    figure.align_ylabels(panels)
     return figure
 
 

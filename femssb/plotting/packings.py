@@ -285,17 +285,19 @@ def _coloured_by_stress(packing: Packing, axis: int, limits: tuple[float, float]
 
 
 def _limits(packings: Mapping[str, Packing]) -> tuple[float, float]:
-    """Return the range of colours: from 0 to the stress that 2 % of all exceed [Pa]."""
+    """Return the range of colours [Pa]: all but the highest 2 %, and of tension the lowest 2 %."""
     values = np.concatenate([compression(packing).ravel() for packing in packings.values()])
-    return 0.0, max(float(np.percentile(values, 98)), 1.0)
+    low, high = np.percentile(values, (2, 98))
+    return min(float(low), 0.0), max(float(high), 1.0)
 
 
 def _stress_bar(
     figure: Figure | SubFigure, panels: list[Axes], limits: tuple[float, float], of: str = ""
 ) -> None:
-    _bar(figure, panels, limits, MPa, f"Compressive stress{of} [MPa]", STRESS_MAP)
+    label = f"Compressive stress{of} [MPa]"
+    _bar(figure, panels, limits, MPa, label, STRESS_MAP, extend="both")
 
 
-def _bar(figure: Figure | SubFigure, panels: list[Axes], *what: Any) -> None:
+def _bar(figure: Figure | SubFigure, panels: list[Axes], *what: Any, extend: str = "max") -> None:
     aspect = 20 * max(1, len(panels) // 3)  # as thick next to many rows of three as next to one
-    colour_bar(figure, *what, ax=panels, extend="max", shrink=0.8, aspect=aspect)
+    colour_bar(figure, *what, ax=panels, extend=extend, shrink=0.8, aspect=aspect)

@@ -188,8 +188,10 @@ class Snapshots(Sequence[Snapshot]):
         row = range(len(self))[index]
         target, parts = newest(self.folder, FIELDS_FOLDER), {}
         for part in PARTS:
-            found = vtk_files.read(check_listed(target, _file_name(part, row)))
-            parts[part] = FieldData(**dict(zip(FieldData.__slots__, found, strict=True)))
+            points, cells, *data = vtk_files.read(check_listed(target, _file_name(part, row)))
+            parts[part] = FieldData(
+                points=points, cells=cells, point_data=data[0], cell_data=data[1]
+            )
         return Snapshot(time=self.times[row], label=self.labels[row], **parts)
 
 

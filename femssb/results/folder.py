@@ -6,7 +6,7 @@ from pathlib import Path
 
 from femssb.environment.files import newest, remove_leftovers, writing
 
-DOCUMENTS = ("summary.json", "timeseries.csv", "case.json", "run.json")
+DOCUMENTS = ("summary.json", "timeseries.csv", "cycles.csv", "case.json", "run.json")
 CHECKPOINT, EARLIER_CHECKPOINT = "checkpoint.npz", "checkpoint.previous.npz"
 FIELDS_FOLDER = "fields"
 _STARTING = ".starting"  # folder of results that will be the first, or replace others

@@ -28,6 +28,7 @@ from femssb.results.folder import (
     results_in,
 )
 from femssb.results.solution import Solution, StepRecord, write_documents
+from femssb.results.validity import doubts
 from femssb.run import checkpoint
 from femssb.run.readout import Readout
 from femssb.run.stepper import Position, Stepper, TimeStep
@@ -132,8 +133,9 @@ class Record:
         unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
         memory = comm.allreduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
         on_disk = self._place if comm.rank == 0 else None
+        series = {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
         return Solution(
-            series={name: np.array([row[name] for row in self._rows]) for name in self._rows[0]},
+            series=series,
             steps=tuple(self._steps),
             snapshots=Snapshots(on_disk) if on_disk else tuple(self._snapshots),
             case=self._inputs,
@@ -146,6 +148,7 @@ class Record:
                 "versions": self._versions,
             },
             first_rank=comm.rank == 0,
+            warnings=self._model.warnings + doubts(series, self._steps, self._readout.bounds),
         )
 
     def open(self, resume: bool | Literal["auto"], overwrite: bool) -> Position | None:

@@ -81,7 +81,7 @@ class Simulation:
         overwrite: bool = False,
         on_step: Sequence[Callable[[State, Solution], None]] = (),
     ) -> Solution:
-        """Run the protocol, from the rest state or from where it was stopped; collective.
+        """Run the protocol, from the start or from where it was stopped; collective.
 
         SIGINT and SIGTERM end the run where all ranks can do so together, within an iteration of
         Newton's method; what it had reached is kept, but for the present time step. A second one
@@ -90,7 +90,7 @@ class Simulation:
         Args:
             folder: Where results are written as they come; None keeps them in memory only. Two runs
                 cannot use the same folder at a time.
-            progress: Whether rank 0 shows progress on standard error.
+            progress: Whether rank 0 shows progress on standard error; warnings always come there.
             resume: Whether to continue from the checkpoint in the folder; "auto" does so if there
                 are results and begins otherwise, so that a script can be sent again. A run that is
                 over is given back. The ranks, `tolerances`, `stepping` and linear solver may differ
@@ -102,7 +102,8 @@ class Simulation:
                 raises ends the run; everything reached is on disk then, and the run can be resumed.
 
         Returns:
-            The solution; its fields are on rank 0 only.
+            The solution; its fields are on rank 0 only. `Solution.warnings` says what in it cannot
+            be trusted.
 
         Raises:
             NotConverged: If a step cannot be solved however small; everything reached is on disk.
@@ -140,7 +141,9 @@ class Simulation:
             try:
                 position = record.open(resume, overwrite)
                 if position is not None and position.index == len(self.protocol):
-                    return record.finished(position)
+                    solution = record.finished(position)
+                    _warn(solution, solution.warnings)
+                    return solution
                 return self._go_on(stepper, record, position, progress, on_step)
             except Interrupted as stop:
                 if self.model.comm.rank == 0:
@@ -168,19 +171,23 @@ class Simulation:
         hooks += [_calling(on_step, record, self.model.comm)] if on_step else []
         hooks += [record.checkpoint]
         record.keep(position)  # at once: what cannot be written is known before the work
-        while position.index < len(self.protocol):
-            try:
-                stop_if_asked(self.model.comm)
-                step = stepper.step(position)
-            except NotConverged:
-                record.keep(position)
-                raise
-            except Interrupted as stop:
-                record.keep(position)
-                raise Interrupted(stop.signal, record.kept_in_words) from None
-            position = step.position
-            for hook in hooks:
-                hook(step)
+        _warn(record.kept, self.model.warnings)  # before the work, too
+        try:
+            while position.index < len(self.protocol):
+                try:
+                    stop_if_asked(self.model.comm)
+                    step = stepper.step(position)
+                except NotConverged:
+                    record.keep(position)
+                    raise
+                except Interrupted as stop:
+                    record.keep(position)
+                    raise Interrupted(stop.signal, record.kept_in_words) from None
+                position = step.position
+                for hook in hooks:
+                    hook(step)
+        finally:
+            _warn(record.kept, record.kept.warnings[len(self.model.warnings) :])
         return record.kept
 
     def _progress(self, record: Record, show: bool) -> Callable[[TimeStep], None]:
@@ -196,6 +203,12 @@ class Simulation:
             )
 
         return on_step
+
+
+def _warn(solution: Solution, sentences: Sequence[str]) -> None:
+    """Print warnings on standard error, on rank 0."""
+    if solution.first_rank:
+        sys.stderr.writelines(f"warning: {sentence}\n" for sentence in sentences)
 
 
 @contextmanager

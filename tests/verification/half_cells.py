@@ -108,6 +108,8 @@ def lopsided():
         active=replace(
             materials.active,
             initial_concentration=30000.0,
+            nominal_capacity=30000.0,
+            stress_free_concentration=30000.0,
             diffusivity=(1e-13, 3e-13, 2e-13),
             expansion=line(3e-7, 30000.0),
         ),

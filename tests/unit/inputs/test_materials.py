@@ -153,13 +153,56 @@ def test_the_wrong_kind_is_refused_by_name(part, change):
         replace(PARTS[part], **change)
 
 
-def test_a_host_cannot_start_fuller_than_full_or_already_swollen():
-    """Catches two inputs that are fine alone and contradict each other."""
-    with pytest.raises(InputError, match="initial_concentration"):
-        replace(MATERIALS.active, initial_concentration=49361.0)
-    with pytest.raises(InputError, match="expansion"):
-        replace(MATERIALS.active, initial_concentration=30000.0)
-    replace(MATERIALS.active, initial_concentration=47095.0 * 1.01)  # a faceted particle
+@pytest.mark.parametrize(
+    ("field", "wrong", "bounds"),
+    [
+        ("initial_concentration", 49361.0, r"\[49.36, 49360\]"),
+        ("initial_concentration", 40.0, r"\[49.36, 49360\]"),
+        ("nominal_capacity", 49361.0, r"\[493.6, 49360\]"),
+        ("nominal_capacity", 400.0, r"\[493.6, 49360\]"),
+        ("nominal_capacity", 0.0, r"\[10, 200000\]"),
+        ("nominal_capacity", math.nan, "nominal_capacity = nan"),
+        ("nominal_capacity", "full", "nominal_capacity must be a number or None"),
+        ("stress_free_concentration", 49361.0, r"\[0, 49360\]"),
+        ("stress_free_concentration", -1.0, r"\[0, 200000\]"),
+        ("maximum_concentration", 40000.0, r"initial_concentration = 47095 .*\[40, 40000\]"),
+    ],
+)
+def test_no_state_lies_beyond_the_full_host(field, wrong, bounds):
+    """Catches inputs that are fine alone and contradict each other."""
+    with pytest.raises(InputError, match=bounds) as caught:
+        replace(MATERIALS.active, **{field: wrong})
+    assert "concentration" in str(caught.value) or "nominal_capacity" in str(caught.value)
+
+
+def test_start_capacity_and_stress_free_state_are_three_inputs():
+    """Catches a start that moves what 1C or the stress-free state means."""
+    full = {"nominal_capacity": None, "stress_free_concentration": None}
+    default = replace(MATERIALS.active, initial_concentration=30000.0, **full)
+    assert default.capacity == default.stress_free == 49360.0
+    own = replace(default, nominal_capacity=25000.0, stress_free_concentration=0.0)
+    assert (own.capacity, own.stress_free) == (25000.0, 0.0)
+    assert replace(own, initial_concentration=4e4).capacity == 25000.0
+    bigger = replace(default, maximum_concentration=5e4)
+    assert bigger.capacity == bigger.stress_free == 5e4
+
+
+def test_the_chemical_strain_is_counted_from_the_stress_free_state():
+    """Catches a strain from wherever the curve happens to vanish, or of the other sign."""
+    curve = Curve(
+        function=lambda c: 1e-7 * c + 3.0, slope=lambda c: 1e-7 + 0 * c, lower=0, upper=5e4
+    )
+    at = np.array([0.0, 1e4, 4e4])
+    for free in (0.0, 1e4, 49360.0):
+        active = replace(MATERIALS.active, expansion=curve, stress_free_concentration=free)
+        assert active.chemical_strain(at) == pytest.approx(1e-7 * (at - free), abs=1e-15)
+        assert active.chemical_strain(np.array([free]))[0] == 0.0
+    with pytest.raises(InputError, match=r"expansion \(initial, less the stress-free one\) = 4\.7"):
+        replace(
+            active,
+            expansion=replace(curve, function=lambda c: 1e-4 * c, slope=lambda c: 1e-4 + 0 * c),
+            stress_free_concentration=0.0,
+        )
 
 
 # --- curves -----------------------------------------------------------------------------------

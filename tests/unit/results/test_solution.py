@@ -22,6 +22,7 @@ from femssb.results.fields import PARTS, FieldData, Snapshot, Snapshots
 from femssb.results.folder import DOCUMENTS
 from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS
 from femssb.results.solution import SUMMARY, Solution, StepRecord
+from femssb.units import FARADAY
 
 
 def same_fields(one: FieldData, other: FieldData) -> bool:
@@ -160,21 +161,26 @@ def test_summary_of_a_cycle(made_up_run):
     assert list(summary) == list(SUMMARY)
     assert summary["charge_time"] == 3103
     assert summary["discharge_time"] == 3008
-    assert summary["coulombic_efficiency"] == pytest.approx(3008 / 3103)
-    assert summary["coulombic_efficiency_lithium"] == pytest.approx(0.96)  # 4 % stays out
+    assert summary["discharge_over_charge_time"] == pytest.approx(3008 / 3103)
+    assert summary["coulombic_efficiency"] == pytest.approx(0.96)  # 4 % stays out
+    assert summary["charge_capacity"] == pytest.approx(21.5e-12 * FARADAY)
+    assert summary["discharge_capacity"] == pytest.approx(0.96 * 21.5e-12 * FARADAY)
+    assert (summary["cycle"], summary["cycles"]) == (1, 1)
     assert summary["lithium_initial"] == pytest.approx(24.659e-12)
     assert summary["lithium_charge_end"] == pytest.approx(3.159e-12)
     assert summary["lithium_discharge_end"] == pytest.approx(24.659e-12 - 0.04 * 21.5e-12)
     assert summary["gap_max_charge_end"] == run.series["Maximum gap [m]"][40]
     assert summary["von_mises_p99_discharge_end"] == run.series["99 % von Mises stress [Pa]"][80]
-    assert summary["volumetric_strain_max_charge_end"] == pytest.approx(-0.0253)
+    assert summary["volumetric_strain_min_charge_end"] == pytest.approx(-0.0253)
+    assert summary["volumetric_strain_max_charge_end"] == pytest.approx(0.000253)
     assert summary["ledger_error"] == max(abs(run.series["Lithium ledger error [-]"]))
     assert summary["steps"] == 80
     assert summary["newton_iterations"] == 81 * 6
     assert summary["rejected_steps"] == 2
     assert summary["ended_by"] == "voltage, voltage"
     assert summary["versions"] == "femssb 0.1.0, dolfinx 0.11.0"
-    assert all(isinstance(value, int | float | str | None) for value in summary.values())
+    assert summary["warnings"] == []
+    assert all(isinstance(value, int | float | str | list | None) for value in summary.values())
 
 
 def test_summary_of_a_charge_only_has_nulls(made_up_run):
@@ -184,8 +190,9 @@ def test_summary_of_a_charge_only_has_nulls(made_up_run):
     absent = {key for key, value in summary.items() if value is None}
     assert absent == {key for key in SUMMARY if key.endswith("_discharge_end")} | {
         "discharge_time",
+        "discharge_capacity",
         "coulombic_efficiency",
-        "coulombic_efficiency_lithium",
+        "discharge_over_charge_time",
     }
 
 
@@ -492,6 +499,19 @@ def test_report_is_readable(made_up_run, capsys):
     (line,) = [line for line in text.splitlines() if line.startswith("Mean gap [nm]")]
     assert line.split()[-2:] == ["13.97", "-"]
     assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_warnings_are_kept_and_shown(made_up_run, tmp_path, capsys):
+    """Catches a doubt that is known at the end of a run and gone when it is read back."""
+    doubt = "Voltage [V] is 45 at 1 s, beyond 5: nothing holds there."
+    run = replace(made_up_run(snapshots=False), warnings=(doubt,))
+    run.save(tmp_path)
+    assert Solution.load(tmp_path).warnings == (doubt,)
+    assert json.loads((tmp_path / "summary.json").read_text())["warnings"] == [doubt]
+    run.report()
+    assert f"Warnings\n- {doubt}" in capsys.readouterr().out
+    made_up_run(snapshots=False).report()
+    assert "Warnings" not in capsys.readouterr().out
 
 
 def test_loading_a_run_needs_neither_solver_nor_graphics():
