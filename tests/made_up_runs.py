@@ -43,13 +43,14 @@ def series(times, particles):
     passed = -depth * AMPLITUDE * FARADAY
     values = [
         times, (~charging).astype(int), np.ones(len(times)), voltage, current, passed, steps,
-        lithium, gap, 3.8 * gap, (gap > 5 * nm) * 0.4, gap * 3e5, gap * 9e5,
+        lithium, gap, 3.8 * gap, (gap > 5 * nm) * 0.4, 1e-3 * gap, gap * 3e5, gap * 9e5,
         stress, 0.8 * stress, 0.65 * stress, 0.3 * stress,
         strain, 0.85 * strain, 0.75 * strain, 0.4 * strain, 0.1 * strain, 0.05 * strain,
         -0.01 * strain, 0.41 * strain,
-        47000 - 44000 * depth, 47095 - 40000 * depth, 1e-11 * np.sin(times), 1e-9 * np.cos(times),
-        gap * 2e-4, gap * 1e-6, np.full(len(times), 6), np.zeros(len(times), int),
-        np.full(len(times), 3),
+        47000 - 44000 * depth, 47095 - 40000 * depth, 0 * times, 0 * times,
+        1e-11 * np.sin(times), 1e-9 * np.cos(times),
+        gap * 2e-4, gap * 1e-6, np.full(len(times), 0.5),
+        np.full(len(times), 6), np.zeros(len(times), int), np.full(len(times), 3),
     ]  # fmt: skip
     columns = dict(zip(COLUMNS, values, strict=True))
     shares = np.linspace(0.9, 1.1, particles) / particles

@@ -177,6 +177,22 @@ class ElectrochemicalProblem:
         laws = self._reactions(x, gap)
         return joined([law.current(*at) for law, _, *at in laws if isinstance(law, Insertion)])
 
+    def overdrawn(self, x: PETSc.Vec, gap: Array) -> float:
+        """Return how far lithium is below 0 where it is taken, or above 1 where it is put.
+
+        It is the mean stoichiometry beyond, over the points where lithium is inserted, weighted by
+        the current there [-]; no current, nothing overdrawn; collective.
+        """
+        excess = carried = 0.0
+        for law, weights, values, gaps in self._reactions(x, gap):
+            if isinstance(law, Insertion):
+                current = weights * law.current(values, gaps).current
+                filled = values[:, 0]
+                beyond = np.maximum(np.where(current > 0.0, -filled, filled - 1.0), 0.0)
+                excess += self.bodies.sum(np.abs(current) * beyond)
+                carried += self.bodies.sum(np.abs(current))
+        return excess / max(carried, 1e-6 * self.one_c)
+
     def cell_current(self, x: PETSc.Vec, gap: Array) -> float:
         """Return the charging current that leaves the particles [A]; collective."""
         return self._carried(Insertion, x, gap)

@@ -90,6 +90,8 @@ class Model:
         lithium_initial: Lithium in all particles at the start [mol].
         lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
         one_c: Current of 1C [A].
+        warnings: What is doubtful before anything is solved: sentences that name a quantity, its
+            value and its bound. They become `Solution.warnings`.
     """
 
     def __init__(
@@ -157,6 +159,7 @@ class Model:
         self.lithium_initial = self.electrochemistry.lithium_initial
         self.lithium_nominal = self.electrochemistry.lithium_nominal
         self.one_c = self.electrochemistry.one_c
+        self.warnings: tuple[str, ...] = ()
 
     def inputs(self) -> dict[str, Any]:
         """Return what the model was made of, as plain data."""

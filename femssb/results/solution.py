@@ -3,8 +3,8 @@
 A folder of results holds ``summary.json`` (the numbers of `SUMMARY`), ``timeseries.csv`` (the
 columns of `COLUMNS` and `PARTICLE_COLUMNS`), ``cycles.csv`` (a row per cycle: its number and the
 numbers of `CYCLE`, empty where one does not apply), ``case.json`` (every input), ``run.json``
-(protocol steps and performance) and ``fields/`` (see `femssb.results.fields`). All is SI; discharge
-current is positive.
+(protocol steps, warnings and performance) and ``fields/`` (see `femssb.results.fields`). All is SI;
+discharge current is positive.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ from femssb.results.quantities import (
 )
 
 Kind = Literal["charge", "discharge", "hold", "rest"]
-End = Literal["voltage", "current", "duration"]
+# "concentration": lithium ran out or no longer fitted; "already passed": the voltage or current
+# that was to end the step was passed as soon as its load acted.
+End = Literal["voltage", "current", "duration", "concentration", "already passed"]
 
-_FORMAT = "femssb run 1"
+_FORMAT = "femssb run 2"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,9 @@ class StepRecord:
         end_row: Row at which it ends; the next step starts there.
         start_time: Time at which it starts [s].
         end_time: Time at which it ends [s].
-        ended_by: "voltage", "current" or "duration".
+        ended_by: "voltage", "current" or "duration", as the step asked for; "concentration" where
+            lithium ran out or no longer fitted; "already passed" where the voltage or current was
+            passed as soon as the load acted.
     """
 
     description: str
@@ -99,6 +103,7 @@ class Solution:
         case: Every input of the run, ready for JSON.
         performance: Wall time [s], ranks, versions and everything else that was measured.
         first_rank: Whether this rank prints and draws.
+        warnings: What cannot be trusted: sentences that name a quantity, its value and its bound.
 
     Raises:
         InputError: If a column of `COLUMNS` is missing, one is unknown, their lengths differ, or a
@@ -111,6 +116,7 @@ class Solution:
     case: Mapping[str, Any]
     performance: Mapping[str, Any]
     first_rank: bool = True
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the series and the rows of the steps."""
@@ -255,6 +261,7 @@ class Solution:
             "simulated_time": times[-1] - times[0],
             "steps": len(times) - 1,
             "ended_by": ", ".join(step.ended_by for step in self.steps),
+            "warnings": list(self.warnings),
             "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         }
         return {key: _plain(value, f"summary[{key!r}]") for key, value in values.items()}
@@ -273,6 +280,7 @@ class Solution:
             "format": _FORMAT,
             "rows": len(self.series["Time [s]"]),
             "steps": [asdict(step) for step in self.steps],
+            "warnings": list(self.warnings),
             "performance": _plain(self.performance, "Solution.performance"),
         }
         case = _plain(self.case, "Solution.case")
@@ -323,6 +331,7 @@ class Solution:
             rows = int(run["rows"])
             performance = dict(run["performance"])
             steps = tuple(StepRecord(**step) for step in run["steps"])
+            warnings = tuple(map(str, run["warnings"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source / 'run.json'} lacks or spoils {error}") from error
         series = _read_series(source / "timeseries.csv", rows)
@@ -332,10 +341,11 @@ class Solution:
             snapshots=Snapshots(source),
             case=_read_json(source / "case.json"),
             performance=performance,
+            warnings=warnings,
         )
 
     def report(self) -> None:
-        """Print the run as a table: its steps, then the ends of charge and discharge."""
+        """Print the run as a table: its steps, the ends of charge and discharge, its warnings."""
         if self.first_rank:
             print(_report(self))  # noqa: T201 - it is asked to print
 
@@ -441,6 +451,8 @@ def _report(solution: Solution) -> str:
     lines += [f"{label:<36}{number}" for label, number in shown.items()]
     if several:
         lines += ["", *_cycle_table(solution.cycles)]
+    if solution.warnings:
+        lines += ["", "Warnings", *(f"- {sentence}" for sentence in solution.warnings)]
     return "\n".join(lines)
 
 

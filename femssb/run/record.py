@@ -17,6 +17,7 @@ from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError
 from femssb.results.fields import Snapshot, Snapshots
 from femssb.results.solution import Solution, StepRecord
+from femssb.results.validity import doubts
 from femssb.run import checkpoint
 from femssb.run.readout import Readout
 from femssb.run.stepper import Position, Stepper, TimeStep
@@ -105,8 +106,9 @@ class Record:
         unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
         memory = comm.allreduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
         on_disk = self._folder if comm.rank == 0 else None
+        series = {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
         return Solution(
-            series={name: np.array([row[name] for row in self._rows]) for name in self._rows[0]},
+            series=series,
             steps=tuple(self._steps),
             snapshots=Snapshots(on_disk) if on_disk else tuple(self._snapshots),
             case=self._case,
@@ -119,6 +121,7 @@ class Record:
                 "versions": self._versions,
             },
             first_rank=comm.rank == 0,
+            warnings=self._model.warnings + doubts(series, self._steps, self._readout.bounds),
         )
 
     def keep(self, position: Position) -> None:

@@ -1,6 +1,7 @@
 """The time loop: it takes a model through a protocol and calls functions after each time step."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -75,7 +76,7 @@ class Simulation:
 
         Args:
             folder: Where results are written as they come; None keeps them in memory only.
-            progress: Whether rank 0 shows progress on standard error.
+            progress: Whether rank 0 shows progress on standard error; warnings always come there.
             resume: Whether to continue from the checkpoint in the folder; the ranks, `tolerances`,
                 `stepping` and linear solver may differ from those that wrote it.
             on_step: Functions called on every rank after each accepted time step, with the state
@@ -83,7 +84,8 @@ class Simulation:
                 raises ends the run; everything reached is on disk then, and the run can be resumed.
 
         Returns:
-            The solution; its fields are on rank 0 only.
+            The solution; its fields are on rank 0 only. `Solution.warnings` says what in it cannot
+            be trusted.
 
         Raises:
             NotConverged: If a step cannot be solved however small; everything reached is on disk.
@@ -117,15 +119,19 @@ class Simulation:
         hooks += [_calling(on_step, record, self.model.comm)] if on_step else []
         hooks += [record.checkpoint]
         record.keep(position)  # at once: what cannot be written is known before the work
-        while position.index < len(self.protocol):
-            try:
-                step = stepper.step(position)
-            except NotConverged:
-                record.keep(position)
-                raise
-            position = step.position
-            for hook in hooks:
-                hook(step)
+        _warn(record.kept, self.model.warnings)  # before the work, too
+        try:
+            while position.index < len(self.protocol):
+                try:
+                    step = stepper.step(position)
+                except NotConverged:
+                    record.keep(position)
+                    raise
+                position = step.position
+                for hook in hooks:
+                    hook(step)
+        finally:
+            _warn(record.kept, record.kept.warnings[len(self.model.warnings) :])
         return record.kept
 
     def _progress(self, record: Record, show: bool) -> Callable[[TimeStep], None]:
@@ -141,6 +147,12 @@ class Simulation:
             )
 
         return on_step
+
+
+def _warn(solution: Solution, sentences: Sequence[str]) -> None:
+    """Print warnings on standard error, on rank 0."""
+    if solution.first_rank:
+        sys.stderr.writelines(f"warning: {sentence}\n" for sentence in sentences)
 
 
 def _calling(

@@ -76,5 +76,5 @@ class HalfCellRun(Case[Solution]):
         return found if len(found.steps) == len(self.protocol) else None
 
     def numbers(self, result: Solution) -> dict[str, Any]:
-        """Return the summary of the run."""
-        return result.summary
+        """Return the summary of the run, its warnings as one text."""
+        return result.summary | {"warnings": " ".join(result.warnings)}

@@ -183,7 +183,8 @@ def test_summary_of_a_cycle(made_up_run):
     assert summary["rejected_steps"] == 2
     assert summary["ended_by"] == "voltage, voltage"
     assert summary["versions"] == "femssb 0.1.0, dolfinx 0.11.0"
-    assert all(isinstance(value, int | float | str | None) for value in summary.values())
+    assert summary["warnings"] == []
+    assert all(isinstance(value, int | float | str | list | None) for value in summary.values())
 
 
 def test_summary_of_a_charge_only_has_nulls(made_up_run):
@@ -295,9 +296,9 @@ def test_missing_and_foreign_files_are_named(made_up_run, tmp_path):
     made_up_run(snapshots=False).save(tmp_path)
     keep = {path: path.read_text() for path in tmp_path.iterdir()}
     for name, text, message in (
-        ("run.json", '{"format": "other"}', "femssb run 1"),
+        ("run.json", '{"format": "other"}', "femssb run 2"),
         ("run.json", "[1]", "no object"),
-        ("run.json", '{"format": "femssb run 1", "rows": 1}', "performance"),
+        ("run.json", '{"format": "femssb run 2", "rows": 1}', "performance"),
         ("timeseries.csv", "t,V\n0,1\n", "missing"),
         (
             "timeseries.csv",
@@ -431,6 +432,19 @@ def test_report_is_readable(made_up_run, capsys):
     (line,) = [line for line in text.splitlines() if line.startswith("Mean gap [nm]")]
     assert line.split()[-2:] == ["13.97", "-"]
     assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_warnings_are_kept_and_shown(made_up_run, tmp_path, capsys):
+    """Catches a doubt that is known at the end of a run and gone when it is read back."""
+    doubt = "Voltage [V] is 45 at 1 s, beyond 5: nothing holds there."
+    run = replace(made_up_run(snapshots=False), warnings=(doubt,))
+    run.save(tmp_path)
+    assert Solution.load(tmp_path).warnings == (doubt,)
+    assert json.loads((tmp_path / "summary.json").read_text())["warnings"] == [doubt]
+    run.report()
+    assert f"Warnings\n- {doubt}" in capsys.readouterr().out
+    made_up_run(snapshots=False).report()
+    assert "Warnings" not in capsys.readouterr().out
 
 
 def test_loading_a_run_needs_neither_solver_nor_graphics():
