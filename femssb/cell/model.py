@@ -68,7 +68,8 @@ class State:
     electrochemical: Array  # local unknowns: stoichiometry, ionic and electronic potential, voltage
     mechanical: Array  # local unknowns: displacement [m]
     jump: Array  # (n, 3) displacement jump in the local frame at the cohesive points [m]
-    damage: Array  # (n,) at the cohesive points
+    damage: Array  # (n,) at the cohesive points: loss of stiffness
+    spent: Array  # (n,) there: share of the fracture energy that is spent
     gap: Array  # (n,) there, that the contact resistance was taken at [m]
     hydrostatic: Array  # (particle nodes with ghosts,) [Pa]
     voltage: float  # [V]
@@ -196,19 +197,20 @@ class Model:
             raise NotConverged(
                 f"no equilibrium at the start: {failure.reason}", residuals=failure.residuals
             ) from failure
-        spent = self.bodies.weights * [cohesion.dissipated, cohesion.viscous]
+        lost = self.bodies.weights * [cohesion.dissipated, cohesion.viscous]
         return State(
             time=0.0,
             electrochemical=x.array_r.copy(),
             mechanical=moved.array_r.copy(),
             jump=jump,
             damage=cohesion.damage,
+            spent=cohesion.spent,
             gap=self.gap(jump),
             hydrostatic=self.mechanics.hydrostatic_stress(moved, expansion),
             voltage=voltage,
             current=0.0,
-            cohesive_dissipation=self.bodies.sum(spent[0]),
-            viscous_dissipation=self.bodies.sum(spent[1]),
+            cohesive_dissipation=self.bodies.sum(lost[0]),
+            viscous_dissipation=self.bodies.sum(lost[1]),
         )
 
     def expansion(self, x: PETSc.Vec) -> Array:

@@ -29,11 +29,11 @@ from femssb.environment.packages import load
 from femssb.errors import InputError
 from femssb.packing import lammps_files
 from femssb.packing.packing import Contacts, Packing
-from femssb.tensors import COMPONENTS, PAIRS
 
 FORMAT = 1  # of the HDF5 files; raised when older readers would misread newer files
 _CSV = ("id", "phase", "x [m]", "y [m]", "z [m]", "radius [m]")
-_CSV_STRESS = tuple(f"stress {name} [Pa]" for name in COMPONENTS)
+_STRESS = tuple(i + j for i in "xyz" for j in "xyz")  # branch, then force: not always symmetric
+_CSV_STRESS = tuple(f"stress {name} [Pa]" for name in _STRESS)
 _SUFFIXES = ".h5, .hdf5, .vtp, .csv, .dump, .liggghts, .data"
 
 
@@ -164,6 +164,8 @@ def _write_vtk(packing: Packing, path: Path) -> None:
     cloud["radius"], cloud["phase"], cloud["id"] = packing.radii, packing.phases, packing.ids
     if packing.stress is not None:
         cloud["stress"] = packing.stress.reshape(-1, 9)
+        for number, name in enumerate(_STRESS):
+            cloud["stress"].VTKObject.SetComponentName(number, name.upper())
     cloud.field_data["lower"], cloud.field_data["upper"] = packing.lower, packing.upper
     cloud.field_data["periodic"] = np.array(packing.periodic, dtype=np.int8)
     cloud.field_data["phase_names"] = [json.dumps(packing.phase_names)]
@@ -209,7 +211,7 @@ def _write_csv(packing: Packing, path: Path) -> None:
     header = list(_CSV)
     if packing.stress is not None:
         header += _CSV_STRESS
-        columns += [packing.stress[:, i, j] for i, j in PAIRS]
+        columns += list(packing.stress.reshape(-1, 9).T)
     with path.open("w", newline="") as file:
         file.write(f"# {json.dumps(about)}\n")
         writer = csv.writer(file)
@@ -248,9 +250,7 @@ def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -
         raise InputError(f"read: {path.name} has phases {unknown}, which it does not announce")
     stress = None
     if all(name in rows[0] for name in _CSV_STRESS):
-        stress = np.empty((len(rows), 3, 3))
-        for (i, j), name in zip(PAIRS, _CSV_STRESS, strict=True):
-            stress[:, i, j] = stress[:, j, i] = column(name)
+        stress = np.column_stack([column(name) for name in _CSV_STRESS]).reshape(-1, 3, 3)
     return Packing(
         positions=np.column_stack([column(name) for name in _CSV[2:5]]),
         radii=column("radius [m]"),

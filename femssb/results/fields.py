@@ -17,18 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from femssb.environment.files import make_folder, replacing
 from femssb.errors import InputError, check_number
+from femssb.results import vtk_files
 
 PARTS = ("particle", "matrix", "interface")
 FIELDS_FOLDER = "fields"
-_SHAPES = {4: "tetra", 3: "triangle"}  # vertices of a mesh cell -> its name in meshio
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FieldData:
     """Fields on one part of the half-cell. Arrays are kept read-only.
 
-    Tensors are stored as six components in the order xx yy zz yz xz xy; shear strains are tensor
-    components, not engineering ones.
+    Six components are a symmetric tensor in Voigt order, xx yy zz yz xz xy; shear strains are tensor
+    components, not engineering ones. Files have VTK's order instead, and name the components.
 
     Attributes:
         points: Coordinates (n, 3) [m].
@@ -51,7 +51,7 @@ class FieldData:
         points, cells = _numeric("points", self.points), _numeric("cells", self.cells)
         if points.ndim != 2 or points.shape[1] != 3:
             raise InputError(f"FieldData.points must have shape (n, 3), got {points.shape}")
-        if cells.ndim != 2 or cells.shape[1] not in _SHAPES or cells.dtype != np.int64:
+        if cells.ndim != 2 or cells.shape[1] not in (3, 4) or cells.dtype != np.int64:
             raise InputError(
                 "FieldData.cells must be integers of shape (m, 4) or (m, 3), "
                 f"got {cells.dtype} of shape {cells.shape}"
@@ -118,7 +118,8 @@ class Snapshot:
             _write_index(target, kept)
         for part in PARTS:
             with replacing(target / _file_name(part, len(kept))) as path:
-                _write_vtu(path, getattr(self, part))
+                data: FieldData = getattr(self, part)
+                vtk_files.write(path, data.points, data.cells, data.point_data, data.cell_data)
         _write_index(target, [*kept, (self.time, self.label)])
         listed = {_file_name(part, row) for part in PARTS for row in range(len(kept) + 1)}
         for part in PARTS:
@@ -169,9 +170,10 @@ class Snapshots(Sequence[Snapshot]):
         if isinstance(index, slice):
             return tuple(self[row] for row in range(*index.indices(len(self))))
         row = range(len(self))[index]
-        parts = {
-            part: _read_vtu(self.folder / FIELDS_FOLDER / _file_name(part, row)) for part in PARTS
-        }
+        parts = {}
+        for part in PARTS:
+            found = vtk_files.read(self.folder / FIELDS_FOLDER / _file_name(part, row))
+            parts[part] = FieldData(**dict(zip(FieldData.__slots__, found, strict=True)))
         return Snapshot(time=self.times[row], label=self.labels[row], **parts)
 
 
@@ -211,34 +213,3 @@ def _read_index(folder: Path) -> list[tuple[float, str]]:
         return [(float(entry.attrib["timestep"]), entry.attrib["name"]) for entry in found]
     except (ET.ParseError, KeyError, ValueError, OSError) as error:
         raise InputError(f"{path} is not a collection of snapshots: {error}") from error
-
-
-def _write_vtu(path: Path, data: FieldData) -> None:
-    import meshio
-
-    shape = _SHAPES[data.cells.shape[1]]
-    mesh = meshio.Mesh(
-        data.points,
-        [(shape, data.cells)],
-        point_data=dict(data.point_data),
-        cell_data={name: [values] for name, values in data.cell_data.items()},
-    )
-    meshio.vtu.write(path, mesh, binary=True, compression="zlib")
-
-
-def _read_vtu(path: Path) -> FieldData:
-    import meshio
-
-    if not path.exists():
-        raise InputError(f"{path} is missing, though its collection lists it")
-    try:
-        mesh = meshio.vtu.read(path)
-        (block,) = mesh.cells
-    except Exception as error:  # meshio lets errors of its XML, base64 and zlib layers pass
-        raise InputError(f"{path} is truncated or of another program: {error}") from error
-    return FieldData(
-        points=mesh.points,
-        cells=block.data,
-        point_data=mesh.point_data,
-        cell_data={name: values for name, (values,) in mesh.cell_data.items()},
-    )

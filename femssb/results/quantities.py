@@ -60,8 +60,11 @@ SERIES = (
     Quantity("Lithium", "mol", "lithium in the particles", "lithium", each="in"),
     Quantity("Mean gap", "m", "opening of the interface, area mean", "gap_mean", each="of"),
     Quantity("Maximum gap", "m", "opening of the interface, largest", "gap_max", each="of"),
-    Quantity("Debonded area fraction", "", "share of the interface whose damage is complete",
+    Quantity("Debonded area fraction", "",
+             "share of the interface that has failed: all its fracture energy is spent",
              "debonded_fraction"),
+    Quantity("Spent fracture energy", "-", "share of the interface's fracture energy, area mean",
+             "fracture_energy_spent"),
     Quantity("Maximum penetration", "m", "overlap where the interface is pressed, largest",
              "penetration_max", "largest"),
     Quantity("Mean interface voltage drop", "V", "current times interface resistance, area mean",
@@ -118,7 +121,7 @@ SERIES = (
     Quantity("Coupling iterations", "", "between electrochemistry and mechanics",
              "coupling_iterations", "sum"),
 )
-# Every field of a snapshot. Tensors have the components xx yy zz yz xz xy.
+# Every field of a snapshot. Tensors have the components xx yy zz yz xz xy; see `vtk_files`.
 SNAPSHOT = (
     Quantity("Concentration", "mol/m3", "lithium in the particles"),
     Quantity("Displacement", "m", "vector"),
@@ -133,7 +136,10 @@ SNAPSHOT = (
     Quantity("Ionic potential", "V", "outside the particles, against the lithium anode"),
     Quantity("Electronic potential", "V", "where electrons move outside the particles, else NaN"),
     Quantity("Gap", "m", "opening of the interface"),
-    Quantity("Damage", "-", "of the interface, from 0 to 1"),
+    Quantity("Spent fracture energy", "-",
+             "share of the interface's fracture energy, from 0 to 1 where it has failed"),
+    Quantity("Stiffness damage", "-",
+             "share of the interface's stiffness that is lost, from 0 to 1; depends on the stiffness"),
     Quantity("Normal traction", "Pa", "on the interface, tension positive"),
     Quantity("Shear traction", "Pa", "on the interface, magnitude"),
     Quantity("Interface current", "A/m2", "positive when lithium leaves the particles"),

@@ -27,7 +27,8 @@ neighbouring facets: nothing depends on how the mesh was shared out. Its arrays:
 ``particle 0``, ...            (n, 3)     displacement of the particles [m]
 ``matrix 0``, ...              (n, 3)     displacement around them [m]
 ``jump 0``, ...                (n, 3)     displacement jump at the interface, axes of the box [m]
-``damage 0``, ...              (n,)       damage at the interface
+``damage 0``, ...              (n,)       damage of the interface: loss of stiffness
+``spent 0``, ...               (n,)       share of its fracture energy that is spent
 ``gap 0``, ...                 (n,)       gap that the interface resistance was taken at [m]
 =============================  =========  ======================================================
 
@@ -65,14 +66,14 @@ from femssb.fem.constraints import Unknowns
 from femssb.run.stepper import Past, Position
 
 FILE = "checkpoint.npz"
-_FORMAT = "femssb checkpoint 2"
+_FORMAT = "femssb checkpoint 3"
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
 _POSITION = ("index", "row", "first_row", "time_step", "ceiling", "halfway")
 _NUMBERS = ("time", "voltage", "current", "cohesive_dissipation", "viscous_dissipation")
 _SCALARS, _VECTORS = ("lithium", "ionic", "electronic"), ("particle", "matrix")
 # Each field of a state -> the places that it is given at.
 _PLACES = {name: name for name in (*_SCALARS, *_VECTORS)} | {"hydrostatic": "lithium"}
-_PLACES |= dict.fromkeys(("jump", "damage", "gap"), "interface")
+_PLACES |= dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
 
 
 def write(path: Path, model: Model, position: Position, log: Mapping[str, Any]) -> None:
@@ -177,6 +178,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
         "jump": np.einsum("nji,nj->ni", model.bodies.points[INTERFACE].frame, state.jump),
         "damage": state.damage,
+        "spent": state.spent,
         "gap": state.gap,
     }
 
@@ -195,6 +197,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
         mechanical=moved.array_r.copy(),
         jump=np.einsum("nij,nj->ni", model.bodies.points[INTERFACE].frame, values["jump"]),
         damage=values["damage"],
+        spent=values["spent"],
         gap=values["gap"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),
         **numbers,

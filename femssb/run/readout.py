@@ -33,8 +33,6 @@ from femssb.units import FARADAY
 
 Cells = NDArray[np.int64]
 
-DEBONDED = 0.99  # damage beyond which a point counts as debonded
-
 
 class _Body:
     """Operators that turn a displacement into cell-wise strain and stress."""
@@ -208,7 +206,8 @@ class Readout:
         traction = model.traction(state)
         fields = {
             "Gap [m]": np.maximum(state.jump[:, 0], 0.0),
-            "Damage [-]": state.damage,
+            "Spent fracture energy [-]": state.spent,
+            "Stiffness damage [-]": state.damage,
             "Normal traction [Pa]": traction[:, 0],
             "Shear traction [Pa]": np.hypot(traction[:, 1], traction[:, 2]),
             "Interface current [A/m2]": kinetics.current,
@@ -332,7 +331,8 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Lithium [mol]": lambda at: at.lithium,
     "Mean gap [m]": lambda at: at.surface.means(at.gap),
     "Maximum gap [m]": lambda at: at.surface.largest(at.gap),
-    "Debonded area fraction": lambda at: at.surface.means(at.state.damage > DEBONDED),
+    "Debonded area fraction": lambda at: at.surface.means(at.state.spent >= 1.0),
+    "Spent fracture energy [-]": lambda at: at.surface.means(at.state.spent),
     "Maximum penetration [m]": lambda at: max(0.0, at.model.bodies.largest(-at.state.jump[:, 0])),
     "Mean interface voltage drop [V]": lambda at: at.surface.means(at.drop),
     "Maximum interface voltage drop [V]": lambda at: at.surface.largest(np.abs(at.drop)),

@@ -329,7 +329,7 @@ def test_mixed_modes_must_soften_too():
     unit = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(91)])
     level = np.hypot(unit[:, 0] / 10e6, unit[:, 1] / 100e6) * law.stiffness
     jump = unit / level[:, None] * (1 + 1e-7)
-    damage = cohesive_traction(law, jump, np.zeros(91), jump, 1.0).damage
+    damage = cohesive_traction(law, jump, np.zeros(91), np.zeros(91), jump, 1.0).damage
     assert np.all((damage > 0) & (damage < 1))
 
 

@@ -69,14 +69,14 @@ def test_a_stopped_run_continues_as_if_it_had_not_been(
     comm.Barrier()
     kept = Solution.load(shared_path).series
     assert time < kept["Time [s]"][-1] <= time + STEPS.sizes[-1]
-    assert kept["Debonded area fraction"][-1] > 0.1
+    assert kept["Spent fracture energy [-]"][-1] > 0.1
     found = simulation(comm).run(shared_path, progress=False, resume=True)
     for column in ("Time [s]", "Voltage [V]", "Lithium [mol]", "Mean gap [m]"):
         one, other = whole.series[column], found.series[column]
         np.testing.assert_allclose(
             other, one, rtol=0, atol=1e-6 * np.abs(one).max(), err_msg=column
         )
-    for column in ("Debonded area fraction", "Cohesive energy dissipated [J]"):
+    for column in ("Spent fracture energy [-]", "Cohesive energy dissipated [J]"):
         assert found.series[column][-1] == pytest.approx(whole.series[column][-1], rel=1e-5)
     assert found.summary["ledger_error"] < 1e-8
     assert [s.description for s in found.steps] == [s.description for s in whole.steps]
