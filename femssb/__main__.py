@@ -72,6 +72,7 @@ def run(
     **cell: Any,
 ) -> None:
     """Charge and discharge such a half-cell (NCM111 in LLZO), and draw figures."""
+    draw = femssb.plotting.cycle  # before hours of solving: it may lack its libraries
     protocol = (
         femssb.Charge(c_rate=c_rate, until_voltage=upper),
         femssb.Discharge(c_rate=c_rate, until_voltage=lower),
@@ -79,7 +80,7 @@ def run(
     model = femssb.Model(_meshed(**cell), femssb.library.yuan2023.materials())
     solution = femssb.Simulation(model, protocol).run(out, resume=resume)
     solution.report()
-    femssb.plotting.cycle(solution, out)
+    draw(solution, out)
 
 
 def plot(folder: Annotated[Path, "folder of the results"]) -> None:

@@ -19,6 +19,7 @@ from femssb.cell.bodies import Bodies
 from femssb.cell.electrochemical_problem import ElectrochemicalProblem
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.mechanical_problem import MechanicalProblem
+from femssb.cell.paths import check_mesh, check_paths
 from femssb.cell.regions import regions
 from femssb.cell.surfaces import surfaces
 from femssb.description import description, field
@@ -119,7 +120,8 @@ class Model:
 
         Raises:
             InputError: If an argument is out of bounds, or nothing holds the cell along z.
-            MeshError: If the mesh lacks a region or a facet that the model needs.
+            MeshError: If the mesh is not sound, lacks a region or a facet that the model needs, or
+                has a part that nothing holds.
         """
         support = (Fixed, Free, Pressure)
         given: dict[str, tuple[Any, tuple[type, ...]]] = {
@@ -145,12 +147,9 @@ class Model:
         self._inputs = {name: value for name, (value, _) in given.items() if name != "data"}
         self.comm: MPI.Comm = data.mesh.comm
         acting = couplings.of(materials)
-        self.bodies = Bodies(
-            data,
-            regions(data, acting),
-            surfaces(acting, collector=collector, anode=anode),
-            order=displacement_order,
-        )
+        tables = regions(data, acting), surfaces(acting, collector=collector, anode=anode)
+        self.warnings = check_mesh(data, *tables)
+        self.bodies = Bodies(data, *tables, order=displacement_order)
         self.electrochemistry = ElectrochemicalProblem(
             self.bodies, linear_solver, temperature=materials.temperature
         )
@@ -160,7 +159,14 @@ class Model:
         self.lithium_initial = self.electrochemistry.lithium_initial
         self.lithium_nominal = self.electrochemistry.lithium_nominal
         self.one_c = self.electrochemistry.one_c
-        self.warnings: tuple[str, ...] = ()
+
+    def check_paths(self) -> None:
+        """Check that lithium, ions and electrons can get everywhere they must; collective.
+
+        Raises:
+            MeshError: If a part of the mesh is cut off; the message says which.
+        """
+        check_paths(self.data, self.bodies.regions, self.bodies.surfaces)
 
     def inputs(self) -> dict[str, Any]:
         """Return what the model was made of, as plain data."""

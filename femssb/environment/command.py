@@ -3,6 +3,7 @@
 import argparse
 import inspect
 import os
+import signal
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, NoReturn, TypeAliasType, Union, get_args, get_origin
 
 from femssb import units
-from femssb.errors import FemssbError, InputError
+from femssb.errors import FemssbError, InputError, Interrupted
 
 RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # set by mpirun
 
@@ -35,7 +36,8 @@ def command(main: Callable[..., object], arguments: Sequence[str] | None = None)
         arguments: Words of the command line; those of this process if left out.
 
     Returns:
-        0, or 2 after one line on standard error that names the wrong input.
+        0; 2 after one line on standard error that names the wrong input; 130 or 143 after one that
+        says by which signal the work was stopped.
     """
 
     def work() -> None:
@@ -47,9 +49,15 @@ def command(main: Callable[..., object], arguments: Sequence[str] | None = None)
 
 
 def exit_code(work: Callable[[], object]) -> int:
-    """Do some work and return 0, or 2 after one line that names the wrong input."""
+    """Do some work and return the exit code: see `command`."""
     try:
         work()
+    except Interrupted as stop:  # who raised it has said so
+        return stop.code
+    except KeyboardInterrupt:
+        if _is_first_rank():
+            sys.stderr.write("femssb: stopped by SIGINT\n")
+        return 128 + signal.SIGINT
     except FemssbError as error:
         if _is_first_rank():
             sys.stderr.write(f"femssb: {error}\n")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +17,21 @@ from femssb.errors import EngineError, FemssbError
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+PATIENCE = 10.0  # time a failing rank waits for the others to fail too [s]
+FAILURE_TAG = 20931  # of the messages by which ranks report to each other that they fail
+
 
 def communicator(comm: MPI.Intracomm | None = None) -> MPI.Intracomm:
     """Return a communicator: that of all ranks if none is given. This starts MPI.
+
+    From then on an uncaught exception ends all ranks; see `fail_together`.
 
     Raises:
         EngineError: If mpi4py is missing.
     """
     world: MPI.Intracomm = load("mpi4py.MPI", extra="particles").COMM_WORLD
+    if world.size > 1 and sys.excepthook is sys.__excepthook__:
+        sys.excepthook = fail_together
     return world if comm is None else comm
 
 
@@ -83,3 +93,45 @@ def collect[T: np.generic](comm: MPI.Comm, values: NDArray[T]) -> NDArray[T]:
     """Return the rows of all ranks, in rank order, on rank 0; no rows elsewhere. Collective."""
     parts = comm.gather(values, root=0)
     return np.concatenate(parts) if parts is not None else values[:0]
+
+
+def fail_together(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Show an uncaught exception once if all ranks raise one, else end the ranks that do not.
+
+    Takes the place of `sys.excepthook` on several ranks: otherwise the others would wait
+    indefinitely in a collective call.
+    """
+    comm = communicator()
+    missing = missing_in_failure(comm)
+    if missing or comm.rank == 0:
+        sys.stderr.write(f"[rank {comm.rank} of {comm.size}]\n")
+        sys.__excepthook__(kind, error, trace)
+        sys.stderr.flush()
+    if missing:
+        end_all(comm)
+
+
+def missing_in_failure(comm: MPI.Comm) -> set[int]:
+    """Return the ranks that do not fail like this one within `PATIENCE`."""
+    missing = set(range(comm.size)) - {comm.rank}
+    sent = [comm.isend(None, dest=rank, tag=FAILURE_TAG) for rank in missing]
+    deadline = time.monotonic() + PATIENCE
+    while missing and time.monotonic() < deadline:
+        for rank in [rank for rank in missing if comm.iprobe(source=rank, tag=FAILURE_TAG)]:
+            comm.recv(source=rank, tag=FAILURE_TAG)
+            missing.remove(rank)
+        time.sleep(0.01)
+    if not missing:
+        for one in sent:
+            one.wait()
+    return missing
+
+
+def end_all(comm: MPI.Comm) -> NoReturn:
+    """End all ranks at once; what this one has written is passed on before."""
+    sys.stderr.flush()
+    time.sleep(1.0)  # mpirun must have passed the message on before it ends
+    comm.Abort(1)
+    raise SystemExit(1)

@@ -9,6 +9,7 @@ from petsc4py import PETSc
 
 import numpy as np
 
+from femssb.environment.interruption import stop_if_asked
 from femssb.errors import NotConverged
 from femssb.fem.linear_solver import KrylovSolver
 from femssb.fem.surface_problem import Law, SurfaceProblem
@@ -54,6 +55,7 @@ def solve(
 
     Raises:
         NotConverged: If Newton's method or the linear solver fails.
+        Interrupted: If a rank was asked to stop; see `femssb.environment.interruption`.
     """
 
     def failure(reason: str, residual: float) -> NotConverged:
@@ -72,6 +74,7 @@ def solve(
         hopeless = iteration >= _PATIENCE and now.norm > 0.5 * norms[0]
         if iteration == maximum_newton or hopeless:
             raise failure(f"Newton failed after {iteration} iterations", now.relative)
+        stop_if_asked(problem.unknowns.comm)
         step, taken = linear_solver.solve(problem.jacobian(now.tangents, fixed), now.residual)
         linear += taken
         start = x.copy()

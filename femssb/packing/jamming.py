@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from femssb.arrays import Array
+from femssb.environment.compiled import njit
 from femssb.errors import InputError, NotConverged, check_number
 from femssb.packing.neighbours import nearest_image, neighbours, wrapped
 from femssb.packing.packing import Packing

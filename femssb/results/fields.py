@@ -1,10 +1,11 @@
 """The fields of a half-cell at chosen times, and their files for ParaView.
 
 A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface) and
-time, and per part a ``.pvd`` collection that lists them, which ParaView opens. Every file is
-replaced whole, collections after the files they list, so a killed run loses nothing it wrote.
+time, and per part a ``.pvd`` collection that lists them, which ParaView opens. A snapshot is added
+whole or not at all, and ``SHA256SUMS`` tells whether a file is as it was written.
 """
 
+import io
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,18 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from femssb.environment.files import make_folder, replacing
+from femssb.environment.files import (
+    check_listed,
+    given_path,
+    newest,
+    read_together,
+    replacing_together,
+)
 from femssb.errors import InputError, check_number
 from femssb.results import vtk_files
+from femssb.results.folder import FIELDS_FOLDER
 
 PARTS = ("particle", "matrix", "interface")
-FIELDS_FOLDER = "fields"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -109,23 +116,32 @@ class Snapshot:
             folder: The folder of results; made if it does not exist.
 
         Raises:
-            InputError: If the folder cannot be made or holds something else under these names.
+            InputError: If the folder cannot be written to, or holds something else under these
+                names.
         """
-        target = make_folder(Path(folder) / FIELDS_FOLDER)
+        target = given_path("Snapshot.write", "folder", folder) / FIELDS_FOLDER
         present = _read_index(target)
         kept = [entry for entry in present if entry[0] < self.time]
-        if len(kept) < len(present):
-            _write_index(target, kept)
-        for part in PARTS:
-            with replacing(target / _file_name(part, len(kept))) as path:
+        with replacing_together(target, removing=_files(len(kept), len(present))) as new:
+            for part in PARTS:
                 data: FieldData = getattr(self, part)
+                path = new / _file_name(part, len(kept))
                 vtk_files.write(path, data.points, data.cells, data.point_data, data.cell_data)
-        _write_index(target, [*kept, (self.time, self.label)])
-        listed = {_file_name(part, row) for part in PARTS for row in range(len(kept) + 1)}
-        for part in PARTS:
-            for path in target.glob(f"{part}_*.vtu"):
-                if path.name not in listed:
-                    path.unlink()
+            _write_index(new, [*kept, (self.time, self.label)])
+
+
+def cut_snapshots(folder: Path, time: float) -> None:
+    """Remove the snapshots of a folder of results that are later than a time [s].
+
+    Raises:
+        InputError: As `Snapshot.write` does.
+    """
+    target = newest(folder, FIELDS_FOLDER)
+    present = _read_index(target)
+    kept = [entry for entry in present if entry[0] <= time]
+    if len(kept) < len(present):
+        with replacing_together(target, removing=_files(len(kept), len(present))) as new:
+            _write_index(new, kept)
 
 
 class Snapshots(Sequence[Snapshot]):
@@ -147,7 +163,7 @@ class Snapshots(Sequence[Snapshot]):
             InputError: If a collection there is damaged or of another program.
         """
         self.folder = Path(folder)
-        entries = _read_index(self.folder / FIELDS_FOLDER)
+        entries = _read_index(newest(self.folder, FIELDS_FOLDER))
         self.times = tuple(time for time, _ in entries)
         self.labels = tuple(label for _, label in entries)
 
@@ -170,10 +186,15 @@ class Snapshots(Sequence[Snapshot]):
         if isinstance(index, slice):
             return tuple(self[row] for row in range(*index.indices(len(self))))
         row = range(len(self))[index]
+        target = newest(self.folder, FIELDS_FOLDER)
         parts = {}
         for part in PARTS:
-            found = vtk_files.read(self.folder / FIELDS_FOLDER / _file_name(part, row))
-            parts[part] = FieldData(**dict(zip(FieldData.__slots__, found, strict=True)))
+            points, cells, at_points, at_cells = vtk_files.read(
+                check_listed(target, _file_name(part, row))
+            )
+            parts[part] = FieldData(
+                points=points, cells=cells, point_data=at_points, cell_data=at_cells
+            )
         return Snapshot(time=self.times[row], label=self.labels[row], **parts)
 
 
@@ -191,6 +212,11 @@ def _file_name(part: str, row: int) -> str:
     return f"{part}_{row:04d}.vtu"
 
 
+def _files(first: int, last: int) -> list[str]:
+    """Return the names of the files of some snapshots."""
+    return [_file_name(part, row) for part in PARTS for row in range(first, last)]
+
+
 def _write_index(folder: Path, entries: Sequence[tuple[float, str]]) -> None:
     for part in PARTS:
         root = ET.Element("VTKFile", type="Collection", version="0.1")
@@ -199,17 +225,18 @@ def _write_index(folder: Path, entries: Sequence[tuple[float, str]]) -> None:
             file = _file_name(part, row)
             ET.SubElement(collection, "DataSet", timestep=repr(float(time)), name=label, file=file)
         ET.indent(root)
-        with replacing(folder / f"{part}.pvd") as path:
-            ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+        ET.ElementTree(root).write(folder / f"{part}.pvd", encoding="utf-8", xml_declaration=True)
 
 
 def _read_index(folder: Path) -> list[tuple[float, str]]:
-    """Return time and label of each snapshot, from the collection that is written last."""
-    path = folder / f"{PARTS[-1]}.pvd"
-    if not path.exists():
+    """Return time and label of each snapshot; all collections list the same."""
+    names = [f"{part}.pvd" for part in PARTS]
+    if not any(newest(folder, name).exists() for name in names):
         return []
+    *_, text = read_together(folder, names).values()
     try:
-        found = ET.parse(path).getroot().findall("Collection/DataSet")
+        found = ET.parse(io.BytesIO(text)).getroot().findall("Collection/DataSet")
         return [(float(entry.attrib["timestep"]), entry.attrib["name"]) for entry in found]
-    except (ET.ParseError, KeyError, ValueError, OSError) as error:
+    except (ET.ParseError, KeyError, ValueError) as error:
+        path = newest(folder, names[-1])
         raise InputError(f"{path} is not a collection of snapshots: {error}") from error

@@ -3,18 +3,21 @@
 A folder of results holds ``summary.json`` (the numbers of `SUMMARY`), ``timeseries.csv`` (the
 columns of `COLUMNS` and `PARTICLE_COLUMNS`), ``cycles.csv`` (a row per cycle: its number and the
 numbers of `CYCLE`, empty where one does not apply), ``case.json`` (every input), ``run.json``
-(protocol steps, warnings and performance) and ``fields/`` (see `femssb.results.fields`). All is SI;
-discharge current is positive.
+(protocol steps, warnings and performance) and ``fields/`` (see `femssb.results.fields`). The files
+change together, and ``SHA256SUMS`` tells whether each is as it was written. All is SI; discharge
+current is positive.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import numbers
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,10 +26,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.environment.files import make_folder, replacing
+from femssb.environment.files import (
+    given_path,
+    read_together,
+    replacing_together,
+    take_over,
+    writing,
+)
+from femssb.environment.lock import locked
 from femssb.errors import InputError
 from femssb.results.cycles import CURRENT, cycle_numbers, half_cycles
 from femssb.results.fields import Snapshot, Snapshots
+from femssb.results.folder import DOCUMENTS, FIELDS_FOLDER, begin_anew, results_in
 from femssb.results.quantities import (
     AT_ENDS,
     CYCLE,
@@ -266,16 +277,47 @@ class Solution:
         }
         return {key: _plain(value, f"summary[{key!r}]") for key, value in values.items()}
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the run to a folder; each file is replaced whole.
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the run to a folder, all of it or nothing.
 
         Args:
             folder: The folder; made if it does not exist.
+            overwrite: Whether to replace the results of another run there, checkpoints included.
+                Those that this run was loaded from are replaced in any case.
 
         Raises:
-            InputError: If the folder cannot be made, or an input is not plain data.
+            InputError: If the folder holds the results of another run, or one is going on in it, it
+                cannot be written to, or an input is not plain data.
         """
-        target = make_folder(Path(folder))
+        target = given_path("Solution.save", "folder", folder)
+        documents = self.documents()
+        same = isinstance(self.snapshots, Snapshots) and (
+            self.snapshots.folder.resolve() == target.resolve()
+        )
+        with locked(target):
+            if same:
+                with replacing_together(target) as new:
+                    write_documents(new, documents)
+                return
+            if not overwrite and (found := results_in(target)):
+                raise InputError(f"{found}: save with overwrite=True replaces them")
+            starting = begin_anew(target)
+            try:
+                for snapshot in self.snapshots:
+                    snapshot.write(starting)
+                with replacing_together(starting) as new:
+                    write_documents(new, documents)
+                (starting / FIELDS_FOLDER).mkdir(exist_ok=True)  # where empty, that there goes
+                take_over(target, starting)
+            finally:
+                shutil.rmtree(starting, ignore_errors=True)
+
+    def documents(self) -> dict[str, str]:
+        """Return the files of the run but its fields: name -> text.
+
+        Raises:
+            InputError: If an input is not plain data.
+        """
         run = {
             "format": _FORMAT,
             "rows": len(self.series["Time [s]"]),
@@ -284,28 +326,22 @@ class Solution:
             "performance": _plain(self.performance, "Solution.performance"),
         }
         case = _plain(self.case, "Solution.case")
-        documents = {"case.json": case, "summary.json": self.summary, "run.json": run}
-        in_place = isinstance(self.snapshots, Snapshots) and (
-            self.snapshots.folder.resolve() == target.resolve()
-        )
-        for snapshot in () if in_place else self.snapshots:
-            snapshot.write(target)
         columns = [values.tolist() for values in self.series.values()]
         cycles = [[cycle.number, *cycle.numbers.values()] for cycle in self.cycles]
         tables: dict[str, list[Iterable[Any]]] = {
             "timeseries.csv": [self.series, *zip(*columns, strict=True)],
             "cycles.csv": [["cycle", *CYCLE], *cycles],
         }
-        for name, rows in tables.items():
-            with (
-                replacing(target / name) as path,
-                path.open("w", newline="", encoding="utf-8") as f,
-            ):
-                csv.writer(f, lineterminator="\n").writerows(rows)
-        for name, document in documents.items():
-            with replacing(target / name) as path:
-                text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
-                path.write_text(text + "\n", encoding="utf-8")
+        texts = {}
+        for name, lines in tables.items():
+            table = io.StringIO()
+            csv.writer(table, lineterminator="\n").writerows(lines)
+            texts[name] = table.getvalue()
+        plain = {"case.json": case, "summary.json": self.summary, "run.json": run}
+        for name, document in plain.items():
+            text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+            texts[name] = text + "\n"
+        return texts
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Solution:
@@ -318,10 +354,11 @@ class Solution:
             The run; None stands for values of `case` and `performance` that were not finite.
 
         Raises:
-            InputError: If a file is missing, truncated or of another program.
+            InputError: If a file is missing, is not as it was written, or is of another program.
         """
-        source = Path(folder)
-        run = _read_json(source / "run.json")
+        source = given_path("Solution.load", "folder", folder)
+        files = read_together(source, DOCUMENTS)
+        run = _read_json(source / "run.json", files["run.json"])
         if run.get("format") != _FORMAT:
             raise InputError(
                 f"{source / 'run.json'} is not of this femssb: its format is "
@@ -334,12 +371,11 @@ class Solution:
             warnings = tuple(map(str, run["warnings"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source / 'run.json'} lacks or spoils {error}") from error
-        series = _read_series(source / "timeseries.csv", rows)
         return cls(
-            series=series,
+            series=_read_series(source / "timeseries.csv", files["timeseries.csv"], rows),
             steps=steps,
             snapshots=Snapshots(source),
-            case=_read_json(source / "case.json"),
+            case=_read_json(source / "case.json", files["case.json"]),
             performance=performance,
             warnings=warnings,
         )
@@ -348,6 +384,17 @@ class Solution:
         """Print the run as a table: its steps, the ends of charge and discharge, its warnings."""
         if self.first_rank:
             print(_report(self))  # noqa: T201 - it is asked to print
+
+
+def write_documents(folder: Path, documents: Mapping[str, str]) -> None:
+    """Write files of text into a folder.
+
+    Raises:
+        InputError: If that is not possible.
+    """
+    for name, text in documents.items():
+        with writing(folder / name):
+            (folder / name).write_text(text, encoding="utf-8", newline="")
 
 
 def _plain(value: Any, name: str) -> Any:
@@ -367,27 +414,22 @@ def _plain(value: Any, name: str) -> Any:
     raise InputError(f"{name} must be plain data, got {type(value).__name__} {value!r}")
 
 
-def _read_text(path: Path) -> str:
+def _read_json(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the results in {path}: {error}") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    text = _read_text(path)
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is truncated or not JSON: {error}") from error
     if not isinstance(document, dict):
         raise InputError(f"{path} is of another program: it holds no object")
     return document
 
 
-def _read_series(path: Path, rows: int) -> dict[str, NDArray[Any]]:
-    """Read a time series; `rows` is the least it must have."""
-    text = _read_text(path)
+def _read_series(path: Path, content: bytes, rows: int) -> dict[str, NDArray[Any]]:
+    """Read a time series of so many rows."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read the results in {path}: {error}") from error
     header, *lines = list(csv.reader(text.splitlines())) or [[]]
     check_columns(dict.fromkeys(header))
     if not text.endswith("\n"):
@@ -397,8 +439,8 @@ def _read_series(path: Path, rows: int) -> dict[str, NDArray[Any]]:
             raise InputError(
                 f"{path} is truncated: row {row} has {len(line)} of {len(header)} values"
             )
-    if len(lines) < rows:
-        raise InputError(f"{path} is truncated: it has {len(lines)} of {rows} rows")
+    if len(lines) != rows:
+        raise InputError(f"{path} does not fit run.json: it has {len(lines)} of {rows} rows")
     series = {}
     for name, column in zip(header, zip(*lines, strict=True), strict=True):
         whole = all(re.fullmatch(r"-?\d+", value) for value in column)

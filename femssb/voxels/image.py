@@ -257,19 +257,22 @@ def available_memory() -> int | None:
     return min(found) if found else None
 
 
-def check_memory(owner: str, shape: Sequence[int], *, bytes_per_voxel: float) -> None:
+def check_memory(
+    owner: str, shape: Sequence[int], *, bytes_per_voxel: float, free: int | None = None
+) -> None:
     """Check that a task fits into memory before it starts.
 
     Args:
         owner: Name of the task, for the message.
         shape: Number of voxels along x, y and z.
         bytes_per_voxel: Memory that it takes at its peak.
+        free: Memory that is free [bytes]; None: as found on this machine.
 
     Raises:
         InputError: If it takes more than is free; the message has both numbers.
     """
     need = math.prod(shape) * bytes_per_voxel
-    free = available_memory()
+    free = available_memory() if free is None else free
     if free is not None and need > free:
         count = " x ".join(str(n) for n in shape)
         raise InputError(

@@ -18,7 +18,7 @@ from femssb.inputs.boundary import Fixed, Free
 from femssb.inputs.materials import Curve, Materials
 from femssb.library import yuan2023
 from femssb.meshing import MeshData
-from femssb.meshing.data import REGIONS
+from femssb.meshing.parts import REGIONS
 from femssb.run.stepping import bdf
 from femssb.units import um
 from tests.verification.slabs import GRAIN, Layer, facets_at, slabs

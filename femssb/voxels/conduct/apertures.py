@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from femssb.environment.compiled import njit
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.voxels.conduct.links import conductivities_of

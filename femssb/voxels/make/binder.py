@@ -16,9 +16,9 @@ Both minima are taken axis by axis as lower envelopes of parabolas (Felzenszwalb
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from femssb.environment.compiled import njit
 from femssb.errors import InputError, check_number
 from femssb.voxels.image import VoxelImage, check_memory
 

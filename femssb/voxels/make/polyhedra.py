@@ -7,12 +7,12 @@ of LiCoO2: prisms that overlap little or not at all. Phases already in the image
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 from scipy.spatial.transform import Rotation
 
 from femssb.arrays import Array
 from femssb.description import description, field
+from femssb.environment.compiled import njit
 from femssb.errors import InputError, NotConverged, check_number
 from femssb.inputs.case import describe
 from femssb.packing.sizes import Sizes

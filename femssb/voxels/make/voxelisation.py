@@ -13,10 +13,10 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.environment.compiled import njit
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.image import Labels, VoxelImage, check_memory, counts_of

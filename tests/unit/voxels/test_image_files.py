@@ -164,7 +164,7 @@ def test_arrays_are_chosen_by_name(tmp_path):
         file["a/first"] = np.zeros((2, 2, 2), np.uint8)
         file["second"] = np.ones((2, 2, 2), np.uint8)
         file["curve"] = np.zeros(9)
-    named = {"phase_names": ("void", "AM"), "spacing": 1 * um}
+    named = {"phase_names": ("void", "AM"), "spacing": 1 * um, "axes": "xyz"}
     assert read_image(tmp_path / "two.h5", array="second", **named).fractions()["AM"] == 1
     with pytest.raises(InputError, match=r"one of the arrays .*'a/first', 'second'"):
         read_image(tmp_path / "two.h5", **named)
