@@ -25,7 +25,7 @@ setup:
 	@./setup.sh
 
 demo: setup
-	$(MPIRUN) -n $(RANKS) $(PYTHON) demos/cycle_1C.py --size $(SIZE) --out $(OUT)
+	$(MPIRUN) -n $(RANKS) $(PYTHON) demos/cycle_1C.py --size $(SIZE) --out $(OUT) --resume
 
 lint: setup
 	$(PYTHON) -m ruff check .

@@ -27,7 +27,16 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from math import inf
-from typing import Any, Literal, TypeAliasType, Union, dataclass_transform, get_args, get_origin
+from typing import (
+    Any,
+    Literal,
+    TypeAliasType,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    overload,
+)
 
 from femssb.errors import InputError, check_number, shown
 
@@ -109,26 +118,43 @@ def description[Class: type](cls: Class) -> Class:
     return made
 
 
-def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+@overload
+def checked[Class: type](thing: Class) -> Class: ...
+
+
+@overload
+def checked[**P, R](thing: Callable[P, R]) -> Callable[P, R]: ...
+
+
+def checked(thing: Any) -> Any:
     """Make a function check the kind of every argument by its annotation, before any work.
 
     Numbers must be finite, words and paths not empty; whatever NumPy makes an array of numbers of
-    may stand for an array. Bounds are for the function itself to check.
+    may stand for an array. Bounds are for the function itself to check. Of a dataclass the fields
+    are checked, which may hold any number and any word.
 
     Raises:
         InputError: When it is called with an argument of the wrong kind; the message names it.
     """
+    if isinstance(thing, type):
+        thing.__init__ = _checked(thing.__init__, of_data=True)  # type: ignore[misc]
+        return thing
+    return _checked(thing, of_data=False)
+
+
+def _checked(function: Any, *, of_data: bool) -> Any:
     signature = inspect.signature(function)
     owner = function.__qualname__.removesuffix(".__init__")
 
     @cache
     def keepers() -> dict[str, Keep]:
         hints = typing.get_type_hints(function, localns=_Names(inspect.unwrap(function)))
-        item = dataclasses.field(default=(), metadata={"argument": True})
+        about = {"argument": True, "any": of_data}
+        item = dataclasses.field(default=(), metadata=about)
         return {name: _one_of(hint, item) for name, hint in hints.items() if name != "return"}
 
     @wraps(function)
-    def call(*arguments: P.args, **named: P.kwargs) -> R:
+    def call(*arguments: Any, **named: Any) -> Any:
         given = signature.bind(*arguments, **named)
         known = keepers()
         for name, value in given.arguments.items():
@@ -226,7 +252,7 @@ def _kind(kind: Any, item: dataclasses.Field[Any]) -> tuple[Test, Keep]:
     if kind is bool:
         return lambda value: isinstance(value, bool | np.bool_), lambda *given: bool(given[-1])
     if kind is str:
-        return lambda value: isinstance(value, str), _word
+        return lambda value: isinstance(value, str), _word(item.metadata.get("any", False))
     if origin is tuple:
         rows = (list, tuple, np.ndarray)
         return lambda v: isinstance(v, rows) and getattr(v, "ndim", 1) > 0, _tuple(parts, item)
@@ -271,13 +297,15 @@ def _as_it_is(owner: str, name: str, value: Any) -> Any:
 
 def _number(item: dataclasses.Field[Any]) -> Keep:
     unit, bounds = item.metadata.get("unit", ""), item.metadata.get("bounds", {})
-    infinite = item.metadata.get("infinite", False)
+    infinite, anything = (item.metadata.get(name) for name in ("infinite", "any"))
     low = max(bounds.get("lower", -inf), bounds.get("above", -inf))
     high = min(bounds.get("upper", inf), bounds.get("below", inf))
 
     def keep(owner: str, name: str, value: Any) -> Any:
         if type(value) is float and low < value < high:  # nearly always
             return value
+        if anything and (value in (inf, -inf) or value != value):
+            return float(value)
         if not (infinite and value == inf):
             check_number(owner, name, value, unit=unit, **bounds)
         return int(value) if isinstance(value, numbers.Integral) else float(value)
@@ -285,14 +313,17 @@ def _number(item: dataclasses.Field[Any]) -> Keep:
     return keep
 
 
-def _word(owner: str, name: str, value: Any) -> Any:
-    if not value or "\0" in value or not _writable(value):
-        raise InputError(f"{owner}.{name} must be a word, got {shown(value)}")
-    return value
+def _word(or_none: bool) -> Keep:
+    def keep(owner: str, name: str, value: Any) -> Any:
+        if not (value or or_none) or "\0" in value or not _writable(value):
+            raise InputError(f"{owner}.{name} must be a word, got {shown(value)}")
+        return value
+
+    return keep
 
 
 def _path(owner: str, name: str, value: Any) -> Any:
-    _word(owner, name, os.fsdecode(value))
+    _word(False)(owner, name, os.fsdecode(value))
     return value
 
 

@@ -52,9 +52,12 @@ class Interrupted(KeyboardInterrupt, SystemExit):
     traceback and with the exit code 130 or 143, by which a shell knows the signal.
 
     Attributes:
+        code: Exit code of the process.
         signal: Number of the signal.
         kept: What was kept, and how to go on, in words.
     """
+
+    code: int
 
     def __init__(self, signal: int, kept: str = "") -> None:
         """Keep the number of the signal, and what to say."""

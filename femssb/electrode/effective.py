@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.conduct.apertures import face_conductances, measure_apertures
@@ -17,6 +18,7 @@ from femssb.voxels.image import Axis
 from femssb.voxels.make.voxelisation import voxelise
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PackingConduction:
     """Conductivity of a packing.
@@ -30,6 +32,7 @@ class PackingConduction:
     results: tuple[Conduction, ...]
 
 
+@checked
 def packing_conductivity(
     packing: Packing,
     conductivities: Mapping[str, float],

@@ -1,6 +1,7 @@
 """Versions and engines of this machine, for results and bug reports, also without DOLFINx."""
 
 import platform
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module, metadata, util
 from pathlib import Path
@@ -34,7 +35,7 @@ def doctor() -> dict[str, str]:
         report |= _solver_versions(with_packages=True)
     except Exception as error:  # whatever a broken library raises
         report["dolfinx"] = _in_one_line(error)
-    items = {
+    items: dict[str, Callable[[], str]] = {
         "mpirun": lambda: machine.launcher() or "none: only runs on one rank are possible",
         "C compiler": lambda: machine.compiler() or "none: DOLFINx needs one to compile its forms",
         "BLAS threads": _threads,
@@ -44,7 +45,7 @@ def doctor() -> dict[str, str]:
     }
     for name, examine in items.items():
         try:
-            report[name] = examine()
+            report[name] = str(examine())
         except Exception as error:
             report[name] = _in_one_line(error)
     return report

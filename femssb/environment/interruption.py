@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,9 +20,26 @@ if TYPE_CHECKING:
 
 _ECHO = 1.0  # a signal that follows sooner is the same: mpirun and the terminal both send it [s]
 
-_watching = False
-_received: int | None = None  # the signal that came first
-_at = 0.0
+
+class _Watch:
+    """The signal that came first while work goes on."""
+
+    number = 0  # of the signal; 0 while there is none
+    time = 0.0  # at which it came [s]
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Note the first signal, and end at once at a second one."""
+        if not self.number:
+            self.number, self.time = number, time.monotonic()
+        elif time.monotonic() - self.time > _ECHO:
+            if number == signal.SIGINT and several_ranks() is None:
+                signal.default_int_handler(number, frame)
+            # One rank cannot end by an exception: the others would wait for it.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+_watch: _Watch | None = None  # of the present work
 
 
 @contextmanager
@@ -31,27 +49,28 @@ def interruptible() -> Iterator[None]:
     A second one ends at once, by `KeyboardInterrupt` where that is possible. Outside of the main
     thread, which alone receives signals, and within another such block this does nothing.
     """
-    global _watching, _received
-    if _watching or threading.current_thread() is not threading.main_thread():
+    global _watch
+    if _watch is not None or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # What is ignored stays so: a shell has a process in the background ignore SIGINT.
     chosen = [number for number, one in before.items() if one not in (signal.SIG_IGN, None)]
-    _watching, _received = True, None
+    _watch = watch = _Watch()
+    obeyed = False
     try:
         for number in chosen:
-            signal.signal(number, _note)
+            signal.signal(number, watch.note)
         yield
     except Interrupted:
-        _received = None  # obeyed
+        obeyed = True
         raise
     finally:
-        _watching = False
+        _watch = None
         for number in chosen:
             signal.signal(number, before[number])
-        if _received is not None:  # it came when the work was over
-            signal.raise_signal(_received)
+        if watch.number and not obeyed:  # it came when the work was over
+            signal.raise_signal(watch.number)
 
 
 def stop_if_asked(comm: MPI.Comm) -> None:
@@ -60,19 +79,29 @@ def stop_if_asked(comm: MPI.Comm) -> None:
     Raises:
         Interrupted: Where that is so.
     """
-    if _watching:
-        number = max(comm.allgather(_received or 0))
+    if _watch is not None:
+        number = max(comm.allgather(_watch.number))
         if number:
             raise Interrupted(number)
 
 
-def _note(number: int, frame: FrameType | None) -> None:
-    global _received, _at
-    if _received is None:
-        _received, _at = number, time.monotonic()
-    elif time.monotonic() - _at > _ECHO:
-        if number == signal.SIGINT and several_ranks() is None:
-            signal.default_int_handler(number, frame)
-        # One rank cannot end by an exception: the others would wait for it.
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Have SIGTERM raise `Interrupted` at once, as SIGINT raises `KeyboardInterrupt`.
+
+    For a process that waits for others, which it must not leave behind.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop = Interrupted(number)
+        sys.stderr.write(f"femssb: {stop}\n")
+        raise stop
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.description import checked
 from femssb.environment.packages import load
-from femssb.errors import EngineError, FemssbError
+from femssb.errors import EngineError, FemssbError, InputError, shown
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -21,18 +22,25 @@ PATIENCE = 10.0  # time a failing rank waits for the others to fail too [s]
 FAILURE_TAG = 20931  # of the messages by which ranks report to each other that they fail
 
 
+@checked
 def communicator(comm: MPI.Intracomm | None = None) -> MPI.Intracomm:
     """Return a communicator: that of all ranks if none is given. This starts MPI.
 
     From then on an uncaught exception ends all ranks; see `fail_together`.
 
     Raises:
+        InputError: If it is none of mpi4py.
         EngineError: If mpi4py is missing.
     """
-    world: MPI.Intracomm = load("mpi4py.MPI", extra="particles").COMM_WORLD
+    mpi = load("mpi4py.MPI", extra="particles")
+    world: MPI.Intracomm = mpi.COMM_WORLD
     if world.size > 1 and sys.excepthook is sys.__excepthook__:
         sys.excepthook = fail_together
-    return world if comm is None else comm
+    if comm is None:
+        return world
+    if not isinstance(comm, mpi.Comm):
+        raise InputError(f"comm must be a communicator of mpi4py, got {shown(comm)}")
+    return comm
 
 
 def several_ranks(comm: MPI.Intracomm | None = None) -> MPI.Intracomm | None:
@@ -53,6 +61,7 @@ def is_first_rank() -> bool:
     return comm is None or comm.rank == 0
 
 
+@checked
 def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result | None:
     """Do some work on rank 0 and return its result there, None elsewhere; collective.
 
@@ -64,7 +73,7 @@ def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result 
         FemssbError: On every rank what the work raised on rank 0, so that none waits indefinitely.
         RuntimeError: On every rank if rank 0 raised any other exception.
     """
-    result, failure = None, None
+    comm, result, failure = communicator(comm), None, None
     if comm.rank == 0:
         try:
             result = work()
@@ -79,12 +88,14 @@ def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result 
     return result
 
 
+@checked
 def from_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result:
     """Do some work on rank 0 and return its result on every rank; collective.
 
     Raises:
         FemssbError: As `on_first_rank` does.
     """
+    comm = communicator(comm)
     result: Result = comm.bcast(on_first_rank(comm, work), root=0)
     return result
 
@@ -104,17 +115,20 @@ def fail_together(
     indefinitely in a collective call.
     """
     comm = communicator()
-    missing = missing_in_failure(comm)
-    if missing or comm.rank == 0:
+    alone = fails_alone(comm)
+    if alone or comm.rank == 0:
         sys.stderr.write(f"[rank {comm.rank} of {comm.size}]\n")
         sys.__excepthook__(kind, error, trace)
         sys.stderr.flush()
-    if missing:
+    if alone:
         end_all(comm)
 
 
-def missing_in_failure(comm: MPI.Comm) -> set[int]:
-    """Return the ranks that do not fail like this one within `PATIENCE`."""
+def fails_alone(comm: MPI.Intracomm) -> bool:
+    """Tell the other ranks that this one fails, and return whether one of them goes on without it.
+
+    Such a rank would wait for this one in a collective call: it must be ended by ``comm.Abort``.
+    """
     missing = set(range(comm.size)) - {comm.rank}
     sent = [comm.isend(None, dest=rank, tag=FAILURE_TAG) for rank in missing]
     deadline = time.monotonic() + PATIENCE
@@ -124,9 +138,9 @@ def missing_in_failure(comm: MPI.Comm) -> set[int]:
             missing.remove(rank)
         time.sleep(0.01)
     if not missing:
-        for one in sent:
-            one.wait()
-    return missing
+        for request in sent:
+            request.wait()
+    return bool(missing)
 
 
 def end_all(comm: MPI.Comm) -> NoReturn:

@@ -28,6 +28,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.description import checked
 from femssb.environment import hdf5, vtk
 from femssb.environment.files import check_seal, given_path, has_seal, make_folder, replacing
 from femssb.environment.isolation import damaged, in_child, reading
@@ -45,6 +46,7 @@ _SEALED = (".h5", ".hdf5", ".vtp")
 _SUFFIXES = ".h5, .hdf5, .vtp, .csv, .dump, .liggghts, .data"
 
 
+@checked
 def write(
     packing: Packing,
     path: str | Path,
@@ -84,6 +86,7 @@ def write(
         temporary.write_bytes(content)
 
 
+@checked
 def read(
     path: str | Path,
     *,

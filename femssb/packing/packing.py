@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
-from femssb.errors import InputError
+from femssb.errors import InputError, shown
 
 SMALLEST, LARGEST = 1e-11, 10.0  # radii [m]: those beyond are not in metres
 FARTHEST = 1e3  # place from zero [m]
@@ -241,18 +241,13 @@ def sides_joined(place: str, value: Any) -> tuple[bool, bool, bool]:
     Raises:
         InputError: If they are anything else, such as words or numbers.
     """
-    if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != 3:
+    rows = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if not rows or len(value) != 3:
         raise InputError(f"{place} = {shown(value)} must hold three values, True or False")
     if not all(isinstance(side, (bool, np.bool_)) for side in value):
         raise InputError(f"{place} = {shown(value)} must be True or False for each of x, y and z")
     x, y, z = map(bool, value)
     return x, y, z
-
-
-def shown(value: object) -> str:
-    """Return a value as a message shows it: on one line, and not all of a table."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _keep(owner: object, kind: type[np.generic], **shapes: tuple[int | None, ...]) -> None:

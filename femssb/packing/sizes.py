@@ -128,9 +128,10 @@ class ListedSizes(Sizes):
             diameters: In any order [m].
             shares: Ratio of the volumes of the particles of each diameter.
         """
-        cls(diameters=tuple(diameters), numbers=tuple(shares))  # checks both
-        numbers = [share / d**3 for share, d in zip(shares, diameters, strict=True)]
-        return cls(diameters=tuple(diameters), numbers=tuple(n / max(numbers) for n in numbers))
+        given = cls(diameters=diameters, numbers=shares)  # type: ignore[arg-type]  # checks both
+        pairs = zip(given.numbers, given.diameters, strict=True)
+        numbers = [share / d**3 for share, d in pairs]
+        return cls(diameters=given.diameters, numbers=tuple(n / max(numbers) for n in numbers))
 
     def quantile(self, share: Array) -> Array:
         """Return the diameter below which a share of the particles lies, shape as `share` [m]."""

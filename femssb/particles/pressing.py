@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -117,7 +118,7 @@ def press(
                 with Engine(stage.prepared(start), law, comm, state=state) as engine:
                     reached = _settled(engine, start, servo, record, show, title, out is not None)
                 if overwrite and number == 1:
-                    on_first_rank(comm, lambda record=record: record.remove_others(before))
+                    on_first_rank(comm, partial(record.remove_others, before))
             done.append(reached)
             state = record.state
     return done
@@ -181,14 +182,12 @@ def _stopped(
     """Keep what a stage had reached when a signal came, say so, and return what ends the work."""
     kept = "nothing is kept without a folder"
     if lasting:
+        kept = f"stages done before are in {record.path.parent}, and the same call does the others"
         try:
             on_first_rank(comm, lambda: record.write(reached, settled=False))
-            kept = (
-                f"the stages before this one are in {record.path.parent}, and so is what it had "
-                f"reached, {record.unfinished.name}; the same call goes on with this stage"
-            )
+            kept = f"{kept}; what this one had reached is in {record.unfinished.name}"
         except InputError as error:
-            kept = f"the stages before this one are in {record.path.parent}, but {error}"
+            kept = f"{kept}; {error}"
     stop = Interrupted(signal, kept)
     if comm.rank == 0:
         sys.stderr.write(f"femssb: {stop}\n")

@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.packing.stress import contacts_of
@@ -42,6 +43,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 THICKEST = 0.3  # radius of the strongest force chain over the mean radius of the spheres
 
 
+@checked
 def by_phase(packings: Mapping[str, Packing]) -> Figure:
     """Draw packings side by side at one scale, coloured by phase, with the size of their boxes.
 
@@ -66,6 +68,7 @@ def by_phase(packings: Mapping[str, Packing]) -> Figure:
     return figure
 
 
+@checked
 def by_stress(packings: Mapping[str, Packing]) -> Figure:
     """Draw packings (rows) coloured by the stress along x, y and z (columns), on one scale.
 
@@ -80,6 +83,7 @@ def by_stress(packings: Mapping[str, Packing]) -> Figure:
     return figure
 
 
+@checked
 def stress_distribution(packings: Mapping[str, Packing], *, bins: int = 12) -> Figure:
     """Draw packings coloured by stress along x, y, z, and below the profiles of that stress.
 
@@ -98,6 +102,7 @@ def stress_distribution(packings: Mapping[str, Packing], *, bins: int = 12) -> F
     return figure
 
 
+@checked
 def chains(packing: Packing, *, above: float = 1.0) -> Figure:
     """Draw the contacts that carry more than most: thick and dark where the force is great.
 
@@ -133,6 +138,7 @@ def chains(packing: Packing, *, above: float = 1.0) -> Figure:
     return figure
 
 
+@checked
 def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "phase") -> list[Path]:
     """Write a picture of every packing, seen from the same place and on one scale: a movie.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from femssb.description import checked
 from femssb.environment.files import make_folder
 from femssb.plotting import curves
 from femssb.plotting.curves import Reference, check_many
@@ -20,6 +21,7 @@ from femssb.results.solution import Solution, StepRecord
 logger = logging.getLogger(__name__)
 
 
+@checked
 def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     """Draw a run: curves against time, sections of each particle, the opened cell, the gap.
 
@@ -77,6 +79,7 @@ def _pictures(
     return written
 
 
+@checked
 def compare(
     solutions: Mapping[str, Solution],
     columns: Sequence[str],
@@ -108,6 +111,7 @@ def compare(
     return [save(path, curves.comparison, solutions, columns, nominal_times, reference)]
 
 
+@checked
 def compare_sections(
     solutions: Mapping[str, Solution],
     fields: Sequence[str],
@@ -147,6 +151,7 @@ def compare_sections(
     return [save(path, compared_sections, solutions, fields, moments, plane, particle - 1)]
 
 
+@checked
 def compare_cells(
     solutions: Mapping[str, Solution],
     path: str | os.PathLike[str],

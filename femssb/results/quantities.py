@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.units import GPa, mV, nA, nm, pmol
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A column of the time series, or a field.
@@ -212,6 +214,7 @@ _KNOWN = {one.name: one for one in (*SERIES, *SNAPSHOT)}
 _KNOWN |= {one.of_each: one for one in SERIES if one.each}
 
 
+@checked
 def of_particle(name: str, number: int) -> str:
     """Return the name of a column of one particle.
 
@@ -243,6 +246,7 @@ def check_columns(series: Mapping[str, Any]) -> None:
         raise InputError(f"columns of the time series: missing {missing}, unknown {unknown}")
 
 
+@checked
 def on_axis(name: str) -> tuple[str, float]:
     """Return how the axis of a figure names a quantity, and the value in SI of 1 on that axis.
 

@@ -107,13 +107,15 @@ class Case:
 def case_of(model: Model, protocol: Sequence[Step]) -> Case:
     """Return what must be the same to resume: all but how the equations are solved; collective."""
     parts = gather(model.data)
-    inputs = {k: v for k, v in model.inputs().items() if k not in ("linear_solver", "mesh")}
-    inputs |= {"protocol": describe(protocol)}
-    inputs |= {"regions": dict(model.data.regions), "facets": dict(model.data.facets)}
+    given = {k: v for k, v in model.inputs().items() if k not in ("linear_solver", "mesh")}
+    given |= {"protocol": describe(protocol)}
+    given |= {"regions": dict(model.data.regions), "facets": dict(model.data.facets)}
+    curves = dict(_curves(model.materials, "materials"))
+    given |= {"curves": list(curves)}
+    inputs = json.loads(json.dumps(given, default=float))
     if parts is None:
         return Case(inputs, {})
-    curves = dict(_curves(model.materials, "materials"))
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "mesh points": parts.points,
         "mesh cells": parts.cells,
         "mesh cell tags": parts.cell_tags,
@@ -123,7 +125,7 @@ def case_of(model: Model, protocol: Sequence[Step]) -> Case:
         "orientations": parts.orientations,
         "curves": np.array([_samples(curve) for curve in curves.values()]),
     }
-    return Case(json.loads(json.dumps(inputs | {"curves": list(curves)}, default=float)), arrays)
+    return Case(inputs, arrays)
 
 
 def content(

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from femssb.description import checked
 from femssb.environment.files import make_folder, replacing
+from femssb.errors import FemssbError
 from femssb.studies.case import Case
 
 
-class MissingCase(KeyError):
+class MissingCase(FemssbError, KeyError):
     """A case that is asked for is not finished."""
 
 
@@ -35,6 +37,7 @@ class Cache:
         folder: The folder.
     """
 
+    @checked
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Name the folder; nothing is written before a case is run."""
         self.folder = Path(folder)

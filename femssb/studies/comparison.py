@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from femssb.description import description, field
+from femssb.description import checked, description, field
 from femssb.errors import InputError
 from femssb.studies.cache import MissingCase
 from femssb.studies.page import Table
@@ -82,6 +82,7 @@ class Target:
 Numbers = Callable[[Target], Number | None]
 
 
+@checked
 def read_targets(path: str | os.PathLike[str], study: str | None = None) -> tuple[Target, ...]:
     """Return the numbers of a paper from a table with the columns of `Target`.
 
@@ -147,6 +148,7 @@ def judge(trends: Mapping[str, Mapping[str, Callable[[], bool]]]) -> Table:
     return Table(head, [[text, *row] for text, row in verdicts.items()])
 
 
+@checked
 def rising(values: Sequence[float], share: float = 0.0) -> bool:
     """Return whether each number exceeds the one before it by more than a share of the last.
 
@@ -157,6 +159,7 @@ def rising(values: Sequence[float], share: float = 0.0) -> bool:
     return all(after - before > share * abs(values[-1]) for before, after in pairwise(values))
 
 
+@checked
 def near(one: float, other: float, share: float = 0.1) -> bool:
     """Return whether two numbers differ by no more than a share of the first."""
     return abs(one - other) <= share * abs(one)

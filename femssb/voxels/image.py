@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.errors import InputError, check_number
+from femssb.description import checked
+from femssb.errors import InputError, check_number, shown
 
 Labels = NDArray[np.uint8]
 Names = Sequence[str] | Mapping[int, str]
@@ -19,6 +20,7 @@ Axis = Literal["x", "y", "z"]
 AXES: tuple[Axis, Axis, Axis] = ("x", "y", "z")
 
 MOST_PHASES = 256  # a label is one byte
+SMALLEST, LARGEST = 1e-12, 1e3  # a length [m]; wide, for images may also come without a unit
 
 
 def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
@@ -93,7 +95,7 @@ class VoxelImage:
         if not isinstance(given, (list, tuple)) or not all(
             isinstance(name, str) and name for name in given
         ):
-            raise InputError(f"VoxelImage.phase_names = {given!r} must be a tuple of names")
+            raise InputError(f"VoxelImage.phase_names = {shown(given)} must be a tuple of names")
         names = tuple(self.phase_names)
         if len(set(names)) != len(names) or not 0 < len(names) <= MOST_PHASES:
             raise InputError(
@@ -102,10 +104,11 @@ class VoxelImage:
             )
         for name in ("spacing", "periodic"):
             value = getattr(self, name)
-            if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 3:
-                raise InputError(f"VoxelImage.{name} = {value!r} must hold three values")
+            rows = value.tolist() if isinstance(value, np.ndarray) else value
+            if not isinstance(rows, list | tuple) or len(rows) != 3:
+                raise InputError(f"VoxelImage.{name} = {shown(value)} must hold three values")
         for step in self.spacing:
-            check_number("VoxelImage", "spacing", step, above=0, unit="m")
+            check_number("VoxelImage", "spacing", step, lower=SMALLEST, upper=LARGEST, unit="m")
         for side in self.periodic:
             if not isinstance(side, (bool, np.bool_)):
                 raise InputError(f"VoxelImage.periodic = {self.periodic!r} must be true or false")
@@ -155,6 +158,7 @@ class VoxelImage:
         return {name: float(share) for name, share in zip(self.phase_names, shares, strict=True)}
 
 
+@checked
 def from_array(
     values: NDArray[Any],
     *,
@@ -179,7 +183,7 @@ def from_array(
     names = phase_names
     if isinstance(phase_names, Mapping):
         names = tuple(dict.fromkeys(phase_names.values()))
-        values = _relabelled(values, phase_names, names)
+        values = _relabelled(np.asanyarray(values), phase_names, names)
     edges = (spacing,) * 3 if isinstance(spacing, (int, float)) else spacing
     return VoxelImage(
         labels=values,
@@ -190,6 +194,7 @@ def from_array(
     )
 
 
+@checked
 def empty_image(
     lengths: Sequence[float],
     spacing: float,
@@ -207,9 +212,11 @@ def empty_image(
     Raises:
         InputError: If a length is out of bounds, or the image would not fit into memory.
     """
-    check_number("empty_image", "spacing", spacing, above=0, unit="m")
+    check_number("empty_image", "spacing", spacing, lower=SMALLEST, upper=LARGEST, unit="m")
+    if len(lengths) != 3:
+        raise InputError(f"empty_image.lengths = {lengths!r} must be three lengths")
     for edge in lengths:
-        check_number("empty_image", "lengths", edge, lower=spacing, unit="m")
+        check_number("empty_image", "lengths", edge, lower=spacing, upper=LARGEST, unit="m")
     shape = tuple(max(1, round(edge / spacing)) for edge in lengths)
     check_memory("empty_image", shape, bytes_per_voxel=1)
     labels = np.zeros(shape, dtype=np.uint8)
@@ -220,9 +227,11 @@ def empty_image(
 
 def _relabelled(values: NDArray[Any], meaning: Mapping[int, str], names: Sequence[str]) -> Labels:
     """Return the number of the phase of every value."""
-    given = np.asanyarray(values)
-    if given.dtype.kind not in "biu":
+    given = values
+    if given.dtype.kind not in "biu" or given.ndim != 3 or not meaning:
         return given  # the image names what is wrong with it
+    for value in meaning:
+        check_number("VoxelImage", "phase_names (key)", value, lower=-(2**63), upper=2**63 - 1)
     known = np.array(sorted(meaning), dtype=np.int64)
     numbers = np.array([names.index(meaning[int(value)]) for value in known], dtype=np.uint8)
     labels = np.empty(given.shape, dtype=np.uint8)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import functools
 import hashlib
 import os
 import platform
@@ -21,6 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ def load(lammps: Any, comm: MPI.Intracomm) -> None:
         EngineError: On every rank, if it cannot be compiled, or LAMMPS does not take it.
     """
     for fresh in (False, True):  # one that does not load, of another system say, is made again
-        library = from_first_rank(comm, lambda fresh=fresh: _library(lammps, fresh=fresh))
+        library = from_first_rank(comm, partial(_library, lammps, fresh=fresh))
         failures = [failure for failure in comm.allgather(_loaded(lammps, library)) if failure]
         if not failures:
             return
@@ -67,7 +67,7 @@ def _loaded(lammps: Any, library: bytes) -> str | None:
     return "LAMMPS does not know its styles"
 
 
-@functools.cache
+@cache
 def _in_memory(library: bytes) -> str:
     return str(_open_files.enter_context(in_memory(library)))
 

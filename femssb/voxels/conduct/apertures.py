@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.description import checked
 from femssb.environment.compiled import njit
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
@@ -28,6 +29,7 @@ Counts = NDArray[np.uint8]
 Single = NDArray[np.float32]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Apertures:
     """Numbers of points of every face, and of every line between centres, in each phase.
@@ -77,6 +79,7 @@ def _count(points: Any, block: Any, before: Any, plane: int, counts: Any) -> Non
                 counts[points[a, b, c], i, j, (c + before[2]) // block[2]] += 1
 
 
+@checked
 def measure_apertures(
     packing: Packing,
     *,
@@ -139,6 +142,7 @@ def _points(
         _count(points, np.array(block), np.array(before), i, counts)
 
 
+@checked
 def face_conductances(
     apertures: Apertures, conductivities: Mapping[str, float], *, axis: Axis = "z"
 ) -> tuple[Single, Single, Single]:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
 from femssb.voxels.conduct.links import conductivities_of
@@ -34,6 +35,7 @@ NETWORK = 220.0  # memory of a solve [bytes per conducting voxel]
 FACES, MAPS = 40.0, 80.0  # memory of face conductances and of maps [bytes per voxel]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tortuosity:
     """Tortuosity of a phase of share eps and bulk conductivity sigma_bulk in an image of sigma.
@@ -76,6 +78,7 @@ class Tortuosity:
         return math.sqrt(self.tau_squared_of_solid)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Maps:
     """Fields in the image for 1 V between the plates.
@@ -89,6 +92,7 @@ class Maps:
     current_density: Array
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Conduction:
     """Effective conductivity of an image along one axis; all values are whole on every rank.
@@ -183,6 +187,7 @@ class Conduction:
         return "\n".join(lines)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ConductivityTensor:
     """The full tensor from three fluxes.
@@ -200,6 +205,7 @@ class ConductivityTensor:
     along: tuple[Conduction, Conduction, Conduction]
 
 
+@checked
 def conductivity(
     image: VoxelImage,
     conductivities: Mapping[str, float],
@@ -289,6 +295,7 @@ def conductivity(
     )
 
 
+@checked
 def conductivity_tensor(
     image: VoxelImage, conductivities: Mapping[str, float], **options: Any
 ) -> ConductivityTensor:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.voxels.conduct import links
 from femssb.voxels.conduct.conjugate_gradients import solve
@@ -25,6 +26,7 @@ from femssb.voxels.conduct.network import Network, Single, assemble, percolating
 BLOCK = 16  # planes to whose multiples thick slabs are cut: aggregates do not cross ranks
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FluxProblem:
     """Voxels between two plates.
@@ -46,6 +48,7 @@ class FluxProblem:
     faces: Sequence[NDArray[Any]] | None
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
     """Work of a solve.
@@ -63,6 +66,7 @@ class Cost:
     times: Mapping[str, float]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FluxSolution:
     """Currents for 1 V between the plates; the same on every rank.

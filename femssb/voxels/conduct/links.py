@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 
 Single = NDArray[np.float32]
@@ -53,6 +54,7 @@ def conductivities_of(
     return sigma
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Slab:
     """The planes across the flux that one rank owns, out of `planes`.
@@ -78,6 +80,7 @@ class Slab:
         return self.stop == self.planes
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Links:
     """Conductance of every face of a slab of m planes, 0 where nothing flows.

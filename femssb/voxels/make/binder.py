@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.description import checked
 from femssb.environment.compiled import njit
 from femssb.errors import InputError, check_number
 from femssb.voxels.image import VoxelImage, check_memory
@@ -28,6 +29,7 @@ FAR = np.float32(3e38)  # height of a parabola that is not there [squared voxels
 CLOSE = 0.005  # excess over the wanted volume at which only the deepest voxels are taken [-]
 
 
+@checked
 def add_binder(
     image: VoxelImage,
     ratio: float,

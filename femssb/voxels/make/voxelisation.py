@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.environment.compiled import njit
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
-from femssb.voxels.image import Labels, VoxelImage, check_memory, counts_of
+from femssb.voxels.image import SMALLEST, Labels, VoxelImage, check_memory, counts_of
 
 Shape = tuple[int, int, int]
 Vector = tuple[float, float, float]
@@ -178,7 +179,7 @@ def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[Shape, 
     if len(given) != 3:
         raise InputError(f"voxelise.spacing = {spacing!r} must be one length or three")
     for side, edge in zip(packing.lengths.tolist(), given, strict=True):
-        check_number("voxelise", "spacing", edge, above=0, unit="m")
+        check_number("voxelise", "spacing", edge, lower=SMALLEST, unit="m")
         check_number("voxelise", "spacing", edge, upper=side, unit="m")
     shape = np.maximum(1, np.rint(packing.lengths / np.array(given, dtype=np.float64))).astype(int)
     dx, dy, dz = (packing.lengths / shape).tolist()
@@ -186,6 +187,7 @@ def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[Shape, 
     return (nx, ny, nz), (dx, dy, dz)
 
 
+@checked
 def voxelise(
     packing: Packing,
     *,

@@ -42,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import SphericalVoronoi
 
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.voxels.image import AXES, VoxelImage
 from femssb.voxels.measure.clusters import Mask, Networks
@@ -54,6 +55,7 @@ PARTS = 6  # of a crossing: as many as there are staircases through a voxel
 NEIGHBOURS = tuple(step for step in itertools.product((1, 0, -1), repeat=3) if any(step))
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InterfaceArea:
     """Area of an interface.
@@ -69,6 +71,7 @@ class InterfaceArea:
     counted: float
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InterfaceAreas:
     """Areas of all interfaces between the phases of an image.
@@ -110,6 +113,7 @@ class InterfaceAreas:
         return {name: area / total if total > 0 else 0.0 for name, area in faced.items()}
 
 
+@checked
 def interface_areas(image: VoxelImage) -> InterfaceAreas:
     """Measure the interfaces of all pairs of phases at once.
 
@@ -128,6 +132,7 @@ def interface_areas(image: VoxelImage) -> InterfaceAreas:
     )
 
 
+@checked
 def interface_area(image: VoxelImage, first: Mask, second: Mask) -> InterfaceArea:
     """Measure the interface of two sets of voxels.
 
@@ -142,6 +147,7 @@ def interface_area(image: VoxelImage, first: Mask, second: Mask) -> InterfaceAre
     return _between(image, first, second, image.periodic)
 
 
+@checked
 def active_interface(
     networks: Networks, *, active_material: str = "AM", electrolyte: str = "SE"
 ) -> InterfaceArea:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.voxels.image import Axis, VoxelImage, axis_number, check_memory
 from femssb.voxels.measure.pieces import pieces
@@ -23,6 +24,7 @@ Plate = Literal["lower", "upper"]
 Mask = NDArray[np.bool_]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clusters:
     """Clusters of one phase, or of several that conduct together, the largest first.
@@ -99,6 +101,7 @@ class Clusters:
         return {name: float(share) for name, share in zip(self.phases, shares, strict=True)}
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Networks:
     """The electronic and the ionic network of an electrode.
@@ -130,6 +133,7 @@ class Networks:
         return electronic | self.ionic.utilisation(self.separator)
 
 
+@checked
 def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis = "z") -> Clusters:
     """Find the clusters of voxels of one or several phases.
 
@@ -170,6 +174,7 @@ def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis 
     )
 
 
+@checked
 def find_networks(
     image: VoxelImage,
     *,

@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.voxels.image import Axis, VoxelImage, axis_number
 from femssb.voxels.measure.clusters import Mask
 from femssb.voxels.measure.pieces import pieces
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PhaseProfile:
     """Share of every phase in the layers of voxels across an axis.
@@ -37,6 +39,7 @@ class PhaseProfile:
         return self.fractions[:, self.phase_names.index(name)]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ChordLengths:
     """Lengths of the pieces that a phase cuts out of the lines along an axis.
@@ -74,6 +77,7 @@ class ChordLengths:
         return float(self.counts @ self.lengths**power / total) if total else float("nan")
 
 
+@checked
 def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
     """Measure the share of every phase in each layer of voxels across an axis.
 
@@ -100,6 +104,7 @@ def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
     )
 
 
+@checked
 def chord_lengths(image: VoxelImage, phase: str, *, axis: Axis = "z") -> ChordLengths:
     """Measure the chords of a phase on all lines of voxels along an axis.
 

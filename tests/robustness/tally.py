@@ -1,0 +1,25 @@
+"""How many inputs, files and ends were tried, and what came of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+COUNTS: dict[str, Counter[tuple[str, str]]] = {}
+
+
+def count(kind: str, name: str, result: str) -> None:
+    """Count one attempt of a kind ("inputs", "files", "faults")."""
+    COUNTS.setdefault(kind, Counter())[name, result] += 1
+
+
+def lines() -> list[str]:
+    """Return the counts in words, a line for each kind."""
+    found = []
+    for kind, counter in sorted(COUNTS.items()):
+        results: Counter[str] = Counter()
+        for (_, result), number in counter.items():
+            results[result] += number
+        parts = ", ".join(f"{number} {result}" for result, number in sorted(results.items()))
+        names = len({name for name, _ in counter})
+        found.append(f"{kind}: {counter.total()} of {names} kinds: {parts}")
+    return found
