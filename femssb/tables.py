@@ -41,6 +41,8 @@ def read_text(path: Path, *, end: str = "") -> str:
         text = path.read_text(encoding="utf-8-sig")  # line breaks of any system become \n
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+    if "\0" in text:
+        raise InputError(f"{path} cannot be read: it is no text")
     if end:
         if text.rstrip().rsplit("\n", 1)[-1].strip() != end:
             raise InputError(f"{path.name} is cut short: it does not end with {end}")

@@ -53,7 +53,7 @@ def read(
     """Read a mesh with named volumes and surfaces from a file.
 
     Args:
-        path: A ``.msh`` of Gmsh (versions 2 to 4.1), or a ``.inp`` of Abaqus or ``.xdmf``.
+        path: A ``.msh`` of Gmsh (versions 2 to 4.1), or a ``.inp`` of Abaqus with element sets.
         unit: Length of the unit of the file [m].
         orientations: Active rotations, columns are the crystal axes, shape (3, 3) for all grains
             or (n_grains, 3, 3) in the order of particle and grain numbers; or a CSV file with
@@ -137,7 +137,12 @@ def _read(path: Path, unit: float, orientations: ArrayLike | str | Path | None) 
                 f"orientations, {FOR_EXAMPLE}"
             )
     points, volumes, surfaces = in_child(read_mesh, path)
-    return _assemble(path.name, points, volumes, surfaces, unit, orientations)
+    try:
+        return _assemble(path.name, points, volumes, surfaces, unit, orientations)
+    except MeshError as error:
+        if path.name in str(error):
+            raise
+        raise MeshError(f"{path.name}: {error}") from error
 
 
 def _assemble(

@@ -1,14 +1,12 @@
 """What files of meshes hold: read by Gmsh and meshio, which need none of DOLFINx, PETSc and MPI.
 
 Only what begins as a ``.msh`` file gets to Gmsh, which would run anything else as a script, as it
-would the options it finds next to a file by its name. No file may refer to another one, but XDMF to
-the HDF5 file next to it.
+would the options it finds next to a file by its name. No file may refer to another one.
 """
 
 import contextlib
 import os
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -17,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array, Indices
-from femssb.environment import hdf5
 from femssb.environment.packages import load
 from femssb.errors import FemssbError, MeshError
 
 TRIANGLE, TETRAHEDRON = 2, 4  # element types of Gmsh
 OLDEST, NEWEST = 2.0, 4.1  # versions of .msh
-# Ending -> name of the format in meshio; the other formats it knows name no regions.
-BY_MESHIO = {".inp": "abaqus", ".xdmf": "xdmf", ".vtu": "vtu", ".vtk": "vtk"}
+# Ending -> name of the format in meshio. Of these only Abaqus can name regions; files of VTK are
+# read to say what they lack.
+BY_MESHIO = {".inp": "abaqus", ".vtu": "vtu", ".vtk": "vtk"}
 
 Named = dict[str, Indices]
 Found = tuple[Array, Named, Named]
@@ -208,7 +206,8 @@ def from_model(model: Any) -> Found:
 def _read_by_meshio(path: Path, file_format: str) -> Found:
     """Return what a file holds whose format meshio reads."""
     meshio = load("meshio", extra="wheels")
-    _check_references(path, file_format)
+    if file_format == "abaqus":
+        _check_references(path)
     try:
         mesh = meshio.read(path, file_format=file_format)
         return _from_meshio(path, mesh)
@@ -220,37 +219,11 @@ def _read_by_meshio(path: Path, file_format: str) -> Found:
         ) from error
 
 
-def _check_references(path: Path, file_format: str) -> None:
-    """Check that a file takes nothing from other files, but XDMF from the HDF5 next to it."""
-    if file_format == "abaqus":
-        for line in path.read_text(encoding="latin-1").splitlines():
-            if line.startswith("*") and line.partition(",")[0].strip("* ").upper() == "INCLUDE":
-                raise MeshError(f"{path.name} includes another file; put all into one file")
-    if file_format != "xdmf":
-        return
-    try:
-        items = list(ET.parse(path).getroot().iter("DataItem"))
-    except ET.ParseError as error:
-        raise MeshError(f"{path.name} is damaged or cut short: {error}") from error
-    for item in items:
-        kind, text = item.get("Format", "XML").upper(), (item.text or "").strip()
-        if kind == "HDF":
-            name, _, _ = text.partition(":")
-            _check_hdf5(path, path.parent / name if name == Path(name).name else None)
-        elif kind != "XML":
-            raise MeshError(f"{path.name} takes data from a file of format {kind!r}")
-
-
-def _check_hdf5(path: Path, beside: Path | None) -> None:
-    """Check the HDF5 file that an XDMF file names: in its folder, and with all data in itself."""
-    if beside is None or not beside.is_file():
-        raise MeshError(f"{path.name} takes data from a file that is not in its folder")
-    h5py = load("h5py", extra="voxels")
-    with h5py.File(beside, "r") as file:
-        hdf5.check_links(beside, file)
-        file.visititems(
-            lambda _, item: hdf5.check_data(beside, item) if hasattr(item, "shape") else None
-        )
+def _check_references(path: Path) -> None:
+    """Check that a file of Abaqus takes nothing from other files."""
+    for line in path.read_text(encoding="latin-1").splitlines():
+        if line.startswith("*") and line.partition(",")[0].strip("* ").upper() == "INCLUDE":
+            raise MeshError(f"{path.name} includes another file; put all into one file")
 
 
 def _from_meshio(path: Path, mesh: Any) -> Found:

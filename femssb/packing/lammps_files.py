@@ -241,6 +241,16 @@ def packing(path: Path, fields: Mapping[str, Any]) -> Packing:
             f"read: {path.name} has radii from {made.radii.min():g} to {made.radii.max():g} m, "
             f"outside [{lower:g}, {upper:g}] m: is it in another unit?"
         )
+    beyond = np.maximum(made.lower - made.positions, made.positions - made.upper)
+    closed = ~np.array(made.periodic)
+    lost = np.flatnonzero(np.any(closed & (beyond >= made.radii[:, None]), axis=1))
+    if len(lost):
+        others = f"; so do {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise InputError(
+            f"read: {path.name}: sphere {np.asarray(made.ids)[lost[0]]} at "
+            f"{made.positions[lost[0]]} m lies wholly beyond a side of the box, {made.lower} to "
+            f"{made.upper} m, that is not periodic{others}"
+        )
     return made
 
 

@@ -419,12 +419,13 @@ def _tiff_says(tiff: Any) -> dict[str, Any]:
 def _write_tiff(image: VoxelImage, path: Path) -> None:
     tifffile = load("tifffile", extra="voxels")
     dx, dy, dz = (edge / um for edge in image.spacing)
+    nx, ny, nz = image.shape
     tifffile.imwrite(
         path,
-        np.ascontiguousarray(image.labels.T),
+        np.ascontiguousarray(image.labels.T).reshape(1, nz, 1, ny, nx, 1),  # nx may be 1
         imagej=True,
         resolution=(1 / dx, 1 / dy),
-        metadata={"axes": "ZYX", "spacing": dz, "unit": "um", "Info": _about(image)},
+        metadata={"axes": "TZCYXS", "spacing": dz, "unit": "um", "Info": _about(image)},
     )
 
 
