@@ -6,6 +6,7 @@ um) is refused by name.
 """
 
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -22,12 +23,19 @@ Row = tuple[float, float, float, float, float, float]
 class Curve:
     """A material property as a function of lithium concentration, with its slope.
 
+    Function and slope may be anything that is called with an array (n,) and returns one real number
+    for each concentration, whatever the others are: a function, `numpy.polynomial.Polynomial`, an
+    interpolator of SciPy, a `functools.partial` of `numpy.interp`. Where the function has a kink,
+    the slope may be that of either side.
+
     Outside ``[lower, upper]`` the curve continues along its tangent, so that a small overshoot of
     the concentration meets a smooth, finite value instead of a pole.
 
     Raises:
-        InputError: If the range is empty, or the slope is not that of the function: a wrong slope
-            would show only as a solver that no longer converges.
+        InputError: If the range is empty, if function or slope fail on an array, return anything
+            else than one finite number per concentration or change what they are given, or if the
+            slope is not that of the function: a wrong slope would show only as a solver that no
+            longer converges.
     """
 
     function: Callable[[Array], Array] = field("concentration [mol/m3] -> property")
@@ -40,29 +48,62 @@ class Curve:
     )
 
     def __post_init__(self) -> None:
-        """Check the range, and the slope against central differences."""
+        """Check the range, what function and slope return, and the slope against differences."""
         width = self.upper - self.lower
         if not width > 1.0:
             raise InputError(
                 f"Curve.upper = {self.upper:g} mol/m3 must exceed Curve.lower = {self.lower:g}"
                 " mol/m3 by more than 1"
             )
-        points = self.lower + width * np.linspace(0.013, 0.987, 23)
-        step = 1e-6 * width
-        values = np.asarray(self.function(points), dtype=np.float64)
-        slopes = np.asarray(self.slope(points), dtype=np.float64)
-        if not values.shape == slopes.shape == points.shape:
-            raise InputError("Curve.function and Curve.slope must return one value per point")
-        if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
-            raise InputError("Curve.function and Curve.slope must be finite between its bounds")
-        difference = (self.function(points + step) - self.function(points - step)) / (2 * step)
-        roundoff = 1e-15 * np.max(np.abs(values)) / step
-        allowed = 1e-3 * np.max(np.abs(difference)) + roundoff
-        worst = int(np.argmax(np.abs(difference - slopes)))
-        if abs(difference[worst] - slopes[worst]) > allowed:
+        points = np.linspace(self.lower, self.upper, 2001)
+        for name in ("function", "slope"):
+            self._check_values(name, points)
+        self._check_slope(points[::10], 1e-6 * width)
+
+    def _check_values(self, name: str, points: Array) -> None:
+        """Check that a function takes each point by itself, leaves it as it is, and is finite."""
+        given = points.copy()
+        values = _evaluated(self, name, given)
+        if not np.array_equal(given, points):
+            raise InputError(f"Curve.{name} must not change the array that it is given")
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values)))
+            raise InputError(
+                f"Curve.{name} = {values[row]:g} at {points[row]:g} mol/m3; it must be finite from"
+                f" lower = {self.lower:g} to upper = {self.upper:g} mol/m3"
+            )
+        allowed = 1e-9 * np.max(np.abs(values))
+        for rows in (slice(None, None, -7), slice(3, 4)):
+            alone = _evaluated(self, name, points[rows].copy())
+            if not np.allclose(alone, values[rows], rtol=0, atol=allowed):
+                raise InputError(
+                    f"Curve.{name} gives a concentration another value where others stand next to"
+                    " it; it must take each by itself"
+                )
+
+    def _check_slope(self, points: Array, step: float) -> None:
+        """Check that the slope lies between the differences on both sides of each point."""
+        middle = slice(1, -1)
+        values = _evaluated(self, "function", points)
+        before, after = np.empty((2, points.size))
+        before[1:] = (values - _evaluated(self, "function", points - step))[1:] / step
+        after[:-1] = (_evaluated(self, "function", points + step) - values)[:-1] / step
+        # at the ends, where a logarithm may be steep, from inside, and extrapolated
+        for end, inwards in ((0, step / 100), (-1, -step / 100)):
+            near = _evaluated(self, "function", points[end] + inwards * np.array([0, 0.5, 1]))
+            half, whole = (near[1:] - near[0]) / (inwards * np.array([0.5, 1]))
+            before[end], after[end] = whole, 2 * half - whole
+        slopes = _evaluated(self, "slope", points)
+        beyond = np.maximum(np.minimum(before, after) - slopes, slopes - np.maximum(before, after))
+        steepest = np.max(np.abs(before + after)[middle]) / 2
+        roundoff = np.full(points.size, 4e-15 * np.max(np.abs(values)) / step)
+        roundoff[[0, -1]] *= 100
+        allowed = 1e-3 * np.maximum(steepest, np.abs(before + after) / 2) + roundoff
+        worst = int(np.argmax(beyond - allowed))
+        if beyond[worst] > allowed[worst]:
             raise InputError(
                 f"Curve.slope = {slopes[worst]:g} at {points[worst]:g} mol/m3, but Curve.function"
-                f" changes there by {difference[worst]:g} per mol/m3"
+                f" changes there by {(before + after)[worst] / 2:g} per mol/m3"
             )
 
     def value(self, concentration: Array) -> Array:
@@ -71,13 +112,42 @@ class Curve:
 
     def derivative(self, concentration: Array) -> Array:
         """Return the derivative of `value`, shape as the concentration [mol/m3]."""
-        return self.slope(np.clip(concentration, self.lower, self.upper))
+        return _evaluated(self, "slope", np.clip(concentration, self.lower, self.upper))
 
     def value_and_derivative(self, concentration: Array) -> tuple[Array, Array]:
         """Return the property and its derivative, each with the shape of the concentration."""
         inside = np.clip(concentration, self.lower, self.upper)
-        slope = self.slope(inside)
-        return self.function(inside) + slope * (concentration - inside), slope
+        slope = _evaluated(self, "slope", inside.copy())
+        value = _evaluated(self, "function", inside.copy())
+        return value + slope * (concentration - inside), slope
+
+
+def _evaluated(curve: Curve, name: str, concentration: Array) -> Array:
+    """Return function or slope of a curve at concentrations, as a new array of their shape."""
+    points = np.ravel(concentration)
+    if not points.size:  # a rank without a point
+        return np.zeros(np.shape(concentration))
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is found by its value
+            found = getattr(curve, name)(points)
+        values = np.array(np.ma.filled(found, np.nan) if np.ma.isMaskedArray(found) else found)
+    except Exception as error:
+        raise InputError(
+            f"Curve.{name} fails on an array of {points.size} concentrations from"
+            f" {points.min():g} to {points.max():g} mol/m3: {type(error).__name__}: {error}"
+        ) from error
+    if values.shape != points.shape:
+        raise InputError(
+            f"Curve.{name} must return one value per point, shape {points.shape}, got"
+            f" {values.shape}"
+        )
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    real = kind in "iu" or (kind == "f" and size >= 8)
+    if not (real or (kind == "O" and all(isinstance(value, numbers.Real) for value in values))):
+        raise InputError(
+            f"Curve.{name} must return real numbers in double precision, got {values.dtype}"
+        )
+    return values.astype(np.float64).reshape(np.shape(concentration))
 
 
 @description

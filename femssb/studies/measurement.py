@@ -39,7 +39,7 @@ class Measurement(Case[dict[str, float]]):
     def inputs(self) -> dict[str, Any]:
         """Return the name of the function and its arguments, or what stands for them."""
         known = self.arguments if self.made_from is None else self.made_from
-        return {"function": self.function.__qualname__, "arguments": describe(known)}
+        return {"function": describe(self.function), "arguments": describe(known)}
 
     def run(self, folder: Path, *, comm: MPI.Intracomm | None, progress: bool) -> None:
         """Call the function, on the first rank alone, and keep its numbers."""

@@ -298,7 +298,9 @@ def test_the_spent_share_is_what_has_dissipated_over_the_fracture_energy(law, an
 @pytest.mark.parametrize("mixed_mode", ["power", "benzeggagh_kenane"])
 def test_the_spent_share_does_not_depend_on_the_stiffness(mixed_mode):
     """Catches what damage does: openings that change their mode, at stiffnesses far apart."""
-    path = np.array([[3, 1, 0], [6, 2, 1], [2, 1, 1], [1, 9, 4], [8, 6, 4], [4, 14, 6], [30, 20, 9]])
+    path = np.array(
+        [[3, 1, 0], [6, 2, 1], [2, 1, 1], [1, 9, 4], [8, 6, 4], [4, 14, 6], [30, 20, 9]]
+    )
     shares, damages = [], []
     for stiffness in (1e19, 1e20, 1e21):
         law = replace(BASE, stiffness=stiffness, mixed_mode=mixed_mode, mixed_mode_exponent=1.5)

@@ -8,15 +8,20 @@ result means nothing. The two tests worth reading:
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from numpy.polynomial import Polynomial
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from femssb import library
 from femssb.cell.cohesion import cohesive_traction
 from femssb.errors import InputError
+from femssb.inputs.case import describe, fingerprint
 from femssb.inputs.materials import CohesiveLaw, CrystalElasticity, Curve, Elasticity, Solid
 
 MATERIALS = library.yuan2023.materials()
@@ -226,6 +231,21 @@ def test_a_curve_continues_along_its_tangents():
         ({"slope": lambda _: 0.0}, "one value per point"),
         ({"function": lambda c: np.log(c - 2e4 + 1j).real * np.nan}, "finite"),
         ({"function": 3.7}, "function"),
+        ({"function": lambda c: np.float32(1e-9) * c.astype(np.float32) ** 2}, "float32"),
+        ({"function": lambda c: 1e-9 * c**2 + 0j}, "function must return real .* complex128"),
+        ({"function": lambda c: c > 2e4}, "function must return real .* bool"),
+        ({"function": lambda c: np.array(["1.5"] * c.size, dtype=object)}, "real numbers"),
+        ({"function": lambda c: [1e-9 * x**2 for x in c[1:]]}, r"shape \(2001,\), got \(2000,\)"),
+        ({"function": lambda c: 1e-9 * c[:, None] ** 2}, "one value per point"),
+        ({"function": lambda c: math.sqrt(c)}, "function fails on an array .* TypeError"),
+        ({"slope": lambda c: {}[c.size]}, "slope fails on an array .* KeyError"),
+        ({"slope": lambda: 0.0}, "slope fails on an array .* TypeError"),
+        ({"function": lambda c: 1e-9 * c**2 * c / c.max()}, "function gives a conc.* by itself"),
+        ({"slope": lambda c: 2e-9 * np.sort(c)}, "slope gives a concentration .* by itself"),
+        ({"function": lambda c: np.square(c, out=c) * 1e-9}, "function must not change the array"),
+        ({"function": lambda c: np.where(c > 39_990, np.nan, 1e-9 * c**2)}, "nan at 40000 mol/m3"),
+        ({"function": lambda c: 1e-9 * c**2 / (c > 1e4)}, "inf at 10000 mol/m3"),
+        ({"function": lambda c: np.ma.masked_less(1e-9 * c**2, 0.2)}, "nan at 10000 mol/m3"),
         ({"lower": 4e4}, "lower"),
         ({"upper": 4e10}, "upper"),
     ],
@@ -235,6 +255,126 @@ def test_a_curve_whose_slope_is_not_its_own_is_refused(change, message):
     good = {"function": square, "slope": lambda c: 2e-9 * c, "lower": 1e4, "upper": 4e4}
     with pytest.raises(InputError, match=message):
         Curve(**{**good, **change})
+
+
+KNOTS = np.linspace(1e4, 4e4, 31)  # where a check may well hit them
+HEIGHTS = np.sin(KNOTS / 3e3)
+
+
+def broken(side):
+    """Return the slope of the broken line through the knots, at a knot that of one side."""
+    slopes = np.diff(HEIGHTS) / np.diff(KNOTS)
+    return lambda c: slopes[np.clip(np.searchsorted(KNOTS, c, side) - 1, 0, slopes.size - 1)]
+
+
+class Table:
+    """An object that is called, and gives out its own memory."""
+
+    def __init__(self, factor, power):
+        self.factor, self.power, self.memory = factor, power, np.empty(0)
+
+    def __call__(self, concentration):
+        if self.memory.size != concentration.size:
+            self.memory = np.empty(concentration.size)
+        self.memory[:] = self.factor * concentration**self.power
+        return self.memory
+
+
+def callables():
+    """Return function and slope of every kind that takes arrays, by name."""
+    smooth, line = PchipInterpolator(KNOTS, HEIGHTS), Polynomial([1.0, -2e-9, 3e-14, 1e-19])
+    mapped = Polynomial([0.1, 0.2, 0.3], domain=[1e4, 4e4])
+    raised = np.frompyfunc(lambda c: 1e-9 * c * c, 1, 1)
+    return {
+        "interp, left": (partial(np.interp, xp=KNOTS, fp=HEIGHTS), broken("left")),
+        "interp, right": (partial(np.interp, xp=KNOTS, fp=HEIGHTS), broken("right")),
+        "pchip": (smooth, smooth.derivative()),
+        "spline": (CubicSpline(KNOTS, HEIGHTS), CubicSpline(KNOTS, HEIGHTS).derivative()),
+        "polynomial": (line, line.deriv()),
+        "polynomial with a domain": (mapped, mapped.deriv()),
+        "poly1d": (np.poly1d([1e-9, 0.0, 0.0]), np.poly1d([2e-9, 0.0])),
+        "partial of a partial": (
+            partial(partial(np.multiply), 2e-5),
+            partial(np.full_like, fill_value=2e-5),
+        ),
+        "ufunc of Python": (raised, lambda c: 2e-9 * c),
+        "whole numbers": (lambda c: np.full(c.size, 3), lambda c: np.zeros(c.size, int)),
+        "object": (Table(1e-9, 2), Table(2e-9, 1)),
+        "one memory": ((both := Table(1.0, 1)), lambda c: both(c) / c),
+        "list": (lambda c: [1e-9 * x * x for x in c], lambda c: [2e-9 * x for x in c]),
+        "log": (np.log, np.reciprocal),
+        "steep log": (lambda c: np.log(c - 9999.9), lambda c: 1 / (c - 9999.9)),
+    }
+
+
+@pytest.mark.parametrize("name", callables())
+def test_whatever_takes_arrays_is_a_curve(name):
+    """Catches a kink taken for a wrong slope, and callables without the attributes of functions."""
+    function, slope = callables()[name]
+    curve = Curve(function=function, slope=slope, lower=1e4, upper=4e4)
+    at = np.array([[1e4, 1.05e4], [2.2222e4, 4e4]])
+    expected = np.array([float(np.asarray(function(np.array([c])))[0]) for c in at.ravel()])
+    value, derivative = curve.value_and_derivative(at)
+    np.testing.assert_allclose(value.ravel(), expected, rtol=1e-14)
+    assert value.shape == derivative.shape == at.shape
+    assert value.dtype == derivative.dtype == np.float64
+    assert curve.value(np.empty(0)).shape == (0,)  # a rank without a point
+    described = json.loads(json.dumps(describe(curve), allow_nan=False))
+    assert described == describe(Curve(function=function, slope=slope, lower=1e4, upper=4e4))
+    assert described["function"]
+    assert fingerprint(curve) == fingerprint(replace(curve))
+
+
+def test_curves_of_one_class_are_told_apart():
+    """Catches a run that is resumed, or a result that is found again, with another table."""
+    other = HEIGHTS.copy()
+    other[17] += 1e-3
+    words = set()
+    for heights in (HEIGHTS, other):
+        smooth = PchipInterpolator(KNOTS, heights)
+        curve = Curve(function=smooth, slope=smooth.derivative(), lower=1e4, upper=4e4)
+        words.add(fingerprint(curve))
+    assert len(words) == 2
+    narrow = np.exp(-(((np.linspace(1e4, 4e4, 3001) - 23_127) / 100) ** 2)) * 1e-2
+    for bump in (0.0, 1.0):  # between the samples that are shown
+        smooth = PchipInterpolator(np.linspace(1e4, 4e4, 3001), 2 + bump * narrow)
+        curve = Curve(function=smooth, slope=smooth.derivative(), lower=1e4, upper=4e4)
+        words.add(fingerprint(curve))
+    assert len(words) == 4
+
+
+@pytest.mark.parametrize(
+    "slope",
+    [
+        lambda c: 1.002 * broken("left")(c),
+        lambda c: np.interp(c, KNOTS, np.gradient(HEIGHTS, KNOTS)),
+        lambda c: broken("left")(c) + 0.01 * (np.abs(c - 1e4) < 1),  # wrong at the end alone
+        lambda c: broken("left")(c) + 0.01 * (np.abs(c - 4e4) < 1),
+    ],
+    ids=["scaled", "smoothed", "start", "end"],
+)
+def test_a_kink_hides_no_wrong_slope(slope):
+    """Catches a check that lets everything pass because the line is broken."""
+    with pytest.raises(InputError, match=r"Curve\.slope = "):
+        Curve(function=partial(np.interp, xp=KNOTS, fp=HEIGHTS), slope=slope, lower=1e4, upper=4e4)
+
+
+def test_a_function_that_fails_later_is_named_with_its_concentrations():
+    """Catches a traceback of a user's table in the middle of a run."""
+
+    class Late:
+        fail = False
+
+        def __call__(self, concentration):
+            if self.fail:
+                raise LookupError("no such row")
+            return 1e-9 * concentration**2
+
+    late = Late()
+    curve = Curve(function=late, slope=lambda c: 2e-9 * c, lower=1e4, upper=4e4)
+    late.fail = True
+    with pytest.raises(InputError, match=r"Curve\.function fails .* 20000 to 20000 .* no such row"):
+        curve.value(np.array([2e4]))
 
 
 def test_a_constant_curve_is_allowed():
