@@ -19,7 +19,18 @@ from mpi4py import MPI
 import numpy as np
 import pytest
 
-from femssb import Charge, Couplings, Hold, Model, Rest, Simulation, Solution, library
+from femssb import (
+    Charge,
+    Couplings,
+    Discharge,
+    FixedSteps,
+    Hold,
+    Model,
+    Rest,
+    Simulation,
+    Solution,
+    library,
+)
 from femssb.arrays import Array
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import State
@@ -70,6 +81,23 @@ def test_cut_offs_are_found_on_any_ranks(comm: MPI.Comm) -> None:
         lithium = alone.series["Lithium [mol]"]
         allowed = pytest.approx(lithium[one.end_row], abs=1e-3 * lithium[0])
         assert shared.series["Lithium [mol]"][many.end_row] == allowed
+
+
+@pytest.mark.mpi
+def test_bounds_of_lithium_are_found_on_any_ranks(comm: MPI.Comm) -> None:
+    """Catches an end for want of lithium that some ranks do not see, and warnings that differ."""
+    steps = [Charge(c_rate=4, until_duration=900.0), Discharge(c_rate=4, until_duration=10.0)]
+    stepping = FixedSteps(sizes=(1.0, 5.0, 20.0))
+    alone, shared = (
+        Simulation(tiny_model(c), steps, stepping=stepping).run(progress=False)
+        for c in (MPI.COMM_SELF, comm)
+    )
+    assert [s.ended_by for s in shared.steps] == ["concentration", "duration"]
+    assert shared.steps[0].end_time == pytest.approx(alone.steps[0].end_time, abs=0.1)
+    for key in ("concentration_undershoot", "penetration_max"):
+        assert shared.summary[key] == pytest.approx(alone.summary[key], rel=0.05), key
+    assert len(shared.warnings) == len(alone.warnings) > 0
+    assert set(comm.allgather(shared.warnings)) == {shared.warnings}
 
 
 @pytest.mark.mpi
