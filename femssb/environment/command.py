@@ -1,6 +1,7 @@
 """Command lines made from the signatures of functions."""
 
 import argparse
+import errno
 import inspect
 import os
 import signal
@@ -14,9 +15,10 @@ from typing import Annotated, Any, Literal, NoReturn, TypeAliasType, Union, get_
 
 from femssb import units
 from femssb.description import checked
-from femssb.environment.ranks import fails_alone
 from femssb.errors import FemssbError, InputError, Interrupted
 
+# Errors that a library meets when the disk is full or read-only, or too many files are open.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
 RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # set by mpirun
 
 
@@ -62,6 +64,10 @@ def exit_code(work: Callable[[], object]) -> int:
         return _fail("stopped by SIGINT", 128 + signal.SIGINT)
     except FemssbError as error:
         return _fail(str(error), 2)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        return _fail(f"cannot write {error.filename or 'a file'}: {error.strerror}", 2)
     return 0
 
 
@@ -70,8 +76,11 @@ def _fail(message: str, code: int) -> int:
 
     Of several ranks that fail together one speaks; one that fails alone ends the others.
     """
-    mpi = _running_mpi()
-    alone = mpi is not None and mpi.COMM_WORLD.size > 1 and fails_alone(mpi.COMM_WORLD)
+    mpi, alone = _running_mpi(), False
+    if mpi is not None and mpi.COMM_WORLD.size > 1:
+        from femssb.environment.ranks import fails_alone  # with NumPy, which commands do not need
+
+        alone = fails_alone(mpi.COMM_WORLD)
     if alone or _is_first_rank():
         sys.stderr.write(f"femssb: {message}\n")
         sys.stderr.flush()

@@ -325,12 +325,15 @@ def read_together(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
         InputError: If a file is missing, or is not as it was written.
     """
     while True:
-        before = _state(folder)
+        before, failure = _state(folder), None
         try:
-            return {name: _read_listed(folder, name) for name in names}
-        except InputError:
-            if _state(folder) == before:  # else a run has just changed them
-                raise
+            found = {name: _read_listed(folder, name) for name in names}
+        except InputError as error:
+            failure = error
+        if _state(folder) == before:  # else a run has changed them meanwhile
+            if failure is not None:
+                raise failure
+            return found
 
 
 def check_listed(folder: Path, name: str) -> Path:
@@ -383,13 +386,19 @@ def _sums(folder: Path, *, old: bool = False) -> dict[str, str]:
 
 
 def _state(folder: Path) -> tuple[set[str], bytes]:
-    """Return what tells whether a folder has changed."""
-    moving, sums = set(), b""
-    with suppress(OSError):
-        moving = set(os.listdir(folder / _READY))
-    with suppress(OSError):
-        sums = (folder / CHECKSUMS).read_bytes()
-    return moving, sums
+    """Return what tells whether a folder has changed: what is not in place yet, and sums."""
+
+    def sums() -> bytes:
+        with suppress(OSError):
+            return (folder / CHECKSUMS).read_bytes()
+        return b""
+
+    while True:
+        before, moving = sums(), set()
+        with suppress(OSError):
+            moving = set(os.listdir(folder / _READY))
+        if sums() == before:  # else this was already the next change
+            return moving, before
 
 
 def _discard(folder: Path, old: Path) -> None:

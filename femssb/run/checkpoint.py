@@ -85,7 +85,7 @@ from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
 _FORMAT = "femssb checkpoint 3"
-_SAMPLES = 401  # of a curve, by which it is known
+_SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
 _POSITION = tuple(one.name for one in fields(Position) if one.name not in ("start", "past"))
@@ -190,6 +190,8 @@ def differences(
     if not found:  # else the arrays may be of other lengths
         stored = {name: arrays[name] for name in case.arrays}
         found = list(_other_arrays(stored, case.arrays))
+        curves = zip(case.inputs["curves"], stored["curves"], case.arrays["curves"], strict=True)
+        found += [name for name, one, other in curves if not _same(one, other)]
     return found
 
 
@@ -254,12 +256,13 @@ def _differing(one: Any, other: Any, name: str) -> Iterator[str]:
         kinds = one.get("class"), other.get("class")
         if kinds[0] != kinds[1]:
             yield f"{name} (was {kinds[0]}, is {kinds[1]})"
+        if kinds[0] != kinds[1] or kinds[0] == "Curve":  # of curves, samples are compared
             return
         for key in sorted(one.keys() | other.keys()):
             inner = f"{name}.{key}" if name else key
             if (key in one) != (key in other):
                 yield inner
-            elif (key, kinds[0]) != ("function", "Curve"):  # it may have another name
+            else:
                 yield from _differing(one[key], other[key], inner)
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         if one and all(type(item) is float for item in (*one, *other)):
@@ -304,9 +307,8 @@ def _other_arrays(
             yield tags
     if not np.array_equal(stored["particle of grains"], own["particle of grains"]):
         yield "particle of grains"
-    for name in ("orientations", "curves"):
-        if not _same(stored[name], own[name]):
-            yield name
+    if not _same(stored["orientations"], own["orientations"]):
+        yield "orientations"
 
 
 def _spaces(model: Model) -> dict[str, tuple[fem.FunctionSpace, int]]:

@@ -243,7 +243,7 @@ CHANGES: dict[str, Callable[[Model], Model]] = {
     r"materials\.active\.drift_volume": lambda model: with_materials(
         model, active=replace(model.materials.active, drift_volume=1.1e-6)
     ),
-    "curves": lambda model: with_materials(
+    r"materials\.active\.open_circuit_voltage": lambda model: with_materials(
         model,
         active=replace(
             model.materials.active,
