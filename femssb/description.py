@@ -21,6 +21,7 @@ import dataclasses
 import inspect
 import numbers
 import os
+import sys
 import textwrap
 import types
 import typing
@@ -129,9 +130,9 @@ def checked[**P, R](thing: Callable[P, R]) -> Callable[P, R]: ...
 def checked(thing: Any) -> Any:
     """Make a function check the kind of every argument by its annotation, before any work.
 
-    Numbers must be finite, words and paths not empty; whatever NumPy makes an array of numbers of
-    may stand for an array. Bounds are for the function itself to check. Of a dataclass the fields
-    are checked, which may hold any number and any word.
+    Words and paths must not be empty; whatever NumPy makes an array of numbers of may stand for an
+    array. Bounds are for the function itself to check, with `check_number`. Of a dataclass the
+    fields are checked, in which words may be empty.
 
     Raises:
         InputError: When it is called with an argument of the wrong kind; the message names it.
@@ -149,8 +150,8 @@ def _checked(function: Any, *, of_data: bool) -> Any:
     @cache
     def keepers() -> dict[str, Keep]:
         hints = typing.get_type_hints(function, localns=_Names(inspect.unwrap(function)))
-        about = {"argument": True, "any": of_data}
-        item = dataclasses.field(default=(), metadata=about)
+        about = {"argument": True, "data": of_data}
+        item: Any = dataclasses.field(default=(), metadata=about)
         return {name: _one_of(hint, item) for name, hint in hints.items() if name != "return"}
 
     @wraps(function)
@@ -252,7 +253,7 @@ def _kind(kind: Any, item: dataclasses.Field[Any]) -> tuple[Test, Keep]:
     if kind is bool:
         return lambda value: isinstance(value, bool | np.bool_), lambda *given: bool(given[-1])
     if kind is str:
-        return lambda value: isinstance(value, str), _word(item.metadata.get("any", False))
+        return lambda value: isinstance(value, str), _word(item.metadata.get("data", False))
     if origin is tuple:
         rows = (list, tuple, np.ndarray)
         return lambda v: isinstance(v, rows) and getattr(v, "ndim", 1) > 0, _tuple(parts, item)
@@ -297,18 +298,18 @@ def _as_it_is(owner: str, name: str, value: Any) -> Any:
 
 def _number(item: dataclasses.Field[Any]) -> Keep:
     unit, bounds = item.metadata.get("unit", ""), item.metadata.get("bounds", {})
-    infinite, anything = (item.metadata.get(name) for name in ("infinite", "any"))
+    infinite, argument = (item.metadata.get(name) for name in ("infinite", "argument"))
     low = max(bounds.get("lower", -inf), bounds.get("above", -inf))
     high = min(bounds.get("upper", inf), bounds.get("below", inf))
 
     def keep(owner: str, name: str, value: Any) -> Any:
         if type(value) is float and low < value < high:  # nearly always
             return value
-        if anything and (value in (inf, -inf) or value != value):
-            return float(value)
-        if not (infinite and value == inf):
+        whole = isinstance(value, numbers.Integral)
+        free = argument and not (whole and abs(int(value)) > sys.float_info.max)
+        if not (free or (infinite and value == inf)):
             check_number(owner, name, value, unit=unit, **bounds)
-        return int(value) if isinstance(value, numbers.Integral) else float(value)
+        return int(value) if whole else float(value)
 
     return keep
 
@@ -391,7 +392,9 @@ def _array_of(scalar: Any) -> Keep:
 
 
 def _mapping(parts: tuple[Any, ...], item: dataclasses.Field[Any]) -> Keep:
-    check_key = _one_of(parts[0], dataclasses.field())  # the bounds are those of the values
+    # The bounds are those of the values.
+    about = {"argument": True, "data": True} if item.metadata.get("argument") else {}
+    check_key = _one_of(parts[0], dataclasses.field(metadata=about))
     check_value = _one_of(parts[1], item)
 
     def keep(owner: str, name: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from femssb.arrays import Array, Reals
 from femssb.description import checked, description, field
-from femssb.errors import InputError, check_number
+from femssb.errors import InputError, check_number, shown
 from femssb.units import hour
 
 
@@ -39,9 +39,19 @@ class PowerLaw:
     confidence: float
     deviation: float
 
+    @checked
     def __call__(self, x: Reals) -> Array:
-        """Return y at x, of the shape of x."""
-        return self.prefactor * np.asarray(x, dtype=np.float64) ** -self.exponent
+        """Return y at x, of the shape of x.
+
+        Raises:
+            InputError: If x is not above 0, or y too large for a number.
+        """
+        _check("PowerLaw", "x", x, above=0)
+        with np.errstate(over="ignore", under="ignore"):
+            y = self.prefactor * np.asarray(x, dtype=np.float64) ** -self.exponent
+        if not np.all(np.isfinite(y)):
+            raise InputError(f"PowerLaw: y is not finite at x = {shown(x)}")
+        return y
 
 
 @description
@@ -86,6 +96,7 @@ class CompositeCathode:
         share = np.multiply(self.active_share, np.subtract(1.0, self.void))
         return np.asarray(self.specific_capacity * self.density * share * self.thickness)
 
+    @checked
     def current_density(self, voltage_drop: Reals) -> Array:
         """Return the current density at which the ions lose this voltage, equations 14 and 15.
 
@@ -104,6 +115,7 @@ class CompositeCathode:
         _check("CompositeCathode", "voltage_drop", voltage_drop, above=0, unit="V")
         return self.effective_conductivity * np.asarray(voltage_drop) / self.thickness
 
+    @checked
     def c_rate(self, voltage_drop: Reals) -> Array:
         """Return the C-rate [1/h] at which the ions lose this voltage [V], equations 16 and 17.
 

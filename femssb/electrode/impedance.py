@@ -55,6 +55,7 @@ class SymmetricCell:
     )
     contacts: Rail = field("rail that they join; the other is blocked", default="electronic")
 
+    @checked
     def impedance(self, frequencies: Reals) -> Complex:
         """Return the impedance times the area of the electrode [ohm m2].
 
@@ -167,8 +168,6 @@ def fit_impedance(
         raise InputError("impedance holds values that are not finite, or without resistance")
     check_number("fit_impedance", "thickness", thickness, above=0, unit="m")
     check_number("fit_impedance", "confidence", confidence, above=0, below=1)
-    if contacts not in ("electronic", "ionic"):
-        raise InputError(f"fit_impedance.contacts = {contacts!r} must be 'electronic' or 'ionic'")
 
     names = [*_conductivities(contacts), "capacitance", "exponent"]
 

@@ -32,14 +32,12 @@ def communicator(comm: MPI.Intracomm | None = None) -> MPI.Intracomm:
         InputError: If it is none of mpi4py.
         EngineError: If mpi4py is missing.
     """
-    mpi = load("mpi4py.MPI", extra="particles")
-    world: MPI.Intracomm = mpi.COMM_WORLD
+    world: MPI.Intracomm = load("mpi4py.MPI", extra="particles").COMM_WORLD
     if world.size > 1 and sys.excepthook is sys.__excepthook__:
         sys.excepthook = fail_together
     if comm is None:
         return world
-    if not isinstance(comm, mpi.Comm):
-        raise InputError(f"comm must be a communicator of mpi4py, got {shown(comm)}")
+    _check(comm)
     return comm
 
 
@@ -73,7 +71,8 @@ def on_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result 
         FemssbError: On every rank what the work raised on rank 0, so that none waits indefinitely.
         RuntimeError: On every rank if rank 0 raised any other exception.
     """
-    comm, result, failure = communicator(comm), None, None
+    _check(comm)
+    result, failure = None, None
     if comm.rank == 0:
         try:
             result = work()
@@ -95,9 +94,14 @@ def from_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Resul
     Raises:
         FemssbError: As `on_first_rank` does.
     """
-    comm = communicator(comm)
+    _check(comm)
     result: Result = comm.bcast(on_first_rank(comm, work), root=0)
     return result
+
+
+def _check(comm: object) -> None:
+    if not isinstance(comm, load("mpi4py.MPI", extra="particles").Comm):
+        raise InputError(f"comm must be a communicator of mpi4py, got {shown(comm)}")
 
 
 def collect[T: np.generic](comm: MPI.Comm, values: NDArray[T]) -> NDArray[T]:

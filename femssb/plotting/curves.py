@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from femssb.description import description, field
+from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
 from femssb.plotting.style import BLUE, GREEN, ORANGE, SEQUENCE, VERMILION
 from femssb.results.quantities import PARTICLE_COLUMNS, of_particle, on_axis
@@ -38,6 +38,7 @@ class Reference:
     value: float = field("in the SI unit of the column")
     source: str = field('its name in the legend, such as "Yuan et al. 2023"')
 
+    @checked
     def time_in(self, solution: Solution) -> float:
         """Return the time in a run [s].
 
@@ -162,12 +163,12 @@ def _curves(
 
 
 def check_many(field: str, value: Sized) -> None:
-    """Check that an argument holds at least one thing, and is no word.
+    """Check that an argument holds at least one thing.
 
     Raises:
-        InputError: If it is empty, or a single string.
+        InputError: If it is empty.
     """
-    if isinstance(value, str) or len(value) == 0:
+    if len(value) == 0:
         raise InputError(f"{field} = {value!r} must hold at least one item")
 
 

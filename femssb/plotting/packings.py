@@ -156,8 +156,6 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
     Raises:
         InputError: If there is no packing, one has no stress, or the folder cannot be made.
     """
-    if by not in ("phase", "x", "y", "z"):
-        raise InputError(f"frames: by = {by!r} must be 'phase', 'x', 'y' or 'z'")
     view = _view(packings)
     axis = 0 if by == "phase" else "xyz".index(by)
     limits = None if by == "phase" else _limits(packings)

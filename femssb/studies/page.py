@@ -49,6 +49,7 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[object]]
 
+    @checked
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the table as CSV and return the path; its folder is made if it does not exist.
 

@@ -25,7 +25,10 @@ SMALLEST, LARGEST = 1e-12, 1e3  # a length [m]; wide, for images may also come w
 
 def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
     """Return checked labels as a read-only array of bytes that nobody else can change."""
-    given = np.asanyarray(value)
+    try:
+        given = np.asanyarray(value)
+    except (TypeError, ValueError, OverflowError) as error:  # rows of different lengths
+        raise InputError(f"VoxelImage.labels must be an array: {error}") from error
     if given.dtype.kind not in "biu":
         raise InputError(
             f"VoxelImage.labels is of type {given.dtype}, expected whole numbers, one per phase: "
@@ -47,17 +50,6 @@ def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
     labels = np.array(given, dtype=np.uint8, order="C")
     labels.flags.writeable = False
     return labels
-
-
-def axis_number(owner: str, axis: object) -> int:
-    """Return the number of an axis that was given to a function, 0 for x.
-
-    Raises:
-        InputError: If there is no such axis.
-    """
-    if not isinstance(axis, str) or axis not in AXES:
-        raise InputError(f"{owner}.axis = {axis!r} is not one of {AXES!r}")
-    return AXES.index(axis)
 
 
 def counts_of(labels: Labels, phases: int) -> NDArray[np.int64]:
@@ -134,6 +126,7 @@ class VoxelImage:
         """Volume of one voxel [m3]."""
         return math.prod(self.spacing)
 
+    @checked
     def label(self, name: str) -> int:
         """Return the label of a phase.
 
@@ -144,6 +137,7 @@ class VoxelImage:
             raise InputError(f"VoxelImage has no phase {name!r}; it has {self.phase_names!r}")
         return self.phase_names.index(name)
 
+    @checked
     def mask(self, name: str) -> NDArray[np.bool_]:
         """Return which voxels belong to a phase, shape (nx, ny, nz).
 

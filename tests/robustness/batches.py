@@ -1,4 +1,4 @@
-"""Damaged files read in a process of their own: a crash or a hang is laid to the file that did it."""
+"""Damaged files read in a process of their own: a crash or hang is laid to the file that did it."""
 
 from __future__ import annotations
 

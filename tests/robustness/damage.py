@@ -153,7 +153,7 @@ def edit_words(data: Bytes, rng: random.Random) -> Bytes:
     elif how == 2:
         words[one], words[other] = words[other], words[one]
     else:
-        words[one] = rng.choice(_NUMBERS + [b"word", b"\xff\xfe", b"\xc3"])
+        words[one] = rng.choice([*_NUMBERS, b"word", b"\xff\xfe", b"\xc3"])
     lines[at] = b" ".join(words) + b"\n"
     return b"".join(lines)
 

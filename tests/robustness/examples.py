@@ -7,7 +7,7 @@ there, a new function an entry in `ARGUMENTS`; `test_inputs.py` says so where it
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,6 @@ import femssb.environment.platform
 from mpi4py import MPI
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 import femssb
 from femssb import electrode, grains, library, meshing, packing, particles, results, studies, voxels
@@ -87,6 +86,18 @@ def model() -> femssb.Model:
 def solution() -> results.Solution:
     """Return a made-up run."""
     return made_up_runs.solution(spacing=2.5 * um, grains=4)
+
+
+@cache
+def short_run() -> results.Solution:
+    """Return a made-up run without fields."""
+    return made_up_runs.solution(charge_only=True, snapshots=False)
+
+
+@cache
+def line_curve() -> femssb.Curve:
+    """Return a straight curve."""
+    return femssb.Curve(function=line, slope=slope, lower=0.0, upper=5e4)
 
 
 @cache
@@ -170,8 +181,7 @@ def instances() -> dict[type, Any]:
         femssb.Fixed(), femssb.Pressure(pressure=1e6), given, femssb.HalfCell(particles=(ball,)),
         femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3.0),
         femssb.Hold(voltage=4.0, until_c_rate=0.05), femssb.Rest(until_duration=100.0),
-        femssb.Curve(function=line, slope=slope, lower=0.0, upper=5e4),
-        femssb.CrystalElasticity(stiffness=tuple(map(tuple, (np.eye(6) * 1e11).tolist()))),
+        line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
         powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
@@ -253,7 +263,9 @@ FREQUENCIES = np.logspace(-2, 6, 12)
 ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "command": lambda: {"main": numbers, "arguments": ["--x", "3.0"]},
     "is_first_rank": dict,
-    "meshing.mesh": lambda: {"cell": instances()[femssb.HalfCell], "size": 2 * um, "far_size": 3 * um},
+    "meshing.mesh": lambda: {
+        "cell": instances()[femssb.HalfCell], "size": 2 * um, "far_size": 3 * um,
+    },
     "Model": lambda: {
         "data": model().data,
         "materials": library.yuan2023.materials(),
@@ -303,17 +315,21 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "environment.progress_lines": lambda: {"show": False},
     "environment.replacing": lambda: {"path": Path("replaced.txt")},
     "environment.versions": dict,
-    "grains.read_orientations": lambda: {"path": "orientations.txt", "descriptor": "rodrigues"},
+    "grains.read_orientations": lambda: {
+        "path": "orientations.txt", "descriptor": "quaternion:passive",
+    },
     "grains.read_sites": lambda: {"path": "sites.csv", "unit": um},
-    "grains.read_tess": lambda: {"path": "cells.tess", "unit": um, "centre": (0.5, 0.5, 0.5)},
+    "grains.read_tess": lambda: {"path": "cells.tess", "unit": um, "centre": (5.0, 5.0, 5.0)},
     "grains.tessellate": lambda: {
         "particle": femssb.Polycrystal(radius=3 * um, grains=2),
         "attempt": 0,
     },
     "meshing.describe": lambda: {"data": model().data},
     "meshing.from_arrays": lambda: tetrahedra() | {"orientations": None, "facets": None},
-    "meshing.from_gmsh": lambda: {"model": object(), "unit": um, "orientations": None},
-    "meshing.read": lambda: {"path": "nowhere.msh", "unit": um, "orientations": None},
+    "meshing.from_gmsh": lambda: {
+        "model": gmsh_model(), "unit": um, "orientations": np.eye(3), "comm": MPI.COMM_SELF,
+    },
+    "meshing.read": lambda: {"path": "cell.msh", "unit": um, "orientations": None},
     "meshing.write": lambda: {"data": model().data, "path": "written.msh"},
     "packing.coordination": lambda: {"packing": spheres()},
     "packing.force_chains": lambda: {"packing": spheres(), "above": 1.0},
@@ -534,8 +550,85 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "voxels.write_image": lambda: {"image": image(), "path": "written.npy"},
 }  # fmt: skip
 
-# Methods that take arguments: full name -> the instance, and sound arguments.
-METHODS: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {}
+# The methods of these classes that a user calls with arguments, and sound ones.
+METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
+    "electrode.CompositeCathode.current_density": lambda: (
+        instances()[electrode.CompositeCathode].current_density, {"voltage_drop": 0.1},
+    ),
+    "electrode.CompositeCathode.c_rate": lambda: (
+        instances()[electrode.CompositeCathode].c_rate, {"voltage_drop": [0.1, 0.2]},
+    ),
+    "electrode.PowerLaw.__call__": lambda: (
+        instances()[electrode.PowerLaw].__call__, {"x": [0.1, 0.2]},
+    ),
+    "electrode.SymmetricCell.impedance": lambda: (
+        instances()[electrode.SymmetricCell].impedance, {"frequencies": FREQUENCIES},
+    ),
+    "packing.Contacts.part": lambda: (spheres().contacts.part, {"rows": np.array([0, 2])}),
+    "packing.ListedSizes.by_volume": lambda: (
+        packing.ListedSizes.by_volume, {"diameters": [2 * um, 3 * um], "shares": [0.5, 0.5]},
+    ),
+    "packing.ListedSizes.counts": lambda: (SIZES.counts, {"volume": 1e-15}),
+    "packing.Packing.of_phase": lambda: (spheres().of_phase, {"name": "AM"}),
+    "packing.Recipe.diameters": lambda: (powder.recipe().diameters, {"seed": 1}),
+    "plotting.Reference.time_in": lambda: (
+        instances()[femssb.plotting.Reference].time_in, {"solution": solution()},
+    ),
+    "results.Snapshot.write": lambda: (solution().snapshots[0].write, {"folder": "fields"}),
+    "results.Solution.time_of": lambda: (solution().time_of, {"moment": "charge end"}),
+    "results.Solution.snapshot_at": lambda: (solution().snapshot_at, {"moment": "charge end"}),
+    "results.Solution.save": lambda: (short_run().save, {"folder": "run", "overwrite": True}),
+    "results.Solution.load": lambda: (results.Solution.load, {"folder": "sound_run"}),
+    "studies.Cache.folder_of": lambda: (studies.Cache("cases").folder_of, {"case": measurement()}),
+    "studies.Cache.prepare": lambda: (studies.Cache("cases").prepare, {"case": measurement()}),
+    "studies.Cache.find": lambda: (studies.Cache("cases").find, {"case": measurement()}),
+    "studies.Cache.results": lambda: (studies.Cache("cases").results, {"cases": [measurement()]}),
+    "studies.Table.write": lambda: (studies.Table(["a"], [[1]]).write, {"path": "table.csv"}),
+    "studies.Target.holds": lambda: (target().holds, {"ours": 14.0}),
+    "voxels.Clusters.select": lambda: (instances()[voxels.Clusters].select, {"reach": "lower"}),
+    "voxels.Clusters.mask": lambda: (instances()[voxels.Clusters].mask, {"reach": "lower"}),
+    "voxels.Clusters.utilisation": lambda: (
+        instances()[voxels.Clusters].utilisation, {"reach": "lower"},
+    ),
+    "voxels.Conduction.tortuosity": lambda: (
+        conduction().tortuosity, {"phase": "SE", "void": "void"},
+    ),
+    "voxels.InterfaceAreas.between": lambda: (
+        instances()[voxels.InterfaceAreas].between, {"first": "AM", "second": "SE"},
+    ),
+    "voxels.InterfaceAreas.surface": lambda: (
+        instances()[voxels.InterfaceAreas].surface, {"phase": "AM"},
+    ),
+    "voxels.PhaseProfile.of_phase": lambda: (
+        instances()[voxels.PhaseProfile].of_phase, {"name": "AM"},
+    ),
+    "voxels.VoxelImage.label": lambda: (image().label, {"name": "AM"}),
+    "voxels.VoxelImage.mask": lambda: (image().mask, {"name": "AM"}),
+    "Curve.value": lambda: (line_curve().value, {"concentration": np.array([1e3, 2e3])}),
+    "Curve.derivative": lambda: (line_curve().derivative, {"concentration": np.array([1e3])}),
+    "HalfCell.centre": lambda: (instances()[femssb.HalfCell].centre, {"index": 0}),
+    "Simulation.run": lambda: (
+        femssb.Simulation(model(), [femssb.Rest(until_duration=1.0)]).run,
+        {"folder": "run", "progress": False, "resume": False, "overwrite": True, "on_step": []},
+    ),
+}  # fmt: skip
+# Methods that the package itself calls, with what it has checked.
+INTERNAL = {
+    "packing.ListedSizes.quantile", "packing.LognormalSizes.quantile",
+    "packing.TabulatedSizes.quantile", "packing.Sizes.quantile", "particles.ContactLaw.elasticity",
+    "particles.Stage.prepared", "particles.Stage.expected", "particles.Stage.check",
+    "particles.Stage.axes", "particles.Stage.work", "particles.Isostatic.prepared",
+    "particles.Swell.expected", "particles.Swell.work", "particles.Uniaxial.axes",
+    "studies.Case.run", "studies.Case.load", "studies.Case.numbers", "studies.HalfCellRun.run",
+    "studies.HalfCellRun.load", "studies.HalfCellRun.numbers", "studies.Measurement.run",
+    "studies.Measurement.load", "studies.Measurement.numbers", "studies.Study.figures",
+    "studies.Study.number", "voxels.Polyhedra.draw", "voxels.Prisms.draw", "Couplings.of",
+    "Curve.value_and_derivative", "FixedSteps.proposed", "FixedSteps.error",
+    "FixedSteps.shortened", "FixedSteps.next", "LinearSolver.method_for", "Model.expansion",
+    "Model.gap", "Model.electrochemical", "Model.mechanical", "Model.stoichiometry",
+    "Model.interface_current", "Model.traction", "Stepping.proposed", "Stepping.error",
+    "Stepping.shortened", "Stepping.next",
+}  # fmt: skip
 
 # Where the work of a call begins that takes too long to be tried thousands of times: the checks
 # before it are what is tested.
@@ -548,6 +641,7 @@ WORK = {
     "plotting.compare": ("femssb.plotting.runs.save",),
     "plotting.compare_cells": ("femssb.plotting.runs.save",),
     "plotting.compare_sections": ("femssb.plotting.runs.save",),
+    "Simulation.run": ("femssb.run.stepper.Stepper.start",),
     "voxels.pore_network": ("femssb.voxels.measure.pores._load_porespy",),
 }
 # Calls that take longer than the others: their share of the usual number of examples.
@@ -611,7 +705,21 @@ def call(thing: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     return made
 
 
-def files() -> Iterator[tuple[str, str]]:
-    """Yield the small files that the readers among the examples read."""
-    turns = Rotation.random(2, random_state=1).as_rotvec()
-    yield "orientations.txt", "\n".join(" ".join(f"{x:.6f}" for x in row) for row in turns)
+@cache
+def gmsh_model() -> Any:
+    """Return a model of Gmsh, as a user has it open."""
+    import gmsh
+
+    gmsh.initialize(readConfigFiles=False, interruptible=False)
+    gmsh.option.setNumber("General.Terminal", 0)
+    gmsh.merge(str(Path(__file__).parents[2] / "meshes" / "single_crystal_2um.msh"))
+    return gmsh.model
+
+
+def prepare(folder: Path) -> None:
+    """Write the files that the examples read into a folder."""
+    from tests.robustness import readers
+
+    for name in readers.OF_EXAMPLES:
+        readers.KINDS[name].make(folder)
+    short_run().save(folder / "sound_run")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,26 +49,20 @@ def callables() -> dict[str, Public]:
     return found
 
 
-def methods(public: Public) -> dict[str, str]:
-    """Return the public methods of a class that take arguments: full name -> name."""
-    found = {}
+def methods(public: Public) -> list[str]:
+    """Return the full names of the public methods of a class that take arguments."""
+    found = []
+    if not public.is_class:
+        return found
     for name, member in vars(public.thing).items():
         function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
         if (name.startswith("_") and name != "__call__") or not inspect.isfunction(function):
             continue
         if len(inspect.signature(function).parameters) > 1:
-            found[f"{public.name}.{name}"] = name
+            found.append(f"{public.name}.{name}")
     return found
 
 
 def is_error(public: Public) -> bool:
     """Return whether it is an exception: those are raised, not called by users."""
     return inspect.isclass(public.thing) and issubclass(public.thing, BaseException)
-
-
-def is_abstract(public: Public) -> bool:
-    """Return whether it is a class to derive from."""
-    return inspect.isabstract(public.thing)
-
-
-__all__ = ["Public", "callables", "is_abstract", "is_dataclass", "is_error", "methods"]

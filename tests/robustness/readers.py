@@ -190,7 +190,9 @@ TESS = """***tess
 ***end
 """
 TURNS = Rotation.random(6, random_state=1)
-ORIENTATIONS = "\n".join(" ".join(f"{x:.9f}" for x in row) for row in TURNS.as_quat(scalar_first=True))
+ORIENTATIONS = "\n".join(
+    " ".join(f"{x:.9f}" for x in row) for row in TURNS.as_quat(scalar_first=True)
+)
 SITES = "x,y,z,weight,qw,qx,qy,qz\n" + "\n".join(
     ",".join(f"{x:.9f}" for x in [i - 2.5, 0.5 * i, -0.3 * i, 0.1, *row])
     for i, row in enumerate(TURNS.as_quat(scalar_first=True))
@@ -202,7 +204,7 @@ TARGETS = (
 )
 
 
-def packing_kind(name: str, *, guarded: bool, weight: float = 1.0, **options: Any) -> Kind:
+def packing_kind(name: str, *, guarded: bool, **options: Any) -> Kind:
     """Return a kind of file of a packing."""
     densities = {"AM": 4700.0, "SE": 1800.0}
     writing = {"units": options.get("units", "micro")} if "units" in options else {}
@@ -212,17 +214,15 @@ def packing_kind(name: str, *, guarded: bool, weight: float = 1.0, **options: An
         ),
         read=lambda folder: packing.read(folder / name, **options),
         guarded=guarded,
-        weight=weight,
     )
 
 
-def image_kind(name: str, *, guarded: bool, weight: float = 1.0, **options: Any) -> Kind:
+def image_kind(name: str, *, guarded: bool, **options: Any) -> Kind:
     """Return a kind of file of a voxel image."""
     return Kind(
         make=lambda folder: voxels.write_image(examples.image(), folder / name),
         read=lambda folder: voxels.read_image(folder / name, **options),
         guarded=guarded,
-        weight=weight,
     )
 
 
@@ -240,7 +240,12 @@ def make_planes(folder: Path) -> None:
 def make_stage(folder: Path) -> None:
     """Press a powder in one stage."""
     particles.press(
-        powder.powder(), powder.STAGES[:1], powder.contact_law(), out=folder, comm=MPI.COMM_SELF, progress=False
+        powder.powder(),
+        powder.STAGES[:1],
+        powder.contact_law(),
+        out=folder,
+        comm=MPI.COMM_SELF,
+        progress=False,
     )
 
 
@@ -256,7 +261,12 @@ def read_stage(folder: Path) -> Any:
     with patch("femssb.particles.pressing.Engine", side_effect=begin):
         try:
             particles.press(
-                powder.powder(), powder.STAGES, powder.contact_law(), out=folder, comm=MPI.COMM_SELF, progress=False
+                powder.powder(),
+                powder.STAGES,
+                powder.contact_law(),
+                out=folder,
+                comm=MPI.COMM_SELF,
+                progress=False,
             )
         except Reached:
             pass
@@ -296,9 +306,7 @@ KINDS: dict[str, Kind] = {
     "packing.dump": packing_kind(
         "packing.dump", guarded=False, units="micro", phases={1: "AM", 2: "SE"}
     ),
-    "packing.liggghts": packing_kind(
-        "packing.liggghts", guarded=False, phases={1: "AM", 2: "SE"}
-    ),
+    "packing.liggghts": packing_kind("packing.liggghts", guarded=False, phases={1: "AM", 2: "SE"}),
     "packing.data": packing_kind(
         "packing.data", guarded=False, units="micro", phases={1: "AM", 2: "SE"}
     ),
@@ -317,7 +325,9 @@ KINDS: dict[str, Kind] = {
         lambda folder: make_foreign_mesh(folder, version=2.2, binary=False), read_mesh, False
     ),
     "cells.tess": Kind(
-        write_text("cells.tess", TESS), lambda folder: grains.read_tess(folder / "cells.tess"), False
+        write_text("cells.tess", TESS),
+        lambda folder: grains.read_tess(folder / "cells.tess"),
+        False,
     ),
     "orientations.txt": Kind(
         write_text("orientations.txt", ORIENTATIONS),
@@ -327,7 +337,9 @@ KINDS: dict[str, Kind] = {
         guarded=False,
     ),
     "sites.csv": Kind(
-        write_text("sites.csv", SITES), lambda folder: grains.read_sites(folder / "sites.csv"), False
+        write_text("sites.csv", SITES),
+        lambda folder: grains.read_sites(folder / "sites.csv"),
+        False,
     ),
     "targets.csv": Kind(
         write_text("targets.csv", TARGETS),
@@ -335,3 +347,8 @@ KINDS: dict[str, Kind] = {
         guarded=False,
     ),
 }
+# Those that the sound calls of `examples` read.
+OF_EXAMPLES = (
+    "packing.csv", "image.npy", "mesh.msh", "cells.tess", "orientations.txt", "sites.csv",
+    "targets.csv",
+)  # fmt: skip

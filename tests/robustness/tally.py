@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import random
 from collections import Counter
 
 COUNTS: dict[str, Counter[tuple[str, str]]] = {}
+
+
+def seed() -> int:
+    """Return `FEMSSB_FUZZ_SEED`, or a fresh seed; it is shown in what failed."""
+    given = os.environ.get("FEMSSB_FUZZ_SEED")
+    return int(given) if given else random.SystemRandom().randrange(10**9)
 
 
 def count(kind: str, name: str, result: str) -> None:

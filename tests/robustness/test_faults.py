@@ -1,18 +1,18 @@
 """Runs that are killed, interrupted, starved of disk or robbed of a rank lose nothing.
 
-See `faults`. The slow tests draw new moments; `FEMSSB_FAULTS` is about how many faults they do.
+See `faults`. The slow tests draw new moments, for about `FEMSSB_FUZZ_FAULTS` faults.
 """
 
 from __future__ import annotations
 
 import os
-import random
 
 import pytest
 
+from tests.robustness import tally
 from tests.robustness.faults import chain
 
-MANY = int(os.environ.get("FEMSSB_FAULTS", "100"))
+MANY = int(os.environ.get("FEMSSB_FUZZ_FAULTS", "100"))
 EACH = 5  # faults to one run
 
 
@@ -33,8 +33,8 @@ def test_a_press_goes_on_after_faults() -> None:
 def test_runs_go_on_after_many_faults(what: str) -> None:
     """Catches moments that are rare."""
     share = 0.8 if what == "half_cell" else 0.2
-    random_seed = random.SystemRandom().randrange(10**9)
+    seed = tally.seed()
     failures = []
     for number in range(max(1, round(share * MANY / EACH))):
-        failures += chain(what, random_seed + number, EACH)
+        failures += chain(what, seed + number, EACH)
     assert not failures, "\n".join(failures)

@@ -9,10 +9,10 @@ damage, `FEMSSB_FUZZ_FILES` files of each kind; files that are misread are kept 
 from __future__ import annotations
 
 import os
-import random
 
 import pytest
 
+from tests.robustness import tally
 from tests.robustness.batches import read_damaged, tasks
 
 FEW = 12  # files of each kind in the quick test
@@ -20,7 +20,7 @@ MANY = int(os.environ.get("FEMSSB_FUZZ_FILES", "100"))  # in the slow one
 
 
 def test_damaged_files_are_refused() -> None:
-    """Catches what falls out of a parser, a crash, a hang, and numbers that are not what was kept."""
+    """Catches what falls out of a parser, a crash, a hang, and numbers that were not kept."""
     failures = read_damaged(tasks(FEW, first=0))
     assert not failures, "\n".join(failures)
 
@@ -28,5 +28,5 @@ def test_damaged_files_are_refused() -> None:
 @pytest.mark.slow
 def test_many_damaged_files_are_refused() -> None:
     """Catches what a few files miss."""
-    failures = read_damaged(tasks(MANY, first=random.SystemRandom().randrange(10**9)))
+    failures = read_damaged(tasks(MANY, first=tally.seed()))
     assert not failures, "\n".join(failures)

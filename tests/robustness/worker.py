@@ -1,7 +1,7 @@
 """The process that reads damaged files: it may crash or hang, its parent sees to that.
 
-It takes tasks as lines of JSON, ``{"kind": ..., "number": ..., "seed": ...}``, and answers each with
-a line: what it is about to do, and then what came of it.
+It takes tasks as lines of JSON, ``{"kind": ..., "seed": ...}``, and answers each with lines: what
+it is about to do, and then what came of it.
 """
 
 from __future__ import annotations

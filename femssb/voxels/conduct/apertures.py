@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from femssb.description import checked
 from femssb.environment.compiled import njit
-from femssb.errors import InputError
+from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.conduct.links import conductivities_of
-from femssb.voxels.image import Axis, axis_number, check_memory
-from femssb.voxels.make.voxelisation import Spheres, check_samples, grid_of, paint, paint_order
+from femssb.voxels.image import AXES, Axis, check_memory
+from femssb.voxels.make.voxelisation import MOST_SAMPLES, Spheres, grid_of, paint, paint_order
 
 Counts = NDArray[np.uint8]
 Single = NDArray[np.float32]
@@ -101,7 +101,7 @@ def measure_apertures(
         InputError: As `voxelise` does.
     """
     shape, step = grid_of(packing, spacing)
-    check_samples("measure_apertures", samples)
+    check_number("measure_apertures", "samples", samples, lower=2, upper=MOST_SAMPLES)
     names = (background, *packing.phase_names)
     if len(set(names)) < len(names):
         raise InputError(f"measure_apertures.background = {background!r} is a phase of the packing")
@@ -168,7 +168,7 @@ def face_conductances(
         InputError: If a phase is unknown, a conductivity is negative, or none is above 0.
     """
     sigma = conductivities_of("face_conductances", apertures.phase_names, conductivities)
-    flux = axis_number("face_conductances", axis)
+    flux = AXES.index(axis)
     links = []
     for across in range(3):
         on_face, face_resistance = _conducting(apertures.faces[across], sigma, across)

@@ -27,7 +27,7 @@ from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
 from femssb.voxels.conduct.links import conductivities_of
-from femssb.voxels.image import AXES, Axis, VoxelImage, axis_number, check_memory
+from femssb.voxels.image import AXES, Axis, VoxelImage, check_memory
 
 Sides = Literal["periodic", "insulating"]
 
@@ -133,6 +133,7 @@ class Conduction:
         """Whether a conducting path leads from plate to plate."""
         return self.cost.nodes > 0
 
+    @checked
     def tortuosity(self, phase: str | None = None, *, void: str = "void") -> Tortuosity:
         """Return the tortuosity of a phase.
 
@@ -239,9 +240,7 @@ def conductivity(
             negative or not a number, none is above 0, or the image is one voxel thick.
         NotConverged: If the error stays above the tolerance.
     """
-    if not isinstance(image, VoxelImage):
-        raise InputError(f"conductivity.image must be a VoxelImage, got {type(image).__name__}")
-    flux = axis_number("conductivity", axis)
+    flux = AXES.index(axis)
     if image.shape[flux] < 2:
         raise InputError(
             f"conductivity.image is one voxel thick along {axis} (its shape is {image.shape}): "
@@ -254,8 +253,6 @@ def conductivity(
         raise InputError(f"conductivity.conductivities: phase {absent[0]!r} has no voxels")
     contacts = _check_contacts(image, contact_resistance or {})
     check_number("conductivity", "tolerance", tolerance, lower=1e-10, upper=0.1)
-    if sides not in (None, "periodic", "insulating"):
-        raise InputError(f'conductivity.sides = {sides!r} must be None, "periodic", "insulating"')
     periodic = image.periodic if sides is None else [sides == "periodic"] * 3
     if faces is not None:
         _check_faces(image, flux, faces, contacts)

@@ -26,7 +26,6 @@ from femssb.voxels.conduct.network import Network, Single, assemble, percolating
 BLOCK = 16  # planes to whose multiples thick slabs are cut: aggregates do not cross ranks
 
 
-@checked
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FluxProblem:
     """Voxels between two plates.
@@ -66,7 +65,6 @@ class Cost:
     times: Mapping[str, float]
 
 
-@checked
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FluxSolution:
     """Currents for 1 V between the plates; the same on every rank.

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from femssb.arrays import Array
-from femssb.description import checked
 from femssb.errors import InputError, check_number
 
 Single = NDArray[np.float32]
@@ -39,8 +38,6 @@ def conductivities_of(
     Raises:
         InputError: If a phase is unknown, a conductivity is negative, or none is above 0.
     """
-    if not isinstance(conductivities, Mapping):
-        raise InputError(f"{owner}.conductivities = {conductivities!r} must map phase to S/m")
     sigma = np.zeros(len(phase_names))
     for name, value in conductivities.items():
         if name not in phase_names:
@@ -54,7 +51,6 @@ def conductivities_of(
     return sigma
 
 
-@checked
 @dataclass(frozen=True, kw_only=True)
 class Slab:
     """The planes across the flux that one rank owns, out of `planes`.
@@ -80,7 +76,6 @@ class Slab:
         return self.stop == self.planes
 
 
-@checked
 @dataclass(frozen=True, kw_only=True)
 class Links:
     """Conductance of every face of a slab of m planes, 0 where nothing flows.

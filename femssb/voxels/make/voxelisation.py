@@ -220,9 +220,7 @@ def voxelise(
             memory, or the volume to conserve does not fit into the pores.
     """
     shape, step = grid_of(packing, spacing)
-    if rule not in ("centre", "majority"):
-        raise InputError(f"voxelise.rule = {rule!r} must be 'centre' or 'majority'")
-    check_samples("voxelise", samples)
+    check_number("voxelise", "samples", samples, lower=2, upper=MOST_SAMPLES)
     if background in packing.phase_names:
         raise InputError(f"voxelise.background = {background!r} is a phase of the packing")
     check_memory("voxelise", shape, bytes_per_voxel=1)
@@ -257,13 +255,6 @@ def voxelise(
         periodic=packing.periodic,
         origin={"packing": dict(packing.origin), "voxelise": made},
     )
-
-
-def check_samples(owner: str, samples: object) -> None:
-    """Check the number of points along the edge of a voxel."""
-    check_number(owner, "samples", samples, lower=2, upper=MOST_SAMPLES)
-    if not isinstance(samples, int):
-        raise InputError(f"{owner}.samples = {samples!r} must be a whole number")
 
 
 def _by_majority(

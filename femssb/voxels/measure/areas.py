@@ -82,6 +82,7 @@ class InterfaceAreas:
 
     pairs: Mapping[tuple[str, str], InterfaceArea]
 
+    @checked
     def between(self, first: str, second: str) -> InterfaceArea:
         """Return the interface of two phases, in any order.
 
@@ -93,6 +94,7 @@ class InterfaceAreas:
                 return self.pairs[pair]
         raise InputError(f"no interface {first!r} | {second!r}; there are {list(self.pairs)!r}")
 
+    @checked
     def surface(self, phase: str) -> dict[str, float]:
         """Return the share of the surface of a phase that each other phase covers [-].
 
@@ -188,10 +190,9 @@ def _between(
 ) -> InterfaceArea:
     """Measure the interface of two sets of voxels, with the given sides periodic."""
     for name, mask in (("first", first), ("second", second)):
-        if mask.shape != image.shape or mask.dtype != np.bool_:
+        if mask.shape != image.shape:
             raise InputError(
-                f"{name} has shape {mask.shape} and type {mask.dtype}, expected a mask of shape "
-                f"{image.shape}"
+                f"{name} has shape {mask.shape}, expected a mask of shape {image.shape}"
             )
     if any(np.any(first[part] & second[part]) for part in pieces(image.shape)):
         raise InputError("first and second share voxels: there is no interface between them")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from femssb.arrays import Array
 from femssb.description import checked
 from femssb.errors import InputError
-from femssb.voxels.image import Axis, VoxelImage, axis_number
+from femssb.voxels.image import AXES, Axis, VoxelImage
 from femssb.voxels.measure.clusters import Mask
 from femssb.voxels.measure.pieces import pieces
 
@@ -28,6 +28,7 @@ class PhaseProfile:
     positions: Array
     fractions: Array
 
+    @checked
     def of_phase(self, name: str) -> Array:
         """Return the share of a phase in each layer, shape (n,) [-].
 
@@ -88,7 +89,7 @@ def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
     Raises:
         InputError: If there is no such axis.
     """
-    along = axis_number("phase_profile", axis)
+    along = AXES.index(axis)
     across = tuple(other for other in range(3) if other != along)
     layers, phases = image.shape[along], len(image.phase_names)
     counts = np.zeros((layers, phases), dtype=np.int64)
@@ -120,7 +121,7 @@ def chord_lengths(image: VoxelImage, phase: str, *, axis: Axis = "z") -> ChordLe
         InputError: If there is no such phase or axis.
     """
     label = image.label(phase)
-    along = axis_number("chord_lengths", axis)
+    along = AXES.index(axis)
     lines = np.moveaxis(image.labels, along, 2)
     n = lines.shape[2]
     counts = np.zeros(n + 1, dtype=np.int64)

@@ -169,7 +169,10 @@ def test_a_map_shows_stress_where_it_is():
         (lambda packing: profiles.stress_profiles({}), "1 to 4 packings"),
         (lambda packing: profiles.heat_maps({"M1": {}}), "equally many"),
         (lambda packing: profiles.heat_maps({"M1": {"a": packing}}, axis=3), "axis = 3"),
-        (lambda packing: packings.frames({"a": packing}, "new", by="size"), "by = 'size'"),
+        (
+            lambda packing: packings.frames({"a": packing}, "new", by="size"),
+            "by must be one of",
+        ),
         (lambda packing: packings.by_stress({"a": replace(packing, stress=None)}), "no stress"),
         (lambda packing: packings.chains(replace(packing, contacts=None)), "no contacts"),
     ],

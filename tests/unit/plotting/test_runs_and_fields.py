@@ -312,7 +312,7 @@ def test_comparisons_are_written_by_the_first_rank_only(made_up_run, tmp_path, n
     ("changes", "message"),
     [
         ({"solutions": {}}, "solutions = {} must hold at least one"),
-        ({"columns": GAP}, "columns = 'Mean gap"),
+        ({"columns": GAP}, "columns must be a list of words, got 'Mean gap"),
         ({"columns": ["Gap"]}, "run 'a' has no 'Gap'"),
         ({"columns": ["Mean gap of particle k [m]"]}, "run 'a' has no 'Mean gap of particle k"),
         ({"nominal_times": {"b": 3600.0}}, "nominal_times has no time of run 'a'"),

@@ -166,8 +166,8 @@ def test_conductors_stand_in_series():
         ({"AM": -1.0}, "z", r"\['AM'\] = -1 S/m"),
         ({"AM": np.nan}, "z", r"\['AM'\] = nan S/m"),
         ({"AM": 0.0}, "z", r"= {'AM': 0.0}: none is above 0"),
-        ({"AM": 1.0}, 2, "axis = 2 is not one of"),
-        ({"AM": 1.0}, "w", "axis = 'w' is not one of"),
+        ({"AM": 1.0}, 2, r"axis must be one of \('x', 'y', 'z'\), got 2"),
+        ({"AM": 1.0}, "w", r"axis must be one of \('x', 'y', 'z'\), got 'w'"),
     ],
 )
 def test_bad_input_is_named(conductivities, axis, message):
