@@ -14,7 +14,7 @@ from femssb.errors import NotConverged
 from femssb.fem.linear_solver import KrylovSolver
 from femssb.fem.surface_problem import Law, SurfaceProblem
 
-_ROUNDOFF = 1e-14  # a residual is a sum, not known better than to the roundoff of its terms
+_ROUNDOFF = 1e-15  # a residual is a sum, not known better than to the roundoff of its terms
 _PATIENCE = 6  # iterations in which the residual must have halved: a shorter time step costs less
 _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # until the residual is not above both of the last two
 

@@ -51,7 +51,7 @@ class Linearised:
     tangents: list[Array]  # of the law of each surface
     norm: float  # sum of absolute residuals
     scale: float  # what it is compared with
-    magnitude: float  # sum of absolute values of its terms
+    magnitude: float  # sum of absolute values of its terms, before any cancel
 
     @property
     def relative(self) -> float:
@@ -96,6 +96,9 @@ class SurfaceProblem:
         """Set the values of each part of the bulk matrix; collective."""
         self._bulk_values = np.concatenate(values)
         self._bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
+        starts, _, entries = self._bulk.getValuesCSR()
+        sums = np.append(0.0, np.cumsum(np.abs(entries)))
+        self._sizes = np.diff(sums[starts])  # of the absolute entries of each row, or column
 
     def at_points(self, x: PETSc.Vec) -> list[Array]:
         """Return B x for each surface, shapes (n, k); collective."""
@@ -126,7 +129,9 @@ class SurfaceProblem:
             matrix.multTranspose(weighted, part)
             surface.axpy(1.0, part)
         residual = self._bulk @ x
-        magnitude = _norm(load) + _norm(surface) + _norm(residual)
+        terms = x.duplicate()
+        terms.array[:] = self._sizes * x.array_r  # |K| |x|: before they cancel
+        magnitude = _norm(load) + _norm(surface) + _norm(terms)
         residual.axpy(1.0, surface)
         residual.axpy(-1.0, load)
         if fixed is not None:
