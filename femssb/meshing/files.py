@@ -127,11 +127,11 @@ def write(data: MeshData, path: str | Path) -> None:
 
 
 def _read(path: Path, unit: float, orientations: ArrayLike | str | Path | None) -> Parts:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"read.path = {path}: there is no such file")
     if orientations is None:
         orientations = beside(path)
-        if not orientations.is_file():
+        if not os.path.isfile(orientations):
             raise InputError(
                 f"read.orientations: there is no {orientations.name} next to {path.name}; give "
                 f"orientations, {FOR_EXAMPLE}"

@@ -21,6 +21,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 
 from femssb.description import checked
 from femssb.environment import hdf5, vtk
-from femssb.environment.files import check_seal, given_path, has_seal, make_folder, replacing
+from femssb.environment.files import check_seal, has_seal, make_folder, replacing
 from femssb.environment.isolation import damaged, in_child, reading
 from femssb.environment.packages import load
 from femssb.errors import InputError
@@ -116,9 +117,9 @@ def read(
             cannot be in its unit.
         EngineError: If the package for the format is not installed.
     """
-    path = given_path("read", "path", path)
+    path = Path(path)
     suffix = path.suffix.lower()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"read: there is no file {path}")
     if suffix in _SEALED and has_seal(path):
         check_seal(path)

@@ -178,8 +178,6 @@ def read_data(
     style: str | None,
 ) -> Packing:
     """Read the spheres of a data file; see `femssb.packing.files.read`."""
-    if style not in (None, "sphere"):
-        raise InputError(f"read: style = {style!r}, but only atom style 'sphere' can be read")
     with reading(path):
         lines = read_text(path).splitlines()
         _check_sum(path, lines)

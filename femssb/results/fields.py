@@ -237,6 +237,6 @@ def _read_index(folder: Path) -> list[tuple[float, str]]:
     try:
         found = ET.parse(io.BytesIO(text)).getroot().findall("Collection/DataSet")
         return [(float(entry.attrib["timestep"]), entry.attrib["name"]) for entry in found]
-    except (ET.ParseError, KeyError, ValueError) as error:
+    except (ET.ParseError, LookupError, ValueError) as error:  # of an encoding, too
         path = newest(folder, names[-1])
         raise InputError(f"{path} is not a collection of snapshots: {error}") from error

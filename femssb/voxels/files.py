@@ -26,6 +26,7 @@ import io
 import json
 import logging
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,8 +38,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.description import checked
 from femssb.environment import hdf5, vtk
-from femssb.environment.files import check_seal, given_path, has_seal, replacing
+from femssb.environment.files import check_seal, has_seal, replacing
 from femssb.environment.isolation import damaged, in_child, reading
 from femssb.environment.packages import load
 from femssb.errors import InputError, check_number
@@ -62,6 +64,7 @@ _TIFF_FOLDER = (".tif", ".tiff")
 _KEPT = ("phase_names", "spacing", "periodic")
 
 
+@checked
 def write_image(image: VoxelImage, path: str | Path) -> Path:
     """Write an image to a file; the ending of its name says how.
 
@@ -76,7 +79,7 @@ def write_image(image: VoxelImage, path: str | Path) -> Path:
         InputError: If the ending is not known, or the folder does not exist.
         EngineError: If the library for this kind of file is not installed.
     """
-    path = given_path("write_image", "path", path)
+    path = Path(path)
     _, write = _format(path)
     if not path.parent.is_dir():
         raise InputError(f"write_image.path = {path}: there is no folder {path.parent}")
@@ -85,6 +88,7 @@ def write_image(image: VoxelImage, path: str | Path) -> Path:
     return path
 
 
+@checked
 def read_image(
     path: str | Path,
     *,
@@ -116,8 +120,8 @@ def read_image(
             are neither held nor given.
         EngineError: If the library for this kind of file is not installed.
     """
-    path = given_path("read_image", "path", path)
-    if not path.is_file() and not path.is_dir():
+    path = Path(path)
+    if not os.path.isfile(path) and not os.path.isdir(path):
         raise InputError(f"read_image.path = {path}: there is no such file")
     sealed = path.is_file() and has_seal(path)
     if sealed:
@@ -125,7 +129,7 @@ def read_image(
     read, _ = _format(path)
     if array is not None and read in (_read_npy, _read_tiff):
         raise InputError(f"read_image.array = {array!r}: {path} holds only one array")
-    if axes is not None and (not isinstance(axes, str) or sorted(axes) != list(AXES)):
+    if axes is not None and sorted(axes) != list(AXES):
         raise InputError(f"read_image.axes = {axes!r} must hold each of x, y and z once")
     values, order, said = read(path, array, axes)
     if said.pop("sealed", False) and not (sealed or path.is_dir()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,6 @@ from scipy.spatial.transform import Rotation
 import femssb
 from femssb import grains, meshing, packing, particles, results, studies, voxels
 from femssb.meshing.data import gather
-from femssb.run import checkpoint
 from femssb.run.simulation import Simulation
 from femssb.units import um
 from tests import made_up_runs
@@ -39,13 +39,15 @@ class Kind:
         make: Writes sound files into a folder.
         read: Reads them from there, and returns what can be compared.
         guarded: Whether a checksum, or the sense of the content, shows every change of a number.
-        weight: Share of the usual number of damaged files.
+        weight: Share of the usual number of damaged files: less where reading takes a process.
+        spare: File without which something else is right, too: a checkpoint before the last.
     """
 
     make: Callable[[Path], object]
     read: Callable[[Path], Any]
     guarded: bool
     weight: float = 1.0
+    spare: str = ""
 
 
 def digest(thing: Any) -> str:
@@ -89,7 +91,7 @@ class Stop(Exception):
 
 
 def make_checkpoint(folder: Path) -> None:
-    """Run a few steps and stop."""
+    """Run a few steps, with a checkpoint after each, and stop."""
     count = 0
 
     def stop(*_: Any) -> None:
@@ -98,30 +100,29 @@ def make_checkpoint(folder: Path) -> None:
         if count == 4:
             raise Stop
 
-    simulation = Simulation(model(), TIMED, stepping=STEPS)
-    try:
-        simulation.run(folder, progress=False, on_step=[stop])
-    except Stop:
-        pass
-    for path in folder.iterdir():
-        if not path.name.startswith("checkpoint"):
-            _remove(path)
+    with patch("femssb.run.record.CHECKPOINT_EVERY", 0.0), suppress(Stop):
+        simulation().run(folder, progress=False, on_step=[stop])
+
+
+def simulation() -> Simulation:
+    """Return the run of the checkpoints."""
+    return Simulation(model(), TIMED, stepping=STEPS)
 
 
 def read_checkpoint(folder: Path) -> Any:
     """Read the state from which a run would resume."""
-    position, log = checkpoint.read(folder / checkpoint.FILE, model())
-    log = {name: value for name, value in log.items() if name != "wall_time"}
-    return position, log
+    found: list[Any] = []
 
+    def resume(position: Any) -> None:
+        found.append(position)
+        raise Reached
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        for inner in path.iterdir():
-            _remove(inner)
-        path.rmdir()
-    else:
-        path.unlink()
+    with patch("femssb.run.stepper.Stepper.step", side_effect=resume):
+        try:
+            simulation().run(folder, progress=False, resume=True)
+        except Reached:
+            pass
+    return found
 
 
 def read_solution(folder: Path) -> Any:
@@ -161,41 +162,32 @@ def write_text(name: str, text: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_text(text, encoding="utf-8")
 
 
-TESS = """***tess
- **format
-   4.0
- **general
-   3 standard
- **cell
-  2
-  *crysym
-   triclinic
-  *seed
-   1 2.5 5.0 5.0 3.0
-   2 7.5 5.0 5.0 3.0
-  *ori
-   quaternion:passive
-   1.0 0.0 0.0 0.0
-   0.5 0.5 0.5 0.5
- **vertex
- 8
-   1  0.0 0.0 0.0     0
-   2  10.0 0.0 0.0     0
-   3  0.0 10.0 0.0     0
-   4  10.0 10.0 0.0     0
-   5  0.0 0.0 10.0     0
-   6  10.0 0.0 10.0     0
-   7  0.0 10.0 10.0     0
-   8  10.0 10.0 10.0     0
-***end
-"""
-TURNS = Rotation.random(6, random_state=1)
-ORIENTATIONS = "\n".join(
-    " ".join(f"{x:.9f}" for x in row) for row in TURNS.as_quat(scalar_first=True)
-)
-SITES = "x,y,z,weight,qw,qx,qy,qz\n" + "\n".join(
-    ",".join(f"{x:.9f}" for x in [i - 2.5, 0.5 * i, -0.3 * i, 0.1, *row])
-    for i, row in enumerate(TURNS.as_quat(scalar_first=True))
+def tessellation() -> str:
+    """Return a cube cut by a plane across x, in the format of Neper."""
+    corners = [(x, y, z) for x in (0, 5, 10) for z in (0, 10) for y in (0, 10)]
+    squares = [[1, 2, 4, 3], [5, 6, 8, 7], [9, 10, 12, 11]]
+    for low in (0, 4):
+        squares += [[low + k for k in four] for four in ([1, 2, 6, 5], [3, 4, 8, 7])]
+        squares += [[low + k for k in four] for four in ([1, 3, 7, 5], [2, 4, 8, 6])]
+    lines = ["***tess", " **format", "   3.5", " **general", "   3 standard", " **cell", "  2"]
+    lines += ["  *seed", "   1 2.5 5.0 5.0 3.0", "   2 7.5 5.0 5.0 3.0"]
+    lines += ["  *ori", "   quaternion", "   1.0 0.0 0.0 0.0", "   0.5 0.5 0.5 0.5"]
+    lines += [" **vertex", " 12"]
+    lines += [f"  {row} {x}.0 {y}.0 {z}.0 0" for row, (x, y, z) in enumerate(corners, start=1)]
+    lines += [" **edge", " 1", "  1 1 2 0", " **face", " 11"]
+    for row, four in enumerate(squares, start=1):
+        lines += [f"  {row} 4 {' '.join(map(str, four))}", "    4 1 -1 1 -1"]
+        lines += ["    0.0 1.0 0.0 0.0", "    0 0 0.0 0.0 0.0"]
+    lines += [" **polyhedron", " 2", "  1 6 -1 2 4 5 6 7", "  2 6 -2 3 8 9 10 11"]
+    lines += [" **domain", "  *general", "   cube", "***end"]
+    return "\n".join(lines) + "\n"
+
+
+QUATERNIONS = Rotation.random(6, random_state=1).as_quat(scalar_first=True).tolist()
+ORIENTATIONS = "".join(" ".join(f"{x:.9f}" for x in row) + "\n" for row in QUATERNIONS)
+SITES = "x,y,z,weight,qw,qx,qy,qz\n" + "".join(
+    ",".join(f"{x:.9f}" for x in [i - 2.5, 0.5 * i, -0.3 * i, 0.1, *row]) + "\n"
+    for i, row in enumerate(QUATERNIONS)
 )
 TARGETS = (
     "study,case,key,quantity,unit,paper,band,reason\n"
@@ -204,7 +196,10 @@ TARGETS = (
 )
 
 
-def packing_kind(name: str, *, guarded: bool, **options: Any) -> Kind:
+CHILD = 0.3  # weight of what is read in a process of its own
+
+
+def packing_kind(name: str, *, guarded: bool, weight: float = 1.0, **options: Any) -> Kind:
     """Return a kind of file of a packing."""
     densities = {"AM": 4700.0, "SE": 1800.0}
     writing = {"units": options.get("units", "micro")} if "units" in options else {}
@@ -214,15 +209,17 @@ def packing_kind(name: str, *, guarded: bool, **options: Any) -> Kind:
         ),
         read=lambda folder: packing.read(folder / name, **options),
         guarded=guarded,
+        weight=weight,
     )
 
 
-def image_kind(name: str, *, guarded: bool, **options: Any) -> Kind:
+def image_kind(name: str, *, guarded: bool, weight: float = 1.0, **options: Any) -> Kind:
     """Return a kind of file of a voxel image."""
     return Kind(
         make=lambda folder: voxels.write_image(examples.image(), folder / name),
         read=lambda folder: voxels.read_image(folder / name, **options),
         guarded=guarded,
+        weight=weight,
     )
 
 
@@ -289,7 +286,7 @@ def read_measurement(folder: Path) -> Any:
 
 
 KINDS: dict[str, Kind] = {
-    "checkpoint": Kind(make_checkpoint, read_checkpoint, guarded=True),
+    "checkpoint": Kind(make_checkpoint, read_checkpoint, guarded=True, spare="checkpoint.npz"),
     "results": Kind(
         lambda folder: made_up_runs.solution(spacing=3 * um, grains=3, charge_only=True).save(
             folder
@@ -298,11 +295,11 @@ KINDS: dict[str, Kind] = {
         guarded=True,
         weight=1.5,
     ),
-    "stage": Kind(make_stage, read_stage, guarded=True),
+    "stage": Kind(make_stage, read_stage, guarded=True, weight=CHILD),
     "measurement": Kind(make_measurement, read_measurement, guarded=True),
-    "packing.h5": packing_kind("packing.h5", guarded=True),
+    "packing.h5": packing_kind("packing.h5", guarded=True, weight=CHILD),
     "packing.csv": packing_kind("packing.csv", guarded=True),
-    "packing.vtp": packing_kind("packing.vtp", guarded=True),
+    "packing.vtp": packing_kind("packing.vtp", guarded=True, weight=CHILD),
     "packing.dump": packing_kind(
         "packing.dump", guarded=False, units="micro", phases={1: "AM", 2: "SE"}
     ),
@@ -311,21 +308,21 @@ KINDS: dict[str, Kind] = {
         "packing.data", guarded=False, units="micro", phases={1: "AM", 2: "SE"}
     ),
     "image.npy": image_kind("image.npy", guarded=False, **NAMED),
-    "image.tif": image_kind("image.tif", guarded=True),
-    "image.vti": image_kind("image.vti", guarded=True),
-    "image.h5": image_kind("image.h5", guarded=True),
+    "image.tif": image_kind("image.tif", guarded=True, weight=CHILD),
+    "image.vti": image_kind("image.vti", guarded=True, weight=CHILD),
+    "image.h5": image_kind("image.h5", guarded=True, weight=CHILD),
     "image planes": Kind(
-        make_planes, lambda folder: voxels.read_image(folder, **NAMED), guarded=False
+        make_planes, lambda folder: voxels.read_image(folder, **NAMED), False, CHILD
     ),
-    "mesh.msh": Kind(make_mesh, read_mesh, guarded=False),
+    "mesh.msh": Kind(make_mesh, read_mesh, guarded=False, weight=CHILD),
     "mesh 4.1 binary": Kind(
-        lambda folder: make_foreign_mesh(folder, version=4.1, binary=True), read_mesh, False
+        lambda folder: make_foreign_mesh(folder, version=4.1, binary=True), read_mesh, False, CHILD
     ),
     "mesh 2.2": Kind(
-        lambda folder: make_foreign_mesh(folder, version=2.2, binary=False), read_mesh, False
+        lambda folder: make_foreign_mesh(folder, version=2.2, binary=False), read_mesh, False, CHILD
     ),
     "cells.tess": Kind(
-        write_text("cells.tess", TESS),
+        write_text("cells.tess", tessellation()),
         lambda folder: grains.read_tess(folder / "cells.tess"),
         False,
     ),

@@ -310,8 +310,13 @@ def test_special_files_are_not_read(tmp_path: Path) -> None:
     for suffix in (".h5", ".vtp", ".csv", ".dump"):
         with pytest.raises(InputError, match="no file"):
             files.read(tmp_path / f"folder{suffix}", units="si", phases={1: "AM"})
+    for name in ("folder", 3000 * "long"):
+        with pytest.raises(InputError, match="no such file"):
+            read_mesh(tmp_path / f"{name}.msh")
     with pytest.raises(InputError, match="no such file"):
-        read_mesh(tmp_path / "folder.msh")
+        read_image(tmp_path / f"{3000 * 'long'}.npy")
+    with pytest.raises(InputError, match="no file"):
+        files.read(tmp_path / f"{3000 * 'long'}.csv")
 
 
 def test_the_file_of_femssb_itself_is_read(tmp_path: Path) -> None:

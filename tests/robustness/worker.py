@@ -36,13 +36,26 @@ def all_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
+def right_results(kind: Any, folder: Path, place: Path) -> set[str]:
+    """Return the digests of what may be read."""
+    from tests.robustness import readers
+
+    shutil.copytree(folder, place)
+    found = {readers.digest(kind.read(place))}
+    if kind.spare:
+        (place / kind.spare).unlink()
+        found.add(readers.digest(kind.read(place)))
+    shutil.rmtree(place)
+    return found
+
+
 def main() -> None:
     """Make sound files and read damaged ones, as told."""
     from tests.robustness import damage, limits, readers
 
     faulthandler.enable()
     base = Path(sys.argv[1])
-    sound: dict[str, tuple[Path, str]] = {}
+    sound: dict[str, tuple[Path, set[str]]] = {}
     limited = False
     for line in sys.stdin:
         task = json.loads(line)
@@ -52,7 +65,7 @@ def main() -> None:
             folder = base / "sound" / task["kind"].replace(" ", "_")
             folder.mkdir(parents=True)
             kind.make(folder)
-            sound[task["kind"]] = folder, readers.digest(kind.read(folder))
+            sound[task["kind"]] = folder, right_results(kind, folder, base / "spare")
         if not limited and task.get("limit", True):
             limit_memory()
             limited = True
@@ -76,7 +89,7 @@ def main() -> None:
         words, result = found.words, found.kind
         if result == "accepted":
             again = isinstance(seen[0], str) and seen[0] == readers.AGAIN
-            same = again or readers.digest(seen[0]) == expected
+            same = again or readers.digest(seen[0]) in expected
             result = "done again" if again else "equal" if same else "other"
             result = "failed" if result == "other" and kind.guarded else result
             words = words or ("other numbers" if result == "failed" else "")
