@@ -29,7 +29,8 @@ class Curve:
     the slope may be that of either side.
 
     Outside ``[lower, upper]`` the curve continues along its tangent, so that a small overshoot of
-    the concentration meets a smooth, finite value instead of a pole.
+    the concentration meets a smooth, finite value instead of a pole. A run that uses the tangent of
+    the open-circuit voltage has a warning.
 
     Raises:
         InputError: If the range is empty, if function or slope fail on an array, return anything

@@ -112,6 +112,9 @@ def perform(
                 found[column] = study, study.gather(results)
                 rows += _rows(study, column, results)
             place = folder / next(iter(columns.values())).name
+            for row in rows:
+                if row.get("warnings"):
+                    blocks.append(Text(f"Warning, {row['case']}: {row['warnings']}"))
             if rows:
                 head = list(dict.fromkeys(name for row in rows for name in row))
                 table = [[row.get(name, "") for name in head] for row in rows]

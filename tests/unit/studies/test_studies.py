@@ -212,6 +212,16 @@ def test_a_page_has_every_run_and_number(tmp_path: Path) -> None:
     assert page.count('class="miss"') == 2
 
 
+def test_warnings_of_a_run_are_on_the_page(tmp_path: Path) -> None:
+    """Catches a doubtful run among the numbers of a study."""
+    protocol = (Charge(c_rate=1, until_voltage=2.9),)
+    doubtful = replace(HALF_CELL, name="doubtful", protocol=protocol)
+    perform(Study(name="quick", title="Quick", cases=[doubtful]), out=tmp_path)
+    page = (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    assert "Warning, doubtful: protocol[0], 'Charge 1C until 2.9 V', ended at 0.05 s" in page
+    assert "already passed" in (tmp_path / "quick" / "table.csv").read_text(encoding="utf-8")
+
+
 def test_a_renamed_number_is_no_missing_case(tmp_path: Path) -> None:
     """Catches a trend that stays open indefinitely because the number it reads has a new name."""
     found = Results(one={"square": 1.0})
