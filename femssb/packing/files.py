@@ -95,7 +95,7 @@ def read(
     phases: Mapping[int, str] | None = None,
     box: tuple[Sequence[float], Sequence[float]] | None = None,
     periodic: tuple[bool, bool, bool] | None = None,
-    style: Literal["sphere"] | None = None,
+    style: str | None = None,
 ) -> Packing:
     """Read a packing; the suffix says from which format.
 

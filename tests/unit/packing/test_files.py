@@ -312,6 +312,41 @@ def test_cut_short(packing, tmp_path, suffix):
             files.read(path, units="micro", phases=NAMED)
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".vtp", ".csv", ".data"])
+def test_a_flipped_bit_is_found(packing, tmp_path, suffix):
+    """Would catch a damaged file that is read as another packing."""
+    path = tmp_path / f"packing{suffix}"
+    files.write(packing, path, densities={"AM": 4700.0, "SE": 1640.0})
+    whole = path.read_bytes()
+    for place in np.random.default_rng(3).integers(len(whole) - 90, size=25):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(InputError, match="packing"):
+            files.read(path, units="micro", phases=NAMED, periodic=(True, True, False))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".vtp"])
+def test_a_lost_checksum_is_missed(packing, tmp_path, suffix):
+    """Would catch a file without its end that passes for one of another program."""
+    path = tmp_path / f"packing{suffix}"
+    files.write(packing, path)
+    whole = path.read_bytes()
+    seal = {".h5": b"\nsha256 ", ".vtp": b"\n<!-- sha256 "}[suffix]
+    path.write_bytes(whole[: whole.rindex(seal)])
+    with pytest.raises(InputError, match=r"packing.*checksum"):
+        files.read(path)
+
+
+def test_other_programs_read_sealed_files(packing, tmp_path):
+    """Would catch a checksum that ParaView or h5py stumble over."""
+    h5py, pyvista = pytest.importorskip("h5py"), pytest.importorskip("pyvista")
+    for suffix in (".h5", ".vtp"):
+        files.write(packing, tmp_path / f"packing{suffix}")
+    with h5py.File(tmp_path / "packing.h5") as file:
+        np.testing.assert_array_equal(file["radii"][()], packing.radii)
+    cloud = pyvista.read(tmp_path / "packing.vtp")
+    np.testing.assert_array_equal(cloud["radius"], packing.radii)
+
+
 def test_bad_input(packing, tmp_path):
     """Would catch a message that leaves the user to guess."""
     with pytest.raises(InputError, match="no file"):

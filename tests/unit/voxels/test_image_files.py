@@ -448,3 +448,21 @@ def test_tiff_that_lost_its_last_planes_is_reported(tmp_path):
         path.write_bytes(whole[:kept])
         with pytest.raises(InputError, match=r"stack\.tif is (damaged, )?cut off"):
             read_image(path, **named)
+
+
+@pytest.mark.parametrize("ending", [".npy", ".tif", ".vti", ".h5"])
+def test_a_flipped_bit_is_found(ending, tmp_path):
+    """Catches a damaged image that is read as another one, and one without its end."""
+    labels = np.random.default_rng(1).integers(0, 2, (5, 6, 7), dtype=np.uint8)
+    made = VoxelImage(labels=labels, phase_names=("void", "AM"), spacing=(1e-6,) * 3)
+    path = write_image(made, tmp_path / f"image{ending}")
+    given = {"phase_names": ("void", "AM"), "spacing": 1e-6} if ending == ".npy" else {}
+    np.testing.assert_array_equal(read_image(path, **given).labels, labels)
+    whole = path.read_bytes()
+    for place in np.random.default_rng(3).integers(len(whole) - 90, size=25):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(InputError, match=r"image.*damaged"):
+            read_image(path, **given)
+    path.write_bytes(whole[:-20])
+    with pytest.raises(InputError, match="image"):
+        read_image(path, **given)
