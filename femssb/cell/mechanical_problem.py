@@ -229,6 +229,10 @@ class MechanicalProblem:
         jumps = self.problem.at_points(x)
         return taken, joined(self._respond(jumps, *at)), np.concatenate(jumps)
 
+    def _on_host(self, x: PETSc.Vec) -> Array:
+        """Return the displacement of the body with lithium, ghosts included; collective."""
+        return dict(zip(self.spaces, self.unknowns.expand(x), strict=True))[self._host]
+
     def at_rest(self, expansion: Array, tolerance: float) -> tuple[PETSc.Vec, Array, Cohesion]:
         """Solve equilibrium at the start, reached from rest without chemical strain; collective.
 
@@ -247,8 +251,7 @@ class MechanicalProblem:
         """
         n = self.bodies.weights.size
         lost = np.zeros((2, n))
-        x, jump = self.unknowns.vector(), np.zeros((n, 3))
-        damage, spent = np.zeros(n), np.zeros(n)
+        x, jump, damage, spent = self.unknowns.vector(), np.zeros((n, 3)), np.zeros(n), np.zeros(n)
 
         def load(share: float, time_step: float) -> Cohesion:
             nonlocal x, jump, damage, spent
@@ -288,10 +291,6 @@ class MechanicalProblem:
                 share, size = reached, min(2.0 * size, _LARGEST_SHARE)
         cohesion = load(1.0, np.inf)
         return x, jump, replace(cohesion, dissipated=lost[0], viscous=lost[1])
-
-    def _on_host(self, x: PETSc.Vec) -> Array:
-        """Return the displacement of the body with lithium, ghosts included; collective."""
-        return dict(zip(self.spaces, self.unknowns.expand(x), strict=True))[self._host]
 
     def traction(self, jump: Array, damage: Array) -> Array:
         """Return the traction at rest at the cohesive points, in their frame, shape (n, 3) [Pa]."""

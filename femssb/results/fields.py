@@ -189,11 +189,9 @@ class Snapshots(Sequence[Snapshot]):
         target = newest(self.folder, FIELDS_FOLDER)
         parts = {}
         for part in PARTS:
-            points, cells, at_points, at_cells = vtk_files.read(
-                check_listed(target, _file_name(part, row))
-            )
+            points, cells, *data = vtk_files.read(check_listed(target, _file_name(part, row)))
             parts[part] = FieldData(
-                points=points, cells=cells, point_data=at_points, cell_data=at_cells
+                points=points, cells=cells, point_data=data[0], cell_data=data[1]
             )
         return Snapshot(time=self.times[row], label=self.labels[row], **parts)
 

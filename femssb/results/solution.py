@@ -328,20 +328,14 @@ class Solution:
         case = _plain(self.case, "Solution.case")
         columns = [values.tolist() for values in self.series.values()]
         cycles = [[cycle.number, *cycle.numbers.values()] for cycle in self.cycles]
-        tables: dict[str, list[Iterable[Any]]] = {
-            "timeseries.csv": [self.series, *zip(*columns, strict=True)],
-            "cycles.csv": [["cycle", *CYCLE], *cycles],
-        }
-        texts = {}
-        for name, lines in tables.items():
-            table = io.StringIO()
-            csv.writer(table, lineterminator="\n").writerows(lines)
-            texts[name] = table.getvalue()
         plain = {"case.json": case, "summary.json": self.summary, "run.json": run}
-        for name, document in plain.items():
-            text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
-            texts[name] = text + "\n"
-        return texts
+        return {
+            "timeseries.csv": _table([self.series, *zip(*columns, strict=True)]),
+            "cycles.csv": _table([["cycle", *CYCLE], *cycles]),
+        } | {
+            name: json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+            for name, document in plain.items()
+        }
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Solution:
@@ -395,6 +389,12 @@ def write_documents(folder: Path, documents: Mapping[str, str]) -> None:
     for name, text in documents.items():
         with writing(folder / name):
             (folder / name).write_text(text, encoding="utf-8", newline="")
+
+
+def _table(rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _plain(value: Any, name: str) -> Any:

@@ -141,7 +141,9 @@ class Simulation:
             try:
                 position = record.open(resume, overwrite)
                 if position is not None and position.index == len(self.protocol):
-                    return record.finished(position)
+                    solution = record.finished(position)
+                    _warn(solution, solution.warnings)
+                    return solution
                 return self._go_on(stepper, record, position, progress, on_step)
             except Interrupted as stop:
                 if self.model.comm.rank == 0:
