@@ -35,7 +35,6 @@ from femssb.units import hour
 
 # Of the chemical strain at the start, in one step towards it.
 _LARGEST_SHARE, _SMALLEST_SHARE = 1 / 16, 1e-6
-
 _MOVES = 20  # of what keeps loose particles in their place, in a time step
 
 

@@ -186,7 +186,8 @@ class Snapshots(Sequence[Snapshot]):
         if isinstance(index, slice):
             return tuple(self[row] for row in range(*index.indices(len(self))))
         row = range(len(self))[index]
-        target, parts = newest(self.folder, FIELDS_FOLDER), {}
+        target = newest(self.folder, FIELDS_FOLDER)
+        parts = {}
         for part in PARTS:
             points, cells, *data = vtk_files.read(check_listed(target, _file_name(part, row)))
             parts[part] = FieldData(

@@ -121,7 +121,7 @@ def _of_series(series: Series, inside: Series, bounds: Bounds) -> Iterator[str]:
     low, high = bounds.voltages[0] - _LOSSES, bounds.voltages[1] + _LOSSES
     losses = f"losses of more than {_LOSSES:g} V, no kinetics are known for them"
     yield from worst("Voltage [V]", low, high, losses)
-    for name in ("Minimum", "Mean"):
+    for name in ("Minimum", "Mean", "Maximum"):
         reason = "the theory is one of small strains"
         yield from worst(f"{name} volumetric strain [-]", -_STRAIN, _STRAIN, reason)
     reason = "a tenth of Young's modulus, which no solid bears"
