@@ -27,8 +27,8 @@ FIELDS_FOLDER = "fields"
 class FieldData:
     """Fields on one part of the half-cell. Arrays are kept read-only.
 
-    Six components are a symmetric tensor in Voigt order, xx yy zz yz xz xy; shear strains are tensor
-    components, not engineering ones. Files have VTK's order instead, and name the components.
+    Six components are a symmetric tensor in Voigt order, xx yy zz yz xz xy; shear strains are
+    tensor components, not engineering ones. Files have VTK's order, and name the components.
 
     Attributes:
         points: Coordinates (n, 3) [m].
@@ -172,8 +172,11 @@ class Snapshots(Sequence[Snapshot]):
         row = range(len(self))[index]
         parts = {}
         for part in PARTS:
-            found = vtk_files.read(self.folder / FIELDS_FOLDER / _file_name(part, row))
-            parts[part] = FieldData(**dict(zip(FieldData.__slots__, found, strict=True)))
+            path = self.folder / FIELDS_FOLDER / _file_name(part, row)
+            points, cells, at_points, in_cells = vtk_files.read(path)
+            parts[part] = FieldData(
+                points=points, cells=cells, point_data=at_points, cell_data=in_cells
+            )
         return Snapshot(time=self.times[row], label=self.labels[row], **parts)
 
 

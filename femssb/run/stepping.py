@@ -56,7 +56,8 @@ class Stepping:
             left: Time left in the protocol step [s].
             c_rate: C-rate of the load.
         """
-        size = min(wanted if number else self.first / c_rate, self.largest / c_rate, left)
+        wanted = max(wanted, self.smallest / c_rate) if number else self.first / c_rate
+        size = min(wanted, self.largest / c_rate, left)
         return left / 2 if size < left < 2 * size else size  # rather than a last sliver of a step
 
     def error(self, stoichiometry: float, voltage: float) -> float:
