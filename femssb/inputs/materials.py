@@ -275,7 +275,7 @@ class InsertionKinetics:
 
     rate_constant: float = field("k", unit="m/s", lower=1e-14, upper=1e-4)
     anodic_transfer: float = field(
-        "transfer coefficient of the anodic branch", lower=0.01, upper=0.99
+        "transfer coefficient of the anodic branch", lower=1e-6, upper=1 - 1e-6
     )
 
 
@@ -285,7 +285,7 @@ class MetalKinetics:
 
     exchange_current: float = field("exchange current", unit="A/m2", lower=1e-3, upper=1e6)
     anodic_transfer: float = field(
-        "transfer coefficient of the anodic branch", lower=0.01, upper=0.99
+        "transfer coefficient of the anodic branch", lower=1e-6, upper=1 - 1e-6
     )
 
 
