@@ -3,7 +3,9 @@
 import math
 import numbers
 from collections.abc import Mapping
+from functools import partial
 from signal import Signals
+from typing import Any
 
 
 class FemssbError(Exception):
@@ -38,6 +40,11 @@ class NotConverged(FemssbError):
         self.residuals = dict(residuals)
         shown = ", ".join(f"{name} {value:.3g}" for name, value in self.residuals.items())
         super().__init__(f"{reason} (time {time:.6g} s, step {step}; residuals: {shown or 'none'})")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a copy is made on another rank."""
+        again = partial(type(self), time=self.time, step=self.step, residuals=self.residuals)
+        return again, (self.reason,)
 
 
 class EngineError(FemssbError):

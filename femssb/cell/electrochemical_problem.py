@@ -5,6 +5,7 @@ the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import femssb.environment.platform
 
@@ -13,6 +14,7 @@ from petsc4py import PETSc
 import numpy as np
 from dolfinx import fem
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from femssb.arrays import Array
 from femssb.cell import electrochemistry
@@ -20,6 +22,7 @@ from femssb.cell.bodies import Bodies
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
 from femssb.cell.surfaces import Insertion, Metal, Prescribed, joined
+from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form
 from femssb.fem.constraints import Field, Unknowns
@@ -30,6 +33,7 @@ from femssb.inputs.materials import ActiveMaterial, Conductor
 from femssb.units import FARADAY, GAS_CONSTANT, hour
 
 VOLTAGE = "voltage"
+_FARTHEST = 1e5  # overpotential beyond which no current is looked for [V]
 
 
 class ElectrochemicalProblem:
@@ -262,7 +266,8 @@ class ElectrochemicalProblem:
             laws = zip(self._laws.items(), values, strict=True)
             return [law.response(seen, gaps[name]) for (name, law), seen in laws]
 
-        return newton.solve(
+        solve = partial(
+            newton.solve,
             self.problem,
             self.linear_solver,
             x,
@@ -272,3 +277,40 @@ class ElectrochemicalProblem:
             scale=self.one_c,
             fixed=fixed,
         )
+        guess = x.copy()
+        try:
+            return solve()
+        except NotConverged:
+            if current is None:
+                raise
+        # Newton sees a slow reaction, far from its current, as a conductor of almost nothing.
+        guess.copy(x)
+        self._bring_to(x, current, gap)
+        return solve()
+
+    def _bring_to(self, x: PETSc.Vec, current: float, gap: Array) -> None:
+        """Shift potentials so that each electrode carries a charging current [A]; collective."""
+        reactions = self._reactions(x, gap)
+
+        def shift(kind: type, wanted: float) -> float:
+            """Return by how much the difference of potentials over a kind of law must change."""
+
+            def excess(by: float) -> float:
+                total = -wanted
+                for law, weights, values, gaps in reactions:
+                    if isinstance(law, kind):
+                        moved = values.copy()
+                        moved[:, -1] += by
+                        total += self.bodies.sum(weights * law.response(moved, gaps)[0][:, 0])
+                return total
+
+            reach = 0.1  # [V]
+            while excess(-reach) * excess(reach) > 0 and reach < _FARTHEST:
+                reach *= 4
+            if excess(-reach) * excess(reach) > 0:
+                return 0.0
+            return float(brentq(excess, -reach, reach, xtol=1e-4))
+
+        over_metal, over_grains = shift(Metal, -current), shift(Insertion, current)
+        x.array[self.unknowns.owned(FIELDS.index(IONIC))] -= over_metal
+        self.unknowns.write_single(x, VOLTAGE, self.voltage(x) + over_grains - over_metal)

@@ -66,6 +66,9 @@ def solve(
     linear = 0
     for iteration in itertools.count():
         if not np.isfinite(now.norm):
+            for found in problem.unknowns.comm.allgather(problem.failure):
+                if found is not None:
+                    raise found
             raise failure("the residual is not finite", np.inf)
         if now.norm <= max(tolerance * now.scale, _ROUNDOFF * now.magnitude):
             # petsc4py keeps dropped parallel objects until all ranks agree to free them.

@@ -17,6 +17,7 @@ from petsc4py import PETSc
 import numpy as np
 
 from femssb.arrays import Array, Indices
+from femssb.errors import FemssbError
 from femssb.fem.constraints import Unknowns
 
 # Takes the quantities (n, k) of each surface; returns for each the fluxes (n, k) and their
@@ -60,7 +61,13 @@ class Linearised:
 
 
 class SurfaceProblem:
-    """A linear bulk with nonlinear surface laws: its residual and its Jacobian."""
+    """A linear bulk with nonlinear surface laws: its residual and its Jacobian.
+
+    Attributes:
+        failure: What a law raised on this rank when the problem was last linearised, or None.
+    """
+
+    failure: FemssbError | None = None
 
     def __init__(
         self,
@@ -119,9 +126,10 @@ class SurfaceProblem:
         """Evaluate the residual and the derivatives of the laws; collective.
 
         The scale, compared with the residual, is by default the sum of absolute loads and surface
-        forces; the equation of a fixed unknown is left out.
+        forces; the equation of a fixed unknown is left out. Where a law fails on a rank, `failure`
+        keeps why and the norm is NaN, on all ranks.
         """
-        response = law(self.at_points(x))
+        response = self._answered(law, self.at_points(x))
         surface, part = self.unknowns.vector(), self.unknowns.vector()
         for matrix, op, (flux, _) in zip(self._evaluate, self.operators, response, strict=True):
             weighted = matrix.createVecLeft()
@@ -143,6 +151,15 @@ class SurfaceProblem:
             scale=scale if scale is not None else _norm(load) + _norm(surface),
             magnitude=magnitude,
         )
+
+    def _answered(self, law: Law, values: list[Array]) -> list[tuple[Array, Array]]:
+        self.failure = None
+        try:
+            return law(values)
+        except FemssbError as error:  # other ranks wait for the sums below
+            self.failure = error
+            shapes = [op.values.shape[:2] for op in self.operators]
+            return [(np.full((n, k), np.nan), np.zeros((n, k, k))) for n, k in shapes]
 
     def jacobian(self, tangents: Sequence[Array], fixed: int | None = None) -> PETSc.Mat:
         """Return the Jacobian, valid until the next call; collective.

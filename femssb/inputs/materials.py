@@ -18,6 +18,8 @@ from femssb.errors import InputError, check_number
 
 Row = tuple[float, float, float, float, float, float]
 
+MOST_STRAIN = 0.3  # chemical, along any axis: far beyond what small strains stand for
+
 
 @description
 class Curve:
@@ -156,7 +158,9 @@ class Elasticity:
     """Isotropic linear elasticity."""
 
     young_modulus: float = field("Young's modulus", unit="Pa", lower=1e6, upper=2e12)
-    poisson_ratio: float = field("Poisson's ratio", above=-1, below=0.5)
+    poisson_ratio: float = field(
+        "Poisson's ratio; beyond, linear elements lock", lower=-0.99, upper=0.49
+    )
 
     def lame(self) -> tuple[float, float]:
         """Return the Lame constants: lambda and the shear modulus mu [Pa]."""
@@ -216,8 +220,8 @@ class ActiveMaterial:
 
     Raises:
         InputError: If the initial state is nearly empty, fuller than full, or contradicts a curve,
-            if the nominal capacity or the stress-free state is beyond the full host, or if lithium
-            diffuses along no axis.
+            if the nominal capacity or the stress-free state is beyond the full host, if the
+            chemical strain exceeds 0.3, or if lithium diffuses along no axis.
     """
 
     initial_concentration: float = field(
@@ -267,9 +271,11 @@ class ActiveMaterial:
         check("stress_free_concentration", self.stress_free, 0, full, "mol/m3")
         check("diffusivity (fastest)", max(self.diffusivity), 1e-19, 1e-9, "m2/s")
         start = np.array([float(initial)])
-        voltage, strain = self.open_circuit_voltage.value(start)[0], self.chemical_strain(start)[0]
+        voltage = self.open_circuit_voltage.value(start)[0]
         check("open_circuit_voltage (initial)", voltage, -1, 7, "V")
-        check("expansion (initial, less the stress-free one)", strain, -0.5, 0.5)
+        strains = self.chemical_strain(np.linspace(0, full, 101))
+        largest = np.max(np.abs(strains)) * max(map(abs, self.expansion_ratio))
+        check("expansion (largest, along any axis)", largest, 0, MOST_STRAIN)
 
     @property
     def capacity(self) -> float:
@@ -295,7 +301,10 @@ class Conductor:
 
     ionic_conductivity: float = field("conductivity of ions", unit="S/m", lower=1e-7, upper=1e3)
     electronic_conductivity: float = field(
-        "conductivity of electrons; 0 in the separator", unit="S/m", lower=0, upper=1e6
+        "of electrons, at least 1e-7 in the ecbd; in the separator a trace, taken as 0",
+        unit="S/m",
+        lower=0,
+        upper=1e6,
     )
     elasticity: Elasticity = field("elasticity of the matrix")
 
@@ -305,7 +314,9 @@ class InsertionKinetics:
     """Butler-Volmer kinetics of insertion: i0 = F k sqrt(c (c_max - c))."""
 
     rate_constant: float = field("k", unit="m/s", lower=1e-14, upper=1e-4)
-    anodic_transfer: float = field("transfer coefficient of the anodic branch", above=0, below=1)
+    anodic_transfer: float = field(
+        "transfer coefficient of the anodic branch", lower=1e-6, upper=1 - 1e-6
+    )
 
 
 @description
@@ -313,7 +324,9 @@ class MetalKinetics:
     """Butler-Volmer kinetics of lithium metal: a constant exchange current."""
 
     exchange_current: float = field("exchange current", unit="A/m2", lower=1e-3, upper=1e6)
-    anodic_transfer: float = field("transfer coefficient of the anodic branch", above=0, below=1)
+    anodic_transfer: float = field(
+        "transfer coefficient of the anodic branch", lower=1e-6, upper=1 - 1e-6
+    )
 
 
 @description
@@ -418,7 +431,12 @@ class CohesiveLaw:
 
 @description
 class Materials:
-    """A complete parameter set of a half-cell."""
+    """A complete parameter set of a half-cell.
+
+    Raises:
+        InputError: If the ecbd conducts no electrons, which reach the particles through it, or the
+            separator conducts them.
+    """
 
     active: ActiveMaterial = field("active material of the particles")
     ecbd: Conductor = field("electrolyte-carbon domain around the particles")
@@ -428,6 +446,14 @@ class Materials:
     cohesive: CohesiveLaw = field("cohesion of particle and electrolyte")
     anode: MetalKinetics = field("reaction of the lithium anode")
     temperature: float = field("temperature", unit="K", lower=150, upper=600, default=298.15)
+
+    def __post_init__(self) -> None:
+        """Check that electrons move in the ecbd, and in the ecbd alone."""
+        for name, bounds in (("ecbd", {"lower": 1e-7}), ("electrolyte", {"upper": 1e-4})):
+            value = getattr(self, name).electronic_conductivity
+            check_number(
+                f"Materials.{name}", "electronic_conductivity", value, unit="S/m", **bounds
+            )
 
 
 def _known(meaning: str, unit: str, lower: float, upper: float) -> Any:

@@ -69,7 +69,8 @@ class Stepping:
             driven: Whether a current is imposed, as on charge and discharge.
         """
         largest = self.largest / c_rate if driven else np.inf
-        size = min(wanted if number else self.first / c_rate, largest, left)
+        wanted = max(wanted, self.smallest / c_rate) if number else self.first / c_rate
+        size = min(wanted, largest, left)
         return left / 2 if size < left < 2 * size else size  # rather than a last sliver of a step
 
     def error(self, stoichiometry: float, voltage: float, current: float) -> float:
