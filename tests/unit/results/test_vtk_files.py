@@ -1,4 +1,4 @@
-"""If these fail, ParaView shows other stresses than were computed. VTK's own filters are the oracle."""
+"""If these fail, ParaView shows other stresses than were computed; VTK's filters are the oracle."""
 
 from __future__ import annotations
 
