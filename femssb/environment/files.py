@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from femssb.description import checked
 from femssb.errors import InputError
 
 CHECKSUMS = "SHA256SUMS"
@@ -55,6 +56,7 @@ def given_path(owner: str, field: str, value: object) -> Path:
     return Path(text)
 
 
+@checked
 def make_folder(folder: Path) -> Path:
     """Make a folder and those above it, and return it.
 
@@ -94,6 +96,7 @@ def reading(path: Path) -> Iterator[None]:
         raise InputError(f"cannot read {path}: {_reason(error)}") from error
 
 
+@checked
 @contextmanager
 def replacing(path: Path, *, seal: bool = False) -> Iterator[Path]:
     """Write a file whole or not at all.

@@ -75,6 +75,7 @@ class Statistics:
         return "\n".join(lines)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tessellation:
     """Grains of one ball, centred on the origin.

@@ -210,7 +210,7 @@ def instances() -> dict[type, Any]:
             thickness=50 * um, active_share=0.6, electrolyte_share=0.3, void=0.1,
             tortuosity_factor=3.0, conductivity=0.1, specific_capacity=5e5, density=4700.0,
         ),
-        solution(), model().data, meshing.describe(model().data), target(), measurement(), study(),
+        solution(), solution().cycles, model().data, meshing.describe(model().data), target(), measurement(), study(),
         studies.HalfCellRun(name="one", materials=law),
         studies.Heading("a"), studies.Text("a"), studies.Picture(Path("a.png"), "a"),
         studies.Table(["a"], [[1]]), results.Quantity("Words", "V", "meaning"),
@@ -625,7 +625,7 @@ INTERNAL = {
     "studies.Study.number", "voxels.Polyhedra.draw", "voxels.Prisms.draw", "Couplings.of",
     "Curve.value_and_derivative", "FixedSteps.proposed", "FixedSteps.error",
     "FixedSteps.shortened", "FixedSteps.next", "LinearSolver.method_for", "Model.expansion",
-    "Model.gap", "Model.electrochemical", "Model.mechanical", "Model.stoichiometry",
+    "Model.gap", "Model.initial_state", "ActiveMaterial.chemical_strain", "Model.electrochemical", "Model.mechanical", "Model.stoichiometry",
     "Model.interface_current", "Model.traction", "Stepping.proposed", "Stepping.error",
     "Stepping.shortened", "Stepping.next",
 }  # fmt: skip
