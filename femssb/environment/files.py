@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from femssb.description import checked
-from femssb.errors import InputError
+from femssb.errors import InputError, shown
 
 CHECKSUMS = "SHA256SUMS"
 _SEAL = re.compile(rb"\n(?:<!-- )?sha256 ([0-9a-f]{64})(?: -->)?\n\Z")
@@ -49,7 +49,7 @@ def given_path(owner: str, field: str, value: object) -> Path:
         InputError: If it is no path, or an empty one, which would be the current folder.
     """
     if not isinstance(value, str | os.PathLike):
-        raise InputError(f"{owner}: {field} must be a path, got {value!r}")
+        raise InputError(f"{owner}: {field} must be a path, got {shown(value)}")
     text = os.fsdecode(value)
     if not text.strip() or "\0" in text:
         raise InputError(f"{owner}: {field} = {text!r} is no path; '.' is the current folder")
