@@ -67,8 +67,9 @@ def cohesive_traction(
         time_step: Time since the last accepted step, positive [s].
 
     Returns:
-        Traction, exact tangent, new damage and spent share, and the two dissipated energies. The cohesive one is
-        that of the present mode mix between both damages: exact when the mix does not change.
+        Traction, exact tangent, new damage and spent share, and the two dissipated energies. The
+        cohesive one is that of the present mode mix between both damages: exact when the mix does
+        not change.
 
     Source:
         Camanho and Davila, NASA/TM-2002-211737 (bilinear law under mixed mode); Benzeggagh and

@@ -331,7 +331,8 @@ def _check_contacts(parts: Parts, faces: Faces) -> tuple[str, ...]:
         meets = ((sides >= FIRST_GRAIN) & (sides[:, ::-1] == ecbd)).any(axis=1)
         named = np.sort(parts.triangles[parts.facet_tags == parts.facets["interface"]], axis=1)
         corners = faces.corners[~faces.outer][meets]
-        found = np.isin(*(face_keys(each, len(parts.points)) for each in (corners, named)))
+        there, given = (face_keys(each, len(parts.points)) for each in (corners, named))
+        found = np.isin(there, given)
         if not found.all() or len(named) != len(corners):
             raise MeshError(
                 f"the facets 'interface' ({len(named)}) are not those between particles and ecbd "

@@ -36,8 +36,8 @@ PARTS = ("particle", "matrix", "interface")
 class FieldData:
     """Fields on one part of the half-cell. Arrays are kept read-only.
 
-    Six components are a symmetric tensor in Voigt order, xx yy zz yz xz xy; shear strains are tensor
-    components, not engineering ones. Files have VTK's order instead, and name the components.
+    Six components are a symmetric tensor in Voigt order, xx yy zz yz xz xy; shear strains are
+    tensor components, not engineering ones. Files have VTK's order instead, and name the components.
 
     Attributes:
         points: Coordinates (n, 3) [m].

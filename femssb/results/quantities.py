@@ -141,7 +141,8 @@ SNAPSHOT = (
     Quantity("Spent fracture energy", "-",
              "share of the interface's fracture energy, from 0 to 1 where it has failed"),
     Quantity("Stiffness damage", "-",
-             "share of the interface's stiffness that is lost, from 0 to 1; depends on the stiffness"),
+             "share of the interface's stiffness that is lost, from 0 to 1; depends on that"
+             " stiffness"),
     Quantity("Normal traction", "Pa", "on the interface, tension positive"),
     Quantity("Shear traction", "Pa", "on the interface, magnitude"),
     Quantity("Interface current", "A/m2", "positive when lithium leaves the particles"),

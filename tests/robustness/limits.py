@@ -61,9 +61,8 @@ def outcome(call: Callable[[], Any], seconds: float = 20.0) -> Outcome:
         with time_limit(seconds), warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", "dofmap is deprecated", DeprecationWarning)
-            warnings.filterwarnings(
-                "ignore", ".*is damaged", UserWarning
-            )  # says what it goes on with
+            # A run that resumes says which checkpoint it goes on with.
+            warnings.filterwarnings("ignore", ".*is damaged", UserWarning)
             call()
     except Reached:
         return Outcome("accepted")

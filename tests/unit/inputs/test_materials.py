@@ -274,6 +274,7 @@ class Table:
         self.factor, self.power, self.memory = factor, power, np.empty(0)
 
     def __call__(self, concentration):
+        """Return the values, in the memory that the next call overwrites."""
         if self.memory.size != concentration.size:
             self.memory = np.empty(concentration.size)
         self.memory[:] = self.factor * concentration**self.power
