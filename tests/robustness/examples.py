@@ -627,7 +627,8 @@ INTERNAL = {
     "Curve.value_and_derivative", "FixedSteps.proposed", "FixedSteps.error",
     "FixedSteps.shortened", "FixedSteps.next", "LinearSolver.method_for", "Model.expansion",
     "Model.gap", "Model.initial_state",
-    "ActiveMaterial.chemical_strain", "Model.electrochemical", "Model.mechanical", "Model.stoichiometry",
+    "ActiveMaterial.chemical_strain", "Model.electrochemical",
+    "Model.mechanical", "Model.stoichiometry",
     "Model.interface_current", "Model.traction", "Stepping.proposed", "Stepping.error",
     "Stepping.shortened", "Stepping.next",
 }  # fmt: skip
