@@ -20,7 +20,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from femssb.errors import InputError
+from femssb.description import checked
+from femssb.errors import InputError, shown
 
 CHECKSUMS = "SHA256SUMS"
 _SEAL = re.compile(rb"\n(?:<!-- )?sha256 ([0-9a-f]{64})(?: -->)?\n\Z")
@@ -48,13 +49,14 @@ def given_path(owner: str, field: str, value: object) -> Path:
         InputError: If it is no path, or an empty one, which would be the current folder.
     """
     if not isinstance(value, str | os.PathLike):
-        raise InputError(f"{owner}: {field} must be a path, got {value!r}")
+        raise InputError(f"{owner}: {field} must be a path, got {shown(value)}")
     text = os.fsdecode(value)
     if not text.strip() or "\0" in text:
         raise InputError(f"{owner}: {field} = {text!r} is no path; '.' is the current folder")
     return Path(text)
 
 
+@checked
 def make_folder(folder: Path) -> Path:
     """Make a folder and those above it, and return it.
 
@@ -94,6 +96,7 @@ def reading(path: Path) -> Iterator[None]:
         raise InputError(f"cannot read {path}: {_reason(error)}") from error
 
 
+@checked
 @contextmanager
 def replacing(path: Path, *, seal: bool = False) -> Iterator[Path]:
     """Write a file whole or not at all.

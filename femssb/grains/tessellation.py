@@ -75,6 +75,7 @@ class Statistics:
         return "\n".join(lines)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tessellation:
     """Grains of one ball, centred on the origin.
@@ -98,7 +99,7 @@ class Tessellation:
     def __post_init__(self) -> None:
         """Check that there are as many of each."""
         check_number("Tessellation", "radius", self.radius, above=0, unit="m")
-        count = len(self.points)
+        count = np.size(self.points, 0) if np.ndim(self.points) else 0
         wanted = {"points": (count, 3), "weights": (count,), "orientations": (count, 3, 3)}
         for name, shape in wanted.items():
             if np.shape(found := getattr(self, name)) != shape or not np.isfinite(found).all():

@@ -6,7 +6,7 @@ from itertools import combinations
 from math import inf
 from typing import Any
 
-from femssb.description import description, field
+from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
 from femssb.units import mm, nm, um
 
@@ -175,8 +175,14 @@ class HalfCell:
                     f"{apart:.5g} m apart and must be more than {reach + gap:.5g} m apart"
                 )
 
+    @checked
     def centre(self, index: int) -> Vector:
-        """Return the centre of a particle [m]."""
+        """Return the centre of a particle [m].
+
+        Raises:
+            InputError: If there is no such particle.
+        """
+        check_number("HalfCell.centre", "index", index, lower=0, upper=len(self.particles) - 1)
         return self.particles[index].centre or (0.0, 0.0, self.cathode / 2)
 
     def _room(self, index: int) -> Iterator[tuple[str, float]]:

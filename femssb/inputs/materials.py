@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.description import description, field
+from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
 
 Row = tuple[float, float, float, float, float, float]
@@ -109,10 +109,12 @@ class Curve:
                 f" changes there by {(before + after)[worst] / 2:g} per mol/m3"
             )
 
+    @checked
     def value(self, concentration: Array) -> Array:
         """Return the property, shape as the concentration [mol/m3]."""
         return self.value_and_derivative(concentration)[0]
 
+    @checked
     def derivative(self, concentration: Array) -> Array:
         """Return the derivative of `value`, shape as the concentration [mol/m3]."""
         return _evaluated(self, "slope", np.clip(concentration, self.lower, self.upper))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, shown
 
 SMALLEST, LARGEST = 1e-11, 10.0  # radii [m]: those beyond are not in metres
@@ -56,10 +57,24 @@ class Contacts:
         if not np.all(np.any(self.branches[self.between_spheres] != 0, axis=1)):
             raise InputError("Contacts.branches: a contact between spheres has the length 0")
 
+    @checked
     def part(self, rows: NDArray[Any]) -> Contacts:
-        """Return some of the contacts: rows, or which ones, shape (m,)."""
+        """Return some of the contacts: rows, or which ones, shape (m,).
+
+        Raises:
+            InputError: If there is no such row.
+        """
+        chosen, m = np.asarray(rows), len(self.first)
+        if chosen.dtype == np.bool_ and chosen.shape == (m,):
+            chosen = np.flatnonzero(chosen)
+        whole = chosen.dtype.kind in "iu" or not chosen.size
+        if chosen.ndim != 1 or not whole or np.any((chosen < -m) | (chosen >= m)):
+            raise InputError(f"Contacts.part.rows must be some of {m} rows, got {shown(rows)}")
         columns = {item.name: getattr(self, item.name) for item in fields(self)}
-        return replace(self, **{name: c[rows] for name, c in columns.items() if c is not None})
+        return replace(
+            self,
+            **{name: c[chosen.astype(np.int64)] for name, c in columns.items() if c is not None},
+        )
 
     @property
     def between_spheres(self) -> NDArray[np.bool_]:

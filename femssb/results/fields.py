@@ -16,6 +16,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from femssb.description import checked
 from femssb.environment.files import (
     check_listed,
     given_path,
@@ -30,6 +31,7 @@ from femssb.results.folder import FIELDS_FOLDER
 PARTS = ("particle", "matrix", "interface")
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FieldData:
     """Fields on one part of the half-cell. Arrays are kept read-only.
@@ -71,16 +73,17 @@ class FieldData:
         object.__setattr__(self, "points", points.astype(np.float64, copy=False))
         object.__setattr__(self, "cells", cells)
         for name, rows in (("point_data", len(points)), ("cell_data", len(cells))):
-            checked = {}
+            kept = {}
             for key, value in getattr(self, name).items():
-                checked[key] = array = _numeric(f"{name}[{key!r}]", value)
+                kept[key] = array = _numeric(f"{name}[{key!r}]", value)
                 if array.ndim not in (1, 2) or len(array) != rows:
                     raise InputError(
                         f"FieldData.{name}[{key!r}] must have {rows} rows, got shape {array.shape}"
                     )
-            object.__setattr__(self, name, checked)
+            object.__setattr__(self, name, kept)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Snapshot:
     """Every field of the half-cell at one time; `femssb.results.FIELDS` says what they mean.
@@ -153,6 +156,7 @@ class Snapshots(Sequence[Snapshot]):
         labels: Label of every snapshot.
     """
 
+    @checked
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Read times and labels, but no field yet.
 

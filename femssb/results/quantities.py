@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from femssb.description import checked
-from femssb.errors import InputError
+from femssb.errors import InputError, shown
 from femssb.units import GPa, mV, nA, nm, pmol
 
 
@@ -234,6 +234,9 @@ def check_columns(series: Mapping[str, Any]) -> None:
     Raises:
         InputError: If one of `COLUMNS` is missing, none is of a particle, or one is unknown.
     """
+    for name in series:
+        if not isinstance(name, str):
+            raise InputError(f"columns of the time series: {shown(name)} is no name")
     needed = [*COLUMNS, "Lithium in particle 1 [mol]"]
     general = {name: re.sub(r"\bparticle [1-9]\d*\b", "particle k", name) for name in series}
     unknown = [

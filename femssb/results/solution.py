@@ -26,6 +26,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.description import checked
 from femssb.environment.files import (
     given_path,
     read_together,
@@ -34,7 +35,7 @@ from femssb.environment.files import (
     writing,
 )
 from femssb.environment.lock import locked
-from femssb.errors import InputError
+from femssb.errors import InputError, shown
 from femssb.results.cycles import CURRENT, cycle_numbers, half_cycles
 from femssb.results.fields import Snapshot, Snapshots
 from femssb.results.folder import DOCUMENTS, FIELDS_FOLDER, begin_anew, results_in
@@ -56,6 +57,7 @@ End = Literal["voltage", "current", "duration", "concentration", "already passed
 _FORMAT = "femssb run 2"
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepRecord:
     """A step of the protocol that is over.
@@ -86,6 +88,7 @@ class StepRecord:
         return self.end_time - self.start_time
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cycle:
     """A charge and the discharge after it; one of them may be missing.
@@ -131,8 +134,23 @@ class Solution:
 
     def __post_init__(self) -> None:
         """Check the series and the rows of the steps."""
+        for field, kind in (
+            ("series", Mapping),
+            ("steps", list | tuple),
+            ("snapshots", Sequence),
+            ("case", Mapping),
+            ("performance", Mapping),
+            ("first_rank", bool),
+        ):
+            if not isinstance(value := getattr(self, field), kind):
+                raise InputError(f"Solution.{field} = {shown(value)} is of the wrong type")
         check_columns(self.series)
-        series = {name: np.array(values) for name, values in self.series.items()}
+        series = {}
+        for name, values in self.series.items():
+            try:
+                series[name] = np.array(values)
+            except (TypeError, ValueError) as error:
+                raise InputError(f"Solution.series[{name!r}] must be numbers: {error}") from error
         rows = len(series["Time [s]"])
         for name, values in series.items():
             if values.shape != (rows,) or rows == 0 or values.dtype.kind not in "fiu":
@@ -142,6 +160,8 @@ class Solution:
                 )
             values.flags.writeable = False
         for step in self.steps:
+            if not isinstance(step, StepRecord):
+                raise InputError(f"Solution.steps must hold StepRecords, got {shown(step)}")
             if not 0 <= step.start_row <= step.end_row < rows:
                 raise InputError(
                     f"Solution.steps: {step.description!r} spans rows {step.start_row} to "
@@ -210,6 +230,7 @@ class Solution:
             return self.snapshots.times
         return tuple(snapshot.time for snapshot in self.snapshots)
 
+    @checked
     def time_of(self, moment: str) -> float:
         """Return the time of a moment of the run [s].
 
@@ -235,6 +256,7 @@ class Solution:
             raise InputError(f"moment = {moment!r} is none of this run's: it has {sorted(times)}")
         return times[moment]
 
+    @checked
     def snapshot_at(self, moment: str) -> Snapshot:
         """Return the fields at a moment that `time_of` knows.
 

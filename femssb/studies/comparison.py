@@ -115,7 +115,7 @@ def read_targets(path: str | os.PathLike[str], study: str | None = None) -> tupl
             for row in rows
             if study in (None, row["study"])
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(f"cannot read the targets in {path}: {error}") from error
 
 

@@ -305,9 +305,9 @@ KINDS: dict[str, Kind] = {
     ),
     "packing.liggghts": packing_kind("packing.liggghts", guarded=False, phases={1: "AM", 2: "SE"}),
     "packing.data": packing_kind(
-        "packing.data", guarded=False, units="micro", phases={1: "AM", 2: "SE"}
+        "packing.data", guarded=True, units="micro", phases={1: "AM", 2: "SE"}
     ),
-    "image.npy": image_kind("image.npy", guarded=False, **NAMED),
+    "image.npy": image_kind("image.npy", guarded=True, **NAMED),
     "image.tif": image_kind("image.tif", guarded=True, weight=CHILD),
     "image.vti": image_kind("image.vti", guarded=True, weight=CHILD),
     "image.h5": image_kind("image.h5", guarded=True, weight=CHILD),
