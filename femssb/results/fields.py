@@ -36,18 +36,18 @@ PARTS = ("particle", "matrix", "interface")
 class FieldData:
     """Fields on one part of the half-cell. Arrays are kept read-only.
 
-        Six components are a symmetric tensor in Voigt order, xx yy zz yz xz xy; shear strains are
-            tensor components, not engineering ones. Files have VTK's order, and name the components.
-    
-        Attributes:
-            points: Coordinates (n, 3) [m].
-            cells: Tetrahedra (m, 4) or triangles (m, 3): rows of `points`.
-            point_data: Name with its unit -> values at the points, (n,) or (n, k).
-            cell_data: Name with its unit -> values in the mesh cells, (m,) or (m, k).
+    Six components are a symmetric tensor in Voigt order, xx yy zz yz xz xy; shear strains are
+        tensor components, not engineering ones. Files have VTK's order, and name the components.
 
-        Raises:
-            InputError: If an array has the wrong shape or is not numeric, or a mesh cell names a point
-                that does not exist.
+    Attributes:
+        points: Coordinates (n, 3) [m].
+        cells: Tetrahedra (m, 4) or triangles (m, 3): rows of `points`.
+        point_data: Name with its unit -> values at the points, (n,) or (n, k).
+        cell_data: Name with its unit -> values in the mesh cells, (m,) or (m, k).
+
+    Raises:
+        InputError: If an array has the wrong shape or is not numeric, or a mesh cell names a point
+            that does not exist.
     """
 
     points: NDArray[np.float64]
