@@ -7,7 +7,7 @@ PYTHON = .venv/bin/python
 MPIRUN = .venv/bin/mpirun
 STAGES = $(PYTHON) tests/stages.py --mpirun $(MPIRUN)
 
-.PHONY: help setup demo lint test test-slow test-portable lock clean
+.PHONY: help setup demo lint test test-slow test-portable robustness lock clean
 
 help:
 	@echo "make demo [RANKS=2 SIZE=0.8 OUT=...]  the 1C cycle of a polycrystalline particle, with pictures"
@@ -16,6 +16,8 @@ help:
 	@echo "make test-slow [FILE=...]   the same with the tests that take minutes"
 	@echo "make test-portable [CONFIG=Haswell FILE=...]"
 	@echo "                            the tests as on other processors and with meshes numbered otherwise"
+	@echo "make robustness [TRY='--inputs 130 --files 480 --faults 125']"
+	@echo "                            wrong inputs, damaged files and killed runs, with fresh seeds; counts"
 	@echo "make lint                   style, types and the walls between the folders"
 	@echo "make setup                  make .venv; the others do so when it is needed"
 	@echo "make lock                   pin the wheels to the versions that .venv has now"
@@ -25,7 +27,10 @@ setup:
 	@./setup.sh
 
 demo: setup
-	$(MPIRUN) -n $(RANKS) $(PYTHON) demos/cycle_1C.py --size $(SIZE) --out $(OUT)
+	$(MPIRUN) -n $(RANKS) $(PYTHON) demos/cycle_1C.py --size $(SIZE) --out $(OUT) --resume
+
+robustness: setup
+	$(PYTHON) -m tests.robustness $(TRY)
 
 lint: setup
 	$(PYTHON) -m ruff check .

@@ -141,6 +141,32 @@ fill_with_wheels() {
     .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e "$extras"
 }
 
+# The DOLFINx of the wheels finds MPI only where that is loaded before: see to it that it is, whatever
+# a user imports first.
+load_mpi_first() {
+    site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    cat >"$site/mpi_first.py" <<'END'
+"""Loads MPI before the libraries of the wheels that link to it, once one of them is imported."""
+
+import sys
+from importlib import import_module
+
+
+class MPIFirst:
+    """Finds no module itself."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in ("dolfinx", "petsc4py", "slepc4py"):
+            sys.meta_path.remove(MPIFirst)
+            import_module("dolfinx_solver")
+
+
+sys.meta_path.insert(0, MPIFirst)
+END
+    echo "import mpi_first" >"$site/mpi_first.pth"
+}
+
 if host=$(first has_dolfinx python3 python); then
     say "using the DOLFINx of $(command -v "$host")"
     layer_over "$host"
@@ -149,6 +175,7 @@ elif host=$(first is_recent python3.12 python3.13 python3.14 python3 python \
     say "filling .venv with wheels for $("$host" --version), which takes a minute or two"
     make_venv "$host" || give_up "no venv for it (Debian: apt-get install python3-venv)."
     fill_with_wheels || give_up "the wheels cannot be had for this machine."
+    load_mpi_first
 else
     give_up "no DOLFINx 0.10 or 0.11 imports here, and there is no Python >= 3.12 to install it for."
 fi

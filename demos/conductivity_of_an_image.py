@@ -80,6 +80,7 @@ def main(
     phases: Annotated[tuple[str, ...], "names of grey values, as 0=void 1=AM"] = (),
     conductivities: Annotated[tuple[str, ...], "in S/m, as SE=0.32"] = ("SE=0.32", "AM=1e-5"),
     spacing: Annotated[float | None, "um", "edge of a voxel, if the file lacks it"] = None,
+    axes: Annotated[str | None, "that its indices count, as zyx, if the file lacks it"] = None,
     axis: Annotated[Literal["x", "y", "z"], "of the flux"] = "z",
     sides: Annotated[Literal["periodic", "insulating"] | None, "if not as the image"] = None,
     out: Annotated[Path, "folder for the results"] = Path("results/conductivity_of_an_image"),
@@ -88,7 +89,7 @@ def main(
     names = pairs("--phases", phases, int, str) or None
     sigma = pairs("--conductivities", conductivities, str, float)
     path = example(Path(out)) if image is None else image
-    voxels = read_image(path, phase_names=names, spacing=spacing)
+    voxels = read_image(path, phase_names=names, spacing=spacing, axes=axes)
     found = conductivity(voxels, sigma, axis=axis, sides=sides, maps=picture)
     print(found)
     if picture and found.percolates:

@@ -63,6 +63,7 @@ def main(
     size: Annotated[float, "um", "mesh size at the particle"] = 1.0 * um,
     c_rate: Annotated[float, "C-rate of the charge"] = 1.0,
     out: Annotated[Path, "folder for the results"] = Path("results/custom_geometry"),
+    overwrite: Annotated[bool, "replace results that are in the folder"] = False,
 ):
     gmsh.initialize()
     gmsh.option.setNumber("General.Terminal", 0)
@@ -71,7 +72,8 @@ def main(
     data = meshing.from_gmsh(gmsh.model, unit=um, orientations=np.eye(3))
     gmsh.finalize()
     model = Model(data, library.yuan2023.materials())
-    solution = Simulation(model, [Charge(c_rate=c_rate, until_voltage=4.3)]).run(out)
+    simulation = Simulation(model, [Charge(c_rate=c_rate, until_voltage=4.3)])
+    solution = simulation.run(out, overwrite=overwrite)
     solution.report()
     plotting.cycle(solution, out)
 

@@ -33,7 +33,8 @@ def main(
     c_rate: Annotated[float, "C-rate of charge and discharge"] = 1.0,
     out: Annotated[str | Path, "folder for the results"] = "results/cycle_1C",
     pictures: Annotated[bool, "draw the figures"] = True,
-    resume: Annotated[bool, "resume a run that was stopped"] = False,
+    resume: Annotated[bool, "go on with a run that was stopped, if there is one"] = False,
+    overwrite: Annotated[bool, "replace results that are in the folder"] = False,
 ):
     cell = HalfCell(
         width=15 * um,
@@ -46,7 +47,8 @@ def main(
         Discharge(c_rate=c_rate, until_voltage=3.0),
     ]
     model = Model(mesh(cell, size=size), library.yuan2023.materials())
-    solution = Simulation(model, protocol).run(out, resume=resume)
+    simulation = Simulation(model, protocol)
+    solution = simulation.run(out, resume="auto" if resume else False, overwrite=overwrite)
     solution.report()
     if pictures:
         plotting.cycle(solution, out)

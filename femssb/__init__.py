@@ -4,8 +4,7 @@ Public names are listed in ``__init__.pyi`` and loaded when first used: ``import
 and starts nothing.
 """
 
-import lazy_loader
-
 from femssb._version import __version__ as __version__
+from femssb.environment.packages import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -22,6 +22,7 @@ from .environment.ranks import is_first_rank as is_first_rank
 from .errors import EngineError as EngineError
 from .errors import FemssbError as FemssbError
 from .errors import InputError as InputError
+from .errors import Interrupted as Interrupted
 from .errors import MeshError as MeshError
 from .errors import NotConverged as NotConverged
 from .fem.linear_solver import LinearSolver as LinearSolver

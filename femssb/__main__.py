@@ -68,18 +68,21 @@ def run(
     upper: Annotated[float, "V", "voltage at which the charge ends"] = 4.3,
     lower: Annotated[float, "V", "voltage at which the discharge ends"] = 3.0,
     out: Annotated[Path, "folder to write"] = Path("results/cycle"),
-    resume: Annotated[bool, "continue a run that was stopped"] = False,
+    resume: Annotated[bool, "go on with a run that was stopped, if there is one"] = False,
+    overwrite: Annotated[bool, "replace results that are in the folder"] = False,
     **cell: Any,
 ) -> None:
     """Charge and discharge such a half-cell (NCM111 in LLZO), and draw figures."""
+    draw = femssb.plotting.cycle  # before hours of solving: it may lack its libraries
     protocol = (
         femssb.Charge(c_rate=c_rate, until_voltage=upper),
         femssb.Discharge(c_rate=c_rate, until_voltage=lower),
     )
     model = femssb.Model(_meshed(**cell), femssb.library.yuan2023.materials())
-    solution = femssb.Simulation(model, protocol).run(out, resume=resume)
+    simulation = femssb.Simulation(model, protocol)
+    solution = simulation.run(out, resume="auto" if resume else False, overwrite=overwrite)
     solution.report()
-    femssb.plotting.cycle(solution, out)
+    draw(solution, out)
 
 
 def plot(folder: Annotated[Path, "folder of the results"]) -> None:

@@ -1,8 +1,11 @@
-"""Every error that femssb raises on purpose; all derive from `FemssbError`."""
+"""Every error that femssb raises on purpose; all but `Interrupted` derive from `FemssbError`."""
 
 import math
 import numbers
 from collections.abc import Mapping
+from functools import partial
+from signal import Signals
+from typing import Any
 
 
 class FemssbError(Exception):
@@ -38,9 +41,40 @@ class NotConverged(FemssbError):
         shown = ", ".join(f"{name} {value:.3g}" for name, value in self.residuals.items())
         super().__init__(f"{reason} (time {time:.6g} s, step {step}; residuals: {shown or 'none'})")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a copy is made on another rank."""
+        again = partial(type(self), time=self.time, step=self.step, residuals=self.residuals)
+        return again, (self.reason,)
+
 
 class EngineError(FemssbError):
     """An outside engine (LAMMPS, Gmsh) is missing, lacks a feature, or failed."""
+
+
+class Interrupted(KeyboardInterrupt, SystemExit):
+    """Work was stopped by a signal, SIGINT or SIGTERM, where all it had reached could be kept.
+
+    It is no `FemssbError`, so that a loop that goes on after an error does not go on after this.
+    As a `KeyboardInterrupt` it stops a notebook; as a `SystemExit` it ends a script without a
+    traceback and with the exit code 130 or 143, by which a shell knows the signal.
+
+    Attributes:
+        code: Exit code of the process.
+        signal: Number of the signal.
+        kept: What was kept, and how to go on, in words.
+    """
+
+    code: int
+
+    def __init__(self, signal: int, kept: str = "") -> None:
+        """Keep the number of the signal, and what to say."""
+        super().__init__(signal, kept)
+        self.signal, self.kept = signal, kept
+        self.code = 128 + signal
+
+    def __str__(self) -> str:
+        """Return what happened in one line."""
+        return f"stopped by {Signals(self.signal).name}" + (f": {self.kept}" if self.kept else "")
 
 
 def check_number(
@@ -70,7 +104,7 @@ def check_number(
         InputError: If it is not a finite number, or outside its bounds.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise InputError(f"{owner}.{field} must be a number [{unit or '-'}], got {value!r}")
+        raise InputError(f"{owner}.{field} must be a number [{unit or '-'}], got {shown(value)}")
     try:
         number = float(value)
     except OverflowError:  # a whole number with hundreds of digits
@@ -88,6 +122,15 @@ def check_number(
             f"{owner}.{field} = {number:g}{tail} is outside "
             f"{_interval(lower, upper, above, below)}{tail}"
         )
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: on one line, and not all of a material or a table."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a number of thousands of digits, an object that does not show itself
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _interval(

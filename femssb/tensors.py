@@ -6,6 +6,7 @@ from femssb.arrays import Array
 
 COMPONENTS = ("xx", "yy", "zz", "yz", "xz", "xy")  # Voigt order
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))  # row and column of each
+VTK_COMPONENTS = ("XX", "YY", "ZZ", "XY", "YZ", "XZ")  # what VTK and ParaView take six numbers for
 
 
 def von_mises(stress: Array) -> Array:

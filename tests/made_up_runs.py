@@ -10,7 +10,7 @@ from scipy.spatial import ConvexHull, Delaunay
 from femssb.results.fields import FieldData, Snapshot
 from femssb.results.quantities import COLUMNS, PARTICLE_COLUMNS, of_particle
 from femssb.results.solution import Solution, StepRecord
-from femssb.units import GPa, nm, um
+from femssb.units import FARADAY, GPa, nm, um
 
 RADIUS = 5 * um
 CHARGE_END, DISCHARGE_END = 3103.0, 6111.0  # [s]
@@ -40,14 +40,18 @@ def series(times, particles):
     lithium = AMOUNT - depth * AMPLITUDE
     stress, strain, gap = 2.6 * GPa * depth**0.7, -0.0253 * depth, mean_gap(times)
     steps = np.diff(times, prepend=0.0)
+    passed = -depth * AMPLITUDE * FARADAY
     values = [
-        times, (~charging).astype(int), np.where(charging, -1.0, 1.0), voltage, current, steps,
-        lithium, gap, 3.8 * gap, (gap > 5 * nm) * 0.4, gap * 3e5, gap * 9e5,
+        times, (~charging).astype(int), np.ones(len(times)), voltage, current, passed, steps,
+        lithium, gap, 3.8 * gap, (gap > 5 * nm) * 0.4, np.clip(gap / (9 * nm), 0, 1), 1e-3 * gap,
+        gap * 3e5, gap * 9e5,
         stress, 0.8 * stress, 0.65 * stress, 0.3 * stress,
-        strain, 0.85 * strain, 0.75 * strain, 0.4 * strain, 0.41 * strain,
-        47000 - 44000 * depth, 47095 - 40000 * depth, 1e-11 * np.sin(times), 1e-9 * np.cos(times),
-        gap * 2e-4, gap * 1e-6, np.full(len(times), 6), np.zeros(len(times), int),
-        np.full(len(times), 3),
+        strain, 0.85 * strain, 0.75 * strain, 0.4 * strain, 0.1 * strain, 0.05 * strain,
+        -0.01 * strain, 0.41 * strain,
+        47000 - 44000 * depth, 47095 - 40000 * depth, 0 * times, 0 * times,
+        1e-11 * np.sin(times), 1e-9 * np.cos(times),
+        gap * 2e-4, gap * 1e-6, np.full(len(times), 0.5),
+        np.full(len(times), 6), np.zeros(len(times), int), np.full(len(times), 3),
     ]  # fmt: skip
     columns = dict(zip(COLUMNS, values, strict=True))
     shares = np.linspace(0.9, 1.1, particles) / particles
@@ -165,7 +169,8 @@ def snapshot(cell, time, label, rng):
             cells=triangles,
             point_data={
                 "Gap [m]": gap,
-                "Damage [-]": np.clip(gap / (20 * nm), 0, 1),
+                "Spent fracture energy [-]": np.clip(gap / (20 * nm), 0, 1),
+                "Stiffness damage [-]": np.clip(gap / (1 * nm), 0, 1),
                 "Normal traction [Pa]": 1e8 * depth * pattern,
             },
             cell_data={"Interface current [A/m2]": np.full(len(triangles), 2.1)},

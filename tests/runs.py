@@ -6,7 +6,20 @@ from dataclasses import replace
 
 from mpi4py import MPI
 
-from femssb import Charge, Discharge, HalfCell, Hold, Model, Polycrystal, Rest, library, mesh
+from femssb import (
+    Charge,
+    Discharge,
+    Free,
+    HalfCell,
+    Hold,
+    Materials,
+    Model,
+    Polycrystal,
+    Rest,
+    Support,
+    library,
+    mesh,
+)
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Couplings, State
 from femssb.run.readout import Readout
@@ -29,17 +42,27 @@ ALONE = Couplings(expansion=False, stress_drift=False, gap_resistance=False, deb
 
 
 def tiny_model(
-    comm: MPI.Comm = MPI.COMM_SELF, *, couplings: Couplings = COUPLED, separator: float = 3 * um
+    comm: MPI.Comm = MPI.COMM_SELF,
+    *,
+    couplings: Couplings = COUPLED,
+    separator: float = 3 * um,
+    materials: Materials | None = None,
+    anode: Support = Free(),  # noqa: B008
+    size: float = 2.5 * um,
+    grains: int = 3,
 ) -> Model:
-    """Return a model of some 450 tetrahedra."""
+    """Return a model of some 450 tetrahedra, by default of the paper's materials."""
     cell = HalfCell(
         width=9 * um,
         cathode=9 * um,
         separator=separator,
-        particles=(Polycrystal(radius=3 * um, grains=3),),
+        particles=(Polycrystal(radius=3 * um, grains=grains),),
     )
     return Model(
-        mesh(cell, size=2.5 * um, comm=comm), library.yuan2023.materials(), couplings=couplings
+        mesh(cell, size=size, comm=comm),
+        materials or library.yuan2023.materials(),
+        anode=anode,
+        couplings=couplings,
     )
 
 

@@ -47,14 +47,7 @@ class Bodies:
     def __init__(
         self, data: MeshData, regions: Sequence[Region], surfaces: Sequence[Surface], *, order: int
     ) -> None:
-        """Cut a mesh; integrals over surfaces resolve the polynomial degree `order`; collective.
-
-        Raises:
-            MeshError: If the mesh lacks the facets of a surface.
-        """
-        missing = [surface.name for surface in surfaces if surface.name not in data.facets]
-        if missing:
-            raise MeshError(f"the mesh has no facets {missing}; it has {sorted(data.facets)}")
+        """Cut a mesh; integrals over surfaces resolve the polynomial degree `order`; collective."""
         self.data = data
         self.comm: MPI.Comm = data.mesh.comm
         self.regions, self.surfaces = tuple(regions), tuple(surfaces)

@@ -18,13 +18,19 @@ class Cohesion:
 
     traction: Array  # (n, 3) that resists the jump, viscous part included [Pa]
     tangent: Array  # (n, 3, 3) exact derivative of the traction by the jump [Pa/m]
-    damage: Array  # (n,) 0 intact to 1 failed; above 0.99 a point counts as debonded
+    damage: Array  # (n,) loss of stiffness: 0 intact to 1 failed
+    spent: Array  # (n,) share of the fracture energy that is spent: 0 intact to 1 failed
     dissipated: Array  # (n,) cohesive energy lost since the committed state [J/m2]
     viscous: Array  # (n,) energy lost in the viscous traction since the committed state [J/m2]
 
 
 def cohesive_traction(
-    law: CohesiveLaw, jump: Array, damage: Array, previous_jump: Array, time_step: float
+    law: CohesiveLaw,
+    jump: Array,
+    damage: Array,
+    spent: Array,
+    previous_jump: Array,
+    time_step: float,
 ) -> Cohesion:
     """Return traction, tangent and damage of the bilinear cohesive law.
 
@@ -37,22 +43,33 @@ def cohesive_traction(
       w = w_n + w_s, or by Benzeggagh and Kenane, G = G_I + (G_II - G_I) (w_s/w)^p;
     - damage D = max(committed damage, (1 - 1/r) / (1 - e)) up to 1, with e = w / (r^2 G), the share
       of G that is stored at onset: traction falls linearly with opening at fixed mix;
-    - traction = K (jump - D d) + viscosity (jump - previous_jump) / time_step.
+    - spent share s of the fracture energy: damage from D0 to D leaves of what was left the share
+      (1 - s) / (1 - s0) = [(1 - D) / (1 - D (1 - e))] / [(1 - D0) / (1 - D0 (1 - e))];
+    - traction = K (jump - D d) + (1 - s0) viscosity (jump - previous_jump) / time_step.
 
     So unloading follows the secant, no change of mode mix heals, and a closed surface keeps its
     full normal stiffness whatever the damage (contact; a failed one slides without friction). An
     infinite strength, with infinite energy, never fails.
 
+    D tells how much of K is lost and depends on K: of a stiff interface, 99 % are lost when hardly
+    any energy is spent. The share s does not: at a fixed mix it is what has dissipated over G, and
+    (opening - onset) / (failure - onset). It is 1 where, and only where, D is.
+
+    The viscous traction is (1 - s) viscosity d(jump)/dt: it lets go as the interface does, and a
+    failed point has none. With s0, of the start of the step, it is linear in the jump.
+
     Args:
         law: Strengths, fracture energies, stiffness, viscosity.
         jump: Displacement jump in the local frame, shape (n, 3) [m]; component 0 is normal.
         damage: Damage committed at the last accepted step, shape (n,).
+        spent: Spent share of the fracture energy then, shape (n,).
         previous_jump: Jump at the last accepted step, shape (n, 3) [m].
         time_step: Time since the last accepted step, positive [s].
 
     Returns:
-        Traction, exact tangent, new damage and the two dissipated energies. The cohesive one is
-        that of the present mode mix between both damages: exact when the mix does not change.
+        Traction, exact tangent, new damage and spent share, and the two dissipated energies. The
+        cohesive one is that of the present mode mix between both damages: exact when the mix does
+        not change.
 
     Source:
         Camanho and Davila, NASA/TM-2002-211737 (bilinear law under mixed mode); Benzeggagh and
@@ -68,10 +85,12 @@ def cohesive_traction(
 
     reached = damage.copy()
     dissipated = np.zeros(len(jump))
+    left = 1.0 - spent
     beyond = np.flatnonzero(level > 1.0)
-    reached[beyond], d_normal, d_shear, dissipated[beyond] = _damage_growth(
+    reached[beyond], d_normal, d_shear, dissipated[beyond], kept = _damage_growth(
         law, normal_energy[beyond], shear_energy[beyond], damage[beyond]
     )
+    left[beyond] *= kept
 
     traction = stiffness * (jump - reached[:, None] * opening)
     intact = stiffness * (1.0 - reached)
@@ -89,12 +108,17 @@ def cohesive_traction(
     viscous = np.zeros(len(jump))
     if law.viscosity > 0.0:
         change = jump - previous_jump
-        rate = law.viscosity / time_step
-        traction += rate * change
-        tangent[:, range(3), range(3)] += rate
+        rate = law.viscosity / time_step * (1.0 - spent)
+        traction += rate[:, None] * change
+        tangent[:, range(3), range(3)] += rate[:, None]
         viscous = rate * np.einsum("ni,ni->n", change, change)
     return Cohesion(
-        traction=traction, tangent=tangent, damage=reached, dissipated=dissipated, viscous=viscous
+        traction=traction,
+        tangent=tangent,
+        damage=reached,
+        spent=1.0 - left,
+        dissipated=dissipated,
+        viscous=viscous,
     )
 
 
@@ -105,10 +129,11 @@ def _over_onset(strength: float, stiffness: float) -> float:
 
 def _damage_growth(
     law: CohesiveLaw, normal: Array, shear: Array, damage: Array
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array, Array]:
     """Return what becomes of points beyond onset, from their stored energies [J/m2].
 
-    These are the damage, its derivatives by both energies [m2/J], and what dissipates [J/m2].
+    These are the damage, its derivatives by both energies [m2/J], what dissipates [J/m2], and the
+    share of the energy left before that is still left.
     """
     over_normal = _over_onset(law.normal_strength, law.stiffness)
     over_shear = _over_onset(law.shear_strength, law.stiffness)
@@ -143,7 +168,10 @@ def _damage_growth(
     by_level = softening * (0.5 * inverse - target * stored) / (remaining * level)
     by_spent = softening * target / (remaining * level)
     released = total / level * (new_damage - damage)
-    released /= (1.0 - new_damage * remaining) * (1.0 - damage * remaining)
+    after, before = 1.0 - new_damage * remaining, 1.0 - damage * remaining
+    released /= after * before
+    kept = np.ones_like(released)
+    np.divide((1.0 - new_damage) * before, (1.0 - damage) * after, out=kept, where=damage < 1.0)
     d_normal = by_level * over_normal + by_spent * spent_normal
     d_shear = by_level * over_shear + by_spent * spent_shear
-    return new_damage, d_normal, d_shear, released
+    return new_damage, d_normal, d_shear, released, kept

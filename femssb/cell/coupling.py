@@ -129,7 +129,9 @@ def advance(
         taken, cohesion, jump = mechanics.solve(
             mechanical,
             expansion=expansion,
+            previous=previous.mechanical,
             damage=previous.damage,
+            spent=previous.spent,
             previous_jump=previous.jump,
             time_step=time_step,
             tolerance=tolerances.force,
@@ -145,6 +147,7 @@ def advance(
         mechanical=mechanical.array_r.copy(),
         jump=jump,
         damage=cohesion.damage,
+        spent=cohesion.spent,
         gap=gap,
         hydrostatic=stress,
         voltage=electrochemistry.voltage(electrochemical),

@@ -5,6 +5,7 @@ the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import femssb.environment.platform
 
@@ -13,6 +14,7 @@ from petsc4py import PETSc
 import numpy as np
 from dolfinx import fem
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from femssb.arrays import Array
 from femssb.cell import electrochemistry
@@ -20,6 +22,7 @@ from femssb.cell.bodies import Bodies
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
 from femssb.cell.surfaces import Insertion, Metal, Prescribed, joined
+from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form
 from femssb.fem.constraints import Field, Unknowns
@@ -30,6 +33,7 @@ from femssb.inputs.materials import ActiveMaterial, Conductor
 from femssb.units import FARADAY, GAS_CONSTANT, hour
 
 VOLTAGE = "voltage"
+_FARTHEST = 1e5  # overpotential beyond which no current is looked for [V]
 
 
 class ElectrochemicalProblem:
@@ -42,7 +46,8 @@ class ElectrochemicalProblem:
         linear_solver: Solver of its linear systems.
         node_charge: F c_max times the volume of each owned particle node [C].
         lithium_initial: Lithium in all particles at the start [mol].
-        one_c: Current that moves all the initial lithium in one hour [A].
+        lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
+        one_c: Current of 1C [A].
     """
 
     def __init__(self, bodies: Bodies, linear_solver: LinearSolver, *, temperature: float) -> None:
@@ -82,13 +87,9 @@ class ElectrochemicalProblem:
         self._filled = bodies.at_nodes(
             lambda active, _: active.initial_concentration / active.maximum_concentration
         )
-        self.lithium_initial = sum(
-            bodies.sum(self.node_charge[nodes[nodes < self.node_charge.size]])
-            * active.initial_concentration
-            / (FARADAY * active.maximum_concentration)
-            for active, nodes in bodies.active_nodes()
-        )
-        self.one_c = FARADAY * self.lithium_initial / hour
+        self.lithium_initial = self._lithium(lambda active: active.initial_concentration)
+        self.lithium_nominal = self._lithium(lambda active: active.capacity)
+        self.one_c = FARADAY * self.lithium_nominal / hour
 
     def _assemble(self, temperature: float) -> None:
         bodies, domains, spaces = self.bodies, self.bodies.domains, self.spaces
@@ -142,6 +143,15 @@ class ElectrochemicalProblem:
             blocks.append((columns, np.einsum("nm,k->nkm", values, np.asarray(factors))))
         return PointOperator.joined(blocks, self.bodies.points[surface].weights)
 
+    def _lithium(self, concentration: Callable[[ActiveMaterial], float]) -> float:
+        """Return the lithium in all particles at a concentration of each material [mol]."""
+        return sum(
+            self.bodies.sum(self.node_charge[nodes[nodes < self.node_charge.size]])
+            * concentration(active)
+            / (FARADAY * active.maximum_concentration)
+            for active, nodes in self.bodies.active_nodes()
+        )
+
     def at_rest(self) -> tuple[PETSc.Vec, float]:
         """Return the unknowns at the initial lithium without current, and the voltage [V]."""
         x = self.unknowns.vector()
@@ -170,6 +180,22 @@ class ElectrochemicalProblem:
         """Return the kinetics where lithium is inserted, given the gap (n,) [m]; collective."""
         laws = self._reactions(x, gap)
         return joined([law.current(*at) for law, _, *at in laws if isinstance(law, Insertion)])
+
+    def overdrawn(self, x: PETSc.Vec, gap: Array) -> float:
+        """Return how far lithium is below 0 where it is taken, or above 1 where it is put.
+
+        It is the mean stoichiometry beyond, over the points where lithium is inserted, weighted by
+        the current there [-]; no current, nothing overdrawn; collective.
+        """
+        excess = carried = 0.0
+        for law, weights, values, gaps in self._reactions(x, gap):
+            if isinstance(law, Insertion):
+                current = weights * law.current(values, gaps).current
+                filled = values[:, 0]
+                beyond = np.maximum(np.where(current > 0.0, -filled, filled - 1.0), 0.0)
+                excess += self.bodies.sum(np.abs(current) * beyond)
+                carried += self.bodies.sum(np.abs(current))
+        return excess / max(carried, 1e-6 * self.one_c)
 
     def cell_current(self, x: PETSc.Vec, gap: Array) -> float:
         """Return the charging current that leaves the particles [A]; collective."""
@@ -240,7 +266,8 @@ class ElectrochemicalProblem:
             laws = zip(self._laws.items(), values, strict=True)
             return [law.response(seen, gaps[name]) for (name, law), seen in laws]
 
-        return newton.solve(
+        solve = partial(
+            newton.solve,
             self.problem,
             self.linear_solver,
             x,
@@ -250,3 +277,40 @@ class ElectrochemicalProblem:
             scale=self.one_c,
             fixed=fixed,
         )
+        guess = x.copy()
+        try:
+            return solve()
+        except NotConverged:
+            if current is None:
+                raise
+        # Newton sees a slow reaction, far from its current, as a conductor of almost nothing.
+        guess.copy(x)
+        self._bring_to(x, current, gap)
+        return solve()
+
+    def _bring_to(self, x: PETSc.Vec, current: float, gap: Array) -> None:
+        """Shift potentials so that each electrode carries a charging current [A]; collective."""
+        reactions = self._reactions(x, gap)
+
+        def shift(kind: type, wanted: float) -> float:
+            """Return by how much the difference of potentials over a kind of law must change."""
+
+            def excess(by: float) -> float:
+                total = -wanted
+                for law, weights, values, gaps in reactions:
+                    if isinstance(law, kind):
+                        moved = values.copy()
+                        moved[:, -1] += by
+                        total += self.bodies.sum(weights * law.response(moved, gaps)[0][:, 0])
+                return total
+
+            reach = 0.1  # [V]
+            while excess(-reach) * excess(reach) > 0 and reach < _FARTHEST:
+                reach *= 4
+            if excess(-reach) * excess(reach) > 0:
+                return 0.0
+            return float(brentq(excess, -reach, reach, xtol=1e-4))
+
+        over_metal, over_grains = shift(Metal, -current), shift(Insertion, current)
+        x.array[self.unknowns.owned(FIELDS.index(IONIC))] -= over_metal
+        self.unknowns.write_single(x, VOLTAGE, self.voltage(x) + over_grains - over_metal)

@@ -4,6 +4,9 @@ Unknowns are the displacements of the bodies; lithium strains the grains, surfac
 damaged.
 """
 
+from contextlib import suppress
+from dataclasses import replace
+
 import femssb.environment.platform
 
 from petsc4py import PETSc
@@ -14,10 +17,12 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Array
 from femssb.cell import mechanics
+from femssb.cell.anchors import Anchors
 from femssb.cell.bodies import Bodies
 from femssb.cell.cohesion import Cohesion, cohesive_traction
 from femssb.cell.regions import LITHIUM
 from femssb.cell.surfaces import Side, Surface, joined
+from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form, n_dofs
 from femssb.fem.constraints import Field, Unknowns
@@ -26,6 +31,11 @@ from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import Trace, surface_nodes
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.materials import ActiveMaterial
+from femssb.units import hour
+
+# Of the chemical strain at the start, in one step towards it.
+_LARGEST_SHARE, _SMALLEST_SHARE = 1 / 16, 1e-6
+_MOVES = 20  # of what keeps loose particles in their place, in a time step
 
 
 class MechanicalProblem:
@@ -102,6 +112,9 @@ class MechanicalProblem:
             Operator(mechanics.elasticity(self.spaces[body], self.stiffness[body])).triplets(n)
             for body, n in numbers.items()
         ]
+        self._anchors = Anchors(bodies, space, stiffness)
+        self._elastic = [values for _, _, values in entries]
+        entries.append(self._anchors.triplets(numbers[self._host]))
         self.problem = SurfaceProblem(
             "mechanics",
             self.unknowns,
@@ -159,7 +172,9 @@ class MechanicalProblem:
         x: PETSc.Vec,
         *,
         expansion: Array,
+        previous: Array,
         damage: Array,
+        spent: Array,
         previous_jump: Array,
         time_step: float,
         tolerance: float,
@@ -169,7 +184,9 @@ class MechanicalProblem:
         Args:
             x: Guess, then solution.
             expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
+            previous: Unknowns on this rank at the start of the step.
             damage: (n,) at the cohesive points at the start of the step.
+            spent: (n,) share of the fracture energy spent there at the start of the step.
             previous_jump: (n, 3) there at the start of the step [m].
             time_step: [s].
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
@@ -180,33 +197,120 @@ class MechanicalProblem:
         Raises:
             NotConverged: If Newton's method fails.
         """
+        if self._anchors.release(spent):
+            self.problem.set_bulk([*self._elastic, self._anchors.values()])
         nodal = self._face_forces[self._host] + self._chemical_load @ expansion
-        load = self.unknowns.gather([*(self._face_forces | {self._host: nodal}).values()])
-        at = damage, previous_jump, time_step
-        taken = newton.solve(
-            self.problem,
-            self.linear_solver,
-            x,
-            load,
-            lambda jumps: [(found.traction, found.tangent) for found in self._respond(jumps, *at)],
-            tolerance=tolerance,
+        at = damage, spent, previous_jump, time_step
+        place, effort = self._on_host(self.unknowns.filled(previous)), []
+        for _ in range(_MOVES):
+            pulled = nodal + self._anchors.force(place)
+            load = self.unknowns.gather([*(self._face_forces | {self._host: pulled}).values()])
+            effort.append(
+                newton.solve(
+                    self.problem,
+                    self.linear_solver,
+                    x,
+                    load,
+                    lambda jumps: [(a.traction, a.tangent) for a in self._respond(jumps, *at)],
+                    tolerance=tolerance,
+                )
+            )
+            before, place = place, self._on_host(x)
+            carried = self.bodies.sum(np.abs(self._anchors.force(place - before)))
+            if carried <= tolerance * load.norm(PETSc.NormType.NORM_1):
+                break
+        else:
+            raise NotConverged("mechanics: a loose particle found no place")
+        taken = newton.Convergence(
+            newton=sum(one.newton for one in effort),
+            linear=sum(one.linear for one in effort),
+            residual=effort[-1].residual,
         )
         jumps = self.problem.at_points(x)
         return taken, joined(self._respond(jumps, *at)), np.concatenate(jumps)
 
+    def _on_host(self, x: PETSc.Vec) -> Array:
+        """Return the displacement of the body with lithium, ghosts included; collective."""
+        return dict(zip(self.spaces, self.unknowns.expand(x), strict=True))[self._host]
+
+    def at_rest(self, expansion: Array, tolerance: float) -> tuple[PETSc.Vec, Array, Cohesion]:
+        """Solve equilibrium at the start, reached from rest without chemical strain; collective.
+
+        The pressures come first. Where the surfaces let go under the chemical strain, it grows as
+        slowly as at 1C, so that their viscosity carries what snaps back, and is then held.
+
+        Args:
+            expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
+            tolerance: Sum of absolute force residuals over the sum of absolute forces.
+
+        Returns:
+            The displacements, the jump (n, 3) [m], and the surfaces with all that they dissipated.
+
+        Raises:
+            NotConverged: If equilibrium is not found.
+        """
+        n = self.bodies.weights.size
+        lost = np.zeros((2, n))
+        x, jump, damage, spent = self.unknowns.vector(), np.zeros((n, 3)), np.zeros(n), np.zeros(n)
+
+        def load(share: float, time_step: float) -> Cohesion:
+            nonlocal x, jump, damage, spent
+            trial = x.copy()
+            _, cohesion, opened = self.solve(
+                trial,
+                expansion=share * expansion,
+                previous=x.array_r.copy(),
+                damage=damage,
+                spent=spent,
+                previous_jump=jump,
+                time_step=time_step,
+                tolerance=tolerance,
+            )
+            x, jump, damage, spent = trial, opened, cohesion.damage, cohesion.spent
+            lost[:] += cohesion.dissipated, cohesion.viscous
+            return cohesion
+
+        load(0.0, np.inf)
+        rest = x, jump, damage, spent
+        with suppress(NotConverged):
+            cohesion = load(1.0, np.inf)
+            if self.bodies.largest(cohesion.dissipated) <= 0.0:
+                return x, jump, cohesion
+        x, jump, damage, spent = rest
+        lost[:] = 0.0
+        share, size = 0.0, _LARGEST_SHARE
+        while share < 1.0:
+            reached = min(1.0, share + size)
+            try:
+                load(reached, (reached - share) * hour)
+            except NotConverged:
+                size *= 0.3
+                if size < _SMALLEST_SHARE:
+                    raise
+            else:
+                share, size = reached, min(2.0 * size, _LARGEST_SHARE)
+        cohesion = load(1.0, np.inf)
+        return x, jump, replace(cohesion, dissipated=lost[0], viscous=lost[1])
+
     def traction(self, jump: Array, damage: Array) -> Array:
         """Return the traction at rest at the cohesive points, in their frame, shape (n, 3) [Pa]."""
         jumps = self.bodies.split(jump)
-        at_rest = self._respond([jumps[name] for name in self.bodies.cohesive], damage, jump, 1.0)
+        at = [jumps[name] for name in self.bodies.cohesive]
+        at_rest = self._respond(at, damage, np.zeros_like(damage), jump, 1.0)
         return joined(at_rest).traction
 
     def _respond(
-        self, jumps: list[Array], damage: Array, previous_jump: Array, time_step: float
+        self,
+        jumps: list[Array],
+        damage: Array,
+        spent: Array,
+        previous_jump: Array,
+        time_step: float,
     ) -> list[Cohesion]:
         """Return the answer of each cohesive surface to its jump."""
-        damages, before = self.bodies.split(damage), self.bodies.split(previous_jump)
+        damages, spents, before = map(self.bodies.split, (damage, spent, previous_jump))
         return [
-            cohesive_traction(law, jump, damages[name], before[name], time_step)
+            cohesive_traction(law, jump, damages[name], spents[name], before[name], time_step)
             for (name, law), jump in zip(self.bodies.cohesive.items(), jumps, strict=True)
         ]
 
@@ -216,7 +320,7 @@ class MechanicalProblem:
         The cell-wise stress is averaged to the nodes by volume (a lumped L2 projection). The
         chemical strain amplitude is given at the particle nodes, ghosts included.
         """
-        displacement = dict(zip(self.spaces, self.unknowns.expand(x), strict=True))[self._host]
+        displacement = self._on_host(x)
         total = la.vector(self.bodies.scalars.dofmap.index_map, 1)
         total.array[:] = (
             self._hydrostatic_of_displacement @ displacement

@@ -19,11 +19,11 @@ from femssb.cell.bodies import Bodies
 from femssb.cell.electrochemical_problem import ElectrochemicalProblem
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.mechanical_problem import MechanicalProblem
+from femssb.cell.paths import check_mesh, check_paths
 from femssb.cell.regions import regions
 from femssb.cell.surfaces import surfaces
 from femssb.description import description, field
-from femssb.errors import InputError
-from femssb.fem.assembly import n_dofs
+from femssb.errors import InputError, NotConverged
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
@@ -69,7 +69,8 @@ class State:
     electrochemical: Array  # local unknowns: stoichiometry, ionic and electronic potential, voltage
     mechanical: Array  # local unknowns: displacement [m]
     jump: Array  # (n, 3) displacement jump in the local frame at the cohesive points [m]
-    damage: Array  # (n,) at the cohesive points
+    damage: Array  # (n,) at the cohesive points: loss of stiffness
+    spent: Array  # (n,) there: share of the fracture energy that is spent
     gap: Array  # (n,) there, that the contact resistance was taken at [m]
     hydrostatic: Array  # (particle nodes with ghosts,) [Pa]
     voltage: float  # [V]
@@ -89,7 +90,10 @@ class Model:
         bodies: The mesh cut into bodies, and the points of their surfaces.
         electrochemistry, mechanics: The two discrete problems.
         lithium_initial: Lithium in all particles at the start [mol].
-        one_c: Current that moves all the initial lithium in one hour [A].
+        lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
+        one_c: Current of 1C [A].
+        warnings: What is doubtful before anything is solved: sentences that name a quantity, its
+            value and its bound. They become `Solution.warnings`.
     """
 
     def __init__(
@@ -116,7 +120,8 @@ class Model:
 
         Raises:
             InputError: If an argument is out of bounds, or nothing holds the cell along z.
-            MeshError: If the mesh lacks a region or a facet that the model needs.
+            MeshError: If the mesh is not sound, lacks a region or a facet that the model needs, or
+                has a part that nothing holds.
         """
         support = (Fixed, Free, Pressure)
         given: dict[str, tuple[Any, tuple[type, ...]]] = {
@@ -142,12 +147,9 @@ class Model:
         self._inputs = {name: value for name, (value, _) in given.items() if name != "data"}
         self.comm: MPI.Comm = data.mesh.comm
         acting = couplings.of(materials)
-        self.bodies = Bodies(
-            data,
-            regions(data, acting),
-            surfaces(acting, collector=collector, anode=anode),
-            order=displacement_order,
-        )
+        tables = regions(data, acting), surfaces(acting, collector=collector, anode=anode)
+        self.warnings = check_mesh(data, *tables)
+        self.bodies = Bodies(data, *tables, order=displacement_order)
         self.electrochemistry = ElectrochemicalProblem(
             self.bodies, linear_solver, temperature=materials.temperature
         )
@@ -155,7 +157,16 @@ class Model:
             self.bodies, linear_solver, displacement_order=displacement_order
         )
         self.lithium_initial = self.electrochemistry.lithium_initial
+        self.lithium_nominal = self.electrochemistry.lithium_nominal
         self.one_c = self.electrochemistry.one_c
+
+    def check_paths(self) -> None:
+        """Check that lithium, ions and electrons can get everywhere they must; collective.
+
+        Raises:
+            MeshError: If a part of the mesh is cut off; the message says which.
+        """
+        check_paths(self.data, self.bodies.regions, self.bodies.surfaces)
 
     def inputs(self) -> dict[str, Any]:
         """Return what the model was made of, as plain data."""
@@ -170,27 +181,49 @@ class Model:
             },
         }
 
-    def initial_state(self) -> State:
-        """Return the state at rest: uniform lithium, no stress, no gap; collective."""
+    def initial_state(self, tolerance: float = 1e-6) -> State:
+        """Return the state at the start: uniform lithium, in mechanical equilibrium; collective.
+
+        Where the lithium is that of the stress-free state and nothing presses, nothing moves. Else
+        the interface may have opened, and be damaged.
+
+        Args:
+            tolerance: Sum of absolute force residuals over the sum of absolute forces.
+
+        Raises:
+            NotConverged: If equilibrium is not found.
+        """
         x, voltage = self.electrochemistry.at_rest()
-        n = self.bodies.weights.size
+        expansion = self.bodies.at_nodes(
+            lambda active, _: active.chemical_strain(np.array([active.initial_concentration]))
+        )
+        try:
+            moved, jump, cohesion = self.mechanics.at_rest(expansion, tolerance)
+        except NotConverged as failure:
+            raise NotConverged(
+                f"no equilibrium at the start: {failure.reason}", residuals=failure.residuals
+            ) from failure
+        lost = self.bodies.weights * [cohesion.dissipated, cohesion.viscous]
         return State(
             time=0.0,
             electrochemical=x.array_r.copy(),
-            mechanical=np.zeros(self.mechanics.unknowns.local_size),
-            jump=np.zeros((n, 3)),
-            damage=np.zeros(n),
-            gap=np.zeros(n),
-            hydrostatic=np.zeros(n_dofs(self.bodies.scalars)),
+            mechanical=moved.array_r.copy(),
+            jump=jump,
+            damage=cohesion.damage,
+            spent=cohesion.spent,
+            gap=self.gap(jump),
+            hydrostatic=self.mechanics.hydrostatic_stress(moved, expansion),
             voltage=voltage,
             current=0.0,
+            cohesive_dissipation=self.bodies.sum(lost[0]),
+            viscous_dissipation=self.bodies.sum(lost[1]),
         )
 
     def expansion(self, x: PETSc.Vec) -> Array:
         """Return the chemical strain amplitude at the particle nodes, ghosts included [-]."""
         filled = self.electrochemistry.stoichiometry(x)
         return self.bodies.at_nodes(
-            lambda active, at: active.expansion.value(filled[at] * active.maximum_concentration)
+            lambda active, at: active.chemical_strain(filled[at] * active.maximum_concentration)
         )
 
     def gap(self, jump: Array) -> Array:

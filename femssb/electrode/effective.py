@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.conduct.conduction import Conduction, conductivity
@@ -16,6 +17,7 @@ from femssb.voxels.image import Axis
 from femssb.voxels.make.cut_voxels import cut_voxels
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PackingConduction:
     """Conductivity of a packing.
@@ -29,6 +31,7 @@ class PackingConduction:
     results: tuple[Conduction, ...]
 
 
+@checked
 def packing_conductivity(
     packing: Packing,
     conductivities: Mapping[str, float],

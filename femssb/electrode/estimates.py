@@ -10,15 +10,15 @@ Source: Bielefeld, Weber and Janek, doi:10.1021/acsami.9b22788, equations 3 and 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import stats
 
-from femssb.arrays import Array
-from femssb.description import description, field
-from femssb.errors import InputError, check_number
+from femssb.arrays import Array, Reals
+from femssb.description import checked, description, field
+from femssb.errors import InputError, check_number, shown
 from femssb.units import hour
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PowerLaw:
     """A fit y = prefactor x^-exponent.
@@ -39,9 +39,19 @@ class PowerLaw:
     confidence: float
     deviation: float
 
-    def __call__(self, x: ArrayLike) -> Array:
-        """Return y at x, of the shape of x."""
-        return self.prefactor * np.asarray(x, dtype=np.float64) ** -self.exponent
+    @checked
+    def __call__(self, x: Reals) -> Array:
+        """Return y at x, of the shape of x.
+
+        Raises:
+            InputError: If x is not above 0, or y too large for a number.
+        """
+        _check("PowerLaw", "x", x, above=0)
+        with np.errstate(over="ignore", under="ignore"):
+            y = self.prefactor * np.asarray(x, dtype=np.float64) ** -self.exponent
+        if not np.all(np.isfinite(y)):
+            raise InputError(f"PowerLaw: y is not finite at x = {shown(x)}")
+        return y
 
 
 @description
@@ -86,7 +96,8 @@ class CompositeCathode:
         share = np.multiply(self.active_share, np.subtract(1.0, self.void))
         return np.asarray(self.specific_capacity * self.density * share * self.thickness)
 
-    def current_density(self, voltage_drop: ArrayLike) -> Array:
+    @checked
+    def current_density(self, voltage_drop: Reals) -> Array:
         """Return the current density at which the ions lose this voltage, equations 14 and 15.
 
         All of the current is assumed to cross the whole thickness, which is on the safe side: in
@@ -104,7 +115,8 @@ class CompositeCathode:
         _check("CompositeCathode", "voltage_drop", voltage_drop, above=0, unit="V")
         return self.effective_conductivity * np.asarray(voltage_drop) / self.thickness
 
-    def c_rate(self, voltage_drop: ArrayLike) -> Array:
+    @checked
+    def c_rate(self, voltage_drop: Reals) -> Array:
         """Return the C-rate [1/h] at which the ions lose this voltage [V], equations 16 and 17.
 
         Raises:
@@ -113,8 +125,9 @@ class CompositeCathode:
         return self.current_density(voltage_drop) / (self.areal_capacity / hour)
 
 
+@checked
 def fit_power_law(
-    x: ArrayLike, y: ArrayLike, *, prefactor: float | None = None, confidence: float = 0.95
+    x: Reals, y: Reals, *, prefactor: float | None = None, confidence: float = 0.95
 ) -> PowerLaw:
     """Fit y = prefactor x^-exponent by least squares of ln y, each point of equal weight.
 
@@ -168,7 +181,7 @@ def fit_power_law(
     )
 
 
-def _check(owner: str, name: str, value: ArrayLike, *, above: float, unit: str = "") -> None:
+def _check(owner: str, name: str, value: Reals, *, above: float, unit: str = "") -> None:
     """Check that an argument holds a number, or only numbers, above a bound."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu" or array.size == 0:

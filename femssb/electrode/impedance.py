@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from femssb.arrays import Array
-from femssb.description import description, field
-from femssb.errors import InputError, NotConverged, check_number
+from femssb.arrays import Array, Complexes, Reals
+from femssb.description import checked, description, field
+from femssb.errors import InputError, NotConverged, check_number, shown
 
 Complex = NDArray[np.complex128]
 Rail = Literal["electronic", "ionic"]
 
+LARGEST = 1e60  # magnitude of what can be squared, divided and multiplied [SI]
 FAR = 25.0  # largest distance of a fitted logarithm from its first guess [-]
 
 
@@ -36,18 +37,26 @@ class SymmetricCell:
     The rails are coupled by a constant phase element, 1 / (Q (i omega)^n) per volume.
     """
 
-    thickness: float = field("distance of the contacts", unit="m", above=0)
-    electronic_conductivity: float = field("of the electrode", unit="S/m", above=0)
-    ionic_conductivity: float = field("of the electrode", unit="S/m", above=0)
+    thickness: float = field("distance of the contacts", unit="m", lower=1 / LARGEST, upper=LARGEST)
+    electronic_conductivity: float = field(
+        "of the electrode", unit="S/m", lower=1 / LARGEST, upper=LARGEST
+    )
+    ionic_conductivity: float = field(
+        "of the electrode", unit="S/m", lower=1 / LARGEST, upper=LARGEST
+    )
     capacitance: float = field(
-        "Q of the double layer per volume of the electrode", unit="F s^(n-1)/m3", above=0
+        "Q of the double layer per volume of the electrode",
+        unit="F s^(n-1)/m3",
+        lower=1 / LARGEST,
+        upper=LARGEST,
     )
     exponent: float = field(
         "n of the double layer, 1 for a capacitor", lower=0, upper=1, default=1.0
     )
     contacts: Rail = field("rail that they join; the other is blocked", default="electronic")
 
-    def impedance(self, frequencies: ArrayLike) -> Complex:
+    @checked
+    def impedance(self, frequencies: Reals) -> Complex:
         """Return the impedance times the area of the electrode [ohm m2].
 
         Args:
@@ -66,6 +75,7 @@ class SymmetricCell:
         )
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImpedanceFit:
     """A cell fitted to a spectrum.
@@ -85,8 +95,9 @@ class ImpedanceFit:
     deviation: float
 
 
+@checked
 def transmission_line(
-    *, thickness: float, through: ArrayLike, blocked: ArrayLike, coupling: ArrayLike
+    *, thickness: float, through: Complexes, blocked: Complexes, coupling: Complexes
 ) -> Complex:
     """Return the impedance times the area of two coupled rails [ohm m2].
 
@@ -100,19 +111,29 @@ def transmission_line(
 
     Source: equation 1 of doi:10.1002/batt.202400709, with its exponent corrected and with
     (cosh x - 1) / sinh x written as tanh(x / 2), which does not overflow.
+
+    Raises:
+        InputError: If an impedance is zero or not finite, or the shapes do not go together.
     """
-    through, blocked, coupling = (
-        np.asarray(value, dtype=np.complex128) for value in (through, blocked, coupling)
-    )
+    check_number("transmission_line", "thickness", thickness, above=0, upper=LARGEST, unit="m")
+    given = {"through": through, "blocked": blocked, "coupling": coupling}
+    through, blocked, coupling = (_impedance(name, value) for name, value in given.items())
     both = through + blocked
+    if not np.all(both):
+        raise InputError("transmission_line: through and blocked cancel each other")
+    try:
+        np.broadcast_shapes(both.shape, coupling.shape)
+    except ValueError as error:
+        raise InputError(f"transmission_line: shapes do not go together: {error}") from error
     parallel = through * blocked / both * thickness
     half = np.tanh(thickness / 2 * np.sqrt(both / coupling))
     return np.asarray(parallel + 2 * through**2 * np.sqrt(coupling / both) / both * half)
 
 
+@checked
 def fit_impedance(
-    frequencies: ArrayLike,
-    impedance: ArrayLike,
+    frequencies: Reals,
+    impedance: Complexes,
     *,
     thickness: float,
     contacts: Rail = "electronic",
@@ -147,8 +168,6 @@ def fit_impedance(
         raise InputError("impedance holds values that are not finite, or without resistance")
     check_number("fit_impedance", "thickness", thickness, above=0, unit="m")
     check_number("fit_impedance", "confidence", confidence, above=0, below=1)
-    if contacts not in ("electronic", "ionic"):
-        raise InputError(f"fit_impedance.contacts = {contacts!r} must be 'electronic' or 'ionic'")
 
     names = [*_conductivities(contacts), "capacitance", "exponent"]
 
@@ -224,7 +243,19 @@ def _conductivities(contacts: Rail) -> tuple[str, str]:
     return names if contacts == "electronic" else names[::-1]
 
 
-def _checked_frequencies(value: ArrayLike) -> Array:
+def _impedance(name: str, value: Complexes) -> Complex:
+    """Return an impedance of the line as an array of numbers that can be divided by."""
+    array = np.asarray(value, dtype=np.complex128)
+    size = np.abs(array)
+    if array.size == 0 or not np.all((size >= 1 / LARGEST) & (size <= LARGEST)):
+        raise InputError(
+            f"transmission_line.{name} = {shown(value)} must be from {1 / LARGEST:g} to "
+            f"{LARGEST:g} in magnitude"
+        )
+    return array
+
+
+def _checked_frequencies(value: Reals) -> Array:
     """Return frequencies as an array, all above 0 Hz."""
     frequencies = np.asarray(value, dtype=np.float64)
     if frequencies.size == 0 or not np.all(np.isfinite(frequencies) & (frequencies > 0)):

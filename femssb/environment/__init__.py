@@ -1,5 +1,5 @@
 """The machine and its ranks: set-up of MPI, PETSc and DOLFINx, command lines, and safe files."""
 
-import lazy_loader
+from femssb.environment.packages import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

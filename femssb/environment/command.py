@@ -1,9 +1,12 @@
 """Command lines made from the signatures of functions."""
 
 import argparse
+import errno
 import inspect
 import os
+import signal
 import sys
+import time
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,11 +14,15 @@ from types import UnionType
 from typing import Annotated, Any, Literal, NoReturn, TypeAliasType, Union, get_args, get_origin
 
 from femssb import units
-from femssb.errors import FemssbError, InputError
+from femssb.description import checked
+from femssb.errors import FemssbError, InputError, Interrupted
 
+# Errors that a library meets when the disk is full or read-only, or too many files are open.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
 RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # set by mpirun
 
 
+@checked
 def command(main: Callable[..., object], arguments: Sequence[str] | None = None) -> int:
     """Run a function from the command line and return the exit code.
 
@@ -35,7 +42,8 @@ def command(main: Callable[..., object], arguments: Sequence[str] | None = None)
         arguments: Words of the command line; those of this process if left out.
 
     Returns:
-        0, or 2 after one line on standard error that names the wrong input.
+        0; 2 after one line on standard error that names the wrong input; 130 or 143 after one that
+        says by which signal the work was stopped.
     """
 
     def work() -> None:
@@ -47,14 +55,39 @@ def command(main: Callable[..., object], arguments: Sequence[str] | None = None)
 
 
 def exit_code(work: Callable[[], object]) -> int:
-    """Do some work and return 0, or 2 after one line that names the wrong input."""
+    """Do some work and return the exit code: see `command`."""
     try:
         work()
+    except Interrupted as stop:  # on all ranks; who raised it has said so
+        return stop.code
+    except KeyboardInterrupt:
+        return _fail("stopped by SIGINT", 128 + signal.SIGINT)
     except FemssbError as error:
-        if _is_first_rank():
-            sys.stderr.write(f"femssb: {error}\n")
-        return 2
+        return _fail(str(error), 2)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        return _fail(f"cannot write {error.filename or 'a file'}: {error.strerror}", 2)
     return 0
+
+
+def _fail(message: str, code: int) -> int:
+    """Say why this process fails, in one line, and return its exit code.
+
+    Of several ranks that fail together one speaks; one that fails alone ends the others.
+    """
+    mpi, alone = _running_mpi(), False
+    if mpi is not None and mpi.COMM_WORLD.size > 1:
+        from femssb.environment.ranks import fails_alone  # with NumPy, which commands do not need
+
+        alone = fails_alone(mpi.COMM_WORLD)
+    if alone or _is_first_rank():
+        sys.stderr.write(f"femssb: {message}\n")
+        sys.stderr.flush()
+    if mpi is not None and alone:
+        time.sleep(1.0)  # mpirun must have passed the message on before it ends
+        mpi.COMM_WORLD.Abort(code)
+    return code
 
 
 class Parser(argparse.ArgumentParser):
@@ -142,7 +175,13 @@ def _shown(default: Any, unit: str) -> str:
 
 def _is_first_rank() -> bool:
     """Return whether this process is the one that speaks; MPI is not started for it."""
-    mpi = sys.modules.get("mpi4py.MPI")
-    if mpi is not None and mpi.Is_initialized():
+    mpi = _running_mpi()
+    if mpi is not None:
         return bool(mpi.COMM_WORLD.rank == 0)
     return all(os.environ.get(variable, "0") == "0" for variable in RANK_VARIABLES)
+
+
+def _running_mpi() -> Any:
+    """Return the module of MPI if that has been started, else None."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    return mpi if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized() else None

@@ -7,8 +7,6 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import threadpoolctl
-
 LAMMPS_PACKAGES = ("GRANULAR", "EXTRA-FIX", "EXTRA-COMPUTE")  # those that the particles need
 
 
@@ -35,6 +33,8 @@ def loaded_libraries() -> list[str]:
 
 def tuned_libraries() -> dict[str, int]:
     """Return the paths of OpenBLAS, MKL, BLIS, FlexiBLAS and OpenMP, with their threads."""
+    import threadpoolctl  # a report must not fail where it is missing
+
     return {pool["filepath"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
 
 

@@ -8,23 +8,21 @@ indefinitely in a collective call, and PETSc's own clean-up would wait for them.
 import logging
 import os
 import sys
-import time
 from collections.abc import Mapping
 from importlib import util
-from types import TracebackType
 
 import numpy as np
 import threadpoolctl
 
+from femssb.environment.cache import ignore_relative_home
 from femssb.environment.machine import launcher, reference_blas
 from femssb.environment.packages import load
+from femssb.environment.ranks import fail_together
 from femssb.errors import EngineError
 
 SUPPORTED_DOLFINX = ("0.10", "0.11")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RANK_COUNT_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # set by MPICH's and Open MPI's mpirun
-FAILURE_TAG = 20931  # of the messages by which ranks report to each other that they fail
-PATIENCE = 10.0  # time a failing rank waits for the others to fail too [s]
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +30,7 @@ if int(os.environ.get("MPI_LOCALNRANKS", "1")) > (os.cpu_count() or 1):
     # More ranks than cores: MPICH's waiting ranks would keep the working ones off the cores.
     os.environ.setdefault("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")
 
+ignore_relative_home()
 if util.find_spec("dolfinx_solver"):  # the wheel: loads MPI before the libraries that link to it
     load("dolfinx_solver", extra="wheels")
 MPI = load("mpi4py.MPI", extra="wheels")
@@ -43,7 +42,7 @@ def _check_dolfinx(version: str, scalar: str) -> None:
     if not version.startswith(tuple(f"{supported}." for supported in SUPPORTED_DOLFINX)):
         raise EngineError(
             f"DOLFINx {version} is not supported: femssb needs {' or '.join(SUPPORTED_DOLFINX)}; "
-            "install it with `pip install 'femssb[wheels]'` or "
+            "install it with `pip install '.[wheels]'` in the folder of femssb or "
             "`conda env create -f environment.yml`, or load your cluster's module"
         )
     if scalar != "float64":
@@ -67,34 +66,11 @@ def _limit_threads(environment: Mapping[str, str], ranks: int) -> None:
         threadpoolctl.threadpool_limits(1)  # for those already here
 
 
-def _fail_together(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Show an uncaught exception once if all ranks raise one, else end the ranks that do not."""
-    comm = MPI.COMM_WORLD
-    missing = set(range(comm.size)) - {comm.rank}
-    sent = [comm.isend(None, dest=rank, tag=FAILURE_TAG) for rank in missing]
-    deadline = time.monotonic() + PATIENCE
-    while missing and time.monotonic() < deadline:
-        for rank in [rank for rank in missing if comm.iprobe(source=rank, tag=FAILURE_TAG)]:
-            comm.recv(source=rank, tag=FAILURE_TAG)
-            missing.remove(rank)
-        time.sleep(0.01)
-    if missing or comm.rank == 0:
-        sys.stderr.write(f"[rank {comm.rank} of {comm.size}]\n")
-        sys.__excepthook__(kind, error, trace)
-        sys.stderr.flush()
-    if missing:
-        time.sleep(1.0)  # mpirun must have passed the message on before it ends
-        comm.Abort(1)
-    MPI.Request.waitall(sent)
-
-
 _check_launcher(os.environ, MPI.COMM_WORLD.size)
 _check_dolfinx(dolfinx.__version__, np.dtype(PETSc.ScalarType).name)
 _limit_threads(os.environ, MPI.COMM_WORLD.size)
 if MPI.COMM_WORLD.size > 1:
-    sys.excepthook = _fail_together
+    sys.excepthook = fail_together
 _slow = reference_blas()
 if _slow is not None and MPI.COMM_WORLD.rank == 0:
     logger.warning(

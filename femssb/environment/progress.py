@@ -4,9 +4,12 @@ import sys
 import time
 from collections.abc import Callable
 
+from femssb.description import checked
+
 INTERVAL = 1.0  # shortest time between two lines [s]
 
 
+@checked
 def progress_lines(show: bool) -> Callable[[str], None]:
     """Return a function that prints a line of progress unless the last one is too recent.
 

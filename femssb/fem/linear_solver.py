@@ -18,7 +18,7 @@ import numpy as np
 
 from femssb.arrays import Indices
 from femssb.description import description, field
-from femssb.errors import NotConverged
+from femssb.errors import EngineError, FemssbError, InputError, NotConverged
 from femssb.fem.constraints import Unknowns
 
 
@@ -101,6 +101,7 @@ class KrylovSolver:
 
         Raises:
             NotConverged: If the method fails with a new preconditioner.
+            EngineError: If PETSc lacks what is asked for, or memory.
         """
         chosen = self.linear_solver
         solution = self._unknowns.vector()
@@ -113,8 +114,12 @@ class KrylovSolver:
             ksp.getPC().setReusePreconditioner(not fresh)
             stale = self._fresh_iterations + chosen.stale_iterations
             ksp.max_it = chosen.maximum_iterations if fresh else stale
-            with self._options_known() if fresh else nullcontext():
-                ksp.solve(right_side, solution)
+            try:
+                with self._options_known() if fresh else nullcontext():
+                    ksp.solve(right_side, solution)
+            except PETSc.Error as error:
+                self._aged = True
+                raise self._failure(error) from error
             taken = ksp.getIterationNumber()
             iterations += taken
             if ksp.getConvergedReason() > 0:
@@ -125,6 +130,17 @@ class KrylovSolver:
                 return solution, iterations
         reason = f"the linear solver failed (PETSc reason {ksp.getConvergedReason()})"
         raise NotConverged(f"{self.name}: {reason}", residuals={self.name: np.inf})
+
+    def _failure(self, error: PETSc.Error) -> FemssbError:
+        """Return what an error of PETSc is for us: a shorter time step helps against some."""
+        lines, own = str(error).splitlines(), self.linear_solver.options
+        reason = (
+            f"PETSc failed with error {error.ierr}: {lines[-1] if lines else 'no reason given'}"
+        )
+        if error.ierr in _NUMERICAL:
+            return NotConverged(f"{self.name}: {reason}", residuals={self.name: np.inf})
+        asked = f"; LinearSolver.options = {dict(own)}" if own else ""
+        return EngineError(f"{self.name}: {reason}{asked}")
 
     def _renew(self, matrix: PETSc.Mat) -> None:
         # A copy: the matrix changes under a preconditioner that is meant to stay as it is.
@@ -165,8 +181,13 @@ class KrylovSolver:
         ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
         ksp.setGMRESRestart(100)
         ksp.setTolerances(rtol=self.linear_solver.reduction, atol=0.0)
-        with self._options_known():
-            ksp.setFromOptions()
+        try:
+            with self._options_known():
+                ksp.setFromOptions()
+        except PETSc.Error as error:
+            if not own:
+                raise EngineError(f"{self.name}: {error}") from error
+            raise InputError(f"LinearSolver.options = {dict(own)} are refused by PETSc") from error
         return ksp
 
     @contextmanager
@@ -185,6 +206,8 @@ class KrylovSolver:
 # Up to so many unknowns every rank factors the whole matrix: ranks that share a small one wait for
 # each other longer than that takes.
 _SHARED_FROM = 2_000
+# Zero pivots (71, 81), floating point (72), an outside library (76), no convergence (82, 91).
+_NUMERICAL = {71, 72, 76, 81, 82, 91}
 _SERIAL = itertools.count()  # each solver has PETSc options of its own
 
 _DEFAULTS: dict[str, dict[str, str]] = {

@@ -9,11 +9,12 @@ from petsc4py import PETSc
 
 import numpy as np
 
+from femssb.environment.interruption import stop_if_asked
 from femssb.errors import NotConverged
 from femssb.fem.linear_solver import KrylovSolver
 from femssb.fem.surface_problem import Law, SurfaceProblem
 
-_ROUNDOFF = 1e-14  # a residual is a sum, not known better than to the roundoff of its terms
+_ROUNDOFF = 1e-15  # a residual is a sum, not known better than to the roundoff of its terms
 _PATIENCE = 6  # iterations in which the residual must have halved: a shorter time step costs less
 _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # until the residual is not above both of the last two
 
@@ -54,6 +55,7 @@ def solve(
 
     Raises:
         NotConverged: If Newton's method or the linear solver fails.
+        Interrupted: If a rank was asked to stop; see `femssb.environment.interruption`.
     """
 
     def failure(reason: str, residual: float) -> NotConverged:
@@ -64,6 +66,9 @@ def solve(
     linear = 0
     for iteration in itertools.count():
         if not np.isfinite(now.norm):
+            for found in problem.unknowns.comm.allgather(problem.failure):
+                if found is not None:
+                    raise found
             raise failure("the residual is not finite", np.inf)
         if now.norm <= max(tolerance * now.scale, _ROUNDOFF * now.magnitude):
             # petsc4py keeps dropped parallel objects until all ranks agree to free them.
@@ -72,6 +77,7 @@ def solve(
         hopeless = iteration >= _PATIENCE and now.norm > 0.5 * norms[0]
         if iteration == maximum_newton or hopeless:
             raise failure(f"Newton failed after {iteration} iterations", now.relative)
+        stop_if_asked(problem.unknowns.comm)
         step, taken = linear_solver.solve(problem.jacobian(now.tangents, fixed), now.residual)
         linear += taken
         start = x.copy()

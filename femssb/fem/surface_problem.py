@@ -17,6 +17,7 @@ from petsc4py import PETSc
 import numpy as np
 
 from femssb.arrays import Array, Indices
+from femssb.errors import FemssbError
 from femssb.fem.constraints import Unknowns
 
 # Takes the quantities (n, k) of each surface; returns for each the fluxes (n, k) and their
@@ -51,7 +52,7 @@ class Linearised:
     tangents: list[Array]  # of the law of each surface
     norm: float  # sum of absolute residuals
     scale: float  # what it is compared with
-    magnitude: float  # sum of absolute values of its terms
+    magnitude: float  # sum of absolute values of its terms, before any cancel
 
     @property
     def relative(self) -> float:
@@ -60,7 +61,13 @@ class Linearised:
 
 
 class SurfaceProblem:
-    """A linear bulk with nonlinear surface laws: its residual and its Jacobian."""
+    """A linear bulk with nonlinear surface laws: its residual and its Jacobian.
+
+    Attributes:
+        failure: What a law raised on this rank when the problem was last linearised, or None.
+    """
+
+    failure: FemssbError | None = None
 
     def __init__(
         self,
@@ -96,6 +103,9 @@ class SurfaceProblem:
         """Set the values of each part of the bulk matrix; collective."""
         self._bulk_values = np.concatenate(values)
         self._bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
+        starts, _, entries = self._bulk.getValuesCSR()
+        sums = np.append(0.0, np.cumsum(np.abs(entries)))
+        self._sizes = np.diff(sums[starts])  # of the absolute entries of each row, or column
 
     def at_points(self, x: PETSc.Vec) -> list[Array]:
         """Return B x for each surface, shapes (n, k); collective."""
@@ -116,9 +126,10 @@ class SurfaceProblem:
         """Evaluate the residual and the derivatives of the laws; collective.
 
         The scale, compared with the residual, is by default the sum of absolute loads and surface
-        forces; the equation of a fixed unknown is left out.
+        forces; the equation of a fixed unknown is left out. Where a law fails on a rank, `failure`
+        keeps why and the norm is NaN, on all ranks.
         """
-        response = law(self.at_points(x))
+        response = self._answered(law, self.at_points(x))
         surface, part = self.unknowns.vector(), self.unknowns.vector()
         for matrix, op, (flux, _) in zip(self._evaluate, self.operators, response, strict=True):
             weighted = matrix.createVecLeft()
@@ -126,7 +137,9 @@ class SurfaceProblem:
             matrix.multTranspose(weighted, part)
             surface.axpy(1.0, part)
         residual = self._bulk @ x
-        magnitude = _norm(load) + _norm(surface) + _norm(residual)
+        terms = x.duplicate()
+        terms.array[:] = self._sizes * x.array_r  # |K| |x|: before they cancel
+        magnitude = _norm(load) + _norm(surface) + _norm(terms)
         residual.axpy(1.0, surface)
         residual.axpy(-1.0, load)
         if fixed is not None:
@@ -138,6 +151,15 @@ class SurfaceProblem:
             scale=scale if scale is not None else _norm(load) + _norm(surface),
             magnitude=magnitude,
         )
+
+    def _answered(self, law: Law, values: list[Array]) -> list[tuple[Array, Array]]:
+        self.failure = None
+        try:
+            return law(values)
+        except FemssbError as error:  # other ranks wait for the sums below
+            self.failure = error
+            shapes = [op.values.shape[:2] for op in self.operators]
+            return [(np.full((n, k), np.nan), np.zeros((n, k, k))) for n, k in shapes]
 
     def jacobian(self, tangents: Sequence[Array], fixed: int | None = None) -> PETSc.Mat:
         """Return the Jacobian, valid until the next call; collective.

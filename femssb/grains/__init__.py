@@ -1,5 +1,5 @@
 """Polycrystals: tessellations of a ball into grains, made or read from files."""
 
-import lazy_loader
+from femssb.environment.packages import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

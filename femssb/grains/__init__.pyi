@@ -1,5 +1,5 @@
-from .files import read_orientations as read_orientations
-from .files import read_sites as read_sites
-from .files import read_tess as read_tess
+from .neper import read_orientations as read_orientations
+from .neper import read_tess as read_tess
+from .sites import read_sites as read_sites
 from .tessellation import Tessellation as Tessellation
 from .tessellation import tessellate as tessellate

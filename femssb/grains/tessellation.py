@@ -12,7 +12,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from femssb.arrays import Array, Indices
-from femssb.errors import InputError
+from femssb.description import checked
+from femssb.errors import InputError, check_number
 from femssb.grains.power_diagram import PowerDiagram, power_diagram
 from femssb.inputs.geometry import Grain, Polycrystal
 
@@ -74,6 +75,7 @@ class Statistics:
         return "\n".join(lines)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tessellation:
     """Grains of one ball, centred on the origin.
@@ -94,12 +96,25 @@ class Tessellation:
     diagram: PowerDiagram
     statistics: Statistics
 
+    def __post_init__(self) -> None:
+        """Check that there are as many of each."""
+        check_number("Tessellation", "radius", self.radius, above=0, unit="m")
+        count = np.size(self.points, 0) if np.ndim(self.points) else 0
+        wanted = {"points": (count, 3), "weights": (count,), "orientations": (count, 3, 3)}
+        for name, shape in wanted.items():
+            if np.shape(found := getattr(self, name)) != shape or not np.isfinite(found).all():
+                raise InputError(
+                    f"Tessellation.{name} must be finite numbers of shape {shape}, got "
+                    f"{np.shape(found)}"
+                )
+
     @property
     def volumes(self) -> Array:
         """Return the volumes of the grains, exact, (n,) [m3]."""
         return self.diagram.volumes * self.radius**3
 
 
+@checked
 def tessellate(particle: Polycrystal, *, attempt: int = 0) -> Tessellation:
     """Fill a particle with grains; the same fields always give the same grains.
 
@@ -108,8 +123,9 @@ def tessellate(particle: Polycrystal, *, attempt: int = 0) -> Tessellation:
         attempt: Number of the retry; each moves the sites a little before short edges are removed.
 
     Raises:
-        InputError: If none of the given grains lies in the particle.
+        InputError: If an argument is of the wrong kind, or no given grain lies in the particle.
     """
+    check_number("tessellate", "attempt", attempt, lower=0)
     rng = np.random.default_rng([particle.seed, 0])
     if isinstance(particle.grains, tuple):
         points, weights, kept = _given(particle.grains, particle.radius)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
@@ -12,13 +13,15 @@ import numpy as np
 from femssb.inputs.materials import Curve
 
 _SAMPLES = 25  # of a property curve, so that a case shows what its functions were
+_DENSE = 2049  # of those that the digest of a curve is made of
 
 
 def describe(value: Any, *, digest: bool = False) -> Any:
     """Return a description as plain data.
 
-    Dataclasses become dictionaries that also name their class; a property curve becomes the
-    name of its function and samples of it; arrays become lists; infinity becomes a string.
+    Dataclasses become dictionaries that also name their class; a function becomes its name, and a
+    property curve the names of its functions, samples, and a digest of many more of them and of the
+    slope, which tells interpolators of one class apart; arrays become lists; infinity a string.
 
     Args:
         value: A description: dataclass, mapping, sequence, array, number, string or None.
@@ -29,10 +32,18 @@ def describe(value: Any, *, digest: bool = False) -> Any:
         at = np.linspace(value.lower, value.upper, _SAMPLES)
         return {
             "class": "Curve",
-            "function": f"{value.function.__module__}.{value.function.__qualname__}",
+            "function": function_name(value.function),
+            "slope": function_name(value.slope),
             "concentration [mol/m3]": at.tolist(),
-            "value": value.value(at).tolist(),
+            # the last digits differ between processors
+            "value": [float(f"{number:.10g}") for number in value.value(at)],
+            "digest": _digest(value),
         }
+    if isinstance(value, partial):
+        given = {"arguments": inner(value.args), "keywords": inner(value.keywords)}
+        return {"class": "partial", "function": inner(value.func), **given}
+    if callable(value) and not is_dataclass(value):
+        return function_name(value)
     if is_dataclass(value) and not isinstance(value, type):
         plain = {field.name: inner(getattr(value, field.name)) for field in fields(value)}
         return {"class": type(value).__name__, **plain}
@@ -53,3 +64,24 @@ def fingerprint(*values: Any) -> str:
     """Return a word of 16 letters that changes with anything that `describe` returns for values."""
     text = json.dumps(describe(values, digest=True), sort_keys=True, default=float)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def function_name(function: Any) -> str:
+    """Return where a function is defined, or the class of an object that is called."""
+    if isinstance(function, partial):
+        return f"functools.partial({function_name(function.func)})"
+    named = function if hasattr(function, "__qualname__") else type(function)
+    module = getattr(named, "__module__", None) or "builtins"
+    if module == "__main__" and (spec := getattr(sys.modules[module], "__spec__", None)):
+        module = spec.name  # python -m gives what an import gives
+    return f"{module}.{named.__qualname__}"
+
+
+def _digest(curve: Curve) -> str:
+    """Return a word of 16 letters that changes with function or slope, alike on any processor."""
+    at = np.linspace(curve.lower, curve.upper, _DENSE)
+    parts = [
+        np.round(1e7 * values / max(float(np.abs(values).max()), 1e-300)).astype(np.int64)
+        for values in curve.value_and_derivative(at)
+    ]
+    return hashlib.sha256(np.concatenate(parts).tobytes()).hexdigest()[:16]

@@ -3,17 +3,20 @@
 import math
 from collections.abc import Iterator
 from itertools import combinations
+from math import inf
 from typing import Any
 
-from femssb.description import description, field
+from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
 from femssb.units import mm, nm, um
 
 Vector = tuple[float, float, float]
 
 LENGTHS = (10 * nm, 1 * mm)  # [m] anything outside is a slip of units
+EXTENTS = (200 * nm, 2 * mm)  # [m] of a whole half-cell; outside, too, units have slipped
 MOST_GRAINS = 200
 FARTHEST_SITE = 4.0  # of a given grain from the centre of its particle, in units of the radius
+CLOSEST_SITES = 1e-6  # distance of two given grains, in units of the radius
 SMALLEST_GAP = 0.02  # free distance around a particle, in units of its radius
 
 
@@ -37,6 +40,13 @@ class Grain:
         "active rotation, row by row; its columns are the crystal axes; None: drawn from the seed",
         default=None,
     )
+    reach: float = field(
+        "distance from the centre of the particle where the given tessellation ends",
+        unit="m",
+        above=0,
+        infinite=True,
+        default=inf,
+    )
 
     def __post_init__(self) -> None:
         """Check that the orientation is a rotation."""
@@ -58,7 +68,7 @@ class Polycrystal:
     """A spherical secondary particle made of randomly oriented grains.
 
     Raises:
-        InputError: If given grains are not of the size of the particle.
+        InputError: If given grains are not of the size of the particle, end within it, or coincide.
     """
 
     radius: float = _length("radius of the secondary particle", 5 * um)
@@ -93,12 +103,24 @@ class Polycrystal:
                     f"at most {far:.3g} m is allowed ({FARTHEST_SITE:g} radii)"
                 )
             check_number(owner, "weight", grain.weight, lower=-(far**2), upper=far**2, unit="m2")
+            if grain.reach < self.radius * (1 - 1e-9):
+                raise InputError(
+                    f"Polycrystal.radius = {self.radius:g} m is outside (0, {grain.reach:.6g}] m: "
+                    f"the tessellation of the given grains ends {grain.reach:.6g} m from the centre"
+                )
         if len(reach) > 1 and max(reach) < near:
             raise InputError(
                 f"Polycrystal.grains: no point lies farther than {max(reach):.3g} m from the "
                 f"centre of a particle of radius {self.radius:g} m; at least one must lie beyond "
                 f"{near:.3g} m"
             )
+        least = CLOSEST_SITES * self.radius
+        for (i, first), (j, second) in combinations(enumerate(self.grains), 2):
+            if (apart := math.dist(first.point, second.point)) < least:
+                raise InputError(
+                    f"Polycrystal.grains[{i}] and [{j}] have points that are {apart:.3g} m apart; "
+                    f"they must be at least {least:.3g} m apart"
+                )
 
     @property
     def number_of_grains(self) -> int:
@@ -113,7 +135,8 @@ class HalfCell:
     The box is centred on x = y = 0; its four sides are periodic.
 
     Raises:
-        InputError: If particles overlap, or one touches a face of the cathode.
+        InputError: If the cell is too small or too large to be one, if particles overlap, or if one
+            touches a face of the cathode.
     """
 
     width: float = _length("side of the square cross-section", 15 * um)
@@ -124,7 +147,14 @@ class HalfCell:
     )
 
     def __post_init__(self) -> None:
-        """Check that the particles fit."""
+        """Check the size of the whole cell, and that the particles fit."""
+        extent = max(self.width, self.cathode + self.separator)
+        if not EXTENTS[0] <= extent <= EXTENTS[1]:
+            raise InputError(
+                f"HalfCell: width = {self.width:g} m, cathode = {self.cathode:g} m and separator = "
+                f"{self.separator:g} m make a cell of {extent:.3g} m, outside [{EXTENTS[0]:g}, "
+                f"{EXTENTS[1]:g}] m: in which unit are they?"
+            )
         for index, particle in enumerate(self.particles):
             gap = SMALLEST_GAP * particle.radius
             for face, room in self._room(index):
@@ -145,8 +175,14 @@ class HalfCell:
                     f"{apart:.5g} m apart and must be more than {reach + gap:.5g} m apart"
                 )
 
+    @checked
     def centre(self, index: int) -> Vector:
-        """Return the centre of a particle [m]."""
+        """Return the centre of a particle [m].
+
+        Raises:
+            InputError: If there is no such particle.
+        """
+        check_number("HalfCell.centre", "index", index, lower=0, upper=len(self.particles) - 1)
         return self.particles[index].centre or (0.0, 0.0, self.cathode / 2)
 
     def _room(self, index: int) -> Iterator[tuple[str, float]]:

@@ -6,28 +6,39 @@ um) is refused by name.
 """
 
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.description import description, field
+from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
 
 Row = tuple[float, float, float, float, float, float]
+
+MOST_STRAIN = 0.3  # chemical, along any axis: far beyond what small strains stand for
 
 
 @description
 class Curve:
     """A material property as a function of lithium concentration, with its slope.
 
+    Function and slope may be anything that is called with an array (n,) and returns one real number
+    for each concentration, whatever the others are: a function, `numpy.polynomial.Polynomial`, an
+    interpolator of SciPy, a `functools.partial` of `numpy.interp`. Where the function has a kink,
+    the slope may be that of either side.
+
     Outside ``[lower, upper]`` the curve continues along its tangent, so that a small overshoot of
-    the concentration meets a smooth, finite value instead of a pole.
+    the concentration meets a smooth, finite value instead of a pole. A run that uses the tangent of
+    the open-circuit voltage has a warning.
 
     Raises:
-        InputError: If the range is empty, or the slope is not that of the function: a wrong slope
-            would show only as a solver that no longer converges.
+        InputError: If the range is empty, if function or slope fail on an array, return anything
+            else than one finite number per concentration or change what they are given, or if the
+            slope is not that of the function: a wrong slope would show only as a solver that no
+            longer converges.
     """
 
     function: Callable[[Array], Array] = field("concentration [mol/m3] -> property")
@@ -40,44 +51,108 @@ class Curve:
     )
 
     def __post_init__(self) -> None:
-        """Check the range, and the slope against central differences."""
+        """Check the range, what function and slope return, and the slope against differences."""
         width = self.upper - self.lower
         if not width > 1.0:
             raise InputError(
                 f"Curve.upper = {self.upper:g} mol/m3 must exceed Curve.lower = {self.lower:g}"
                 " mol/m3 by more than 1"
             )
-        points = self.lower + width * np.linspace(0.013, 0.987, 23)
-        step = 1e-6 * width
-        values = np.asarray(self.function(points), dtype=np.float64)
-        slopes = np.asarray(self.slope(points), dtype=np.float64)
-        if not values.shape == slopes.shape == points.shape:
-            raise InputError("Curve.function and Curve.slope must return one value per point")
-        if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
-            raise InputError("Curve.function and Curve.slope must be finite between its bounds")
-        difference = (self.function(points + step) - self.function(points - step)) / (2 * step)
-        roundoff = 1e-15 * np.max(np.abs(values)) / step
-        allowed = 1e-3 * np.max(np.abs(difference)) + roundoff
-        worst = int(np.argmax(np.abs(difference - slopes)))
-        if abs(difference[worst] - slopes[worst]) > allowed:
+        points = np.linspace(self.lower, self.upper, 2001)
+        for name in ("function", "slope"):
+            self._check_values(name, points)
+        self._check_slope(points[::10], 1e-6 * width)
+
+    def _check_values(self, name: str, points: Array) -> None:
+        """Check that a function takes each point by itself, leaves it as it is, and is finite."""
+        given = points.copy()
+        values = _evaluated(self, name, given)
+        if not np.array_equal(given, points):
+            raise InputError(f"Curve.{name} must not change the array that it is given")
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values)))
+            raise InputError(
+                f"Curve.{name} = {values[row]:g} at {points[row]:g} mol/m3; it must be finite from"
+                f" lower = {self.lower:g} to upper = {self.upper:g} mol/m3"
+            )
+        allowed = 1e-9 * np.max(np.abs(values))
+        for rows in (slice(None, None, -7), slice(3, 4)):
+            alone = _evaluated(self, name, points[rows].copy())
+            if not np.allclose(alone, values[rows], rtol=0, atol=allowed):
+                raise InputError(
+                    f"Curve.{name} gives a concentration another value where others stand next to"
+                    " it; it must take each by itself"
+                )
+
+    def _check_slope(self, points: Array, step: float) -> None:
+        """Check that the slope lies between the differences on both sides of each point."""
+        middle = slice(1, -1)
+        values = _evaluated(self, "function", points)
+        before, after = np.empty((2, points.size))
+        before[1:] = (values - _evaluated(self, "function", points - step))[1:] / step
+        after[:-1] = (_evaluated(self, "function", points + step) - values)[:-1] / step
+        # at the ends, where a logarithm may be steep, from inside, and extrapolated
+        for end, inwards in ((0, step / 100), (-1, -step / 100)):
+            near = _evaluated(self, "function", points[end] + inwards * np.array([0, 0.5, 1]))
+            half, whole = (near[1:] - near[0]) / (inwards * np.array([0.5, 1]))
+            before[end], after[end] = whole, 2 * half - whole
+        slopes = _evaluated(self, "slope", points)
+        beyond = np.maximum(np.minimum(before, after) - slopes, slopes - np.maximum(before, after))
+        steepest = np.max(np.abs(before + after)[middle]) / 2
+        roundoff = np.full(points.size, 4e-15 * np.max(np.abs(values)) / step)
+        roundoff[[0, -1]] *= 100
+        allowed = 1e-3 * np.maximum(steepest, np.abs(before + after) / 2) + roundoff
+        worst = int(np.argmax(beyond - allowed))
+        if beyond[worst] > allowed[worst]:
             raise InputError(
                 f"Curve.slope = {slopes[worst]:g} at {points[worst]:g} mol/m3, but Curve.function"
-                f" changes there by {difference[worst]:g} per mol/m3"
+                f" changes there by {(before + after)[worst] / 2:g} per mol/m3"
             )
 
+    @checked
     def value(self, concentration: Array) -> Array:
         """Return the property, shape as the concentration [mol/m3]."""
         return self.value_and_derivative(concentration)[0]
 
+    @checked
     def derivative(self, concentration: Array) -> Array:
         """Return the derivative of `value`, shape as the concentration [mol/m3]."""
-        return self.slope(np.clip(concentration, self.lower, self.upper))
+        return _evaluated(self, "slope", np.clip(concentration, self.lower, self.upper))
 
     def value_and_derivative(self, concentration: Array) -> tuple[Array, Array]:
         """Return the property and its derivative, each with the shape of the concentration."""
         inside = np.clip(concentration, self.lower, self.upper)
-        slope = self.slope(inside)
-        return self.function(inside) + slope * (concentration - inside), slope
+        slope = _evaluated(self, "slope", inside.copy())
+        value = _evaluated(self, "function", inside.copy())
+        return value + slope * (concentration - inside), slope
+
+
+def _evaluated(curve: Curve, name: str, concentration: Array) -> Array:
+    """Return function or slope of a curve at concentrations, as a new array of their shape."""
+    points = np.ravel(concentration)
+    if not points.size:  # a rank without a point
+        return np.zeros(np.shape(concentration))
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is found by its value
+            found = getattr(curve, name)(points)
+        values = np.array(np.ma.filled(found, np.nan) if np.ma.isMaskedArray(found) else found)
+    except Exception as error:
+        raise InputError(
+            f"Curve.{name} fails on an array of {points.size} concentrations from"
+            f" {points.min():g} to {points.max():g} mol/m3: {type(error).__name__}: {error}"
+        ) from error
+    if values.shape != points.shape:
+        raise InputError(
+            f"Curve.{name} must return one value per point, shape {points.shape}, got"
+            f" {values.shape}"
+        )
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    real = kind in "iu" or (kind == "f" and size >= 8)
+    if not (real or (kind == "O" and all(isinstance(value, numbers.Real) for value in values))):
+        raise InputError(
+            f"Curve.{name} must return real numbers in double precision, got {values.dtype}"
+        )
+    return values.astype(np.float64).reshape(np.shape(concentration))
 
 
 @description
@@ -85,7 +160,9 @@ class Elasticity:
     """Isotropic linear elasticity."""
 
     young_modulus: float = field("Young's modulus", unit="Pa", lower=1e6, upper=2e12)
-    poisson_ratio: float = field("Poisson's ratio", above=-1, below=0.5)
+    poisson_ratio: float = field(
+        "Poisson's ratio; beyond, linear elements lock", lower=-0.99, upper=0.49
+    )
 
     def lame(self) -> tuple[float, float]:
         """Return the Lame constants: lambda and the shear modulus mu [Pa]."""
@@ -137,11 +214,16 @@ class ActiveMaterial:
     """The cathode active material: lithium transport, open-circuit voltage, expansion, elasticity.
 
     Crystal directions are [100], [010], [001]. The chemical strain of a grain whose crystal axes
-    are the columns of Q is ``expansion(c) Q diag(expansion_ratio) Q^T``; it vanishes at the start.
+    are the columns of Q is ``chemical_strain(c) Q diag(expansion_ratio) Q^T``.
+
+    Where a run starts is independent of its C-rates and of where the grains are free of strain:
+    `nominal_capacity` and `stress_free_concentration` stay as they are when `initial_concentration`
+    is replaced.
 
     Raises:
         InputError: If the initial state is nearly empty, fuller than full, or contradicts a curve,
-            or if lithium diffuses along no axis.
+            if the nominal capacity or the stress-free state is beyond the full host, if the
+            chemical strain exceeds 0.3, or if lithium diffuses along no axis.
     """
 
     initial_concentration: float = field(
@@ -150,6 +232,20 @@ class ActiveMaterial:
     maximum_concentration: float = field(
         "lithium of the full host", unit="mol/m3", lower=1e3, upper=2e5
     )
+    nominal_capacity: float | None = field(
+        "lithium that 1C moves in an hour, at least 1e-2 of the full host; None: all that fits",
+        unit="mol/m3",
+        lower=10,
+        upper=2e5,
+        default=None,
+    )
+    stress_free_concentration: float | None = field(
+        "lithium at which there is no chemical strain; None: that of the full host",
+        unit="mol/m3",
+        lower=0,
+        upper=2e5,
+        default=None,
+    )
     diffusivity: tuple[float, float, float] = field(
         "along each crystal axis; the fastest is at least 1e-19", unit="m2/s", lower=0, upper=1e-9
     )
@@ -157,25 +253,48 @@ class ActiveMaterial:
         "partial molar volume in stress drift, 0 for none", unit="m3/mol", lower=-1e-4, upper=1e-4
     )
     open_circuit_voltage: Curve = field("voltage against lithium metal [V]")
-    expansion: Curve = field("chemical strain along [100]")
+    expansion: Curve = field(
+        "chemical strain along [100], from any state: that at the stress-free one is taken off"
+    )
     expansion_ratio: tuple[float, float, float] = field(
         "strain along each crystal axis over that along [100]", lower=-100, upper=100
     )
     elasticity: Elasticity | CrystalElasticity = field("elasticity of the grains")
 
     def __post_init__(self) -> None:
-        """Check the initial state against the full host and the curves."""
+        """Check the states against the full host and the curves."""
 
         def check(name: str, value: float, lower: float, upper: float, unit: str = "") -> None:
             check_number("ActiveMaterial", name, value, lower=lower, upper=upper, unit=unit)
 
         initial, full = self.initial_concentration, self.maximum_concentration
         check("initial_concentration", initial, 1e-3 * full, full, "mol/m3")
+        check("nominal_capacity", self.capacity, 1e-2 * full, full, "mol/m3")
+        check("stress_free_concentration", self.stress_free, 0, full, "mol/m3")
         check("diffusivity (fastest)", max(self.diffusivity), 1e-19, 1e-9, "m2/s")
         start = np.array([float(initial)])
-        voltage, strain = (c.value(start)[0] for c in (self.open_circuit_voltage, self.expansion))
+        voltage = self.open_circuit_voltage.value(start)[0]
         check("open_circuit_voltage (initial)", voltage, -1, 7, "V")
-        check("expansion (initial, must vanish)", strain, -1e-3, 1e-3)
+        strains = self.chemical_strain(np.linspace(0, full, 101))
+        largest = np.max(np.abs(strains)) * max(map(abs, self.expansion_ratio))
+        check("expansion (largest, along any axis)", largest, 0, MOST_STRAIN)
+
+    @property
+    def capacity(self) -> float:
+        """Lithium that 1C moves in an hour [mol/m3]."""
+        given = self.nominal_capacity
+        return self.maximum_concentration if given is None else given
+
+    @property
+    def stress_free(self) -> float:
+        """Lithium at which there is no chemical strain [mol/m3]."""
+        given = self.stress_free_concentration
+        return self.maximum_concentration if given is None else given
+
+    def chemical_strain(self, concentration: Array) -> Array:
+        """Return the strain along [100] against the stress-free state, at concentrations [-]."""
+        free = self.expansion.value(np.array([float(self.stress_free)]))[0]
+        return self.expansion.value(concentration) - free
 
 
 @description
@@ -184,7 +303,10 @@ class Conductor:
 
     ionic_conductivity: float = field("conductivity of ions", unit="S/m", lower=1e-7, upper=1e3)
     electronic_conductivity: float = field(
-        "conductivity of electrons; 0 in the separator", unit="S/m", lower=0, upper=1e6
+        "of electrons, at least 1e-7 in the ecbd; in the separator a trace, taken as 0",
+        unit="S/m",
+        lower=0,
+        upper=1e6,
     )
     elasticity: Elasticity = field("elasticity of the matrix")
 
@@ -194,7 +316,9 @@ class InsertionKinetics:
     """Butler-Volmer kinetics of insertion: i0 = F k sqrt(c (c_max - c))."""
 
     rate_constant: float = field("k", unit="m/s", lower=1e-14, upper=1e-4)
-    anodic_transfer: float = field("transfer coefficient of the anodic branch", above=0, below=1)
+    anodic_transfer: float = field(
+        "transfer coefficient of the anodic branch", lower=1e-6, upper=1 - 1e-6
+    )
 
 
 @description
@@ -202,7 +326,9 @@ class MetalKinetics:
     """Butler-Volmer kinetics of lithium metal: a constant exchange current."""
 
     exchange_current: float = field("exchange current", unit="A/m2", lower=1e-3, upper=1e6)
-    anodic_transfer: float = field("transfer coefficient of the anodic branch", above=0, below=1)
+    anodic_transfer: float = field(
+        "transfer coefficient of the anodic branch", lower=1e-6, upper=1 - 1e-6
+    )
 
 
 @description
@@ -307,7 +433,12 @@ class CohesiveLaw:
 
 @description
 class Materials:
-    """A complete parameter set of a half-cell."""
+    """A complete parameter set of a half-cell.
+
+    Raises:
+        InputError: If the ecbd conducts no electrons, which reach the particles through it, or the
+            separator conducts them.
+    """
 
     active: ActiveMaterial = field("active material of the particles")
     ecbd: Conductor = field("electrolyte-carbon domain around the particles")
@@ -317,6 +448,14 @@ class Materials:
     cohesive: CohesiveLaw = field("cohesion of particle and electrolyte")
     anode: MetalKinetics = field("reaction of the lithium anode")
     temperature: float = field("temperature", unit="K", lower=150, upper=600, default=298.15)
+
+    def __post_init__(self) -> None:
+        """Check that electrons move in the ecbd, and in the ecbd alone."""
+        for name, bounds in (("ecbd", {"lower": 1e-7}), ("electrolyte", {"upper": 1e-4})):
+            value = getattr(self, name).electronic_conductivity
+            check_number(
+                f"Materials.{name}", "electronic_conductivity", value, unit="S/m", **bounds
+            )
 
 
 def _known(meaning: str, unit: str, lower: float, upper: float) -> Any:

@@ -1,6 +1,9 @@
 """Steps of a protocol: charge, discharge, hold and rest, and the ends of each of them.
 
-Every step may name several ends; the first to come wins and the result records which it was.
+Every step may name several ends; the first to come wins and the result records which it was. A step
+also ends where lithium runs out or no longer fits (`femssb.run.lithium`), and at its very start
+where the voltage or current that is to end it is passed as soon as its load acts; both come with a
+warning, and the next step goes on from there.
 Discharge current is positive, here as in the results.
 """
 
@@ -11,13 +14,13 @@ from femssb.errors import InputError
 @description
 class _ConstantCurrent:
     c_rate: float = field(
-        "current over the one that moves all the initial lithium in one hour", above=0, below=1000
+        "current over that of 1C, which moves the nominal capacity in an hour", above=0, below=1000
     )
     until_voltage: float | None = field(
         "voltage that ends the step", unit="V", lower=-10, upper=10, default=None
     )
     until_duration: float | None = field(
-        "time after which the step ends", unit="s", above=0, below=1e9, default=None
+        "time after which the step ends", unit="s", lower=1e-3, below=1e9, default=None
     )
 
     def __post_init__(self) -> None:
@@ -58,7 +61,7 @@ class Hold:
         "magnitude of the current at its end, in units of 1C", above=0, below=1000, default=None
     )
     until_duration: float | None = field(
-        "time after which the step ends", unit="s", above=0, below=1e9, default=None
+        "time after which the step ends", unit="s", lower=1e-3, below=1e9, default=None
     )
 
     def __post_init__(self) -> None:
@@ -71,7 +74,7 @@ class Hold:
 class Rest:
     """Let the cell rest without current for a time."""
 
-    until_duration: float = field("time after which the step ends", unit="s", above=0, below=1e9)
+    until_duration: float = field("time after which the step ends", unit="s", lower=1e-3, below=1e9)
 
 
 Step = Charge | Discharge | Hold | Rest

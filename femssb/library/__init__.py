@@ -5,6 +5,6 @@ constants, each a `femssb.Solid`. The source of every value is on its line or th
 was not measured says ``assumed`` or ``derived``. Take a variant with `dataclasses.replace`.
 """
 
-import lazy_loader
+from femssb.environment.packages import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -80,7 +80,7 @@ class Open:
     diffusivity: float = field("along [100] and [010]", unit="m2/s", above=0, default=1e-14)
 
     def chemical_strain(self, concentration: Array) -> Array:
-        """Return the chemical strain along [100] against the initial state [-]."""
+        """Return the chemical strain along [100] against the full state of the paper [-]."""
         s = (1 - concentration / INITIAL) / (1 - PLATEAU)
         return -self.strain * s * (STRAIN_1 + s * (STRAIN_2 + s * STRAIN_3))
 
@@ -159,7 +159,8 @@ def materials(*, values: Open = DERIVED, ecbd: Conductor | None = None) -> Mater
 
     Returns:
         The set. On a mesh whose particle is smaller than the sphere, scale
-        ``active.initial_concentration`` so that the lithium is 24.659e-12 mol.
+        ``active.initial_concentration`` and ``active.nominal_capacity`` so that the lithium is
+        24.659e-12 mol. To start elsewhere, replace ``active.initial_concentration`` alone.
     """
     llzo = Elasticity(
         young_modulus=150e9,  # [Pa] paper 2
@@ -169,6 +170,8 @@ def materials(*, values: Open = DERIVED, ecbd: Conductor | None = None) -> Mater
         active=ActiveMaterial(
             initial_concentration=INITIAL,
             maximum_concentration=MAXIMUM,
+            nominal_capacity=INITIAL,  # [mol/m3] paper 3.1: 1C moves 24.659e-12 mol in an hour
+            stress_free_concentration=INITIAL,  # [mol/m3] assumed: no strain before the charge
             diffusivity=(values.diffusivity, values.diffusivity, SLOW),
             drift_volume=values.drift_volume,
             open_circuit_voltage=Curve(

@@ -1,5 +1,5 @@
 """Meshes of half-cells, made by Gmsh or read from files."""
 
-import lazy_loader
+from femssb.environment.packages import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -1,11 +1,11 @@
-from .data import FACETS as FACETS
-from .data import REGIONS as REGIONS
 from .data import MeshData as MeshData
 from .data import from_arrays as from_arrays
 from .files import from_gmsh as from_gmsh
 from .files import read as read
 from .files import write as write
 from .half_cell import mesh as mesh
+from .parts import FACETS as FACETS
+from .parts import REGIONS as REGIONS
 from .quality import MeshSummary as MeshSummary
 from .quality import RegionSummary as RegionSummary
 from .quality import describe as describe

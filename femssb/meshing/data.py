@@ -1,11 +1,10 @@
-"""A mesh with named regions and facets: as plain arrays on one rank, and distributed over ranks."""
+"""A mesh with named regions and facets, made from plain arrays on one rank, shared by all ranks."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import femssb.environment.platform
@@ -15,38 +14,36 @@ from mpi4py import MPI
 import basix.ufl
 import dolfinx.mesh
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.spatial import cKDTree
 
 from femssb.arrays import Array, Indices
 from femssb.environment.ranks import collect, on_first_rank
-from femssb.errors import MeshError
-from femssb.tetrahedra import volumes
+from femssb.errors import InputError, MeshError, shown
+from femssb.meshing.parts import (
+    FACETS,
+    FIRST_EXTRA,
+    FIRST_GRAIN,
+    GRAIN_NAMES,
+    INNER,
+    OPPOSITE,
+    REGIONS,
+    Parts,
+    Tags,
+    grain_number,
+)
+from femssb.meshing.soundness import (
+    SAME_LEVEL,
+    Faces,
+    check_cells,
+    check_named,
+    check_rotations,
+    check_size,
+    face_keys,
+)
 
 if TYPE_CHECKING:
     from femssb.grains.tessellation import Statistics
-
-Tags = NDArray[np.int32]
-
-REGIONS = {  # name -> cell tag; grains have tags from FIRST_GRAIN
-    "ecbd": 1,  # electrolyte, carbon and binder around the particles
-    "electrolyte": 2,  # separator, between the ecbd and the anode
-}
-FACETS = {  # name -> facet tag; a mesh may have more names, with tags from FIRST_EXTRA
-    "interface": 1,  # between a grain and the ecbd; the normal points into the ecbd
-    "grain_boundary": 2,  # between two grains
-    "collector": 3,  # face of the box at the lowest z
-    "anode": 4,  # face of the box at the highest z
-    "x_min": 5,  # sides of the box, periodic where both of a pair are named
-    "x_max": 6,
-    "y_min": 7,
-    "y_max": 8,
-}
-FIRST_GRAIN = 100  # cell tag of the first grain
-FIRST_EXTRA = 100  # facet tag of the first name that is not in FACETS
-OPPOSITE = {"x_min": "x_max", "y_min": "y_max"}
-GRAIN_NAME = re.compile(r"(?:particle(?:_(?P<particle>\d+))?)?_?(?:grain_(?P<grain>\d+))?")
-GRAIN_NAMES = "particle, particle_2, grain_7, particle_2_grain_7 (numbers from 1)"
-FACES_OF_CELL = ((1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1, 2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +61,7 @@ class MeshData:
         orientations: Active rotations, columns are the crystal axes, shape (n_grains, 3, 3).
         tessellations: Of each particle; none for meshes from elsewhere.
         origin: The shapes or the file it was made from, with sizes.
+        warnings: What is doubtful about it.
     """
 
     mesh: dolfinx.mesh.Mesh
@@ -76,22 +74,7 @@ class MeshData:
     orientations: Array
     tessellations: tuple[Statistics, ...] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
-    """A whole mesh as plain arrays, on one rank. Grain g has the cell tag `FIRST_GRAIN` + g."""
-
-    points: Array  # (k, 3) [m]
-    cells: Indices  # (m, 4)
-    cell_tags: Tags  # (m,)
-    triangles: Indices  # (f, 3) named facets, corners ascending
-    facet_tags: Tags  # (f,)
-    regions: dict[str, int]
-    facets: dict[str, int]
-    grain_particle: Tags  # (n_grains,)
-    orientations: Array  # (n_grains, 3, 3)
-    tessellations: tuple[Statistics, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def from_arrays(
@@ -120,13 +103,25 @@ def from_arrays(
         comm: Ranks over which the mesh is distributed.
 
     Raises:
-        MeshError: If names, shapes or periodic sides do not fit; on every rank.
+        MeshError: If names, shapes or periodic sides do not fit, if tetrahedra overlap or share no
+            nodes where they touch, or if the size cannot be that of a cell; on every rank.
     """
 
     def work() -> Parts:
         return assemble(points, cells, regions, facets, orientations, derive_sides=True)
 
+    check_ranks("from_arrays", comm)
     return distribute(on_first_rank(comm, work), comm)
+
+
+def check_ranks(owner: str, comm: object) -> None:
+    """Check that an argument is a communicator.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if not isinstance(comm, MPI.Comm) or comm == MPI.COMM_NULL:
+        raise InputError(f"{owner}.comm must be a communicator of mpi4py, got {shown(comm)}")
 
 
 def assemble(
@@ -139,45 +134,39 @@ def assemble(
     derive_sides: bool,
 ) -> Parts:
     """Check a mesh given by names, and number its regions, grains and facets."""
-    points = np.array(points, dtype=np.float64)
-    cells = np.array(cells, dtype=np.int64)
-    if points.ndim != 2 or points.shape[1] != 3 or cells.ndim != 2 or cells.shape[1] != 4:
-        raise MeshError(
-            f"a mesh needs points of shape (k, 3) and tetrahedra of shape (m, 4), "
-            f"got {points.shape} and {cells.shape}"
-        )
+    points = _reals("points", points, (-1, 3))
+    cells = _corners("cells", cells, 4, len(points))
+    if isinstance(regions, str) or not hasattr(regions, "__len__"):
+        raise MeshError(f"regions = {regions!r:.60} must hold a name for each tetrahedron")
     if not len(cells) or len(regions) != len(cells):
         raise MeshError(f"a mesh needs a region for each tetrahedron: {len(cells)}, {len(regions)}")
-    if not np.isfinite(points).all() or cells.min() < 0 or cells.max() >= len(points):
-        raise MeshError("a mesh has points that are not finite or corners that do not exist")
-    given = {name: np.array(some, dtype=np.int64) for name, some in (facets or {}).items()}
+    if facets is not None and not isinstance(facets, Mapping):
+        raise MeshError(f"facets = {facets!r:.60} must map names to triangles")
+    warnings = _check_names(facets or {})
+    given = {
+        str(name): np.sort(_corners(f"facets[{name!r}]", some, 3, len(points)), axis=1)
+        for name, some in (facets or {}).items()
+    }
     points, cells, given = _without_loose_points(points, cells, given)
-    corners = points[cells]
-    longest = np.abs(corners[:, 1:] - corners[:, :1]).max(axis=(1, 2))
-    flat = volumes(points, cells) <= 1e-12 * longest**3
-    if flat.any():
-        raise MeshError(f"{int(flat.sum())} of {len(cells)} tetrahedra have no volume")
-
-    tags, grain_particle = _number_regions(regions)
-    faces, pairs = _faces(cells, tags)
-    named = _derive_facets(faces, pairs)
+    tags, grain_particle, names = _number_regions(regions)
+    faces = check_cells(points, cells, tags, names)
+    warnings += check_size(points)
+    sides = np.where(faces.cells < 0, -1, tags[faces.cells])
+    pairs = np.sort(sides, axis=1)[:, ::-1]
+    named = _derive_facets(faces.corners, pairs)
     if derive_sides and facets is None:
-        given = _box_faces(points, faces[pairs[:, 1] < 0])
-    for name, some in given.items():
-        triangles = np.sort(some, axis=1)
+        given = _box_faces(points, faces.corners[faces.outer])
+    for name, triangles in given.items():
         if name in named and not np.array_equal(_rows(triangles), _rows(named[name])):
             raise MeshError(
                 f"the facets named {name!r} ({len(triangles)}) are not those between the "
                 f"regions it separates ({len(named[name])}); leave the name out to have it derived"
             )
-        if not np.isin(_keys(triangles, len(points)), _keys(faces, len(points))).all():
-            raise MeshError(f"some triangles of {name!r} are not faces of tetrahedra")
         named[name] = triangles
-    _check_periodic(points, named)
     numbers = dict(FACETS)
     for name in named:
         numbers.setdefault(name, FIRST_EXTRA + len(numbers))
-    return Parts(
+    parts = Parts(
         points=points,
         cells=cells,
         cell_tags=tags,
@@ -191,48 +180,97 @@ def assemble(
         grain_particle=grain_particle,
         orientations=_check_orientations(orientations, len(grain_particle)),
     )
+    warnings += check_named(parts, faces)
+    _check_periodic(points, named, faces, tags)
+    return replace(parts, warnings=warnings)
 
 
-def grain_number(name: str) -> tuple[int, int] | None:
-    """Return the particle and the grain, from 1, that a name stands for; None if it is none."""
-    if not name or not (match := GRAIN_NAME.fullmatch(name)):
-        return None
-    return int(match["particle"] or 1), int(match["grain"] or 1)
+def _reals(what: str, given: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return finite numbers as an array of some shape; -1 stands for any size."""
+    try:
+        found = np.asarray(given)
+    except ValueError as error:  # rows of different lengths
+        raise MeshError(f"{what}: {error}") from error
+    fits = found.ndim == len(shape) and all(
+        want in (-1, size) for want, size in zip(shape, found.shape, strict=True)
+    )
+    if found.dtype.kind not in "fiu" or not fits:
+        wanted = ", ".join("k" if size < 0 else str(size) for size in shape)
+        raise MeshError(
+            f"{what} must be numbers of shape ({wanted}), got {found.dtype} of {found.shape}"
+        )
+    found = np.array(found, dtype=np.float64)
+    if not np.isfinite(found).all():
+        raise MeshError(
+            f"{what} has {int((~np.isfinite(found)).sum())} numbers that are not finite"
+        )
+    return found
 
 
-def grain_names(grain_particle: Tags) -> list[str]:
-    """Return the name of each grain in files; grains count from 1 in each particle."""
-    count: Counter[int] = Counter()
-    names = []
-    for particle in grain_particle.tolist():
-        count[particle] += 1
-        names.append(f"particle_{particle + 1}_grain_{count[particle]:02d}")
-    return names
+def _corners(what: str, given: ArrayLike, columns: int, count: int) -> Indices:
+    """Return numbers of points as an array of some columns, each below the count."""
+    try:
+        found = np.asarray(given)
+    except ValueError as error:
+        raise MeshError(f"{what}: {error}") from error
+    if not found.size:
+        return np.empty((0, columns), dtype=np.int64)
+    if found.dtype.kind not in "iu" or found.ndim != 2 or found.shape[1] != columns:
+        raise MeshError(
+            f"{what} must be whole numbers of shape (k, {columns}), got {found.dtype} of "
+            f"{found.shape}"
+        )
+    if found.min() < 0 or found.max() >= count:
+        raise MeshError(
+            f"{what} has corners that do not exist: they range from {found.min()} to "
+            f"{found.max()}, those of {count} points from 0 to {count - 1}"
+        )
+    return np.array(found, dtype=np.int64)
 
 
-def volume_tags(parts: Parts) -> dict[str, int]:
-    """Return the cell tag of each region, and of each grain by its name in files."""
-    names = enumerate(grain_names(parts.grain_particle), start=FIRST_GRAIN)
-    return parts.regions | {name: tag for tag, name in names}
+def _check_names(given: Mapping[str, ArrayLike]) -> tuple[str, ...]:
+    """Refuse a misspelt name of facets; return a warning for others that mean nothing."""
+    plain = {_plainly(name): name for name in FACETS}
+    strange = []
+    for name in given:
+        if not isinstance(name, str) or not name:
+            raise MeshError(f"facets have the name {name!r}, which is no word")
+        if name in FACETS:
+            continue
+        close = difflib.get_close_matches(_plainly(name), plain, n=1, cutoff=0.8)
+        if close and plain[close[0]] not in INNER:  # these are derived from the cells
+            raise MeshError(
+                f"facets have the unknown name {name!r}: is it {plain[close[0]]!r}? Known are "
+                f"{', '.join(FACETS)}"
+            )
+        strange.append(name)
+    if not strange:
+        return ()
+    return (f"facets {strange} have names that mean nothing to a model",)
+
+
+def _plainly(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _without_loose_points(
     points: Array, cells: Indices, facets: dict[str, Indices]
 ) -> tuple[Array, Indices, dict[str, Indices]]:
+    """Leave out points that belong to no cell, such as the centre of a circle in Gmsh."""
     used = np.unique(cells)
     number = np.full(len(points), -1)
     number[used] = np.arange(len(used))
     for name, given in facets.items():
-        if given.size and (given.min() < 0 or given.max() >= len(points)):
-            raise MeshError(f"facets {name!r} have corners that do not exist")
-        if (number[given] < 0).any():
-            raise MeshError(f"some triangles of {name!r} are not faces of tetrahedra")
-    kept = {name: number[given].reshape(-1, 3) for name, given in facets.items()}
-    return points[used], number[cells], kept
+        if (loose := (number[given] < 0).any(axis=1)).any():
+            raise MeshError(
+                f"{int(loose.sum())} triangles of {name!r} are not faces of tetrahedra: they have "
+                "corners that belong to none"
+            )
+    return points[used], number[cells], {name: number[given] for name, given in facets.items()}
 
 
-def _number_regions(regions: Sequence[str]) -> tuple[Tags, Tags]:
-    """Return the tag of each cell and the particle of each grain, ordered by their numbers."""
+def _number_regions(regions: Sequence[str]) -> tuple[Tags, Tags, dict[int, str]]:
+    """Return the tag of each cell, the particle of each grain by number, and names of the tags."""
     names, inverse = np.unique(np.asarray(regions, dtype=str), return_inverse=True)
     numbers = {name: number for name in names.tolist() if (number := grain_number(name))}
     if unknown := [name for name in names.tolist() if name not in REGIONS and name not in numbers]:
@@ -247,21 +285,8 @@ def _number_regions(regions: Sequence[str]) -> tuple[Tags, Tags]:
     tag = {name: FIRST_GRAIN + order.index(number) for name, number in numbers.items()}
     tags = np.array([REGIONS.get(name, tag.get(name, 0)) for name in names.tolist()])
     grain_particle = np.array([particles.index(particle) for particle, _ in order])
-    return tags.astype(np.int32)[inverse], grain_particle.astype(np.int32)
-
-
-def _faces(cells: Indices, tags: Tags) -> tuple[Indices, Tags]:
-    """Return every face once with the tags on both its sides, the higher first, -1 outside."""
-    every = np.sort(cells[:, FACES_OF_CELL].reshape(-1, 3), axis=1)
-    order = np.lexsort(every.T[::-1])
-    every, sides = every[order], np.repeat(tags, 4)[order]
-    first = np.append(True, (every[1:] != every[:-1]).any(axis=1))
-    start = np.flatnonzero(first)
-    count = np.diff(np.append(start, len(every)))
-    if count.max() > 2:
-        raise MeshError(f"{int((count > 2).sum())} faces belong to more than two tetrahedra")
-    other = np.where(count == 2, sides[np.minimum(start + 1, len(sides) - 1)], -1)
-    return every[start], np.sort(np.stack([sides[start], other], axis=1), axis=1)[:, ::-1]
+    found = dict(zip(tags.tolist(), names.tolist(), strict=True))
+    return tags.astype(np.int32)[inverse], grain_particle.astype(np.int32), found
 
 
 def _derive_facets(faces: Indices, pairs: Tags) -> dict[str, Indices]:
@@ -276,53 +301,59 @@ def _derive_facets(faces: Indices, pairs: Tags) -> dict[str, Indices]:
 
 
 def _box_faces(points: Array, outer: Indices) -> dict[str, Indices]:
-    """Return the outer faces that lie in the faces of the bounding box."""
+    """Return the outer faces that lie in the faces of the bounding box, where there are any."""
     low, high = points.min(axis=0), points.max(axis=0)
     near = 1e-9 * (high - low).max()
     found = {}
     for axis, names in enumerate((("x_min", "x_max"), ("y_min", "y_max"), ("collector", "anode"))):
         for name, level in zip(names, (low[axis], high[axis]), strict=True):
             found[name] = outer[(np.abs(points[outer][:, :, axis] - level) < near).all(axis=1)]
-    return found
+    return {name: triangles for name, triangles in found.items() if len(triangles)}
 
 
-def _check_periodic(points: Array, named: Mapping[str, Indices]) -> None:
-    """Check that opposite sides have the same nodes."""
-    size = np.ptp(points, axis=0).max()
+def _check_periodic(points: Array, named: Mapping[str, Indices], faces: Faces, tags: Tags) -> None:
+    """Check that opposite sides have the same nodes, and the same bodies at them."""
+    size = float(np.ptp(points, axis=0).max())
+    known = face_keys(faces.corners, len(points))
     for axis, (low, high) in enumerate(OPPOSITE.items()):
         if (low in named) != (high in named):
             missing = high if low in named else low
             raise MeshError(f"facets {missing!r} are missing although the opposite side is named")
         if low not in named:
             continue
-        sides = []
+        nodes, bodies = [], []
         for name in (low, high):
-            side = points[np.unique(named[name])]
-            if len(side) and np.ptp(side[:, axis]) > 1e-6 * size:
+            nodes.append(np.unique(named[name]))
+            if np.ptp(points[nodes[-1], axis]) > SAME_LEVEL * size:
                 raise MeshError(f"facets {name!r} do not lie in one plane across {'xy'[axis]}")
-            across = np.delete(side, axis, axis=1)
-            rounded = np.round(across / (1e-6 * size)) * (1e-6 * size)
-            sides.append(across[np.lexsort(rounded.T)])
-        counts = [len(side) for side in sides]
-        if counts[0] != counts[1] or np.abs(sides[0] - sides[1]).max(initial=0) > 1e-6 * size:
+            cells = faces.cells[np.searchsorted(known, face_keys(named[name], len(points))), 0]
+            grain = tags[cells] >= FIRST_GRAIN
+            bodies.append([np.isin(nodes[-1], named[name][grain == of]) for of in (True, False)])
+        first, second = (np.delete(points[each], axis, axis=1) for each in nodes)
+        distance, image = cKDTree(second).query(first)
+        one_to_one = len(first) == len(second) == len(np.unique(image))
+        if not one_to_one or distance.max() > SAME_LEVEL * size:
             raise MeshError(
-                f"the nodes of the periodic sides {low!r} ({counts[0]}) and {high!r} "
-                f"({counts[1]}) do not match one to one"
+                f"the nodes of the periodic sides {low!r} ({len(first)}) and {high!r} "
+                f"({len(second)}) do not match one to one"
+            )
+        if any((one != other[image]).any() for one, other in zip(*bodies, strict=True)):
+            raise MeshError(
+                f"particles meet the periodic sides {low!r} and {high!r} in different places"
             )
 
 
 def _check_orientations(orientations: ArrayLike | None, count: int) -> Array:
-    given = np.eye(3) if orientations is None else np.array(orientations, dtype=np.float64)
-    if given.shape == (3, 3):
+    if orientations is None:
+        return np.tile(np.eye(3), (count, 1, 1))
+    try:
+        alike = np.shape(orientations) == (3, 3)
+    except ValueError as error:  # rows of different lengths
+        raise MeshError(f"orientations: {error}") from error
+    given = _reals("orientations", orientations, (3, 3) if alike else (count, 3, 3))
+    if alike:
         given = np.tile(given, (count, 1, 1))
-    if given.shape != (count, 3, 3):
-        raise MeshError(f"orientations need the shape ({count}, 3, 3), got {given.shape}")
-    skew = np.abs(given @ given.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
-    wrong = np.flatnonzero(~(skew < 1e-6) | (np.linalg.det(given) < 0))
-    if len(wrong):
-        raise MeshError(
-            f"orientation {wrong[0]} is no rotation: Q Q^T differs from 1 by {skew[wrong[0]]:.2g}"
-        )
+    check_rotations(given, count)
     return given
 
 
@@ -330,24 +361,18 @@ def _rows(triangles: Indices) -> Indices:
     return triangles[np.lexsort(triangles.T)]
 
 
-def _keys(triangles: Indices, count: int) -> Indices:
-    """Return a number for each triangle with ascending corners, unique up to 2e6 points."""
-    return np.asarray((triangles[:, 0] * count + triangles[:, 1]) * count + triangles[:, 2])
-
-
 def distribute(parts: Parts | None, comm: MPI.Comm) -> MeshData:
     """Share a mesh that lies on rank 0 out to all ranks."""
     points, cells, rest = np.empty((0, 3)), np.empty((0, 4), dtype=np.int64), None
     if parts is not None:
         points, cells = parts.points, parts.cells
-        keys = _keys(np.sort(parts.triangles, axis=1), len(points))
+        keys = face_keys(np.sort(parts.triangles, axis=1), len(points))
         order = np.argsort(keys)
         names = (keys[order], parts.facet_tags[order], parts.regions, parts.facets)
-        grains = (parts.grain_particle, parts.orientations, parts.tessellations)
+        grains = (parts.grain_particle, parts.orientations, parts.tessellations, parts.warnings)
         rest = (len(points), parts.cell_tags, *names, *grains)
-    count, tags, keys, facet_tags, regions, facets, particle, orientations, tessellations = (
-        comm.bcast(rest, root=0)
-    )
+    count, tags, keys, facet_tags, regions, facets, *of_grains, warnings = comm.bcast(rest, root=0)
+    particle, orientations, tessellations = of_grains
 
     shared = dolfinx.mesh.GhostMode.shared_facet
     partitioner = dolfinx.mesh.create_cell_partitioner(shared, 2)
@@ -357,7 +382,7 @@ def distribute(parts: Parts | None, comm: MPI.Comm) -> MeshData:
     origin = topology.original_cell_index
     local = np.arange(len(origin), dtype=np.int32)
 
-    found = _keys(facet_corners(mesh), count)
+    found = face_keys(facet_corners(mesh), count)
     position = np.minimum(np.searchsorted(keys, found), max(len(keys) - 1, 0))
     named = np.flatnonzero(keys[position] == found if len(keys) else []).astype(np.int32)
     return MeshData(
@@ -370,6 +395,7 @@ def distribute(parts: Parts | None, comm: MPI.Comm) -> MeshData:
         grain_particle=particle,
         orientations=orientations,
         tessellations=tessellations,
+        warnings=warnings,
     )
 
 
@@ -409,15 +435,17 @@ def gather(data: MeshData) -> Parts | None:
         return None
     by_node, by_cell = np.argsort(node), np.argsort(cell)
     by_facet = np.lexsort(triangles.T)
+    number = node[by_node]  # not all there are, where the mesh was made with loose points
     return Parts(
         points=x[by_node],
-        cells=corner[by_cell].astype(np.int64),
+        cells=np.searchsorted(number, corner[by_cell]).astype(np.int64),
         cell_tags=tag[by_cell],
-        triangles=triangles[by_facet],
+        triangles=np.searchsorted(number, triangles[by_facet]).astype(np.int64),
         facet_tags=facet_tags[by_facet],
         regions=data.regions,
         facets=data.facets,
         grain_particle=data.grain_particle,
         orientations=data.orientations,
         tessellations=data.tessellations,
+        warnings=data.warnings,
     )

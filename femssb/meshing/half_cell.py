@@ -23,15 +23,18 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from femssb.arrays import Array, Indices
+from femssb.description import checked
 from femssb.environment.ranks import on_first_rank
-from femssb.errors import InputError, MeshError, check_number
+from femssb.errors import MeshError, check_number
 from femssb.grains.power_diagram import inflated
 from femssb.grains.tessellation import Tessellation, tessellate
 from femssb.inputs.geometry import HalfCell
-from femssb.meshing.data import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, MeshData, Parts, distribute
-from femssb.meshing.files import TETRAHEDRON, TRIANGLE, gmsh_session
-from femssb.meshing.quality import gamma
+from femssb.meshing.data import MeshData, distribute
+from femssb.meshing.formats import TETRAHEDRON, TRIANGLE, gmsh_session
+from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts
+from femssb.meshing.soundness import check
 from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
+from femssb.tetrahedra import gamma
 from femssb.units import um
 
 COARSENING = 3.0  # default size far from the particles, in units of the size at the interface
@@ -45,6 +48,7 @@ LAYERS = ("collector", "layers", "anode")  # horizontal faces, from below
 logger = logging.getLogger(__name__)
 
 
+@checked
 def mesh(
     cell: HalfCell, *, size: float, far_size: float | None = None, comm: MPI.Comm = MPI.COMM_WORLD
 ) -> MeshData:
@@ -63,8 +67,6 @@ def mesh(
         InputError: If a size is out of its bounds.
         MeshError: If the geometry cannot be meshed; on every rank.
     """
-    if not isinstance(cell, HalfCell):
-        raise InputError(f"mesh: cell = {cell!r} is not a HalfCell(...)")
     smallest = min(particle.radius for particle in cell.particles)
     lower, upper = FINEST * smallest, COARSEST * smallest
     check_number("mesh", "size", size, lower=lower, upper=upper, unit="m")
@@ -82,6 +84,7 @@ def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
     for attempt in range(ATTEMPTS):
         try:
             parts = _half_cell(cell, size / um, far_size / um, attempt)
+            parts = replace(parts, warnings=check(parts) + _left_out(parts))
         except MeshError as error:
             logger.info("mesh attempt %d: %s", attempt + 1, error)
             failure = str(error)
@@ -100,6 +103,16 @@ def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
             f"{failure}; try a smaller size, another seed or a smaller size_spread"
         )
     return best
+
+
+def _left_out(parts: Parts) -> tuple[str, ...]:
+    """Return a warning for each particle of which given grains own nothing."""
+    return tuple(
+        f"{len(found.left_out)} given grains own nothing of particle {particle}: "
+        f"{', '.join(map(str, found.left_out[:10]))}{' ...' * (len(found.left_out) > 10)}"
+        for particle, found in enumerate(parts.tessellations, start=1)
+        if found.left_out
+    )
 
 
 class _Ball(NamedTuple):

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femssb.arrays import Array, Indices
-from femssb.meshing.data import MeshData, Parts, gather, volume_tags
-from femssb.tetrahedra import volumes
+from femssb.description import checked
+from femssb.meshing.data import MeshData, gather
+from femssb.meshing.parts import Parts, volume_tags
+from femssb.tetrahedra import gamma, volumes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +17,7 @@ class RegionSummary:
     Attributes:
         volume: Sum of their volumes [m3].
         cells: Number of tetrahedra.
-        smallest_gamma: Quality of the poorest: see `gamma`.
+        smallest_gamma: Quality of the poorest: see `femssb.tetrahedra.gamma`.
     """
 
     volume: float
@@ -33,7 +34,7 @@ class MeshSummary:
         cells: Number of tetrahedra.
         regions: By name: "ecbd", "electrolyte", "particle_1_grain_01" ...
         areas: "interface", "collector" ... -> area [m2].
-        smallest_gamma: Quality of the poorest tetrahedron: see `gamma`.
+        smallest_gamma: Quality of the poorest tetrahedron: see `femssb.tetrahedra.gamma`.
         mean_gamma: Mean quality.
         shortest_edge: Length of the shortest edge [m].
     """
@@ -70,27 +71,7 @@ class MeshSummary:
         return "\n".join(lines)
 
 
-def gamma(points: Array, cells: Indices) -> Array:
-    """Return three times the radius of the inscribed over that of the circumscribed sphere.
-
-    1 for a regular tetrahedron, 0 for a flat one: the measure that Gmsh calls gamma.
-
-    Args:
-        points: Coordinates, shape (k, 3).
-        cells: Corners of the tetrahedra, shape (m, 4).
-    """
-    edges = points[cells[:, 1:]] - points[cells[:, :1]]
-    a, b, c = np.moveaxis(edges, 1, 0)
-    across = [np.cross(b, c), np.cross(c, a), np.cross(a, b)]
-    six_volumes = np.abs((a * across[0]).sum(axis=1))
-    last = np.linalg.norm(across[0] + across[1] + across[2], axis=1)
-    twice_areas = last + sum(np.linalg.norm(face, axis=1) for face in across)
-    squares = (edges**2).sum(axis=2)
-    lever = sum(squares[:, k, None] * across[k] for k in range(3))
-    # inscribed radius = 3 V / A, circumscribed radius = |lever| / (12 V)
-    return np.asarray(6 * six_volumes**2 / (twice_areas * np.linalg.norm(lever, axis=1)))
-
-
+@checked
 def describe(data: MeshData) -> MeshSummary:
     """Measure a mesh; every rank gets the same numbers, whatever their count."""
     parts = gather(data)

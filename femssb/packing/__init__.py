@@ -1,5 +1,5 @@
 """Spheres in a box as plain data: sizes, recipes, insertion, structure, stress and files."""
 
-import lazy_loader
+from femssb.environment.packages import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -8,17 +8,19 @@ import numpy as np
 
 from femssb._version import __version__
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, NotConverged, check_number
 from femssb.inputs.case import describe
 from femssb.packing.neighbours import nearest_image, neighbours, wrapped
 from femssb.packing.packing import Packing
-from femssb.packing.recipe import Recipe
+from femssb.packing.recipe import Recipe, check_seed
 
 DENSEST = 0.6  # share of solids above which random spheres jam before they are apart
 MARGIN = 1e-3  # spheres are moved until they would not touch if they were larger by this share
 SWEEPS = 5_000  # after which insertion ends without success
 
 
+@checked
 def insert(recipe: Recipe, *, height: float, seed: int) -> Packing:
     """Place the spheres of a recipe at random, without overlaps.
 
@@ -38,8 +40,7 @@ def insert(recipe: Recipe, *, height: float, seed: int) -> Packing:
         InputError: If the solids do not fit the height.
         NotConverged: If some spheres still overlap after `SWEEPS` moves.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InputError(f"insert: seed = {seed!r} must be a whole number from 0 on")
+    check_seed("insert", seed)
     check_number("insert", "height", height, above=0.0, below=1.0, unit="m")
     lengths = np.array([recipe.width, recipe.width, height])
     solid = recipe.volumes().sum() / np.prod(lengths)

@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from femssb.arrays import Array
-from femssb.errors import InputError, NotConverged, check_number
+from femssb.environment.compiled import njit
+from femssb.errors import InputError, NotConverged, check_number, shown
 from femssb.packing.neighbours import nearest_image, neighbours, wrapped
-from femssb.packing.packing import Packing
+from femssb.packing.packing import Packing, sides_joined
+from femssb.packing.recipe import check_seed
 from femssb.packing.sizes import Sizes
 
 MARGIN = 3e-4  # by which spheres are larger while pushed apart, so that they end up clear
@@ -61,12 +62,16 @@ def pack_spheres(
         InputError: If an input is out of bounds, or the box is too small for the spheres.
         NotConverged: If the spheres jam before they are all free.
     """
-    edges = np.array(lengths, dtype=np.float64)
+    edges = _edges(lengths)
+    periodic = sides_joined("pack_spheres.periodic", periodic)
+    if not isinstance(sizes, Sizes):
+        raise InputError(f"pack_spheres.sizes must be Sizes, got {shown(sizes)}")
+    if not isinstance(phase, str) or not phase:
+        raise InputError(f"pack_spheres.phase must be a name, got {shown(phase)}")
     check_number("pack_spheres", "fraction", fraction, above=0, below=1)
     check_number("pack_spheres", "overlap", overlap, lower=0, upper=0.2)
-    check_number("pack_spheres", "seed", seed, lower=0)
-    if edges.shape != (3,):
-        raise InputError(f"pack_spheres.lengths = {lengths!r} must be three lengths")
+    check_seed("pack_spheres", seed)
+    check_number("pack_spheres", "most_steps", most_steps, lower=1)
     listed = sizes.listed()
     largest = max(listed.diameters)
     for edge, side in zip(edges.tolist(), periodic, strict=True):
@@ -120,6 +125,15 @@ def pack_spheres(
             "steps": steps,
         },
     )
+
+
+def _edges(lengths: object) -> Array:
+    """Return the edges of the box, shape (3,) [m]; how long they must be is not checked."""
+    given = lengths if isinstance(lengths, (list, tuple, np.ndarray)) else ()
+    numbers_only = all(isinstance(x, (int, float, np.number)) for x in given)
+    if len(given) != 3 or not numbers_only or np.iscomplexobj(given):
+        raise InputError(f"pack_spheres.lengths = {shown(lengths)} must be three lengths")
+    return np.array(given, dtype=np.float64)
 
 
 @njit(cache=True)

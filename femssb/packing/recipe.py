@@ -11,9 +11,21 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Array
 from femssb.description import description, field
-from femssb.errors import InputError
+from femssb.errors import InputError, shown
 from femssb.inputs.materials import Solid
 from femssb.packing.sizes import SMALLEST, Sizes
+
+MOST_SPHERES = 20_000_000  # in a packing
+
+
+def check_seed(owner: str, seed: object) -> None:
+    """Check that a seed is a whole number from 0 on.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"{owner}: seed = {shown(seed)} must be a whole number from 0 on")
 
 
 @description
@@ -74,14 +86,23 @@ class Recipe:
         return float(self.volumes().sum() / self.width**2)
 
     def counts(self) -> NDArray[np.int64]:
-        """Return how many spheres of every component there are, shape (components,)."""
+        """Return how many spheres of every component there are, shape (components,).
+
+        Raises:
+            InputError: If there is less than one sphere of a component, or too many of all.
+        """
         middle = (np.arange(100_000) + 0.5) / 100_000
         mean = [np.mean(np.pi / 6 * c.sizes.quantile(middle) ** 3) for c in self.components]
-        counts = np.rint(self.volumes() / mean).astype(np.int64)
+        counts = np.minimum(np.rint(self.volumes() / mean), 1e15).astype(np.int64)
         for component, count in zip(self.components, counts, strict=True):
             if component.share > 0 and count == 0:
                 what = f"there is less of {component.name} on the area than one sphere"
                 raise InputError(f"Recipe: {what}; raise width or loading")
+        if counts.sum() > MOST_SPHERES:
+            raise InputError(
+                f"Recipe: {counts.sum()} spheres lie on the area, at most {MOST_SPHERES} can be "
+                "handled; lower width or loading"
+            )
         return counts
 
     def diameters(self, seed: int) -> tuple[NDArray[np.int32], Array]:
@@ -96,7 +117,11 @@ class Recipe:
 
         Returns:
             Index of the component of every sphere, shape (n,), and its diameter, shape (n,) [m].
+
+        Raises:
+            InputError: As `counts` does, and if the seed is no whole number from 0 on.
         """
+        check_seed("Recipe.diameters", seed)
         generator = np.random.default_rng(seed)
         kinds, sizes = [], []
         for kind, (component, count, volume) in enumerate(

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from femssb.arrays import Array
-from femssb.description import description, field
-from femssb.errors import InputError
+from femssb.description import checked, description, field
+from femssb.errors import InputError, check_number
 
 SMALLEST, LARGEST = 1e-9, 1e-2  # diameters of any powder [m]
+COUNTABLE = 1e15  # spheres that have whole numbers
 CLASSES = 40  # diameters that stand for a continuous distribution
 
 
@@ -128,9 +129,10 @@ class ListedSizes(Sizes):
             diameters: In any order [m].
             shares: Ratio of the volumes of the particles of each diameter.
         """
-        cls(diameters=tuple(diameters), numbers=tuple(shares))  # checks both
-        numbers = [share / d**3 for share, d in zip(shares, diameters, strict=True)]
-        return cls(diameters=tuple(diameters), numbers=tuple(n / max(numbers) for n in numbers))
+        given = cls(diameters=diameters, numbers=shares)  # type: ignore[arg-type]  # checks both
+        pairs = zip(given.numbers, given.diameters, strict=True)
+        numbers = [share / d**3 for share, d in pairs]
+        return cls(diameters=given.diameters, numbers=tuple(n / max(numbers) for n in numbers))
 
     def quantile(self, share: Array) -> Array:
         """Return the diameter below which a share of the particles lies, shape as `share` [m]."""
@@ -143,9 +145,17 @@ class ListedSizes(Sizes):
         """Return the distribution itself."""
         return self
 
+    @checked
     def counts(self, volume: float) -> NDArray[np.int64]:
-        """Return how many spheres of each diameter come closest to a volume [m3]."""
+        """Return how many spheres of each diameter come closest to a volume [m3].
+
+        Raises:
+            InputError: If the volume is negative, or that of more spheres than can be counted.
+        """
         mean = float(np.pi / 6 * np.average(np.array(self.diameters) ** 3, weights=self.numbers))
+        check_number(
+            "ListedSizes.counts", "volume", volume, lower=0, upper=COUNTABLE * mean, unit="m3"
+        )
         exact = np.array(self.numbers) / np.sum(self.numbers) * (volume / mean)
         counts = np.floor(exact).astype(np.int64)
         missing = round(float(np.sum(exact))) - int(counts.sum())

@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.errors import InputError
+from femssb.description import checked
+from femssb.errors import InputError, shown
 from femssb.packing.packing import Contacts, Packing
 
 
@@ -39,8 +40,12 @@ def particle_stress(
         InputError: If the packing has no contacts, or the partition is unknown.
     """
     contacts = contacts_of(packing)
-    if partition not in ("arms", "halves"):
-        raise InputError(f"particle_stress: partition = {partition!r} must be 'arms' or 'halves'")
+    if not isinstance(partition, str) or partition not in ("arms", "halves"):
+        raise InputError(
+            f"particle_stress: partition = {shown(partition)} must be 'arms' or 'halves'"
+        )
+    if not isinstance(planes, bool):
+        raise InputError(f"particle_stress: planes = {shown(planes)} must be True or False")
     ball = contacts.between_spheres
     own, other = packing.radii[contacts.first], packing.radii[contacts.second[ball]]
     share = np.ones(len(ball))  # of the branch that lies in the first sphere
@@ -58,6 +63,7 @@ def particle_stress(
     return total / packing.volumes[:, None, None]
 
 
+@checked
 def mean_stress(packing: Packing) -> Array:
     """Return the mean stress over the whole box, pores included, shape (3, 3) [Pa].
 
@@ -72,6 +78,8 @@ def mean_stress(packing: Packing) -> Array:
 
 def contacts_of(packing: Packing) -> Contacts:
     """Return the contacts of a packing; raise InputError if it has none."""
+    if not isinstance(packing, Packing):
+        raise InputError(f"contacts belong to a Packing, got {shown(packing)}")
     if packing.contacts is None:
         raise InputError("the packing has no contacts: only those that were pressed have them")
     return packing.contacts

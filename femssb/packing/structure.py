@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.packing.neighbours import wrapped
-from femssb.packing.packing import Packing
+from femssb.packing.packing import Packing, as_array
 from femssb.packing.stress import contacts_of
 
+MOST_BINS, MOST_BINS_ACROSS = 10_000, 2_000
 LINES = 160_000  # along z, through the box: gives porosity to about 1e-4
 
 
@@ -29,12 +31,18 @@ class Porosity:
     swallowed: float
 
 
+@checked
 def porosity(packing: Packing) -> Porosity:
     """Return the porosity of the box of a packing.
 
     The union of the spheres is measured along many lines across the box: exactly along a line, and
     to about 1e-4 over all.
+
+    Raises:
+        InputError: If there are no spheres.
     """
+    if not len(packing.radii):
+        raise InputError("porosity: the packing has no spheres, so that no share of them is lost")
     box = float(np.prod(packing.lengths))
     solid = float(packing.volumes.sum())
     start, end, area = _covered(packing)
@@ -42,6 +50,7 @@ def porosity(packing: Packing) -> Porosity:
     return Porosity(nominal=1 - solid / box, union=1 - covered, swallowed=1 - covered * box / solid)
 
 
+@checked
 def solid_profile(packing: Packing, *, bins: int = 50) -> tuple[Array, Array]:
     """Return the share of solids in slices across z, overlaps counted once.
 
@@ -51,8 +60,11 @@ def solid_profile(packing: Packing, *, bins: int = 50) -> tuple[Array, Array]:
 
     Returns:
         Heights of the middle of the slices [m] and shares, shapes (bins,).
+
+    Raises:
+        InputError: If there are too many slices, or none.
     """
-    check_number("solid_profile", "bins", bins, lower=1, upper=10_000)
+    check_number("solid_profile", "bins", bins, lower=1, upper=MOST_BINS)
     edges = np.linspace(packing.lower[2], packing.upper[2], bins + 1)
     start, end, area = _covered(packing)
     below = np.array([np.sum(np.clip(edge, start, end) - start) * area for edge in edges])
@@ -60,6 +72,7 @@ def solid_profile(packing: Packing, *, bins: int = 50) -> tuple[Array, Array]:
     return (edges[1:] + edges[:-1]) / 2, np.diff(below) / slices
 
 
+@checked
 def thickness(packing: Packing) -> float:
     """Return the distance of the planes across z, or of the outermost surfaces without planes [m].
 
@@ -71,6 +84,7 @@ def thickness(packing: Packing) -> float:
     return float(packing.lengths[2])
 
 
+@checked
 def coordination(packing: Packing) -> Array:
     """Return how many contacts a sphere of one phase has with spheres of another, on average.
 
@@ -90,6 +104,7 @@ def coordination(packing: Packing) -> Array:
     return table / np.maximum(np.bincount(packing.phases, minlength=kinds), 1)[:, None]
 
 
+@checked
 def rattlers(packing: Packing) -> NDArray[np.bool_]:
     """Return which spheres have fewer than two contacts and so carry no load, shape (n,).
 
@@ -103,6 +118,7 @@ def rattlers(packing: Packing) -> NDArray[np.bool_]:
     return touched < 2
 
 
+@checked
 def overlaps(packing: Packing, one: str, other: str) -> Array:
     """Return the overlaps between two phases over the smaller radius, shape (m,).
 
@@ -120,6 +136,7 @@ def overlaps(packing: Packing, one: str, other: str) -> Array:
     return (own + facing - distance) / np.minimum(own, facing)
 
 
+@checked
 def force_chains(packing: Packing, *, above: float = 1.0) -> NDArray[np.int64]:
     """Return the contacts between spheres that carry more than most, for pictures.
 
@@ -131,8 +148,9 @@ def force_chains(packing: Packing, *, above: float = 1.0) -> NDArray[np.int64]:
         Rows in the contacts of the packing, strongest first, shape (m,).
 
     Raises:
-        InputError: If the packing has no contacts.
+        InputError: If the packing has no contacts, or the bound is below 0.
     """
+    check_number("force_chains", "above", above, lower=0.0)
     contacts = contacts_of(packing)
     size = np.linalg.norm(contacts.forces, axis=1)
     carried = contacts.between_spheres
@@ -142,6 +160,7 @@ def force_chains(packing: Packing, *, above: float = 1.0) -> NDArray[np.int64]:
     return strong[np.argsort(-size[strong], kind="stable")]
 
 
+@checked
 def profile(
     packing: Packing, values: Array, along: Array, *, bins: int = 20, by_volume: bool = False
 ) -> tuple[Array, Array]:
@@ -156,8 +175,16 @@ def profile(
 
     Returns:
         Middle of the bins and means, shapes (bins,); nan where a bin is empty.
+
+    Raises:
+        InputError: If there is no sphere, or not a value for each; if there are too many bins, or
+            none.
     """
-    check_number("profile", "bins", bins, lower=1, upper=10_000)
+    check_number("profile", "bins", bins, lower=1, upper=MOST_BINS)
+    if not len(packing.radii):
+        raise InputError("profile: the packing has no spheres")
+    values = as_array("profile.values", values, np.float64, packing.radii.shape)
+    along = as_array("profile.along", along, np.float64, packing.radii.shape)
     edges = np.linspace(along.min(), along.max(), bins + 1)
     weights = packing.volumes if by_volume else np.ones(len(values))
     total, _ = np.histogram(along, edges, weights=weights)
@@ -166,6 +193,7 @@ def profile(
     return (edges[1:] + edges[:-1]) / 2, mean
 
 
+@checked
 def heat_map(packing: Packing, values: Array, *, bins: int = 20) -> Array:
     """Return the mean of a value of spheres over the xy plane, through the whole thickness.
 
@@ -177,8 +205,12 @@ def heat_map(packing: Packing, values: Array, *, bins: int = 20) -> Array:
     Returns:
         Shape (bins, bins), first index along x; every sphere counts where its centre is, by its
         volume; nan where there is none.
+
+    Raises:
+        InputError: If there is not a value for each sphere; if there are too many bins, or none.
     """
-    check_number("heat_map", "bins", bins, lower=1, upper=10_000)
+    check_number("heat_map", "bins", bins, lower=1, upper=MOST_BINS_ACROSS)
+    values = as_array("heat_map.values", values, np.float64, packing.radii.shape)
     lengths = packing.lengths[:2]
     place = wrapped(packing.positions[:, :2] - packing.lower[:2], packing.period[:2])
     # Cells in a row, x slowest; a centre on the far side counts to the last cell.

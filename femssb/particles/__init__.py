@@ -6,6 +6,6 @@ A pressure is positive when it compresses, a stress is positive in tension. Ever
 without DOLFINx, PETSc or LAMMPS; `press` alone starts LAMMPS, on all ranks of ``mpirun``.
 """
 
-import lazy_loader
+from femssb.environment.packages import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

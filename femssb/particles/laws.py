@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.description import description, field
+from femssb.description import checked, description, field
 from femssb.errors import InputError
 from femssb.inputs.materials import Elasticity, Solid
 
@@ -90,6 +90,7 @@ class ElasticPlastic(ContactLaw):
                 raise InputError(f"{what} names {name!r}, which solids does not")
 
 
+@checked
 def yield_pressure(solid: Solid) -> float:
     """Return the pressure at which a solid yields in a contact, its hardness [Pa].
 

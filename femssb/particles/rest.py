@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.environment.interruption import stop_if_asked
+from femssb.errors import Interrupted
 from femssb.packing.packing import Contacts
 from femssb.particles.lammps.engine import Balance, Engine
 from femssb.particles.servo import Servo
@@ -28,23 +30,25 @@ class Rest:
     steps: int  # of LAMMPS, in this stage
     highest_speed: float  # of a plane [m per step]
     highest_inertia: float  # inertial number of the packing between the planes [-]
+    stopped: Interrupted | None  # by a signal, before the packing was at rest
 
 
 def until_rest(engine: Engine, stage: Stage, servo: Servo, report: Callable[[str], None]) -> Rest:
-    """Drive a stage until it is at rest, or has taken the most steps allowed.
+    """Drive a stage until it is at rest, has taken the most steps allowed, or a signal stops it.
 
     The stage does its own work in between; `report` takes lines of progress.
     """
     axes = stage.axes(engine.periodic)
     work, planes = stage.work(engine, servo), _Planes(engine, axes, servo)
     began, rests, error = engine.steps, 0, 0.0
+    stopped: Interrupted | None = None
     while True:
         state = engine.balance()
         steps = engine.steps - began
         off = float(np.max(np.abs(state.pressures.reshape(3, 2)[axes] / stage.pressure - 1)))
         quiet = state.unbalanced < servo.balance and off < servo.pressure_error
         rests = rests + 1 if quiet and work.done else 0
-        if rests == 2 or steps >= servo.most_steps:
+        if rests == 2 or stopped or steps >= servo.most_steps:
             return Rest(
                 settled=rests == 2,
                 contacts=engine.contacts(),
@@ -53,6 +57,7 @@ def until_rest(engine: Engine, stage: Stage, servo: Servo, report: Callable[[str
                 steps=steps,
                 highest_speed=planes.highest_speed,
                 highest_inertia=planes.highest_inertia,
+                stopped=None if rests == 2 else stopped,
             )
         report(
             f"step {steps:6d}  pressure off by {100 * off:7.3g} %  "
@@ -71,6 +76,11 @@ def until_rest(engine: Engine, stage: Stage, servo: Servo, report: Callable[[str
                 suited = float(pressures.max())
             engine.move_planes(planes.velocities(pressures, stage.pressure, state))
             engine.run(servo.interval)
+            try:
+                stop_if_asked(engine.comm)
+            except Interrupted as signal:
+                stopped = signal
+                break
 
 
 class _Planes:
@@ -100,7 +110,8 @@ class _Planes:
         across = lengths / (4 * engine.radii.mean())
         unit = np.sqrt(np.maximum(mean, wanted) / density) * across  # speed of inertial number 1
         impedance = np.sqrt(density * np.maximum(state.modulus, wanted))
-        share = np.clip(servo.quiet / state.unbalanced, servo.slowest, 1.0)
+        unbalanced = max(state.unbalanced, servo.quiet)  # a few spheres may balance to the last bit
+        share = max(servo.quiet / unbalanced, servo.slowest)
         followed = servo.shock * share * mean / impedance
         slow = servo.inertia * unit
         self._inwards = self._axes * np.clip(speed, -np.minimum(slow, followed), slow)

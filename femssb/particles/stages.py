@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.description import description, field
-from femssb.errors import InputError
+from femssb.errors import InputError, shown
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
 from femssb.particles.servo import Servo
@@ -23,6 +23,7 @@ from femssb.units import MPa
 if TYPE_CHECKING:
     from femssb.particles.lammps.engine import Engine
 
+MOST_CYCLES = 10_000
 NARROWEST = 1.98  # distance of periodic sides over the largest diameter: two, but for the share by
 # which a recipe scales its sizes to meet its volume
 
@@ -212,7 +213,9 @@ def cycles(
     Raises:
         InputError: If an argument is out of its bounds.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise InputError(f"cycles: count = {count!r} must be a whole number from 1 on")
+    whole = isinstance(count, int) and not isinstance(count, bool)
+    if not whole or not 1 <= count <= MOST_CYCLES:
+        must = f"must be a whole number from 1 to {MOST_CYCLES}"
+        raise InputError(f"cycles: count = {shown(count)} {must}")
     grow = Swell(phase=phase, growth=growth, pressure=pressure, of=of)
     return [grow, replace(grow, growth=1 / (1 + growth) - 1)] * count

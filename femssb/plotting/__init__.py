@@ -1,5 +1,7 @@
 """Figures of runs and of packings; nothing is computed here."""
 
-import lazy_loader
+from femssb.environment.packages import attach, require
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+require("matplotlib", "pyvista", extra="plot")  # at the start of a script, not when it draws
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

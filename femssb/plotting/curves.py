@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from femssb.description import description, field
+from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
 from femssb.plotting.style import BLUE, GREEN, ORANGE, SEQUENCE, VERMILION
 from femssb.results.quantities import PARTICLE_COLUMNS, of_particle, on_axis
@@ -38,6 +38,7 @@ class Reference:
     value: float = field("in the SI unit of the column")
     source: str = field('its name in the legend, such as "Yuan et al. 2023"')
 
+    @checked
     def time_in(self, solution: Solution) -> float:
         """Return the time in a run [s].
 
@@ -81,6 +82,9 @@ def stress_and_strain(solution: Solution) -> Figure:
         "Mean von Mises stress [Pa]": ("mean", BLUE),
     }
     strains = {
+        "Maximum volumetric strain [-]": ("maximum", VERMILION, "--"),
+        "99.9 % volumetric strain [-]": ("99.9th percentile", ORANGE, "--"),
+        "99 % volumetric strain [-]": ("99th percentile", GREEN, "--"),
         "Mean volumetric strain [-]": ("mean", BLUE),
         "1 % volumetric strain [-]": ("1st percentile", GREEN),
         "0.1 % volumetric strain [-]": ("0.1th percentile", ORANGE),
@@ -88,6 +92,37 @@ def stress_and_strain(solution: Solution) -> Figure:
     }
     _curves(above, solution, "Von Mises stress [GPa]", GPa, stresses)
     _curves(below, solution, "Volumetric strain [%]", 0.01, strains)
+    return figure
+
+
+def cycles(solution: Solution) -> Figure:
+    """Draw what each cycle passed, its efficiency, and the gap at both of its ends."""
+    from matplotlib.figure import Figure
+
+    rows = solution.cycles
+    numbers = [cycle.number for cycle in rows]
+
+    def column(key: str, unit: float) -> list[float]:
+        values = (cycle.numbers[key] for cycle in rows)
+        return [np.nan if value is None else value / unit for value in values]
+
+    (capacity, charge), (gap, length) = on_axis("Capacity [C]"), on_axis("Mean gap [m]")
+    figure = Figure(figsize=(6.2, 6.7), layout="constrained")
+    panels = list(figure.subplots(3, 1, sharex=True))
+    both = {"charge": VERMILION, "discharge": BLUE}
+    for half, colour in both.items():
+        look: dict[str, Any] = {"color": colour, "marker": "o", "label": half}
+        panels[0].plot(numbers, column(f"{half}_capacity", charge), **look)
+        look["label"] = f"at {half} end"
+        panels[2].plot(numbers, column(f"gap_mean_{half}_end", length), **look)
+    panels[1].plot(numbers, column("coulombic_efficiency", 0.01), color="black", marker="o")
+    for axes, label in zip(panels, (capacity, "Coulombic efficiency [%]", gap), strict=True):
+        axes.set_ylabel(label)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    panels[-1].set_xlabel("Cycle")
+    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    figure.align_ylabels(panels)
     return figure
 
 
@@ -128,12 +163,12 @@ def _curves(
 
 
 def check_many(field: str, value: Sized) -> None:
-    """Check that an argument holds at least one thing, and is no word.
+    """Check that an argument holds at least one thing.
 
     Raises:
-        InputError: If it is empty, or a single string.
+        InputError: If it is empty.
     """
-    if isinstance(value, str) or len(value) == 0:
+    if len(value) == 0:
         raise InputError(f"{field} = {value!r} must hold at least one item")
 
 

@@ -75,7 +75,10 @@ def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
     columns = [
         {plane: _section(snapshot, number, plane) for plane in PLANES} for snapshot in snapshots
     ]
-    figure, groups = _picture_groups(len(FIELDS), len(PLANES), len(snapshots))
+    titles = _titles(snapshots)
+    figure, groups = _picture_groups(
+        len(FIELDS), len(PLANES), len(snapshots), title_lines=_lines(titles)
+    )
     with rendering.renderer(PIXELS) as draw:
         for field, (panels, bar) in zip(FIELDS, groups, strict=True):
             values = [part for scenes in columns for part in scenes["x-y"].values(field)]
@@ -86,7 +89,7 @@ def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
                 for axes, scenes in zip(row, columns, strict=True):
                     show(axes, draw, scenes[plane].view, scenes[plane].layers(field, limits))
             _colour_bar(bar, field, limits, values)
-    _name_times(groups[0][0][0], snapshots)
+    _put_titles(groups[0][0][0], titles)
     _scale_bar(groups[-1][0][-1][0])
     return figure
 
@@ -124,7 +127,9 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
         "front": View.of(surfaces[0].points, towards=(-1, 0.3, -0.3), up=(0, 1, 0)),
         "back": View.of(surfaces[0].points, towards=(1, 0.3, 0.3), up=(0, 1, 0)),
     }
-    figure, ((panels, bar),) = _picture_groups(1, 2, len(snapshots), aspect=views["front"].aspect)
+    titles = _titles(snapshots)
+    shape: dict[str, Any] = {"aspect": views["front"].aspect, "title_lines": _lines(titles)}
+    figure, ((panels, bar),) = _picture_groups(1, 2, len(snapshots), **shape)
     with rendering.renderer(PIXELS) as draw:
         for row, (name, view) in enumerate(views.items()):
             for axes, surface in zip(panels[row], surfaces, strict=True):
@@ -132,7 +137,7 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
                 show(axes, draw, view, [(surface, options), (lines, rendering.LINE)])
             _triad(figure, panels[row][0], view, name)
     _colour_bar(bar, GAP, limits, values)
-    _name_times(panels[0], snapshots)
+    _put_titles(panels[0], titles)
     _scale_bar(panels[-1][-1])
     return figure
 
@@ -183,7 +188,7 @@ def _compared(
     moments, runs = (list(dict.fromkeys(keys)) for keys in zip(*scenes, strict=True))
     titles = [textwrap.fill(run, 22) for run in runs]
     shape: dict[str, Any] = {"aspect": aspect, "size": size}
-    shape["title_lines"] = max(title.count("\n") + 1 for title in titles)
+    shape["title_lines"] = _lines(titles)
     rows = list(itertools.product(map(_field, names), moments))
     figure, groups = _picture_groups(len(rows), 1, len(runs), **shape)
     with rendering.renderer(pixels) as draw:
@@ -354,9 +359,19 @@ def _colour_bar(
     bar.outline.set_linewidth(0.6)
 
 
-def _name_times(panels: Sequence[Axes], snapshots: Sequence[Snapshot]) -> None:
-    for axes, snapshot in zip(panels, snapshots, strict=True):
-        axes.set_title(f"{snapshot.label}\n{snapshot.time:.0f} s", fontsize=9)
+def _titles(snapshots: Sequence[Snapshot]) -> list[str]:
+    """Return moment and time of each snapshot, on lines that fit above its picture."""
+    return [f"{textwrap.fill(one.label, 18)}\n{one.time:.0f} s" for one in snapshots]
+
+
+def _lines(titles: Sequence[str]) -> int:
+    """Return the lines of the longest title."""
+    return max(title.count("\n") + 1 for title in titles)
+
+
+def _put_titles(panels: Sequence[Axes], titles: Sequence[str]) -> None:
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set_title(title, fontsize=9)
 
 
 def _scale_bar(axes: Axes) -> None:

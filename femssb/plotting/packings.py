@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.packing.stress import contacts_of
@@ -42,6 +43,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 THICKEST = 0.3  # radius of the strongest force chain over the mean radius of the spheres
 
 
+@checked
 def by_phase(packings: Mapping[str, Packing]) -> Figure:
     """Draw packings side by side at one scale, coloured by phase, with the size of their boxes.
 
@@ -66,6 +68,7 @@ def by_phase(packings: Mapping[str, Packing]) -> Figure:
     return figure
 
 
+@checked
 def by_stress(packings: Mapping[str, Packing]) -> Figure:
     """Draw packings (rows) coloured by the stress along x, y and z (columns), on one scale.
 
@@ -80,6 +83,7 @@ def by_stress(packings: Mapping[str, Packing]) -> Figure:
     return figure
 
 
+@checked
 def stress_distribution(packings: Mapping[str, Packing], *, bins: int = 12) -> Figure:
     """Draw packings coloured by stress along x, y, z, and below the profiles of that stress.
 
@@ -98,6 +102,7 @@ def stress_distribution(packings: Mapping[str, Packing], *, bins: int = 12) -> F
     return figure
 
 
+@checked
 def chains(packing: Packing, *, above: float = 1.0) -> Figure:
     """Draw the contacts that carry more than most: thick and dark where the force is great.
 
@@ -133,6 +138,7 @@ def chains(packing: Packing, *, above: float = 1.0) -> Figure:
     return figure
 
 
+@checked
 def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "phase") -> list[Path]:
     """Write a picture of every packing, seen from the same place and on one scale: a movie.
 
@@ -150,8 +156,6 @@ def frames(packings: Mapping[str, Packing], folder: str | Path, *, by: By = "pha
     Raises:
         InputError: If there is no packing, one has no stress, or the folder cannot be made.
     """
-    if by not in ("phase", "x", "y", "z"):
-        raise InputError(f"frames: by = {by!r} must be 'phase', 'x', 'y' or 'z'")
     view = _view(packings)
     axis = 0 if by == "phase" else "xyz".index(by)
     limits = None if by == "phase" else _limits(packings)
@@ -281,17 +285,19 @@ def _coloured_by_stress(packing: Packing, axis: int, limits: tuple[float, float]
 
 
 def _limits(packings: Mapping[str, Packing]) -> tuple[float, float]:
-    """Return the range of colours: from 0 to the stress that 2 % of all exceed [Pa]."""
+    """Return the range of colours [Pa]: all but the highest 2 %, and of tension the lowest 2 %."""
     values = np.concatenate([compression(packing).ravel() for packing in packings.values()])
-    return 0.0, max(float(np.percentile(values, 98)), 1.0)
+    low, high = np.percentile(values, (2, 98))
+    return min(float(low), 0.0), max(float(high), 1.0)
 
 
 def _stress_bar(
     figure: Figure | SubFigure, panels: list[Axes], limits: tuple[float, float], of: str = ""
 ) -> None:
-    _bar(figure, panels, limits, MPa, f"Compressive stress{of} [MPa]", STRESS_MAP)
+    label = f"Compressive stress{of} [MPa]"
+    _bar(figure, panels, limits, MPa, label, STRESS_MAP, extend="both")
 
 
-def _bar(figure: Figure | SubFigure, panels: list[Axes], *what: Any) -> None:
+def _bar(figure: Figure | SubFigure, panels: list[Axes], *what: Any, extend: str = "max") -> None:
     aspect = 20 * max(1, len(panels) // 3)  # as thick next to many rows of three as next to one
-    colour_bar(figure, *what, ax=panels, extend="max", shrink=0.8, aspect=aspect)
+    colour_bar(figure, *what, ax=panels, extend=extend, shrink=0.8, aspect=aspect)

@@ -14,13 +14,15 @@ from matplotlib.figure import Figure, SubFigure
 from scipy.stats import binned_statistic
 
 from femssb.arrays import Array
-from femssb.errors import InputError
+from femssb.description import checked
+from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.packing.structure import heat_map
 from femssb.plotting.style import PHASE_COLOURS, colour_bar
 from femssb.units import MPa, um
 
 LINES = ("-", "--", ":", "-.")
+MOST_BINS = 1000  # of height and radius
 FEWEST = 3  # spheres in a bin whose mean is worth showing
 STRESS_MAP = "viridis"
 
@@ -36,6 +38,7 @@ def compression(packing: Packing) -> Array:
     return -np.diagonal(packing.stress, axis1=1, axis2=2)
 
 
+@checked
 def stress_profiles(packings: Mapping[str, Packing], *, bins: int = 12) -> Figure:
     """Draw the mean stress of each phase against height (above) and radius (below), by number.
 
@@ -44,7 +47,8 @@ def stress_profiles(packings: Mapping[str, Packing], *, bins: int = 12) -> Figur
         bins: Of height and of radius.
 
     Raises:
-        InputError: If there is no packing, there are too many, or one has no stress.
+        InputError: If there is no packing, there are too many, one has no stress, or there is no
+            bin.
     """
     figure = Figure(figsize=(7.4, 4.6), layout="constrained")
     draw_profiles(figure, packings, bins=bins)
@@ -55,6 +59,7 @@ def draw_profiles(
     figure: Figure | SubFigure, packings: Mapping[str, Packing], *, bins: int, titled: bool = True
 ) -> None:
     """Draw `stress_profiles` into a figure or a part of one, with or without its titles."""
+    check_number("stress profiles", "bins", bins, lower=1, upper=MOST_BINS)
     if not 1 <= len(packings) <= len(LINES):
         raise InputError(f"stress profiles show 1 to {len(LINES)} packings, not {len(packings)}")
     panels = figure.subplots(2, 3, sharey=True, squeeze=False)
@@ -82,6 +87,7 @@ def draw_profiles(
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
 
 
+@checked
 def heat_maps(
     rows: Mapping[str, Mapping[str, Packing]], *, axis: int = 2, bins: int = 15
 ) -> Figure:

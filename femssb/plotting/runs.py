@@ -11,18 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
+from femssb.description import checked
 from femssb.environment.files import make_folder
 from femssb.plotting import curves
 from femssb.plotting.curves import Reference, check_many
 from femssb.plotting.style import check_format, save
-from femssb.results.solution import Solution
+from femssb.results.solution import Solution, StepRecord
 
 logger = logging.getLogger(__name__)
 
 
+@checked
 def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     """Draw a run: curves against time, sections of each particle, the opened cell, the gap.
 
+    Pictures of fields are those of the first cycle and, in files named ``..._cycle_N.png``, of the
+    last one, where there are several; ``cycles.png`` shows what each of them passed then.
     Renderings need snapshots; where VTK finds no OpenGL they are left out, with a warning.
 
     Args:
@@ -40,23 +44,42 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     target = make_folder(Path(folder))
     over_time = (curves.voltage_and_gap, curves.lithium, curves.stress_and_strain)
     written = [save(target / f"{draw.__name__}.png", draw, solution) for draw in over_time]
-    rows = _chosen_rows(solution)
-    if not rows or not _can_render():
+    cycles = solution.cycles
+    if len(cycles) > 1:
+        written.append(save(target / "cycles.png", curves.cycles, solution))
+    if not len(solution.snapshots) or not _can_render():
         return written
-    from femssb.plotting import fields
-
-    snapshots = [solution.snapshots[row] for row in rows]
-    numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"])
-    for number in numbers:
-        name = "sections.png" if len(numbers) == 1 else f"sections_particle_{number + 1}.png"
-        written.append(save(target / name, fields.sections, snapshots, int(number)))
-    peak = solution.charge[-1].end_time if solution.charge else snapshots[-1].time
-    fullest = min(snapshots, key=lambda snapshot: abs(snapshot.time - peak))
-    written.append(save(target / "cell.png", fields.opened_cell, fullest))
-    written.append(save(target / "gap.png", fields.gap, snapshots))
+    written += _pictures(solution, [solution.charge, solution.discharge], target, "")
+    if len(cycles) > 1:
+        last = cycles[-1]
+        halves = [last.charge, last.discharge]
+        written += _pictures(solution, halves, target, f"_cycle_{last.number}")
     return written
 
 
+def _pictures(
+    solution: Solution, halves: Sequence[Sequence[StepRecord]], target: Path, suffix: str
+) -> list[Path]:
+    """Draw the fields of a cycle, given its charge and its discharge; return the files."""
+    from femssb.plotting import fields
+
+    halves = sorted((half for half in halves if half), key=lambda half: half[0].start_time)
+    snapshots = [solution.snapshots[row] for row in _chosen_rows(solution, halves)]
+    numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"]).tolist()
+    written = []
+    for number in numbers:
+        name = "sections" if len(numbers) == 1 else f"sections_particle_{number + 1}"
+        draw = fields.sections, snapshots, int(number)
+        written.append(save(target / f"{name}{suffix}.png", *draw))
+    charged = next((half for half in halves if half[0].kind == "charge"), None)
+    peak = charged[-1].end_time if charged else snapshots[-1].time
+    nearest = min(snapshots, key=lambda snapshot: abs(snapshot.time - peak))
+    written.append(save(target / f"cell{suffix}.png", fields.opened_cell, nearest))
+    written.append(save(target / f"gap{suffix}.png", fields.gap, snapshots))
+    return written
+
+
+@checked
 def compare(
     solutions: Mapping[str, Solution],
     columns: Sequence[str],
@@ -88,6 +111,7 @@ def compare(
     return [save(path, curves.comparison, solutions, columns, nominal_times, reference)]
 
 
+@checked
 def compare_sections(
     solutions: Mapping[str, Solution],
     fields: Sequence[str],
@@ -127,6 +151,7 @@ def compare_sections(
     return [save(path, compared_sections, solutions, fields, moments, plane, particle - 1)]
 
 
+@checked
 def compare_cells(
     solutions: Mapping[str, Solution],
     path: str | os.PathLike[str],
@@ -178,16 +203,13 @@ def _can_render() -> bool:
     return True
 
 
-def _chosen_rows(solution: Solution) -> list[int]:
-    """Return the snapshots nearest to start, middle and end of charge and discharge."""
+def _chosen_rows(solution: Solution, halves: Sequence[Sequence[StepRecord]]) -> list[int]:
+    """Return the snapshots nearest to start, middle and end of half-cycles."""
     available = np.array(solution.snapshot_times)
-    if not len(available):
-        return []
-    targets = [available[0]]
-    for half in (solution.charge, solution.discharge):
-        if half:
-            start, end = half[0].start_time, half[-1].end_time
-            targets += [(start + end) / 2, end]
-    if len(targets) == 1:
+    targets = [halves[0][0].start_time] if halves else []
+    for half in halves:
+        start, end = half[0].start_time, half[-1].end_time
+        targets += [(start + end) / 2, end]
+    if not targets:
         targets = list(np.linspace(available[0], available[-1], 5))
     return sorted({int(np.argmin(np.abs(available - target))) for target in targets})

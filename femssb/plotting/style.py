@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from femssb.description import checked
 from femssb.environment.files import make_folder, replacing
 from femssb.errors import InputError
 
@@ -40,6 +41,7 @@ STYLE: Mapping[Any, Any] = {
 }
 
 
+@checked
 def save(
     path: str | os.PathLike[str],
     draw: Callable[..., Figure],

@@ -2,11 +2,13 @@ from .fields import FieldData as FieldData
 from .fields import Snapshot as Snapshot
 from .fields import Snapshots as Snapshots
 from .quantities import COLUMNS as COLUMNS
+from .quantities import CYCLE as CYCLE
 from .quantities import FIELDS as FIELDS
 from .quantities import PARTICLE_COLUMNS as PARTICLE_COLUMNS
 from .quantities import SUMMARY as SUMMARY
 from .quantities import Quantity as Quantity
 from .quantities import of_particle as of_particle
 from .quantities import on_axis as on_axis
+from .solution import Cycle as Cycle
 from .solution import Solution as Solution
 from .solution import StepRecord as StepRecord

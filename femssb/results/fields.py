@@ -1,10 +1,11 @@
 """The fields of a half-cell at chosen times, and their files for ParaView.
 
 A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface) and
-time, and per part a ``.pvd`` collection that lists them, which ParaView opens. Every file is
-replaced whole, collections after the files they list, so a killed run loses nothing it wrote.
+time, and per part a ``.pvd`` collection that lists them, which ParaView opens. A snapshot is added
+whole or not at all, and ``SHA256SUMS`` tells whether a file is as it was written.
 """
 
+import io
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
@@ -15,20 +16,28 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from femssb.environment.files import make_folder, replacing
+from femssb.description import checked
+from femssb.environment.files import (
+    check_listed,
+    given_path,
+    newest,
+    read_together,
+    replacing_together,
+)
 from femssb.errors import InputError, check_number
+from femssb.results import vtk_files
+from femssb.results.folder import FIELDS_FOLDER
 
 PARTS = ("particle", "matrix", "interface")
-FIELDS_FOLDER = "fields"
-_SHAPES = {4: "tetra", 3: "triangle"}  # vertices of a mesh cell -> its name in meshio
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FieldData:
     """Fields on one part of the half-cell. Arrays are kept read-only.
 
-    Tensors are stored as six components in the order xx yy zz yz xz xy; shear strains are tensor
-    components, not engineering ones.
+    Six components are a symmetric tensor in Voigt order, xx yy zz yz xz xy; shear strains are
+        tensor components, not engineering ones. Files have VTK's order, and name the components.
 
     Attributes:
         points: Coordinates (n, 3) [m].
@@ -51,7 +60,7 @@ class FieldData:
         points, cells = _numeric("points", self.points), _numeric("cells", self.cells)
         if points.ndim != 2 or points.shape[1] != 3:
             raise InputError(f"FieldData.points must have shape (n, 3), got {points.shape}")
-        if cells.ndim != 2 or cells.shape[1] not in _SHAPES or cells.dtype != np.int64:
+        if cells.ndim != 2 or cells.shape[1] not in (3, 4) or cells.dtype != np.int64:
             raise InputError(
                 "FieldData.cells must be integers of shape (m, 4) or (m, 3), "
                 f"got {cells.dtype} of shape {cells.shape}"
@@ -64,16 +73,17 @@ class FieldData:
         object.__setattr__(self, "points", points.astype(np.float64, copy=False))
         object.__setattr__(self, "cells", cells)
         for name, rows in (("point_data", len(points)), ("cell_data", len(cells))):
-            checked = {}
+            kept = {}
             for key, value in getattr(self, name).items():
-                checked[key] = array = _numeric(f"{name}[{key!r}]", value)
+                kept[key] = array = _numeric(f"{name}[{key!r}]", value)
                 if array.ndim not in (1, 2) or len(array) != rows:
                     raise InputError(
                         f"FieldData.{name}[{key!r}] must have {rows} rows, got shape {array.shape}"
                     )
-            object.__setattr__(self, name, checked)
+            object.__setattr__(self, name, kept)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Snapshot:
     """Every field of the half-cell at one time; `femssb.results.FIELDS` says what they mean.
@@ -109,22 +119,32 @@ class Snapshot:
             folder: The folder of results; made if it does not exist.
 
         Raises:
-            InputError: If the folder cannot be made or holds something else under these names.
+            InputError: If the folder cannot be written to, or holds something else under these
+                names.
         """
-        target = make_folder(Path(folder) / FIELDS_FOLDER)
+        target = given_path("Snapshot.write", "folder", folder) / FIELDS_FOLDER
         present = _read_index(target)
         kept = [entry for entry in present if entry[0] < self.time]
-        if len(kept) < len(present):
-            _write_index(target, kept)
-        for part in PARTS:
-            with replacing(target / _file_name(part, len(kept))) as path:
-                _write_vtu(path, getattr(self, part))
-        _write_index(target, [*kept, (self.time, self.label)])
-        listed = {_file_name(part, row) for part in PARTS for row in range(len(kept) + 1)}
-        for part in PARTS:
-            for path in target.glob(f"{part}_*.vtu"):
-                if path.name not in listed:
-                    path.unlink()
+        with replacing_together(target, removing=_files(len(kept), len(present))) as new:
+            for part in PARTS:
+                data: FieldData = getattr(self, part)
+                path = new / _file_name(part, len(kept))
+                vtk_files.write(path, data.points, data.cells, data.point_data, data.cell_data)
+            _write_index(new, [*kept, (self.time, self.label)])
+
+
+def cut_snapshots(folder: Path, time: float) -> None:
+    """Remove the snapshots of a folder of results that are later than a time [s].
+
+    Raises:
+        InputError: As `Snapshot.write` does.
+    """
+    target = newest(folder, FIELDS_FOLDER)
+    present = _read_index(target)
+    kept = [entry for entry in present if entry[0] <= time]
+    if len(kept) < len(present):
+        with replacing_together(target, removing=_files(len(kept), len(present))) as new:
+            _write_index(new, kept)
 
 
 class Snapshots(Sequence[Snapshot]):
@@ -136,6 +156,7 @@ class Snapshots(Sequence[Snapshot]):
         labels: Label of every snapshot.
     """
 
+    @checked
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Read times and labels, but no field yet.
 
@@ -146,7 +167,7 @@ class Snapshots(Sequence[Snapshot]):
             InputError: If a collection there is damaged or of another program.
         """
         self.folder = Path(folder)
-        entries = _read_index(self.folder / FIELDS_FOLDER)
+        entries = _read_index(newest(self.folder, FIELDS_FOLDER))
         self.times = tuple(time for time, _ in entries)
         self.labels = tuple(label for _, label in entries)
 
@@ -169,9 +190,13 @@ class Snapshots(Sequence[Snapshot]):
         if isinstance(index, slice):
             return tuple(self[row] for row in range(*index.indices(len(self))))
         row = range(len(self))[index]
-        parts = {
-            part: _read_vtu(self.folder / FIELDS_FOLDER / _file_name(part, row)) for part in PARTS
-        }
+        target = newest(self.folder, FIELDS_FOLDER)
+        parts = {}
+        for part in PARTS:
+            points, cells, *data = vtk_files.read(check_listed(target, _file_name(part, row)))
+            parts[part] = FieldData(
+                points=points, cells=cells, point_data=data[0], cell_data=data[1]
+            )
         return Snapshot(time=self.times[row], label=self.labels[row], **parts)
 
 
@@ -189,6 +214,11 @@ def _file_name(part: str, row: int) -> str:
     return f"{part}_{row:04d}.vtu"
 
 
+def _files(first: int, last: int) -> list[str]:
+    """Return the names of the files of some snapshots."""
+    return [_file_name(part, row) for part in PARTS for row in range(first, last)]
+
+
 def _write_index(folder: Path, entries: Sequence[tuple[float, str]]) -> None:
     for part in PARTS:
         root = ET.Element("VTKFile", type="Collection", version="0.1")
@@ -197,48 +227,18 @@ def _write_index(folder: Path, entries: Sequence[tuple[float, str]]) -> None:
             file = _file_name(part, row)
             ET.SubElement(collection, "DataSet", timestep=repr(float(time)), name=label, file=file)
         ET.indent(root)
-        with replacing(folder / f"{part}.pvd") as path:
-            ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+        ET.ElementTree(root).write(folder / f"{part}.pvd", encoding="utf-8", xml_declaration=True)
 
 
 def _read_index(folder: Path) -> list[tuple[float, str]]:
-    """Return time and label of each snapshot, from the collection that is written last."""
-    path = folder / f"{PARTS[-1]}.pvd"
-    if not path.exists():
+    """Return time and label of each snapshot; all collections list the same."""
+    names = [f"{part}.pvd" for part in PARTS]
+    if not any(newest(folder, name).exists() for name in names):
         return []
+    *_, text = read_together(folder, names).values()
     try:
-        found = ET.parse(path).getroot().findall("Collection/DataSet")
+        found = ET.parse(io.BytesIO(text)).getroot().findall("Collection/DataSet")
         return [(float(entry.attrib["timestep"]), entry.attrib["name"]) for entry in found]
-    except (ET.ParseError, KeyError, ValueError, OSError) as error:
+    except (ET.ParseError, LookupError, ValueError) as error:  # of an encoding, too
+        path = newest(folder, names[-1])
         raise InputError(f"{path} is not a collection of snapshots: {error}") from error
-
-
-def _write_vtu(path: Path, data: FieldData) -> None:
-    import meshio
-
-    shape = _SHAPES[data.cells.shape[1]]
-    mesh = meshio.Mesh(
-        data.points,
-        [(shape, data.cells)],
-        point_data=dict(data.point_data),
-        cell_data={name: [values] for name, values in data.cell_data.items()},
-    )
-    meshio.vtu.write(path, mesh, binary=True, compression="zlib")
-
-
-def _read_vtu(path: Path) -> FieldData:
-    import meshio
-
-    if not path.exists():
-        raise InputError(f"{path} is missing, though its collection lists it")
-    try:
-        mesh = meshio.vtu.read(path)
-        (block,) = mesh.cells
-    except Exception as error:  # meshio lets errors of its XML, base64 and zlib layers pass
-        raise InputError(f"{path} is truncated or of another program: {error}") from error
-    return FieldData(
-        points=mesh.points,
-        cells=block.data,
-        point_data=mesh.point_data,
-        cell_data={name: values for name, (values,) in mesh.cell_data.items()},
-    )

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from femssb.errors import InputError
+from femssb.description import checked
+from femssb.errors import InputError, shown
 from femssb.units import GPa, mV, nA, nm, pmol
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A column of the time series, or a field.
@@ -51,15 +53,22 @@ class Quantity:
 SERIES = (
     Quantity("Time", "s", "time since the start of the run"),
     Quantity("Step", "", "index of the protocol step, from 0"),
-    Quantity("C-rate", "", "current over the one that moves all the initial lithium in one hour"),
+    Quantity("C-rate", "", "magnitude of the current over that of 1C, which moves the nominal"
+             " capacity in an hour"),
     Quantity("Voltage", "V", "collector potential against the lithium anode", "voltage"),
     Quantity("Current", "A", "cell current, positive on discharge"),
+    Quantity("Discharge capacity", "C", "charge passed since the start, positive on discharge"),
     Quantity("Step size", "s", "length of the time step that ends here"),
     Quantity("Lithium", "mol", "lithium in the particles", "lithium", each="in"),
     Quantity("Mean gap", "m", "opening of the interface, area mean", "gap_mean", each="of"),
     Quantity("Maximum gap", "m", "opening of the interface, largest", "gap_max", each="of"),
-    Quantity("Debonded area fraction", "", "share of the interface whose damage is complete",
+    Quantity("Debonded area fraction", "",
+             "share of the interface that has failed: all its fracture energy is spent",
              "debonded_fraction"),
+    Quantity("Spent fracture energy", "-", "share of the interface's fracture energy, area mean",
+             "fracture_energy_spent"),
+    Quantity("Maximum penetration", "m", "overlap where the interface is pressed, largest",
+             "penetration_max", "largest"),
     Quantity("Mean interface voltage drop", "V", "current times interface resistance, area mean",
              "voltage_drop_mean", shown="mV"),
     Quantity("Maximum interface voltage drop", "V",
@@ -72,20 +81,33 @@ SERIES = (
     Quantity("99 % von Mises stress", "Pa", "exceeded in 1 % of the particle volume",
              "von_mises_p99", each="of"),
     Quantity("Mean von Mises stress", "Pa", "mean over the particle volume", "von_mises_mean"),
-    Quantity("Minimum volumetric strain", "-", "most negative in the particles; mesh-dependent",
-             "volumetric_strain_max", each="of", shown="%"),
+    Quantity("Minimum volumetric strain", "-", "lowest in the particles; mesh-dependent",
+             "volumetric_strain_min", each="of", shown="%"),
     Quantity("0.1 % volumetric strain", "-", "0.1 % of the particle volume lies below",
-             "volumetric_strain_p999", each="of", shown="%"),
+             "volumetric_strain_p001", each="of", shown="%"),
     Quantity("1 % volumetric strain", "-", "1 % of the particle volume lies below",
+             "volumetric_strain_p01", shown="%"),
+    Quantity("Mean volumetric strain", "-", "mean over the particle volume, from the stress-free"
+             " state", "volumetric_strain_mean", shown="%"),
+    Quantity("99 % volumetric strain", "-", "1 % of the particle volume lies above",
              "volumetric_strain_p99", shown="%"),
-    Quantity("Mean volumetric strain", "-", "mean over the particle volume",
-             "volumetric_strain_mean", shown="%"),
-    Quantity("Particle volume change", "-", "change of the particles' volume over the initial one",
+    Quantity("99.9 % volumetric strain", "-", "0.1 % of the particle volume lies above",
+             "volumetric_strain_p999", shown="%"),
+    Quantity("Maximum volumetric strain", "-", "highest in the particles; mesh-dependent",
+             "volumetric_strain_max", shown="%"),
+    Quantity("Particle volume change", "-",
+             "change of the particles' volume over the one that is free of stress",
              "particle_volume_change", shown="%"),
     Quantity("Minimum concentration", "mol/m3", "lowest lithium concentration in the particles"),
     Quantity("Maximum concentration", "mol/m3", "highest lithium concentration in the particles"),
+    Quantity("Concentration undershoot", "-",
+             "by how much the lowest concentration is below 0, over the maximum",
+             "concentration_undershoot", "largest"),
+    Quantity("Concentration overshoot", "-",
+             "by how much the highest concentration is above the maximum, over the maximum",
+             "concentration_overshoot", "largest"),
     Quantity("Lithium ledger error", "-",
-             "lithium lost minus charge passed over F, over the initial lithium",
+             "lithium lost minus charge passed over F, over the nominal capacity",
              "ledger_error", "largest"),
     Quantity("Interface current error", "-",
              "interface current minus applied current, over the 1C current",
@@ -95,12 +117,13 @@ SERIES = (
     Quantity("Viscous energy dissipated", "J",
              "by the viscous regularisation of debonding, since the start",
              "viscous_energy_dissipated", "last"),
+    Quantity("Step error", "-", "estimated error of the time step, over what is allowed"),
     Quantity("Newton iterations", "", "of both problems", "newton_iterations", "sum"),
     Quantity("Linear iterations", "", "of GMRES", "linear_iterations", "sum"),
     Quantity("Coupling iterations", "", "between electrochemistry and mechanics",
              "coupling_iterations", "sum"),
 )
-# Every field of a snapshot. Tensors have the components xx yy zz yz xz xy.
+# Every field of a snapshot. Tensors have the components xx yy zz yz xz xy; see `vtk_files`.
 SNAPSHOT = (
     Quantity("Concentration", "mol/m3", "lithium in the particles"),
     Quantity("Displacement", "m", "vector"),
@@ -115,7 +138,10 @@ SNAPSHOT = (
     Quantity("Ionic potential", "V", "outside the particles, against the lithium anode"),
     Quantity("Electronic potential", "V", "where electrons move outside the particles, else NaN"),
     Quantity("Gap", "m", "opening of the interface"),
-    Quantity("Damage", "-", "of the interface, from 0 to 1"),
+    Quantity("Spent fracture energy", "-",
+             "share of the interface's fracture energy, from 0 to 1 where it has failed"),
+    Quantity("Stiffness damage", "-",
+             "share of the interface's stiffness that is lost, from 0 to 1; depends on stiffness"),
     Quantity("Normal traction", "Pa", "on the interface, tension positive"),
     Quantity("Shear traction", "Pa", "on the interface, magnitude"),
     Quantity("Interface current", "A/m2", "positive when lithium leaves the particles"),
@@ -139,25 +165,35 @@ PERFORMANCE = {
     "peak_memory": "largest resident memory, sum over ranks [byte]",
     "ranks": "MPI ranks",
 }
-# Key -> meaning of everything in summary.json. A key that does not apply, or whose value is not
-# finite, is null. With several cycles, "charge" is the first and "discharge" the first after it; a
-# half-cycle includes the holds that follow its current steps, its time leaves rests out.
-SUMMARY = {
+# Key -> meaning of the numbers of a cycle. A half-cycle includes the holds that follow its current
+# steps, its time leaves rests out.
+CYCLE = {
     "charge_time": "time on charge [s]",
     "discharge_time": "time on discharge [s]",
-    "coulombic_efficiency": "discharge time over charge time [-]",
-    "coulombic_efficiency_lithium": "lithium put back on discharge over lithium taken [-]",
-    "lithium_initial": "lithium in all particles at the start [mol]",
+    "charge_capacity": "charge passed on charge [C]",
+    "discharge_capacity": "charge passed on discharge [C]",
+    "coulombic_efficiency": "charge passed on discharge over that on the charge before it [-]",
+    "discharge_over_charge_time": "time on discharge over that on the charge before it [-]",
     **{
         f"{one.key}_{half}_end": f"{one.name}, at the end of {half}: {one.meaning}"
         for half in ("charge", "discharge")
         for one in AT_ENDS
     },
+}
+# Key -> meaning of everything in summary.json. A key that does not apply, or whose value is not
+# finite, is null. Numbers of a cycle are those of the first; cycles.csv has those of each.
+SUMMARY = {
+    "cycles": "cycles with a charge and a discharge after it",
+    "cycle": "number of the cycle that charge and discharge are of; a discharge before the first "
+    "charge, cycle 0, stands in where none follows it",
+    **CYCLE,
+    "lithium_initial": "lithium in all particles at the start [mol]",
     **{one.key: f"{one.name}, {one.read} of the run: {one.meaning}" for one in OF_RUN},
     "simulated_time": "time at the last row [s]",
     "steps": "accepted time steps",
     **PERFORMANCE,
-    "ended_by": "what ended each protocol step, in their order",
+    "ended_by": "what ended each protocol step, in their order; see `StepRecord`",
+    "warnings": "what cannot be trusted, a list of sentences; empty where nothing is known",
     "versions": "versions of femssb and of the packages it stands on",
 }
 
@@ -169,6 +205,7 @@ _ON_AXES = {
     "Pa": ("GPa", GPa),
     "A": ("nA", nA),
     "J": ("pJ", 1e-12),
+    "C": ("µC", 1e-6),
     "mol/m3": ("10³ mol m⁻³", 1e3),
     "mV": ("mV", mV),
     "%": ("%", 0.01),
@@ -177,6 +214,7 @@ _KNOWN = {one.name: one for one in (*SERIES, *SNAPSHOT)}
 _KNOWN |= {one.of_each: one for one in SERIES if one.each}
 
 
+@checked
 def of_particle(name: str, number: int) -> str:
     """Return the name of a column of one particle.
 
@@ -196,6 +234,9 @@ def check_columns(series: Mapping[str, Any]) -> None:
     Raises:
         InputError: If one of `COLUMNS` is missing, none is of a particle, or one is unknown.
     """
+    for name in series:
+        if not isinstance(name, str):
+            raise InputError(f"columns of the time series: {shown(name)} is no name")
     needed = [*COLUMNS, "Lithium in particle 1 [mol]"]
     general = {name: re.sub(r"\bparticle [1-9]\d*\b", "particle k", name) for name in series}
     unknown = [
@@ -208,6 +249,7 @@ def check_columns(series: Mapping[str, Any]) -> None:
         raise InputError(f"columns of the time series: missing {missing}, unknown {unknown}")
 
 
+@checked
 def on_axis(name: str) -> tuple[str, float]:
     """Return how the axis of a figure names a quantity, and the value in SI of 1 on that axis.
 

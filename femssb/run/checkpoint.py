@@ -1,13 +1,23 @@
 """A run kept on disk, so that it can resume after it was stopped, on any number of ranks.
 
-A checkpoint is one NumPy archive, ``checkpoint.npz``, without pickled objects. It keeps the state
-at which the protocol step began, number 0, and up to three accepted states of that step, numbers 1
-to 3, newest first. Nodal values stand next to the coordinates of their nodes, interface values next
-to those of their point and of the middle of its facet, which distinguishes coincident points of
-neighbouring facets: nothing depends on how the mesh was shared out. Its arrays:
+A checkpoint is one NumPy archive, ``checkpoint.npz``, without pickled objects, that ends in a line
+with its SHA-256; ``checkpoint.previous.npz`` is the one before it, for the case that it is damaged.
+It keeps all that enters the equations, so that another case is told from its own; the state at
+which the protocol step began, number 0; and up to three accepted states of that step, numbers 1 to
+3, newest first. Nodal values stand next to the coordinates of their nodes, interface values next to
+those of their point and of the middle of its facet, which distinguishes coincident points of
+neighbouring facets: nothing depends on how the mesh was numbered or shared out. Its arrays:
 
 =============================  =========  ======================================================
 ``document``                   ()         JSON text, see below
+``mesh points``                (k, 3)     nodes of the mesh [m]
+``mesh cells``                 (m, 4)     corners of its tetrahedra, rows of the points
+``mesh cell tags``             (m,)       region or grain of each tetrahedron
+``mesh facets``                (f, 3)     corners of the named facets
+``mesh facet tags``            (f,)       name of each of them
+``particle of grains``         (g,)       particle that each grain belongs to
+``orientations``               (g, 3, 3)  active rotation of each grain
+``curves``                     (c, 2, s)  samples of the property curves: concentration, value
 ``time``                       (states,)  time of each state [s]
 ``voltage``                    (states,)  cell voltage [V]
 ``current``                    (states,)  charging current [A]
@@ -27,21 +37,26 @@ neighbouring facets: nothing depends on how the mesh was shared out. Its arrays:
 ``particle 0``, ...            (n, 3)     displacement of the particles [m]
 ``matrix 0``, ...              (n, 3)     displacement around them [m]
 ``jump 0``, ...                (n, 3)     displacement jump at the interface, axes of the box [m]
-``damage 0``, ...              (n,)       damage at the interface
+``damage 0``, ...              (n,)       damage of the interface: loss of stiffness
+``spent 0``, ...               (n,)       share of its fracture energy that is spent
 ``gap 0``, ...                 (n,)       gap that the interface resistance was taken at [m]
 =============================  =========  ======================================================
 
-Keys of the document: ``format``; ``case``, the inputs of the model that must be the same to resume;
+Keys of the document: ``format``; ``case``, the inputs that must be the same to resume;
 ``index``, ``row``, ``first_row``, ``time_step``, ``ceiling`` and ``halfway``, as in `Position`; and
-``log``: ``protocol`` (inputs), ``rows`` (of the time series, column -> value), ``records`` (of the
-protocol steps that are over, as `StepRecord`), ``rejected`` (time steps) and ``wall_time`` [s].
+``log``: ``rows`` (of the time series, column -> value), ``records`` (of the protocol steps that are
+over, as `StepRecord`), ``rejected`` (time steps) and ``wall_time`` [s].
 """
 
+import io
 import json
+import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 import femssb.environment.platform
 
@@ -58,29 +73,65 @@ from femssb.cell.electrochemical_problem import VOLTAGE
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
 from femssb.cell.surfaces import INTERFACE
-from femssb.environment.files import replacing
-from femssb.environment.ranks import collect, from_first_rank, on_first_rank
+from femssb.environment.files import append_seal, newest, read_sealed, writing
+from femssb.environment.ranks import collect
 from femssb.errors import InputError
 from femssb.fem.constraints import Unknowns
+from femssb.inputs.case import describe
+from femssb.inputs.materials import Curve
+from femssb.inputs.protocol import Step
+from femssb.meshing.data import gather
+from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
-FILE = "checkpoint.npz"
-_FORMAT = "femssb checkpoint 2"
+_FORMAT = "femssb checkpoint 3"
+_SAMPLES = 1001  # of a curve, by which it is known
+_ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
-_POSITION = ("index", "row", "first_row", "time_step", "ceiling", "halfway")
+_POSITION = tuple(one.name for one in fields(Position) if one.name not in ("start", "past"))
 _NUMBERS = ("time", "voltage", "current", "cohesive_dissipation", "viscous_dissipation")
 _SCALARS, _VECTORS = ("lithium", "ionic", "electronic"), ("particle", "matrix")
 # Each field of a state -> the places that it is given at.
 _PLACES = {name: name for name in (*_SCALARS, *_VECTORS)} | {"hydrostatic": "lithium"}
-_PLACES |= dict.fromkeys(("jump", "damage", "gap"), "interface")
+_PLACES |= dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
 
 
-def write(path: Path, model: Model, position: Position, log: Mapping[str, Any]) -> None:
-    """Write a checkpoint with the log of the run, whole or not at all; collective.
+@dataclass(frozen=True)
+class Case:
+    """All that enters the equations of a run, by which its checkpoints are known."""
 
-    Raises:
-        InputError: If the file cannot be written; on every rank.
-    """
+    inputs: Mapping[str, Any]  # plain data
+    arrays: Mapping[str, NDArray[Any]]  # of the mesh, and samples of the curves; on rank 0
+
+
+def case_of(model: Model, protocol: Sequence[Step]) -> Case:
+    """Return what must be the same to resume: all but how the equations are solved; collective."""
+    parts = gather(model.data)
+    given = {k: v for k, v in model.inputs().items() if k not in ("linear_solver", "mesh")}
+    given |= {"protocol": describe(protocol)}
+    given |= {"regions": dict(model.data.regions), "facets": dict(model.data.facets)}
+    curves = dict(_curves(model.materials, "materials"))
+    given |= {"curves": list(curves)}
+    inputs = json.loads(json.dumps(given, default=float))
+    if parts is None:
+        return Case(inputs, {})
+    arrays: dict[str, NDArray[Any]] = {
+        "mesh points": parts.points,
+        "mesh cells": parts.cells,
+        "mesh cell tags": parts.cell_tags,
+        "mesh facets": parts.triangles,
+        "mesh facet tags": parts.facet_tags,
+        "particle of grains": parts.grain_particle,
+        "orientations": parts.orientations,
+        "curves": np.array([_samples(curve) for curve in curves.values()]),
+    }
+    return Case(inputs, arrays)
+
+
+def content(
+    model: Model, case: Case, position: Position, log: Mapping[str, Any]
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a checkpoint, with the log of the run, on rank 0; collective."""
     comm = model.comm
     kept = (position.start, *position.past)
     arrays = {f"places of {name}": collect(comm, places) for name, places in _places(model).items()}
@@ -90,34 +141,75 @@ def write(path: Path, model: Model, position: Position, log: Mapping[str, Any]) 
     for name in _NUMBERS:
         arrays[name] = np.array([getattr(item.state, name) for item in kept])
     arrays["charge"] = np.array([item.charge for item in kept])
-    document = {"format": _FORMAT, "case": _essentials(model), "log": log}
+    document = {"format": _FORMAT, "case": case.inputs, "log": log}
     document |= {name: getattr(position, name) for name in _POSITION}
-
-    def save() -> None:
-        text = np.array(json.dumps(document, default=float))
-        try:
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, document=text, **arrays)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-
-    on_first_rank(comm, save)
+    text = np.array(json.dumps(document, default=float))
+    return {"document": text, **case.arrays, **arrays}
 
 
-def read(path: Path, model: Model) -> tuple[Position, dict[str, Any]]:
-    """Return where the run of a checkpoint was, on any number of ranks, and its log; collective.
-
-    Only how the model is solved may differ from then.
+def write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a checkpoint, with its checksum.
 
     Raises:
-        InputError: If the file is missing, damaged or of another case; on every rank.
+        InputError: If the file cannot be written.
+    """
+    with writing(path):
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        append_seal(path)
+
+
+def load(folder: Path) -> tuple[Path, dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the newest checkpoint of a folder that is as it was written, and what it holds.
+
+    Raises:
+        InputError: If there is none.
+    """
+    paths = [newest(folder, name) for name in (CHECKPOINT, EARLIER_CHECKPOINT)]
+    present = [path for path in paths if path.exists()]
+    if not present:
+        raise InputError(f"there is no {paths[0]} to resume from: run without resume first")
+    failures: list[str] = []
+    for path in present:
+        try:
+            document, arrays = _load(path)
+        except InputError as error:
+            failures.append(str(error))
+            continue
+        if failures:
+            warn(f"{failures[0]}; {path}, which is older, takes its place", stacklevel=2)
+        return path, document, arrays
+    raise InputError("; ".join(failures))
+
+
+def differences(
+    case: Case, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> list[str]:
+    """Return the names of what differs in a checkpoint from a case; on rank 0."""
+    found = list(_differing(document["case"], case.inputs, ""))
+    if not found:  # else the arrays may be of other lengths
+        stored = {name: arrays[name] for name in case.arrays}
+        found = list(_other_arrays(stored, case.arrays))
+        curves = zip(case.inputs["curves"], stored["curves"], case.arrays["curves"], strict=True)
+        found += [name for name, one, other in curves if not _same(one, other)]
+    return found
+
+
+def position_of(
+    path: Path, model: Model, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> Position:
+    """Return where the run of a checkpoint was, on any number of ranks; collective.
+
+    Args:
+        path: The file, for messages.
+        model: The model of the same case.
+        document: What the file holds, the same on every rank.
+        arrays: Likewise.
+
+    Raises:
+        InputError: If its nodes lie elsewhere; on every rank.
     """
     comm = model.comm
-    document, arrays = from_first_rank(comm, lambda: _load(path))
-    mine = json.loads(json.dumps(_essentials(model), default=float))
-    other = sorted(name for name in mine if mine[name] != document["case"].get(name))
-    if other:
-        raise InputError(f"{path} is of another case: {', '.join(other)} differ")
     rows = {
         name: _rows(path, comm, arrays[f"places of {name}"], places)
         for name, places in _places(model).items()
@@ -134,12 +226,89 @@ def read(path: Path, model: Model) -> tuple[Position, dict[str, Any]]:
         for number, charge in enumerate(arrays["charge"])
     )
     where = {name: document[name] for name in _POSITION}
-    return Position(start=start, past=tuple(past), **where), document["log"]
+    return Position(start=start, past=tuple(past), **where)
 
 
-def _essentials(model: Model) -> dict[str, Any]:
-    """Return the inputs that must be the same to resume; of the mesh its nodes are compared."""
-    return {k: value for k, value in model.inputs().items() if k not in ("linear_solver", "mesh")}
+def _curves(value: Any, name: str) -> Iterator[tuple[str, Curve]]:
+    """Yield the curves within a description, by name."""
+    if isinstance(value, Curve):
+        yield name, value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _curves(getattr(value, field.name), f"{name}.{field.name}")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _curves(item, f"{name}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from _curves(item, f"{name}[{number}]")
+
+
+def _samples(curve: Curve) -> Array:
+    """Return concentrations and values of a curve, shape (2, samples)."""
+    at = np.linspace(curve.lower, curve.upper, _SAMPLES)
+    return np.array([at, curve.value(at)])
+
+
+def _differing(one: Any, other: Any, name: str) -> Iterator[str]:
+    """Yield the names of what differs between plain data, but for rounding."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        kinds = one.get("class"), other.get("class")
+        if kinds[0] != kinds[1]:
+            yield f"{name} (was {kinds[0]}, is {kinds[1]})"
+        if kinds[0] != kinds[1] or kinds[0] == "Curve":  # of curves, samples are compared
+            return
+        for key in sorted(one.keys() | other.keys()):
+            inner = f"{name}.{key}" if name else key
+            if (key in one) != (key in other):
+                yield inner
+            else:
+                yield from _differing(one[key], other[key], inner)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        if one and all(type(item) is float for item in (*one, *other)):
+            if not _same(np.array(one), np.array(other)):
+                yield name
+        else:
+            for number, items in enumerate(zip(one, other, strict=True)):
+                yield from _differing(*items, f"{name}[{number}]")
+    elif {type(one), type(other)} <= {int, float}:
+        if not math.isclose(one, other, rel_tol=_ROUNDING):
+            yield f"{name} (was {one:.10g}, is {other:.10g})"
+    elif one != other:
+        plain = all(isinstance(value, str | float | bool | None) for value in (one, other))
+        yield f"{name} (was {one}, is {other})" if plain else name
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Return whether arrays differ by no more than rounding, for each row on its own scale."""
+    if one.shape != other.shape:
+        return False
+    scale = np.abs(one).max(axis=-1, keepdims=True, initial=0.0)
+    return bool(np.all(np.abs(one - other) <= _ROUNDING * scale))
+
+
+def _other_arrays(
+    stored: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]
+) -> Iterator[str]:
+    """Yield the names of arrays that differ but for rounding and the numbers of nodes and cells."""
+    size = np.ptp(stored["mesh points"], axis=0).max()
+    distance, rows = cKDTree(stored["mesh points"]).query(own["mesh points"])
+    same = len(rows) == len(stored["mesh points"]) and len(np.unique(rows)) == len(rows)
+    if not same or np.any(distance > _SAME_PLACE * size):
+        yield "mesh points"
+        return
+    for name in ("mesh cells", "mesh facets"):
+        tags = f"{name[:-1]} tags"
+        corners, here = np.sort(stored[name], axis=1), np.sort(rows[own[name]], axis=1)
+        order, at = np.lexsort(corners.T), np.lexsort(here.T)
+        if not np.array_equal(corners[order], here[at]):
+            yield name
+        elif not np.array_equal(stored[tags][order], own[tags][at]):
+            yield tags
+    if not np.array_equal(stored["particle of grains"], own["particle of grains"]):
+        yield "particle of grains"
+    if not _same(stored["orientations"], own["orientations"]):
+        yield "orientations"
 
 
 def _spaces(model: Model) -> dict[str, tuple[fem.FunctionSpace, int]]:
@@ -177,6 +346,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
         "jump": np.einsum("nji,nj->ni", model.bodies.points[INTERFACE].frame, state.jump),
         "damage": state.damage,
+        "spent": state.spent,
         "gap": state.gap,
     }
 
@@ -195,6 +365,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
         mechanical=moved.array_r.copy(),
         jump=np.einsum("nij,nj->ni", model.bodies.points[INTERFACE].frame, values["jump"]),
         damage=values["damage"],
+        spent=values["spent"],
         gap=values["gap"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),
         **numbers,
@@ -217,15 +388,14 @@ def _rows(path: Path, comm: MPI.Comm, known: Array, wanted: Array) -> NDArray[np
     return np.asarray(rows, dtype=np.int64)
 
 
-def _load(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read the document and the arrays of a checkpoint."""
-    if not path.exists():
-        raise InputError(f"there is no {path} to resume from: run without resume first")
+    read = io.BytesIO(read_sealed(path))
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with np.load(read, allow_pickle=False) as file:
             document = json.loads(str(file["document"]))
             if document["format"] != _FORMAT:
                 raise ValueError(f"format {document['format']!r} is not {_FORMAT!r}")
-            return document, {name: file[name] for name in file.files}
+            return document, {name: file[name] for name in file.files if name != "document"}
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged or not a checkpoint of femssb: {error}") from error
+        raise InputError(f"{path} is not a checkpoint of this femssb: {error}") from error

@@ -23,8 +23,8 @@ class Control:
     sign = 0  # 1 on charge, -1 on discharge
     c_rate = 1.0  # of the imposed current; 1 where none is imposed
 
-    def __init__(self, step: Step, one_c: float) -> None:
-        self.one_c = one_c  # current that moves all the initial lithium in one hour [A]
+    def __init__(self, step: Step, one_c: float, room: float = 1.0) -> None:
+        self.one_c = one_c  # current of 1C [A]
         self.duration = step.until_duration  # that ends the step [s], or None
         longest = 1e9
         if isinstance(step, Charge | Discharge):
@@ -32,7 +32,7 @@ class Control:
             self.c_rate = step.c_rate
             self.current = self.sign * step.c_rate * one_c
             self.cut_off = step.until_voltage
-            longest = 2 * hour / step.c_rate  # twice what moves all lithium
+            longest = 2 * room * hour / step.c_rate  # twice what fills or empties the particles
             end = f"until {step.until_voltage:g} V" if step.until_voltage is not None else ""
             self.description = f"{self.kind.capitalize()} {step.c_rate:g}C {end}".strip()
         elif isinstance(step, Hold):
@@ -57,24 +57,31 @@ class Control:
 
 
 def check_protocol(protocol: tuple[Step, ...], model: Model, tolerances: Tolerances) -> None:
-    """Check that there are steps and that every end lies where the material can take it."""
+    """Check that there are steps, and refuse an end that is never crossed for certain.
+
+    A current adds its losses to the open-circuit voltage: on charge the voltage stays above all
+    that the curve has between an empty and a full host, on discharge below. How far, no bound is
+    known: a high cut-off of a charge may be reached, or lithium runs out before.
+    """
     if not protocol:
         raise InputError("Simulation.protocol is empty: give at least one step")
     active = model.materials.active
-    curve = active.open_circuit_voltage
-    low, high = (float(curve.value(np.array([c]))[0]) for c in (curve.upper, curve.lower))
-    most = active.maximum_concentration / active.initial_concentration
+    concentrations = np.linspace(0.0, active.maximum_concentration, 1001)
+    voltages = active.open_circuit_voltage.value(concentrations)
+    low, high = float(voltages.min()), float(voltages.max())
+    most = active.maximum_concentration / active.capacity
     for number, step in enumerate(protocol):
         where = f"Simulation.protocol[{number}]"
         if not isinstance(step, Charge | Discharge | Hold | Rest):
             raise InputError(f"{where} = {step!r} is not a protocol step")
-        name, voltage = "until_voltage", getattr(step, "until_voltage", None)
-        if isinstance(step, Hold):
-            name, voltage = "voltage", step.voltage
-        if voltage is not None and not low < voltage < high:
+        voltage = getattr(step, "until_voltage", None)
+        sign, bound, side = (
+            (1, low, "lowest") if isinstance(step, Charge) else (-1, high, "highest")
+        )
+        if voltage is not None and sign * (voltage - bound) <= 0:
             raise InputError(
-                f"{where}.{name} = {voltage:g} V can never be reached: the open-circuit voltage "
-                f"goes from {low:.4g} to {high:.4g} V"
+                f"{where}.until_voltage = {voltage:g} V is passed before the step begins: "
+                f"{bound:.4g} V is the {side} open-circuit voltage"
             )
         if isinstance(step, Charge | Discharge) and step.until_duration and voltage is None:
             longest = most * hour / step.c_rate

@@ -23,15 +23,15 @@ from femssb.cell.surfaces import INTERFACE
 from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part, n_cells
 from femssb.fem.trace import submesh_cells
+from femssb.inputs.materials import Elasticity
 from femssb.results.fields import FieldData, Snapshot
 from femssb.results.quantities import SERIES, of_particle
+from femssb.results.validity import Bounds
 from femssb.run.stepper import TimeStep
 from femssb.tetrahedra import volumes
 from femssb.units import FARADAY
 
 Cells = NDArray[np.int64]
-
-DEBONDED = 0.99  # damage beyond which a point counts as debonded
 
 
 class _Body:
@@ -60,6 +60,7 @@ class Readout:
         particles: Number of particles.
         volume: Statistics over the mesh cells of the particles.
         surface: Statistics over the interface.
+        bounds: What the results of the model are held against.
     """
 
     def __init__(self, model: Model) -> None:
@@ -79,11 +80,33 @@ class Readout:
         self.volume = Statistics(model.comm, shares, of_cell[:owned], count)
         of_point = np.repeat(of_cell[inside], interface.per_facet)
         self.surface = Statistics(model.comm, interface.weights, of_point, count)
+        self.bounds = self._bounds()
         node = np.zeros(scalars.dofmap.index_map.size_local, np.int64)
         dofs = scalars.dofmap.list
         in_owned = dofs < node.size
         node[dofs[in_owned]] = np.broadcast_to(of_cell[:, None], dofs.shape)[in_owned]
         self._particle_of_node = node
+
+    def _bounds(self) -> Bounds:
+        """Return what the results of the model are held against; collective."""
+        bodies, materials = self.model.bodies, self.model.materials
+        active, elasticity = materials.active, materials.active.elasticity
+        curve = active.open_circuit_voltage
+        ends = curve.lower, min(curve.upper, active.maximum_concentration)
+        voltages = curve.value(np.linspace(*ends, 1001))
+        size = bodies.sum(self.volume.weights) / self.particles
+        return Bounds(
+            maximum=active.maximum_concentration,
+            curve=ends,
+            voltages=(float(voltages.min()), float(voltages.max())),
+            modulus=(
+                elasticity.young_modulus
+                if isinstance(elasticity, Elasticity)
+                else float(np.linalg.eigvalsh(elasticity.stiffness_matrix())[0])
+            ),
+            radius=float(np.cbrt(3 * size / (4 * np.pi))),
+            fracture_energy=bodies.sum(bodies.weights) * materials.cohesive.normal_fracture_energy,
+        )
 
     def row(self, step: TimeStep) -> dict[str, float]:
         """Return a row of the time series: every column after an accepted time step; collective."""
@@ -183,7 +206,8 @@ class Readout:
         traction = model.traction(state)
         fields = {
             "Gap [m]": np.maximum(state.jump[:, 0], 0.0),
-            "Damage [-]": state.damage,
+            "Spent fracture energy [-]": state.spent,
+            "Stiffness damage [-]": state.damage,
             "Normal traction [Pa]": traction[:, 0],
             "Shear traction [Pa]": np.hypot(traction[:, 1], traction[:, 2]),
             "Interface current [A/m2]": kinetics.current,
@@ -265,7 +289,16 @@ class _Measured:
         self.von_mises, self.volumetric = readout.particle_stress(self.state)
         self.mean_strain = self.volume.means(self.volumetric)
         self.stress_quantiles = self.volume.quantiles(self.von_mises, [0.99, 0.999])
-        self.strain_quantiles = self.volume.quantiles(self.volumetric, [1 - 0.99, 1 - 0.999])
+        self.strain_quantiles = self.volume.quantiles(
+            self.volumetric, [1 - 0.99, 1 - 0.999, 0.99, 0.999]
+        )
+
+    def largest_stoichiometry(self, sign: int) -> float:
+        """Return the largest concentration (sign 1) or minus the smallest (-1), over the maximum.
+
+        Roundoff of a full or empty host does not show.
+        """
+        return float(round(self.model.bodies.largest(sign * self.stoichiometry), 12))
 
     def largest_concentration(self, sign: int) -> float:
         """Return the largest concentration (sign 1) or minus the smallest (-1) [mol/m3]."""
@@ -273,9 +306,9 @@ class _Measured:
         return self.model.bodies.largest(sign * self.stoichiometry) * scale
 
     def ledger_error(self) -> float:
-        """Return the lithium lost minus the charge passed over F, over the initial lithium."""
-        initial = self.model.lithium_initial
-        return (initial - self.lithium[0] - self.step.now.charge / FARADAY) / initial
+        """Return the lithium lost minus the charge passed over F, over the nominal capacity."""
+        lost = self.model.lithium_initial - self.lithium[0]
+        return (lost - self.step.now.charge / FARADAY) / self.model.lithium_nominal
 
     def current_error(self) -> float:
         """Return the interface current minus the applied one, over the 1C current."""
@@ -293,11 +326,14 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "C-rate": lambda at: abs(at.state.current) / at.step.control.one_c,
     "Voltage [V]": lambda at: at.state.voltage,
     "Current [A]": lambda at: -at.state.current,
+    "Discharge capacity [C]": lambda at: 0.0 - at.step.now.charge,
     "Step size [s]": lambda at: at.step.size,
     "Lithium [mol]": lambda at: at.lithium,
     "Mean gap [m]": lambda at: at.surface.means(at.gap),
     "Maximum gap [m]": lambda at: at.surface.largest(at.gap),
-    "Debonded area fraction": lambda at: at.surface.means(at.state.damage > DEBONDED),
+    "Debonded area fraction": lambda at: at.surface.means(at.state.spent >= 1.0),
+    "Spent fracture energy [-]": lambda at: at.surface.means(at.state.spent),
+    "Maximum penetration [m]": lambda at: max(0.0, at.model.bodies.largest(-at.state.jump[:, 0])),
     "Mean interface voltage drop [V]": lambda at: at.surface.means(at.drop),
     "Maximum interface voltage drop [V]": lambda at: at.surface.largest(np.abs(at.drop)),
     "Maximum von Mises stress [Pa]": lambda at: at.volume.largest(at.von_mises),
@@ -308,13 +344,19 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "0.1 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 1],
     "1 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 0],
     "Mean volumetric strain [-]": lambda at: at.mean_strain,
+    "99 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 2],
+    "99.9 % volumetric strain [-]": lambda at: at.strain_quantiles[:, 3],
+    "Maximum volumetric strain [-]": lambda at: at.volume.largest(at.volumetric),
     "Particle volume change [-]": lambda at: at.mean_strain,  # equal in small strain
     "Minimum concentration [mol/m3]": lambda at: -at.largest_concentration(-1),
     "Maximum concentration [mol/m3]": lambda at: at.largest_concentration(1),
+    "Concentration undershoot [-]": lambda at: max(0.0, at.largest_stoichiometry(-1)),
+    "Concentration overshoot [-]": lambda at: max(0.0, at.largest_stoichiometry(1) - 1.0),
     "Lithium ledger error [-]": _Measured.ledger_error,
     "Interface current error [-]": _Measured.current_error,
     "Cohesive energy dissipated [J]": lambda at: at.state.cohesive_dissipation,
     "Viscous energy dissipated [J]": lambda at: at.state.viscous_dissipation,
+    "Step error [-]": lambda at: at.step.error,
     "Newton iterations": lambda at: (
         at.step.work.newton_electrochemistry + at.step.work.newton_mechanics
     ),

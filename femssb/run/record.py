@@ -1,22 +1,34 @@
 """The record of a run, in memory and on disk, and the checkpoints from which it resumes."""
 
 import logging
+import os
 import resource
+import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from errno import EMLINK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from femssb.cell.model import Model
 from femssb.environment.doctor import versions
-from femssb.environment.ranks import on_first_rank
-from femssb.errors import InputError
-from femssb.results.fields import Snapshot, Snapshots
-from femssb.results.solution import Solution, StepRecord
+from femssb.environment.files import finish, remove_leftovers, replacing_together, take_over
+from femssb.environment.ranks import from_first_rank, on_first_rank
+from femssb.errors import FemssbError, InputError
+from femssb.inputs.protocol import Step
+from femssb.results.fields import Snapshot, Snapshots, cut_snapshots
+from femssb.results.folder import (
+    CHECKPOINT,
+    EARLIER_CHECKPOINT,
+    begin_anew,
+    results_in,
+)
+from femssb.results.solution import Solution, StepRecord, write_documents
+from femssb.results.validity import doubts
 from femssb.run import checkpoint
 from femssb.run.readout import Readout
 from femssb.run.stepper import Position, Stepper, TimeStep
@@ -25,6 +37,8 @@ from femssb.units import nm
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_EVERY = 60.0  # of wall time, and after each protocol step [s]
+_NO_LINKS = {EPERM, ENOTSUP, EOPNOTSUPP, ENOSYS, EMLINK}  # of a file system without hard links
+_NAMES = 8  # of what differs from a checkpoint, that a message has room for
 
 
 class Record:
@@ -33,17 +47,23 @@ class Record:
     kept: Solution  # when it was last kept
 
     def __init__(
-        self, model: Model, stepper: Stepper, folder: Path | None, case: Mapping[str, Any]
+        self,
+        model: Model,
+        protocol: Sequence[Step],
+        stepper: Stepper,
+        folder: Path | None,
+        inputs: Mapping[str, Any],
     ) -> None:
-        """Start an empty record.
+        """Start an empty record; collective.
 
         Args:
             model: The discretised half-cell.
+            protocol: The steps.
             stepper: Takes the time steps and counts those it rejects.
             folder: Where everything is written as it comes; None keeps it in memory only.
-            case: Every input, plain data.
+            inputs: Every input, plain data.
         """
-        self._model, self._stepper, self._folder, self._case = model, stepper, folder, case
+        self._model, self._stepper, self._folder, self._inputs = model, stepper, folder, inputs
         self._readout = Readout(model)
         self._rows: list[dict[str, float]] = []
         self._steps: list[StepRecord] = []
@@ -52,6 +72,12 @@ class Record:
         self._factorisations_before = self._factorisations()
         self._started = time.perf_counter()
         self._time_kept = self._started
+        # Where results are written: at first a folder within, so that others stay until then.
+        self._place = folder
+        self._replacing = False  # others, which stay until a time step is kept
+        self._good = CHECKPOINT  # that of the two checkpoints which is known to be whole
+        if folder is not None:
+            self._case = checkpoint.case_of(model, protocol)
 
     @property
     def wall_time(self) -> float:
@@ -89,9 +115,11 @@ class Record:
         if not step.label:
             return
         snapshot = self._readout.snapshot(step.now.state, step.label)
-        if snapshot is not None and self._folder is None:
-            self._snapshots.append(snapshot)
-        self._write(lambda folder: snapshot.write(folder) if snapshot else None)
+        place = self._place
+        if place is None:
+            self._snapshots += [snapshot] if snapshot is not None else []
+        else:
+            self._write(lambda: snapshot.write(place) if snapshot is not None else None)
 
     def checkpoint(self, step: TimeStep) -> None:
         """Save, if it is time, so that the run can resume from here; collective."""
@@ -104,12 +132,13 @@ class Record:
         comm = self._model.comm
         unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
         memory = comm.allreduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-        on_disk = self._folder if comm.rank == 0 else None
+        on_disk = self._place if comm.rank == 0 else None
+        series = {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
         return Solution(
-            series={name: np.array([row[name] for row in self._rows]) for name in self._rows[0]},
+            series=series,
             steps=tuple(self._steps),
             snapshots=Snapshots(on_disk) if on_disk else tuple(self._snapshots),
-            case=self._case,
+            case=self._inputs,
             performance={
                 "wall_time": self.wall_time,
                 "ranks": comm.size,
@@ -119,59 +148,163 @@ class Record:
                 "versions": self._versions,
             },
             first_rank=comm.rank == 0,
+            warnings=self._model.warnings + doubts(series, self._steps, self._readout.bounds),
         )
+
+    def open(self, resume: bool | Literal["auto"], overwrite: bool) -> Position | None:
+        """Look into the folder, and take over the record there if the run is to go on; collective.
+
+        Returns:
+            Where the run in the folder was; None if a new one begins.
+
+        Raises:
+            InputError: If there are results and it is not said what is to become of them, or those
+                from which to resume are missing, damaged or of another case.
+        """
+        folder = self._folder
+        if folder is None:
+            return None
+
+        def found() -> str:
+            return results_in(folder)
+
+        held = from_first_rank(self._model.comm, found)
+        if resume is True or (resume and held):
+            return self._resume(folder)
+
+        def begin() -> Path:
+            if held and not overwrite:
+                raise InputError(
+                    f"{held}, {self._whose(folder)}: overwrite=True replaces them, resume=True "
+                    'goes on with that run, resume="auto" does so or begins'
+                )
+            return begin_anew(folder)
+
+        self._place, self._replacing = from_first_rank(self._model.comm, begin), bool(held)
+        return None
+
+    def close(self) -> None:
+        """Remove what never became results; not collective, as one rank alone may have failed."""
+        if self._place is not None and self._place != self._folder and self._model.comm.rank == 0:
+            shutil.rmtree(self._place, ignore_errors=True)
 
     def keep(self, position: Position) -> None:
         """Keep what was reached so far, on disk with all that resuming needs; collective."""
+        folder, place = self._folder, self._place
         self.kept = self.solution()
-        self._write(self.kept.save)
-        if self._folder is not None:
-            log = {
-                "protocol": self._case["protocol"],
-                "rows": self._rows,
-                "records": [asdict(step) for step in self._steps],
-                "rejected": self._stepper.rejected,
-                "wall_time": self.wall_time,
-            }
-            checkpoint.write(self._folder / checkpoint.FILE, self._model, position, log)
         self._time_kept = time.perf_counter()
+        if folder is None or place is None:
+            return
+        log = {
+            "rows": self._rows,
+            "records": [asdict(step) for step in self._steps],
+            "rejected": self._stepper.rejected,
+            "wall_time": self.wall_time,
+        }
+        arrays = checkpoint.content(self._model, self._case, position, log)
+        adopt = place != folder and not (self._replacing and position.row == 0)
 
-    def resume(self) -> Position:
-        """Take over the record in the folder, and return where its run was; collective."""
+        def write() -> None:
+            with replacing_together(place) as new:
+                write_documents(new, self.kept.documents())
+                if self._good == CHECKPOINT and (place / CHECKPOINT).exists():
+                    _link(place / CHECKPOINT, new / EARLIER_CHECKPOINT)
+                checkpoint.write(new / CHECKPOINT, arrays)
+            if adopt:
+                take_over(folder, place)
+
+        self._write(write)
+        self._good = CHECKPOINT
+        if adopt:
+            self._place = folder
+            self.kept = self.solution()
+
+    def finished(self, position: Position) -> Solution:
+        """Return the run in the folder, which is over, without writing anything; collective."""
         assert self._folder is not None
-        file = self._folder / checkpoint.FILE
-        position, log = checkpoint.read(file, self._model)
-        if log["protocol"] != self._case["protocol"]:
-            raise InputError(f"{file} is of another case: protocol differs")
+        folder = self._folder
+
+        def performance() -> Mapping[str, Any] | None:
+            try:
+                return Solution.load(folder).performance
+            except FemssbError:
+                return None
+
+        known = from_first_rank(self._model.comm, performance)
+        if known is None:  # damaged, but all of it is in the checkpoint
+            self.keep(position)
+            return self.kept
+        return replace(self.solution(), performance=known)
+
+    @property
+    def kept_in_words(self) -> str:
+        """What of the run is on disk."""
+        if self._folder is None:
+            return "nothing is kept of a run without a folder"
+        if self._place != self._folder:
+            return f"nothing was reached; the results in {self._folder} are those of before"
+        time = self._rows[-1]["Time [s]"]
+        return f"{time:.6g} s are in {self._folder}, from where resume=True goes on"
+
+    def _resume(self, folder: Path) -> Position:
+        """Take over the record in a folder, and return where its run was; collective."""
+
+        def load() -> tuple[Path, dict[str, Any], dict[str, Any]]:
+            finish(folder)
+            remove_leftovers(folder)
+            path, document, arrays = checkpoint.load(folder)
+            other = checkpoint.differences(self._case, document, arrays)
+            if other:
+                raise InputError(f"{path} is of another case: {_listed(other)}")
+            return path, document, arrays
+
+        path, document, arrays = from_first_rank(self._model.comm, load)
+        position = checkpoint.position_of(path, self._model, document, arrays)
+        log = document["log"]
         self._rows, self._stepper.rejected = log["rows"], log["rejected"]
         self._steps = [StepRecord(**step) for step in log["records"]]
         self._started -= log["wall_time"]
-        self._write(lambda folder: _drop_later_snapshots(folder, self._rows[-1]["Time [s]"]))
+        self._good = path.name
+        self._write(lambda: cut_snapshots(folder, self._rows[-1]["Time [s]"]))
         return position
+
+    def _whose(self, folder: Path) -> str:
+        """Return in words whether the results in a folder are of the same case; on rank 0."""
+        try:
+            _, document, arrays = checkpoint.load(folder)
+            other = checkpoint.differences(self._case, document, arrays)
+        except InputError as error:
+            return f"of an unknown case ({error})"
+        return f"of another case: {_listed(other)}" if other else "of the same case"
 
     def _factorisations(self) -> int:
         problems = self._model.electrochemistry, self._model.mechanics
         return sum(problem.linear_solver.factorisations for problem in problems)
 
-    def _write(self, write: Callable[[Path], None]) -> None:
-        """Write into the folder, if there is one, on rank 0; a failure is raised on every rank."""
-        folder = self._folder
-        if folder is None:
-            return
+    def _write(self, write: Callable[[], object]) -> None:
+        """Write into the folder on rank 0; a failure is raised on every rank."""
 
         def guarded() -> None:
             try:
-                write(folder)
+                write()
             except OSError as error:
                 reason = error.strerror or error
-                raise InputError(f"cannot write results to {folder}: {reason}") from error
+                raise InputError(f"cannot write results to {self._folder}: {reason}") from error
 
         on_first_rank(self._model.comm, guarded)
 
 
-def _drop_later_snapshots(folder: Path, time: float) -> None:
-    """Remove the snapshots written after a checkpoint; the run will write them again."""
-    present = Snapshots(folder)
-    last = sum(at <= time for at in present.times) - 1
-    if 0 <= last < len(present) - 1:
-        present[last].write(folder)
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names of what differs, in one line."""
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return f"{', '.join(names[:_NAMES])}{more} differ"
+
+
+def _link(path: Path, other: Path) -> None:
+    """Give a file a second name, or copy it where the file system knows no such names."""
+    try:
+        os.link(path, other)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(path, other)

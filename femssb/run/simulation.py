@@ -1,8 +1,11 @@
 """The time loop: it takes a model through a protocol and calls functions after each time step."""
 
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import femssb.environment.platform
 
@@ -10,14 +13,18 @@ from mpi4py import MPI
 
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Model, State
+from femssb.environment.files import given_path
+from femssb.environment.interruption import interruptible, stop_if_asked
+from femssb.environment.lock import locked
 from femssb.environment.progress import progress_lines
-from femssb.errors import InputError, NotConverged
+from femssb.environment.ranks import on_first_rank
+from femssb.errors import InputError, Interrupted, NotConverged
 from femssb.inputs.case import describe
 from femssb.inputs.protocol import Step
 from femssb.results.solution import Solution
 from femssb.run.control import check_protocol
 from femssb.run.record import Record
-from femssb.run.stepper import Stepper, TimeStep
+from femssb.run.stepper import Position, Stepper, TimeStep
 from femssb.run.stepping import FixedSteps, Stepping
 
 
@@ -48,6 +55,7 @@ class Simulation:
         Raises:
             InputError: If an argument is of the wrong type, or the protocol is empty or has an end
                 that can never be reached.
+            MeshError: If a part of the mesh is cut off from lithium, ions or electrons.
         """
         for name, value, kind, wanted in (
             ("model", model, Model, "a femssb.Model"),
@@ -62,53 +70,99 @@ class Simulation:
         self.tolerances = tolerances
         self.stepping = stepping
         check_protocol(self.protocol, model, tolerances)
+        model.check_paths()
 
     def run(
         self,
         folder: str | os.PathLike[str] | None = None,
         *,
         progress: bool = True,
-        resume: bool = False,
+        resume: bool | Literal["auto"] = False,
+        overwrite: bool = False,
         on_step: Sequence[Callable[[State, Solution], None]] = (),
     ) -> Solution:
-        """Run the protocol, from the rest state or from where it was stopped; collective.
+        """Run the protocol, from the start or from where it was stopped; collective.
+
+        SIGINT and SIGTERM end the run where all ranks can do so together, within an iteration of
+        Newton's method; what it had reached is kept, but for the present time step. A second one
+        ends it at once.
 
         Args:
-            folder: Where results are written as they come; None keeps them in memory only.
-            progress: Whether rank 0 shows progress on standard error.
-            resume: Whether to continue from the checkpoint in the folder; the ranks, `tolerances`,
-                `stepping` and linear solver may differ from those that wrote it.
+            folder: Where results are written as they come; None keeps them in memory only. Two runs
+                cannot use the same folder at a time.
+            progress: Whether rank 0 shows progress on standard error; warnings always come there.
+            resume: Whether to continue from the checkpoint in the folder; "auto" does so if there
+                are results and begins otherwise, so that a script can be sent again. A run that is
+                over is given back. The ranks, `tolerances`, `stepping` and linear solver may differ
+                from those that wrote it.
+            overwrite: Whether to replace results that are in the folder. They stay until the first
+                checkpoint after the start.
             on_step: Functions called on every rank after each accepted time step, with the state
                 (`State.time` [s]; its arrays are this rank's) and the solution so far. One that
                 raises ends the run; everything reached is on disk then, and the run can be resumed.
 
         Returns:
-            The solution; its fields are on rank 0 only.
+            The solution; its fields are on rank 0 only. `Solution.warnings` says what in it cannot
+            be trusted.
 
         Raises:
             NotConverged: If a step cannot be solved however small; everything reached is on disk.
-            InputError: If an argument is of the wrong type, the folder cannot be written to, or the
-                checkpoint is missing, damaged or of another case; before anything is solved.
+            InputError: Before anything is solved, if an argument is of the wrong type; if the
+                folder holds results and neither `resume` nor `overwrite` is given, another run uses
+                it, or it cannot be written to; if the checkpoints are missing, damaged or of
+                another case. Later, if there is no room on the disk; the last checkpoint stands.
+            Interrupted: After a signal; a `KeyboardInterrupt`, and a `SystemExit` with the code 130
+                or 143.
         """
-        if folder is not None and not isinstance(folder, str | os.PathLike):
-            raise InputError(f"Simulation.run: folder must be a path, got {folder!r}")
-        if resume and folder is None:
+        path = None if folder is None else given_path("Simulation.run", "folder", folder)
+        if not (resume == "auto" or isinstance(resume, bool)):
+            raise InputError(
+                f'Simulation.run: resume must be True, False or "auto", got {resume!r}'
+            )
+        if not isinstance(overwrite, bool):
+            raise InputError(f"Simulation.run: overwrite must be True or False, got {overwrite!r}")
+        if resume and path is None:
             raise InputError("Simulation.run: resume needs the folder of the run that was stopped")
+        if resume and overwrite:
+            raise InputError("Simulation.run: resume and overwrite exclude each other")
         if not isinstance(on_step, list | tuple) or not all(map(callable, on_step)):
             raise InputError(
                 f"Simulation.run: on_step must be a list of functions, got {on_step!r}"
             )
         stepper = Stepper(self.model, self.protocol, self.stepping, self.tolerances)
-        case = {
+        inputs = {
             "model": self.model.inputs(),
             "protocol": describe(self.protocol),
             "tolerances": describe(self.tolerances),
             "stepping": describe(self.stepping),
         }
-        record = Record(self.model, stepper, Path(folder) if folder is not None else None, case)
-        if resume:
-            position = record.resume()
-        else:
+        with _alone_in(path, self.model.comm), interruptible():
+            record = Record(self.model, self.protocol, stepper, path, inputs)
+            try:
+                position = record.open(resume, overwrite)
+                if position is not None and position.index == len(self.protocol):
+                    solution = record.finished(position)
+                    _warn(solution, solution.warnings)
+                    return solution
+                return self._go_on(stepper, record, position, progress, on_step)
+            except Interrupted as stop:
+                if self.model.comm.rank == 0:
+                    sys.stderr.write(f"femssb: {stop}\n")
+                    sys.stderr.flush()
+                raise
+            finally:
+                record.close()
+
+    def _go_on(
+        self,
+        stepper: Stepper,
+        record: Record,
+        position: Position | None,
+        progress: bool,
+        on_step: Sequence[Callable[[State, Solution], None]],
+    ) -> Solution:
+        """Go through the protocol from a position, or from the rest state."""
+        if position is None:
             start = stepper.start()
             record.add(start)
             record.picture(start)
@@ -117,15 +171,23 @@ class Simulation:
         hooks += [_calling(on_step, record, self.model.comm)] if on_step else []
         hooks += [record.checkpoint]
         record.keep(position)  # at once: what cannot be written is known before the work
-        while position.index < len(self.protocol):
-            try:
-                step = stepper.step(position)
-            except NotConverged:
-                record.keep(position)
-                raise
-            position = step.position
-            for hook in hooks:
-                hook(step)
+        _warn(record.kept, self.model.warnings)  # before the work, too
+        try:
+            while position.index < len(self.protocol):
+                try:
+                    stop_if_asked(self.model.comm)
+                    step = stepper.step(position)
+                except NotConverged:
+                    record.keep(position)
+                    raise
+                except Interrupted as stop:
+                    record.keep(position)
+                    raise Interrupted(stop.signal, record.kept_in_words) from None
+                position = step.position
+                for hook in hooks:
+                    hook(step)
+        finally:
+            _warn(record.kept, record.kept.warnings[len(self.model.warnings) :])
         return record.kept
 
     def _progress(self, record: Record, show: bool) -> Callable[[TimeStep], None]:
@@ -143,6 +205,21 @@ class Simulation:
         return on_step
 
 
+def _warn(solution: Solution, sentences: Sequence[str]) -> None:
+    """Print warnings on standard error, on rank 0."""
+    if solution.first_rank:
+        sys.stderr.writelines(f"warning: {sentence}\n" for sentence in sentences)
+
+
+@contextmanager
+def _alone_in(folder: Path | None, comm: MPI.Comm) -> Iterator[None]:
+    """Keep other runs out of a folder; collective at the beginning."""
+    with ExitStack() as held:
+        if folder is not None:
+            on_first_rank(comm, lambda: held.enter_context(locked(folder)))
+        yield
+
+
 def _calling(
     functions: Sequence[Callable[[State, Solution], None]], record: Record, comm: MPI.Comm
 ) -> Callable[[TimeStep], None]:
@@ -153,7 +230,7 @@ def _calling(
         try:
             for function in functions:
                 function(state, solution)
-        except Exception as error:
+        except BaseException as error:  # also what ends the process: the other ranks must know
             failure = error
         if any(comm.allgather(failure is not None)):
             record.keep(step.position)

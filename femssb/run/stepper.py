@@ -1,11 +1,12 @@
 """Time steps from one accepted state to the next: attempts, errors, retries, and located ends.
 
 Time derivatives are written on amounts, so that lithium is conserved to roundoff. The difference
-between the new stoichiometry and its extrapolation estimates the error and sets the step size.
+between the new stoichiometry and its extrapolation estimates the error and sets the step size, as
+that of the voltage does, or of the current where a voltage is held.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,12 +18,18 @@ from femssb.cell.coupling import Guess, Tolerances, Work, advance
 from femssb.cell.model import Model, State
 from femssb.errors import NotConverged
 from femssb.inputs.protocol import Rest, Step
+from femssb.results.cycles import labels
 from femssb.results.solution import End
+from femssb.run import lithium
 from femssb.run.control import Control
 from femssb.run.stepping import FixedSteps, Stepping, bdf, error_share, extrapolate
 from femssb.units import FARADAY
 
 logger = logging.getLogger(__name__)
+
+# A held current is not known better than what the two problems exchange: its error is a share of
+# the current down to this C-rate over `Tolerances.exchange`, C/20 by default.
+_KNOWN_CURRENT = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +56,13 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeStep:
-    """An accepted time step; the first of a run is the rest state."""
+    """An accepted time step; the first of a run is the state at the start."""
 
     index: int  # of its protocol step
     control: Control  # what that imposes
     position: Position  # where the run is now
     size: float = 0.0  # length of the time step [s]
+    error: float = 0.0  # estimated, over what is allowed; 0 where nothing is known
     work: Work  # iterations it took
     share: float = 0.0  # of the protocol step that is done, about
     label: str  # of the moment if its fields are worth keeping, such as "charge end", else empty
@@ -85,14 +93,18 @@ class Stepper:
         self._model = model
         self._stepping = stepping
         self._tolerances = tolerances
-        self._controls = [Control(step, model.one_c) for step in protocol]
+        active = model.materials.active
+        room = active.maximum_concentration / active.capacity
+        self._controls = [Control(step, model.one_c, room) for step in protocol]
+        self._labels = labels([control.kind for control in self._controls])
 
     def start(self) -> TimeStep:
-        """Return the rest state as the start of the protocol; collective."""
+        """Return the state at the start of the protocol; collective."""
+        initial = self._model.initial_state(self._tolerances.force)
         return TimeStep(
             index=0,
             control=Control(Rest(until_duration=1.0), self._model.one_c),
-            position=_start(0, Past(state=self._model.initial_state(), charge=0.0), 0),
+            position=_start(0, Past(state=initial, charge=0.0), 0),
             work=Work(),
             label="start",
         )
@@ -111,7 +123,7 @@ class Stepper:
             raise failed(f"{control.description} did not reach its end in {control.longest:g} s")
         taken = position.row - position.first_row
         wanted = min(position.time_step, position.ceiling)
-        size = self._stepping.proposed(taken, wanted, left, control.c_rate)
+        size = self._stepping.proposed(taken, wanted, left, control.c_rate, bool(control.sign))
         try:
             new, work, error, ceiling = self._attempt(control, position, size)
         except NotConverged as failure:
@@ -119,12 +131,15 @@ class Stepper:
         size = new.state.time - past[0].state.time
         ended_by: End | None = None
         if control.beyond(new.state) >= 0:
-            ended_by = control.ends_on
+            at_once = not taken and size <= 1.001 * self._stepping.event / control.c_rate
+            ended_by = "already passed" if at_once else control.ends_on
+        elif lithium.beyond(self._model, new.state, start.state) >= 0:
+            ended_by = "concentration"
         elif control.duration is not None and _left(control, position, new) == 0:
             ended_by = "duration"
         share = self._share(control, start.state, new.state)
         middle = share >= 0.5 and not position.halfway
-        label = f"{control.kind} {'end' if ended_by else 'middle'}" if ended_by or middle else ""
+        label = self._labels[position.index][bool(ended_by)] if ended_by or middle else ""
         after = replace(
             position,
             past=(new, *past[:2]),
@@ -138,6 +153,7 @@ class Stepper:
             control=control,
             position=_start(position.index + 1, new, after.row) if ended_by else after,
             size=size,
+            error=error,
             work=work,
             share=share,
             label=label,
@@ -153,13 +169,13 @@ class Stepper:
         while True:
             try:
                 new, work = self._advance(control, past, size, plain)
-                error = self._error(past, new)
+                error = self._error(control, position, new)
                 shorter = None
                 if not error <= 1:
                     shorter = self._stepping.shortened(size, error, control.c_rate)
                 if shorter is None:
-                    if control.beyond(new.state) >= 0:
-                        new, work = self._locate(control, past, new, work, plain)
+                    if self._beyond(control, position, new) >= 0:
+                        new, work = self._locate(control, position, new, work, plain)
                     return new, work, error, 1.2 * ceiling
             except NotConverged as failure:
                 logger.info("time step of %.3g s failed: %s", size, failure.reason)
@@ -209,42 +225,58 @@ class Stepper:
         current = state.current if control.current is None else control.current
         return Past(state=state, charge=(current - charges) / new), work
 
-    def _error(self, past: Sequence[Past], new: Past) -> float:
+    def _error(self, control: Control, position: Position, new: Past) -> float:
         """Return the estimated error of a step over what is allowed; 0 where nothing is known."""
+        model, past = self._model, position.past
         if len(past) < 2:
             return 0.0
-        model = self._model
-        times = [item.state.time for item in past]
-        at = new.state.time
-        share = error_share([at - times[0], *-np.diff(times)])
-        expected = extrapolate(times, [model.stoichiometry(item.state) for item in past], at)
-        difference = model.stoichiometry(new.state) - expected
+
+        def error(past: Sequence[Past], value: Callable[[State], Array]) -> Array:
+            times = [item.state.time for item in past]
+            at = new.state.time
+            expected = extrapolate(times, [value(item.state) for item in past], at)
+            share = error_share([at - times[0], *-np.diff(times)])
+            return share * (value(new.state) - expected)
+
+        difference = error(past, model.stoichiometry)
         rms = np.sqrt(
             model.electrochemistry.charge(difference**2)
             / model.electrochemistry.charge(np.ones_like(difference))
         )
-        voltages = [np.array([item.state.voltage]) for item in past]
-        jump = abs(new.state.voltage - float(extrapolate(times, voltages, at)[0]))
-        return share * self._stepping.error(rms, jump)
+        voltage = abs(error(past, lambda state: np.array([state.voltage])).item())
+        held, current = past[: position.row - position.first_row], 0.0
+        if control.voltage is not None and len(held) > 1:  # the start still has the load before it
+            current = abs(error(held, lambda state: np.array([state.current])).item())
+            known = _KNOWN_CURRENT * self._tolerances.exchange * model.one_c
+            current /= max(abs(new.state.current), known)
+        return self._stepping.error(rms, voltage, current)
+
+    def _beyond(self, control: Control, position: Position, now: Past) -> float:
+        """Return by how much a state is past what ends the protocol step, negative before it."""
+        start = position.start.state
+        return max(control.beyond(now.state), lithium.beyond(self._model, now.state, start))
 
     def _locate(
-        self, control: Control, past: Sequence[Past], new: Past, work: Work, plain: bool
+        self, control: Control, position: Position, new: Past, work: Work, plain: bool
     ) -> tuple[Past, Work]:
-        """Return the shortest step found that reaches the cut-off, `event` too long at most."""
-        before = control.beyond(past[0].state)
-        if before >= 0:  # beyond it from the start: the new load ends at once
-            return new, work
+        """Return the shortest step found that reaches the end, `event` too long at most.
+
+        In the first step after a change of load that is `event` where the end is passed by then.
+        """
+        past, precision = position.past, self._stepping.event / control.c_rate
         longest = new.state.time - past[0].state.time
         tried = {longest: (new, work)}
 
         def beyond(size: float) -> float:
             if size == 0.0:
-                return before
+                return self._beyond(control, position, past[0])
             if size not in tried:
                 tried[size] = self._advance(control, past, size, plain)
-            return control.beyond(tried[size][0].state)
+            return self._beyond(control, position, tried[size][0])
 
-        brentq(beyond, 0.0, longest, xtol=self._stepping.event / control.c_rate)
+        shortest = min(precision, longest) if position.row == position.first_row else 0.0
+        if beyond(shortest) < 0:
+            brentq(beyond, shortest, longest, xtol=precision)
         return tried[min(size for size in tried if beyond(size) >= 0)]
 
     def _share(self, control: Control, start: State, state: State) -> float:
@@ -252,10 +284,11 @@ class Stepper:
         share = (state.time - start.time) / control.longest
         if control.sign:
             model = self._model
-            lithium = map(model.stoichiometry, (state, start))
-            left, full = map(model.electrochemistry.charge, lithium)
-            room = full if control.sign > 0 else FARADAY * model.lithium_initial - full
-            share = max(share, control.sign * (full - left) / max(room, 1e-3 * full))
+            filled = map(model.stoichiometry, (state, start))
+            left, full = map(model.electrochemistry.charge, filled)
+            nominal = FARADAY * model.lithium_nominal
+            room = full if control.sign > 0 else nominal - full
+            share = max(share, control.sign * (full - left) / max(room, 1e-3 * nominal))
         elif control.cut_off is not None and control.beyond(start) < 0:
             share = max(share, 1 - control.beyond(state) / control.beyond(start))
         return float(min(share, 1.0))
@@ -270,4 +303,4 @@ def _left(control: Control, position: Position, now: Past) -> float:
     """Return the time left in a protocol step, 0 where that is roundoff [s]."""
     time = now.state.time
     left = position.start.state.time + control.longest - time
-    return left if left > 1e-9 * max(1.0, time) else 0.0
+    return left if left > 1e-13 * max(1.0, time) else 0.0

@@ -18,16 +18,25 @@ from femssb.units import hour
 
 @description
 class Stepping:
-    """Time steps chosen by their error; times are those of a 1C run and shrink with the C-rate."""
+    """Time steps chosen by their error; times are those of a 1C run and shrink with the C-rate.
+
+    A hold and a rest have no C-rate: there the times are taken as they are, and steps grow as far
+    as their error lets them, beyond `largest`.
+    """
 
     stoichiometry_error: float = field(
         "allowed in one step, rms over the particles", above=0, below=0.5, default=1e-4
     )
     voltage_error: float = field("allowed in one step", unit="V", above=0, below=0.5, default=2e-3)
+    current_error: float = field(
+        "allowed in one step of a hold, over the current", above=0, below=0.5, default=2e-4
+    )
     first: float = field(
         "first step after a change of load", unit="s", above=0, below=hour, default=0.5
     )
-    largest: float = field("largest step", unit="s", above=0, below=hour, default=120.0)
+    largest: float = field(
+        "largest step of a charge or discharge", unit="s", above=0, below=hour, default=120.0
+    )
     smallest: float = field(
         "a step that fails and is not longer ends the run",
         unit="s",
@@ -47,7 +56,9 @@ class Stepping:
                 f"({self.smallest:g} s) and largest ({self.largest:g} s)"
             )
 
-    def proposed(self, number: int, wanted: float, left: float, c_rate: float) -> float:
+    def proposed(
+        self, number: int, wanted: float, left: float, c_rate: float, driven: bool
+    ) -> float:
         """Return the size of the next time step [s].
 
         Args:
@@ -55,13 +66,20 @@ class Stepping:
             wanted: Size that the steps before it suggest [s].
             left: Time left in the protocol step [s].
             c_rate: C-rate of the load.
+            driven: Whether a current is imposed, as on charge and discharge.
         """
-        size = min(wanted if number else self.first / c_rate, self.largest / c_rate, left)
+        largest = self.largest / c_rate if driven else np.inf
+        wanted = max(wanted, self.smallest / c_rate) if number else self.first / c_rate
+        size = min(wanted, largest, left)
         return left / 2 if size < left < 2 * size else size  # rather than a last sliver of a step
 
-    def error(self, stoichiometry: float, voltage: float) -> float:
-        """Return the larger of two errors [-], [V] over what is allowed."""
-        return max(stoichiometry / self.stoichiometry_error, voltage / self.voltage_error)
+    def error(self, stoichiometry: float, voltage: float, current: float) -> float:
+        """Return the largest of three errors [-], [V], [-] over what is allowed."""
+        return max(
+            stoichiometry / self.stoichiometry_error,
+            voltage / self.voltage_error,
+            current / self.current_error,
+        )
 
     def shortened(self, size: float, error: float, c_rate: float) -> float | None:
         """Return the size to try after one that failed, or None where no smaller one is allowed.
@@ -98,11 +116,13 @@ class FixedSteps:
         default=0.05,
     )
 
-    def proposed(self, number: int, wanted: float, left: float, c_rate: float) -> float:
+    def proposed(
+        self, number: int, wanted: float, left: float, c_rate: float, driven: bool
+    ) -> float:
         """Return the size of the next time step [s]; see `Stepping.proposed`."""
         return min(self.sizes[min(number, len(self.sizes) - 1)], left)
 
-    def error(self, stoichiometry: float, voltage: float) -> float:
+    def error(self, stoichiometry: float, voltage: float, current: float) -> float:
         """Return 0: every error is allowed."""
         return 0.0
 

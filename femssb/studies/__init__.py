@@ -11,6 +11,6 @@ A `Case` is everything that one result depends on; `run` runs cases, several at 
 Everything here loads without DOLFINx, which starts with the first half-cell that is run.
 """
 
-import lazy_loader
+from femssb.environment.packages import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

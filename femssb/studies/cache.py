@@ -2,15 +2,17 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from femssb.description import checked
 from femssb.environment.files import make_folder, replacing
+from femssb.errors import FemssbError
 from femssb.studies.case import Case
 
 
-class MissingCase(KeyError):
+class MissingCase(FemssbError, KeyError):
     """A case that is asked for is not finished."""
 
 
@@ -35,14 +37,17 @@ class Cache:
         folder: The folder.
     """
 
+    @checked
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Name the folder; nothing is written before a case is run."""
         self.folder = Path(folder)
 
+    @checked
     def folder_of(self, case: Case[Any]) -> Path:
         """Return the folder of a case."""
         return self.folder / case.key
 
+    @checked
     def prepare(self, case: Case[Any]) -> Path:
         """Make the folder of a case, with its inputs, and return it.
 
@@ -55,11 +60,13 @@ class Cache:
             temporary.write_text(text, encoding="utf-8")
         return folder
 
+    @checked
     def find[Result](self, case: Case[Result]) -> Result | None:
         """Return the result of a case, None if it is not finished."""
         return case.load(self.folder_of(case))
 
-    def results[Result](self, cases: Iterable[Case[Result]]) -> Results[Result]:
+    @checked
+    def results[Result](self, cases: Sequence[Case[Result]]) -> Results[Result]:
         """Return the results of those cases that are finished."""
         found = ((case.name, self.find(case)) for case in cases)
         return Results({name: result for name, result in found if result is not None})

@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from femssb.description import description, field
-from femssb.errors import InputError
+from femssb.description import checked, description, field
+from femssb.errors import InputError, check_number
 from femssb.studies.cache import MissingCase
 from femssb.studies.page import Table
 from femssb.units import GPa, MPa, cm2, hour, mA, nm, pmol, um
@@ -48,17 +48,22 @@ class Target:
         if self.unit not in UNITS:
             raise InputError(f"Target.unit = {self.unit!r} is none of {', '.join(UNITS)}")
         try:
-            self.holds(1.0)
+            factor, share = self._band
         except ValueError:
             raise InputError(
                 f"Target.band = {self.band!r} is none of '5 %', 'x1.3', '<', '>', 'none'"
             ) from None
+        check_number("Target", "band (factor)", factor, above=0, upper=1e6)
+        check_number("Target", "band (share)", share, lower=0, upper=1e6)
+        if factor != 1 and self.paper == 0:
+            raise InputError(f"Target.band = {self.band!r} is a factor, but Target.paper = 0")
 
     @property
     def value(self) -> float:
         """The number of the paper in SI."""
         return self.paper * UNITS[self.unit]
 
+    @checked
     def holds(self, ours: float | None) -> bool | None:
         """Return whether a number of ours lies in the band.
 
@@ -70,18 +75,28 @@ class Target:
         """
         if self.band == "none":
             return None
-        if self.band in "<>":
+        if self.band in ("<", ">"):
             return ours is not None and (ours < self.paper) == (self.band == "<")
         if self.band.startswith("x"):
-            factor = float(self.band[1:])
+            factor, _ = self._band
             return ours is not None and 1 / factor <= ours / self.paper <= factor
-        share = float(self.band.removesuffix("%")) / 100
+        _, share = self._band
         return ours is not None and abs(ours - self.paper) <= share * abs(self.paper)
+
+    @property
+    def _band(self) -> tuple[float, float]:
+        """The factor and the share of the band, 1 and 0 where it is no such band."""
+        if self.band in ("none", "<", ">"):
+            return 1.0, 0.0
+        if self.band.startswith("x"):
+            return float(self.band[1:]), 0.0
+        return 1.0, float(self.band.removesuffix("%")) / 100
 
 
 Numbers = Callable[[Target], Number | None]
 
 
+@checked
 def read_targets(path: str | os.PathLike[str], study: str | None = None) -> tuple[Target, ...]:
     """Return the numbers of a paper from a table with the columns of `Target`.
 
@@ -100,7 +115,7 @@ def read_targets(path: str | os.PathLike[str], study: str | None = None) -> tupl
             for row in rows
             if study in (None, row["study"])
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(f"cannot read the targets in {path}: {error}") from error
 
 
@@ -147,6 +162,7 @@ def judge(trends: Mapping[str, Mapping[str, Callable[[], bool]]]) -> Table:
     return Table(head, [[text, *row] for text, row in verdicts.items()])
 
 
+@checked
 def rising(values: Sequence[float], share: float = 0.0) -> bool:
     """Return whether each number exceeds the one before it by more than a share of the last.
 
@@ -157,6 +173,7 @@ def rising(values: Sequence[float], share: float = 0.0) -> bool:
     return all(after - before > share * abs(values[-1]) for before, after in pairwise(values))
 
 
+@checked
 def near(one: float, other: float, share: float = 0.1) -> bool:
     """Return whether two numbers differ by no more than a share of the first."""
     return abs(one - other) <= share * abs(one)

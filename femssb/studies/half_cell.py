@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from femssb.description import description, field
-from femssb.environment.ranks import communicator, from_first_rank
+from femssb.environment.ranks import communicator
 from femssb.errors import FemssbError
 from femssb.inputs.boundary import Fixed, Free, Support
 from femssb.inputs.geometry import HalfCell
@@ -50,7 +50,6 @@ class HalfCellRun(Case[Solution]):
         from femssb.cell.coupling import Tolerances
         from femssb.cell.model import Couplings, Model
         from femssb.meshing.half_cell import mesh
-        from femssb.run.checkpoint import FILE
         from femssb.run.simulation import Simulation
 
         comm = communicator(comm)
@@ -64,8 +63,7 @@ class HalfCellRun(Case[Solution]):
         simulation = Simulation(
             model, self.protocol, tolerances=self.tolerances or Tolerances(), stepping=self.stepping
         )
-        resume = from_first_rank(comm, (folder / FILE).exists)
-        simulation.run(folder, progress=progress, resume=resume)
+        simulation.run(folder, progress=progress, resume="auto")
 
     def load(self, folder: Path) -> Solution | None:
         """Return the run, None if it has not gone through all steps of the protocol."""
@@ -76,5 +74,5 @@ class HalfCellRun(Case[Solution]):
         return found if len(found.steps) == len(self.protocol) else None
 
     def numbers(self, result: Solution) -> dict[str, Any]:
-        """Return the summary of the run."""
-        return result.summary
+        """Return the summary of the run, its warnings as one text."""
+        return result.summary | {"warnings": " ".join(result.warnings)}

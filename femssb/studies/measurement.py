@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from femssb.description import description, field
-from femssb.environment.files import replacing
+from femssb.environment.files import read_together, replacing_together
+from femssb.environment.lock import locked
 from femssb.environment.ranks import on_first_rank
 from femssb.inputs.case import describe
 from femssb.studies.case import Case
@@ -38,15 +39,17 @@ class Measurement(Case[dict[str, float]]):
     def inputs(self) -> dict[str, Any]:
         """Return the name of the function and its arguments, or what stands for them."""
         known = self.arguments if self.made_from is None else self.made_from
-        return {"function": self.function.__qualname__, "arguments": describe(known)}
+        return {"function": describe(self.function), "arguments": describe(known)}
 
     def run(self, folder: Path, *, comm: MPI.Intracomm | None, progress: bool) -> None:
         """Call the function, on the first rank alone, and keep its numbers."""
 
         def measure() -> None:
-            found = dict(self.function(**self.arguments))
-            with replacing(folder / FILE) as temporary:
-                temporary.write_text(json.dumps(found, indent=1, default=float), encoding="utf-8")
+            with locked(folder):
+                found = dict(self.function(**self.arguments))
+                with replacing_together(folder) as new:
+                    text = json.dumps(found, indent=1, default=float)
+                    (new / FILE).write_text(text, encoding="utf-8")
 
         if comm is None:
             measure()
@@ -54,10 +57,10 @@ class Measurement(Case[dict[str, float]]):
             on_first_rank(comm, measure)
 
     def load(self, folder: Path) -> dict[str, float] | None:
-        """Return the numbers, None if they are not known yet."""
+        """Return the numbers, None if they are not known yet or damaged."""
         try:
-            found: dict[str, float] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found: dict[str, float] = json.loads(read_together(folder, [FILE])[FILE])
+        except ValueError:  # an InputError is one
             return None
         return found
 

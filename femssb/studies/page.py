@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from femssb.description import checked
 from femssb.environment.files import make_folder, replacing
 
 STYLE = (
@@ -15,6 +16,7 @@ STYLE = (
 )
 
 
+@checked
 @dataclass(frozen=True)
 class Heading:
     """A heading of a page."""
@@ -22,6 +24,7 @@ class Heading:
     text: str
 
 
+@checked
 @dataclass(frozen=True)
 class Text:
     """A paragraph."""
@@ -29,6 +32,7 @@ class Text:
     text: str
 
 
+@checked
 @dataclass(frozen=True)
 class Picture:
     """A figure and its caption."""
@@ -37,6 +41,7 @@ class Picture:
     text: str
 
 
+@checked
 @dataclass(frozen=True)
 class Table:
     """A table; a cell ``**no**`` marks its row."""
@@ -44,6 +49,7 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[object]]
 
+    @checked
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the table as CSV and return the path; its folder is made if it does not exist.
 
@@ -60,6 +66,7 @@ class Table:
 Block = Heading | Text | Picture | Table
 
 
+@checked
 def write_page(
     path: str | os.PathLike[str], title: str, blocks: Sequence[Block]
 ) -> tuple[Path, Path]:

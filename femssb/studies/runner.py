@@ -11,8 +11,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from femssb.description import checked
+from femssb.environment.interruption import terminable
 from femssb.environment.ranks import from_first_rank, several_ranks
-from femssb.errors import FemssbError, check_number
+from femssb.errors import FemssbError, Interrupted, check_number
 from femssb.studies.cache import Cache
 from femssb.studies.case import Case
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 
+@checked
 def run(
     cases: Sequence[Case[Any]], cache: Cache, *, jobs: int = 1, comm: MPI.Intracomm | None = None
 ) -> list[str]:
@@ -62,24 +65,37 @@ def _in_groups(
 ) -> list[str]:
     group = comm.rank * groups // comm.size
     part: Any = comm.Split(group, comm.rank)
-    failures = []
+    failures: list[str] = []
+    stop = None
     try:
         for case in left[group::groups]:
             failures.append(_attempt(case, cache, part, progress=groups == 1))
+    except Interrupted as asked:
+        stop = asked
     except Exception:  # one group alone would leave the others waiting
         traceback.print_exc()
         comm.Abort(1)
-    every = comm.allgather(failures if part.rank == 0 else [])
+    every = comm.allgather((failures if part.rank == 0 else [], stop))
     part.Free()
-    return [failure for some in every for failure in some]
+    for _, asked_of_group in every:
+        if asked_of_group is not None:
+            raise asked_of_group
+    return [failure for some, _ in every for failure in some]
 
 
 def _in_processes(left: Sequence[Case[Any]], cache: Cache, jobs: int) -> list[str]:
     # Numba, SciPy and MPI hold locks that a fork would copy.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=context, initializer=_leave_mpi) as pool:
+    pool = ProcessPoolExecutor(max_workers=jobs, mp_context=context, initializer=_leave_mpi)
+    with terminable(), pool:
         work = [pool.submit(_attempt, case, cache, None, progress=False) for case in left]
-        return [done.result() for done in as_completed(work)]
+        try:
+            return [done.result() for done in as_completed(work)]
+        except BaseException:  # also a signal: the other cases stop where they can resume
+            for process in multiprocessing.active_children():
+                process.terminate()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _leave_mpi() -> None:

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from femssb.environment.files import make_folder
+from femssb.description import checked
+from femssb.environment.files import given_path, make_folder
 from femssb.environment.ranks import on_first_rank, several_ranks
 from femssb.errors import FemssbError, InputError
 from femssb.studies.cache import Cache, Results
@@ -18,6 +19,7 @@ from femssb.studies.page import Block, Heading, Picture, Table, Text, write_page
 from femssb.studies.runner import run
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Study[Found]:
     """Cases that differ in what is varied, and what is to be seen in their results.
@@ -59,6 +61,7 @@ class Study[Found]:
             raise InputError(f"Study.cases of {self.name!r}: several are called {twice[0]!r}")
 
 
+@checked
 def perform(
     *studies: Study[Any] | Mapping[str, Study[Any]],
     out: str | os.PathLike[str],
@@ -87,7 +90,7 @@ def perform(
         InputError: If there is no case of that number.
         FemssbError: If a case failed; the others are on the page.
     """
-    folder = Path(out)
+    folder = given_path("perform", "out", out)
     cache = Cache(folder / "cases")
     tables = [one if isinstance(one, Mapping) else {"": one} for one in studies]
     every = [one for columns in tables for study in columns.values() for one in study.cases]
@@ -109,6 +112,9 @@ def perform(
                 found[column] = study, study.gather(results)
                 rows += _rows(study, column, results)
             place = folder / next(iter(columns.values())).name
+            for row in rows:
+                if row.get("warnings"):
+                    blocks.append(Text(f"Warning, {row['case']}: {row['warnings']}"))
             if rows:
                 head = list(dict.fromkeys(name for row in rows for name in row))
                 table = [[row.get(name, "") for name in head] for row in rows]
@@ -128,6 +134,7 @@ def perform(
         raise FemssbError(f"{len(failures)} of {len(every)} cases failed: {'; '.join(failures)}")
 
 
+@checked
 def report(
     columns: Mapping[str, tuple[Study[Any], Any]], folder: str | os.PathLike[str]
 ) -> list[Block]:
@@ -136,7 +143,12 @@ def report(
     Args:
         columns: Heading -> study and what it found. The studies differ in their inputs only.
         folder: Where the figures go, in a folder for each column if there are several.
+
+    Raises:
+        InputError: If there is no study, or a folder cannot be made.
     """
+    if not columns:
+        raise InputError("report.columns is empty; it needs at least one study")
     study, _ = next(iter(columns.values()))
     blocks: list[Block] = [Heading(study.title), *map(Text, study.notes)]
     for column, (own, found) in columns.items():

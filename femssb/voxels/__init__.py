@@ -12,6 +12,6 @@
 - `measure`: interface areas, clusters and networks, chords and profiles, pores.
 """
 
-import lazy_loader
+from femssb.environment.packages import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

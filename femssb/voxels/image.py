@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.errors import InputError, check_number
+from femssb.description import checked
+from femssb.errors import InputError, check_number, shown
 
 Labels = NDArray[np.uint8]
 Names = Sequence[str] | Mapping[int, str]
@@ -19,11 +20,15 @@ Axis = Literal["x", "y", "z"]
 AXES: tuple[Axis, Axis, Axis] = ("x", "y", "z")
 
 MOST_PHASES = 256  # a label is one byte
+SMALLEST, LARGEST = 1e-12, 1e3  # a length [m]; wide, for images may also come without a unit
 
 
 def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
     """Return checked labels as a read-only array of bytes that nobody else can change."""
-    given = np.asanyarray(value)
+    try:
+        given = np.asanyarray(value)
+    except (TypeError, ValueError, OverflowError) as error:  # rows of different lengths
+        raise InputError(f"VoxelImage.labels must be an array: {error}") from error
     if given.dtype.kind not in "biu":
         raise InputError(
             f"VoxelImage.labels is of type {given.dtype}, expected whole numbers, one per phase: "
@@ -45,17 +50,6 @@ def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
     labels = np.array(given, dtype=np.uint8, order="C")
     labels.flags.writeable = False
     return labels
-
-
-def axis_number(owner: str, axis: object) -> int:
-    """Return the number of an axis that was given to a function, 0 for x.
-
-    Raises:
-        InputError: If there is no such axis.
-    """
-    if not isinstance(axis, str) or axis not in AXES:
-        raise InputError(f"{owner}.axis = {axis!r} is not one of {AXES!r}")
-    return AXES.index(axis)
 
 
 def counts_of(labels: Labels, phases: int) -> NDArray[np.int64]:
@@ -93,7 +87,7 @@ class VoxelImage:
         if not isinstance(given, (list, tuple)) or not all(
             isinstance(name, str) and name for name in given
         ):
-            raise InputError(f"VoxelImage.phase_names = {given!r} must be a tuple of names")
+            raise InputError(f"VoxelImage.phase_names = {shown(given)} must be a tuple of names")
         names = tuple(self.phase_names)
         if len(set(names)) != len(names) or not 0 < len(names) <= MOST_PHASES:
             raise InputError(
@@ -102,10 +96,11 @@ class VoxelImage:
             )
         for name in ("spacing", "periodic"):
             value = getattr(self, name)
-            if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 3:
-                raise InputError(f"VoxelImage.{name} = {value!r} must hold three values")
+            rows = value.tolist() if isinstance(value, np.ndarray) else value
+            if not isinstance(rows, list | tuple) or len(rows) != 3:
+                raise InputError(f"VoxelImage.{name} = {shown(value)} must hold three values")
         for step in self.spacing:
-            check_number("VoxelImage", "spacing", step, above=0, unit="m")
+            check_number("VoxelImage", "spacing", step, lower=SMALLEST, upper=LARGEST, unit="m")
         for side in self.periodic:
             if not isinstance(side, (bool, np.bool_)):
                 raise InputError(f"VoxelImage.periodic = {self.periodic!r} must be true or false")
@@ -131,6 +126,7 @@ class VoxelImage:
         """Volume of one voxel [m3]."""
         return math.prod(self.spacing)
 
+    @checked
     def label(self, name: str) -> int:
         """Return the label of a phase.
 
@@ -141,6 +137,7 @@ class VoxelImage:
             raise InputError(f"VoxelImage has no phase {name!r}; it has {self.phase_names!r}")
         return self.phase_names.index(name)
 
+    @checked
     def mask(self, name: str) -> NDArray[np.bool_]:
         """Return which voxels belong to a phase, shape (nx, ny, nz).
 
@@ -155,6 +152,7 @@ class VoxelImage:
         return {name: float(share) for name, share in zip(self.phase_names, shares, strict=True)}
 
 
+@checked
 def from_array(
     values: NDArray[Any],
     *,
@@ -179,7 +177,7 @@ def from_array(
     names = phase_names
     if isinstance(phase_names, Mapping):
         names = tuple(dict.fromkeys(phase_names.values()))
-        values = _relabelled(values, phase_names, names)
+        values = _relabelled(np.asanyarray(values), phase_names, names)
     edges = (spacing,) * 3 if isinstance(spacing, (int, float)) else spacing
     return VoxelImage(
         labels=values,
@@ -190,6 +188,7 @@ def from_array(
     )
 
 
+@checked
 def empty_image(
     lengths: Sequence[float],
     spacing: float,
@@ -207,9 +206,11 @@ def empty_image(
     Raises:
         InputError: If a length is out of bounds, or the image would not fit into memory.
     """
-    check_number("empty_image", "spacing", spacing, above=0, unit="m")
+    check_number("empty_image", "spacing", spacing, lower=SMALLEST, upper=LARGEST, unit="m")
+    if len(lengths) != 3:
+        raise InputError(f"empty_image.lengths = {lengths!r} must be three lengths")
     for edge in lengths:
-        check_number("empty_image", "lengths", edge, lower=spacing, unit="m")
+        check_number("empty_image", "lengths", edge, lower=spacing, upper=LARGEST, unit="m")
     shape = tuple(max(1, round(edge / spacing)) for edge in lengths)
     check_memory("empty_image", shape, bytes_per_voxel=1)
     labels = np.zeros(shape, dtype=np.uint8)
@@ -220,9 +221,11 @@ def empty_image(
 
 def _relabelled(values: NDArray[Any], meaning: Mapping[int, str], names: Sequence[str]) -> Labels:
     """Return the number of the phase of every value."""
-    given = np.asanyarray(values)
-    if given.dtype.kind not in "biu":
+    given = values
+    if given.dtype.kind not in "biu" or given.ndim != 3 or not meaning:
         return given  # the image names what is wrong with it
+    for value in meaning:
+        check_number("VoxelImage", "phase_names (key)", value, lower=-(2**63), upper=2**63 - 1)
     known = np.array(sorted(meaning), dtype=np.int64)
     numbers = np.array([names.index(meaning[int(value)]) for value in known], dtype=np.uint8)
     labels = np.empty(given.shape, dtype=np.uint8)
@@ -257,19 +260,22 @@ def available_memory() -> int | None:
     return min(found) if found else None
 
 
-def check_memory(owner: str, shape: Sequence[int], *, bytes_per_voxel: float) -> None:
+def check_memory(
+    owner: str, shape: Sequence[int], *, bytes_per_voxel: float, free: int | None = None
+) -> None:
     """Check that a task fits into memory before it starts.
 
     Args:
         owner: Name of the task, for the message.
         shape: Number of voxels along x, y and z.
         bytes_per_voxel: Memory that it takes at its peak.
+        free: Memory that is free [bytes]; None: as found on this machine.
 
     Raises:
         InputError: If it takes more than is free; the message has both numbers.
     """
     need = math.prod(shape) * bytes_per_voxel
-    free = available_memory()
+    free = available_memory() if free is None else free
     if free is not None and need > free:
         count = " x ".join(str(n) for n in shape)
         raise InputError(

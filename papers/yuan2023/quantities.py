@@ -18,8 +18,8 @@ COLUMNS = {  # beginnings of summary keys, and the columns of the series that th
     "gap_max": "Maximum gap [m]",
     "von_mises_max": "Maximum von Mises stress [Pa]",
     "von_mises_p99": "99 % von Mises stress [Pa]",
-    "volumetric_strain_max": "Minimum volumetric strain [-]",
-    "volumetric_strain_p999": "0.1 % volumetric strain [-]",
+    "volumetric_strain_min": "Minimum volumetric strain [-]",
+    "volumetric_strain_p001": "0.1 % volumetric strain [-]",
 }
 
 Runs = Results[Solution]

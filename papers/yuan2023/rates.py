@@ -52,12 +52,14 @@ def trends(runs):
     names = list(RATES)
     return {
         "lithium at charge end rises with rate": grows(runs, "lithium_charge_end", names),
-        "capacity falls with rate": grows(runs, "lithium_discharge_end", names, -1),
+        "capacity (lithium at discharge end) falls with rate": grows(
+            runs, "lithium_discharge_end", names, -1
+        ),
         "residual mean gap rises with rate": grows(runs, "gap_mean_discharge_end", names),
         "residual largest gap rises with rate": grows(runs, "gap_max_discharge_end", names),
         "residual stress rises with rate": grows(runs, "von_mises_p99_discharge_end", names),
         "residual strain rises with rate (0.1 % quantile)": grows(
-            runs, "volumetric_strain_p999_discharge_end", names, -1
+            runs, "volumetric_strain_p001_discharge_end", names, -1
         ),
         "peak gap nearly equal from 0.1C to 1C (10 %) and lower at 2C": lambda: level(
             runs, "gap_mean_charge_end"

@@ -56,7 +56,7 @@ def trends(runs):
             runs, "von_mises_p99_charge_end", names
         ),
         "largest strain grows with strength (0.1 % quantile)": grows(
-            runs, "volumetric_strain_p999_charge_end", names, -1
+            runs, "volumetric_strain_p001_charge_end", names, -1
         ),
         "voltage of the charge differs little (20 mV) from 50 to 500 MPa": lambda: (
             voltage_difference(runs["50 MPa"], runs["500 MPa"]) < 0.02

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import copy
 import itertools
+import os
 import pickle
 import pydoc
 import timeit
-from collections.abc import Callable, Mapping
-from dataclasses import FrozenInstanceError, asdict, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import FrozenInstanceError, asdict, dataclass, fields, replace
 from fractions import Fraction
 from math import inf, nan
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import femssb
 from femssb import InputError, library
-from femssb.description import description, field
+from femssb.arrays import Array, Complexes, Reals
+from femssb.description import checked, description, field
 
 type Length = float | Literal["automatic"]
 Pair = tuple[float, float]
@@ -378,3 +382,110 @@ def test_the_annotations_of_every_public_description_can_be_read(item: type) -> 
     if nonsense:
         with pytest.raises(InputError, match=rf"^{item.__name__}\.\w+ must be .*, got <object"):
             item(**nonsense)
+
+
+@checked
+def everything[T](
+    number: float = 1.0,
+    *many: int,
+    flag: bool = False,
+    names: Sequence[str] | Mapping[int, str] = ("a",),
+    values: Reals = 0.0,
+    array: Array | None = None,
+    impedance: Complexes = 0.0,
+    mask: NDArray[np.bool_] | None = None,
+    path: str | os.PathLike[str] = "here",
+    comm: NotLoaded.Comm | None = None,  # type: ignore[name-defined]  # noqa: F821
+    items: Sequence[T] = (),
+    **others: float,
+) -> dict[str, Any]:
+    """Return what came in."""
+    return dict(locals())
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"number": np.float64(2)}, 2.0),
+        ({"number": nan}, nan),  # bounds are for the function to check
+        ({"names": ["a", "b"]}, ("a", "b")),
+        ({"names": {1: "a"}}, {1: "a"}),
+        ({"names": []}, ()),
+        ({"values": [1, 2]}, np.array([1.0, 2.0])),
+        ({"array": [[1, 2]]}, np.array([[1.0, 2.0]])),
+        ({"impedance": [1j, 2]}, np.array([1j, 2])),
+        ({"mask": [True]}, np.array([True])),
+        ({"path": Path("there")}, Path("there")),
+        ({"comm": object}, object),
+        ({"items": [1, "a"]}, (1, "a")),
+        ({"more": 3}, 3),
+    ],
+)
+def test_sound_arguments_come_in(given: dict[str, Any], kept: Any) -> None:
+    """Catches an annotation that is not understood, or refuses what it should take."""
+    (name,) = given
+    found = everything(**given)
+    value = found["others"][name] if name == "more" else found[name]
+    assert type(value) is type(kept)
+    np.testing.assert_equal(value, kept)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"number": "1"}, "everything.number must be a number, got '1'"),
+        ({"number": True}, "number must be a number"),
+        ({"number": 10**400}, "number = inf is outside"),
+        ({"flag": "False"}, "flag must be True or False, got 'False'"),
+        ({"names": "ab"}, "names must be a list of words or a mapping, got 'ab'"),
+        ({"names": [1]}, r"names\[0\] must be a word"),
+        ({"values": [1, [2]]}, "values must hold numbers"),
+        ({"values": "1"}, "values must hold numbers"),
+        ({"values": 1j}, "values must hold numbers"),
+        ({"array": {1}}, "array must hold numbers"),
+        ({"mask": [1]}, "mask must hold True and False"),
+        ({"path": ""}, "path must be a word, got ''"),
+        ({"path": b"a"}, "path must be a word or a path"),
+        ({"path": Path("a\0b")}, "path must be a word"),
+        ({"path": "\ud800"}, "path must be a word"),
+        ({"items": 3}, "items must be"),
+        ({"more": "3"}, "everything.more must be a number"),
+    ],
+)
+def test_a_wrong_argument_is_refused_by_name(given: dict[str, Any], message: str) -> None:
+    """Catches a TypeError from deep inside, or a string that counts as True."""
+    with pytest.raises(InputError, match=message):
+        everything(**given)
+    with pytest.raises(InputError, match=r"many\[1\] must be a whole number, got 2\.0"):
+        everything(1, 1, 2.0)  # type: ignore[arg-type]
+
+
+@checked
+@dataclass(frozen=True)
+class Row:
+    """A row of results, which may hold any number."""
+
+    words: str
+    value: float = nan
+
+
+def test_a_dataclass_may_be_checked_without_bounds() -> None:
+    """Catches results that hold something else than they say."""
+    assert Row("", inf) == Row(words="", value=inf)
+    with pytest.raises(InputError, match=r"Row.value must be a number, got 'a'"):
+        Row("b", "a")  # type: ignore[arg-type]
+
+
+class Shy:
+    """An object that does not show itself."""
+
+    def __repr__(self) -> str:
+        """Fail."""
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("value", [Shy(), 10**5000, "a" * 10_000], ids=["shy", "huge", "long"])
+def test_a_message_can_always_be_written(value: Any) -> None:
+    """Catches an error on the way to the error."""
+    with pytest.raises(InputError, match=r"word must be one of .{1,200}$"):
+        Whole(word=value)

@@ -1,6 +1,7 @@
 """If these fail, users meet tracebacks, or messages that do not say what to change."""
 
 import math
+import pickle
 
 import pytest
 
@@ -12,6 +13,14 @@ from femssb.errors import InputError, NotConverged, check_number
 def test_one_class_catches_all(name: str) -> None:
     """Catches an error class that slips through ``except FemssbError``."""
     assert issubclass(getattr(errors, name), errors.FemssbError)
+
+
+def test_an_error_reaches_other_ranks_as_it_is() -> None:
+    """Catches a message that is wrapped in itself, or a reason that is lost, on the way."""
+    sent = NotConverged("no", time=3.0, step=2, residuals={"a": 1.0})
+    found = pickle.loads(pickle.dumps(sent))
+    assert str(found) == str(sent)
+    assert (found.reason, found.time, found.step, found.residuals) == ("no", 3.0, 2, {"a": 1.0})
 
 
 def test_input_error_is_a_value_error() -> None:

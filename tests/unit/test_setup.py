@@ -1,11 +1,13 @@
 """If these fail, a fresh clone cannot set itself up, or importing femssb is slow."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable
+from importlib import util
 from itertools import chain
 from pathlib import Path
 
@@ -130,3 +132,23 @@ def test_a_finished_setup_is_kept_and_a_changed_one_is_not(
     python.chmod(0o755)
     (clone / "pyproject.toml").write_text("changed")
     assert setup() == 1
+
+
+@pytest.mark.skipif(util.find_spec("dolfinx_solver") is None, reason="no wheels here")
+@pytest.mark.parametrize("first", ["dolfinx", "petsc4py.PETSc", "femssb.environment.platform"])
+def test_dolfinx_may_be_imported_before_femssb(first: str, tmp_path: Path) -> None:
+    """Catches "libmpi.so.12: cannot open shared object file" in a script that begins as any other.
+
+    What setup.sh puts into .venv is tried as it is written there.
+    """
+    text = (ROOT / "setup.sh").read_text()
+    _, _, rest = text.partition("mpi_first.py\" <<'END'\n")
+    (tmp_path / "mpi_first.py").write_text(rest.partition("\nEND\n")[0])
+    script = f"import mpi_first, {first}, dolfinx, femssb; print(femssb.Model.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("Model\n", "")

@@ -18,7 +18,7 @@ from femssb.inputs.boundary import Fixed, Free
 from femssb.inputs.materials import Curve, Materials
 from femssb.library import yuan2023
 from femssb.meshing import MeshData
-from femssb.meshing.data import REGIONS
+from femssb.meshing.parts import REGIONS
 from femssb.run.stepping import bdf
 from femssb.units import um
 from tests.verification.slabs import GRAIN, Layer, facets_at, slabs
@@ -108,6 +108,8 @@ def lopsided():
         active=replace(
             materials.active,
             initial_concentration=30000.0,
+            nominal_capacity=30000.0,
+            stress_free_concentration=30000.0,
             diffusivity=(1e-13, 3e-13, 2e-13),
             expansion=line(3e-7, 30000.0),
         ),

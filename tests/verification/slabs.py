@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.meshing import MeshData
-from femssb.meshing.data import FACETS, FIRST_GRAIN, REGIONS
+from femssb.meshing.parts import FACETS, FIRST_GRAIN, REGIONS
 
 GRAIN = "grain"
 

@@ -408,7 +408,7 @@ class Path:
         self.solid, self.cohesive_law, self.name, self.tolerance = solid, law, name, tolerance
         self.x = solid.unknowns.vector()
         n = len(solid.points.points)
-        self.jump, self.damage = np.zeros((n, 3)), np.zeros(n)
+        self.jump, self.damage, self.spent = np.zeros((n, 3)), np.zeros(n), np.zeros(n)
         self.moves, self.forces = [0.0], [0.0]
         self.work = self.cohesive = self.viscous = 0.0  # [J]
         self.newton: list[int] = []
@@ -417,12 +417,10 @@ class Path:
 
     def law(self, time_step: float) -> Callable[[Array], Cohesion]:
         """Return what the interface answers to a jump at the end of the next step."""
-        damage, jump = self.damage, self.jump
+        at = {"damage": self.damage, "spent": self.spent, "previous_jump": self.jump}
 
         def respond(now: Array) -> Cohesion:
-            return cohesive_traction(
-                self.cohesive_law, now, damage=damage, previous_jump=jump, time_step=time_step
-            )
+            return cohesive_traction(self.cohesive_law, now, time_step=time_step, **at)
 
         return respond
 
@@ -444,7 +442,8 @@ class Path:
         weights = solid.points.weights
         self.cohesive += solid.sum(weights * cohesion.dissipated)
         self.viscous += solid.sum(weights * cohesion.viscous)
-        self.x, self.jump, self.damage = x, jump, cohesion.damage
+        self.x, self.jump = x, jump
+        self.damage, self.spent = cohesion.damage, cohesion.spent
         self.moves.append(to)
         self.forces.append(reaction)
         self.newton.append(taken.newton)

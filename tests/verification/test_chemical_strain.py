@@ -53,6 +53,7 @@ def cohesion(law, damage=0.0):
             law,
             jump,
             damage=np.full(len(jump), damage),
+            spent=np.full(len(jump), damage),
             previous_jump=np.zeros_like(jump),
             time_step=1.0,
         )

@@ -59,6 +59,7 @@ def linear(law):
             law,
             jump,
             damage=np.zeros(len(jump)),
+            spent=np.zeros(len(jump)),
             previous_jump=np.zeros_like(jump),
             time_step=1.0,
         )

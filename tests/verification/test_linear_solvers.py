@@ -11,15 +11,13 @@ from functools import cache
 
 import femssb.environment.platform
 
-from petsc4py import PETSc
-
 import numpy as np
 import pytest
 
 from femssb import HalfCell, Model, Polycrystal, library, mesh
 from femssb.cell.coupling import Guess, Tolerances, advance
 from femssb.cell.surfaces import INTERFACE
-from femssb.errors import InputError
+from femssb.errors import EngineError, InputError
 from femssb.fem.linear_solver import LinearSolver
 from femssb.units import MPa, um
 from tests.verification import half_cells
@@ -183,7 +181,7 @@ def test_small_matrices_are_not_shared(comm):
 def test_own_options_reach_the_factorisation():
     """Would catch PETSc options of the user that count on one rank only."""
     options = {"pc_factor_mat_solver_type": "unknown"}
-    with pytest.raises(PETSc.Error):
+    with pytest.raises(EngineError, match="solver type unknown"):
         step_by(LinearSolver(method="direct", options=options))
 
 

@@ -148,8 +148,17 @@ def test_a_second_call_resumes(law, shared_path, comm, monkeypatch):
     for one, other in zip(found, resumed, strict=True):
         np.testing.assert_array_equal(one.positions, other.positions)
         np.testing.assert_array_equal(one.contacts.forces, other.contacts.forces)
-    with pytest.raises(AssertionError, match="was started"):  # other stages are other results
-        press(start, [Uniaxial(pressure=51 * MPa)], law, out=shared_path / "twice", comm=comm)
+    other, twice = [Uniaxial(pressure=51 * MPa)], shared_path / "twice"
+    with pytest.raises(InputError, match=r"stages of another press: 01_uniaxial.*overwrite=True"):
+        press(start, other, law, out=twice, comm=comm)
+    with pytest.raises(InputError, match="stages of another press"):
+        press(start, [*stages[:2], *other], law, out=twice, comm=comm)
+    with pytest.raises(InputError, match="stages of another press"):
+        press(start, stages, law, out=twice, comm=comm, resume=False)
+    with pytest.raises(AssertionError, match="was started"):
+        press(start, other, law, out=twice, comm=comm, overwrite=True)
+    comm.Barrier()
+    assert (twice / "01_uniaxial.h5").exists()  # until there is something in its place
 
 
 @pytest.mark.mpi(ranks=2)  # a third has less than 40 spheres
@@ -254,12 +263,18 @@ def test_cut_short(tmp_path):
     (state,) = tmp_path.glob("01_uniaxial_*.restart")
     whole = state.read_bytes()
     state.write_bytes(whole[:-100])
-    with pytest.raises(InputError, match=rf"{len(whole) - 100} bytes instead of {len(whole)}"):
+    with pytest.raises(InputError, match=rf"{state.name} is damaged: .*remove 01_uniaxial\.h5"):
         press(start, QUICK, HERTZ, out=tmp_path)
+    for place in np.random.default_rng(1).integers(len(whole), size=20):
+        spoiled = bytearray(whole)
+        spoiled[place] ^= 1 << place % 8
+        state.write_bytes(spoiled)
+        with pytest.raises(InputError, match=rf"{state.name} is damaged"):
+            press(start, QUICK, HERTZ, out=tmp_path)
     state.write_bytes(whole)
     packing = tmp_path / "01_uniaxial.h5"
     packing.write_bytes(packing.read_bytes()[:-5000])
-    with pytest.raises(InputError, match=r"01_uniaxial\.h5 is cut short"):
+    with pytest.raises(InputError, match=r"01_uniaxial\.h5 is damaged, cut off"):
         press(start, QUICK, HERTZ, out=tmp_path)
 
 

@@ -11,7 +11,7 @@
 //       MODULI SHEAR LIMITS       (types x types each, row by row)
 //       PLANE_MODULI PLANE_LIMITS (types each)
 //       PLANES (AXIS SIDE VARIABLE) ...   (the variable gives the position)
-//       FILE | NULL               (memory of contacts, doubles: tag, tag or -face, MEMORY values)
+//       FILE                      (memory of contacts, doubles: tag, tag or -face, MEMORY values)
 //
 // and a pair style that only sets how far spheres reach, without the neighbour list of its own that
 // `pair_style zero` has:
@@ -105,7 +105,7 @@ class FixContacts : public Fix {
     comm_forward = 1;
     atom->add_callback(Atom::GROW);
     grow_arrays(atom->nmax);
-    if (std::string(arg[at]) != "NULL") recall(arg[at]);
+    recall(arg[at]);
   }
 
   ~FixContacts() override
@@ -303,8 +303,9 @@ class FixContacts : public Fix {
   {
     for (int i = 0; i < atom->nlocal; ++i) remembered[i].clear();
     FILE *file = std::fopen(path, "rb");
+    if (!file) error->one(FLERR, "Cannot open the memory of contacts {}", path);
     double record[2 + MEMORY];
-    while (file && std::fread(record, sizeof(double), 2 + MEMORY, file) == 2 + MEMORY) {
+    while (std::fread(record, sizeof(double), 2 + MEMORY, file) == 2 + MEMORY) {
       History memory;
       std::copy(record + 2, record + 2 + MEMORY, memory.begin());
       const int i = atom->map((tagint) record[0]);
@@ -314,7 +315,7 @@ class FixContacts : public Fix {
       const int j = atom->map((tagint) record[1]);
       if (j >= 0 && j < atom->nlocal) remembered[j].push_back({record[0], memory});
     }
-    if (file) std::fclose(file);
+    std::fclose(file);
   }
 
   // Push without the dashpot, and the pull of adhesion; `memory` follows the overlap.

@@ -10,8 +10,10 @@ time step is one, and the masses are set from the contact stiffnesses such that 
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.environment.files import in_memory, read_sealed, replacing
 from femssb.environment.packages import load
-from femssb.environment.ranks import communicator, from_first_rank
-from femssb.errors import EngineError, InputError
+from femssb.environment.ranks import communicator, end_all, from_first_rank, on_first_rank
+from femssb.errors import EngineError, FemssbError, InputError
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Contacts, Packing
 from femssb.particles.lammps import granular, plastic
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 FACES = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi")
 LOOK = 20  # most steps between searches for the spheres near planes
 
+_COMPLETE = b"LammpS RestartT\0"  # at the end of a state that LAMMPS wrote
 _NEEDED = {("fix", "damping/cundall"): "EXTRA-FIX"}  # kind and name of a style -> its package
 _MARGIN = 0.5  # free space around the planes, over the length of the box
 _DAMPING = 0.5  # share of the net force that acts against the motion (Cundall)
@@ -85,17 +89,21 @@ class Engine:
 
         Raises:
             EngineError: If LAMMPS is missing or lacks a package.
-            InputError: If the law does not know a phase of the packing.
+            InputError: If the law does not know a phase of the packing, or the state is damaged.
         """
         self.law = law
         self.phase_names = packing.phase_names
         self._lammps, self.comm = _start(comm)
-        try:
-            with _engine_errors():
-                self._forces = _forces(self._lammps, law, packing.phase_names, self.comm)
-        except EngineError:
-            self._lammps.close()
-            raise
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            self._start_with(packing, state)
+            on_failure.pop_all()
+
+    def _start_with(self, packing: Packing, state: Path | None) -> None:
+        """Put the packing in LAMMPS."""
+        law = self.law
+        with _engine_errors(self.comm):
+            self._forces = _forces(self._lammps, law, packing.phase_names, self.comm)
         logarithm = -np.log(law.restitution)
         ratio = _DASHPOT * logarithm / np.hypot(np.pi, logarithm)
         self._step = _STEP * (np.sqrt(1 + ratio**2) - ratio)
@@ -109,7 +117,7 @@ class Engine:
         self._velocities = np.zeros((3, 2))  # of the planes [m per step]
         self.steps = self._unwatched = 0
         self._changed = True  # whether something changed that LAMMPS reads only when a run starts
-        with _engine_errors():
+        with _engine_errors(self.comm):
             self._build(packing, state)
             self._forces.watch(self.planes.ravel() / LENGTH)
             self._lammps.command("run 0 post no")
@@ -125,18 +133,22 @@ class Engine:
         """End LAMMPS."""
         self._lammps.close()
 
-    def save(self, path: Path) -> int:
-        """Write velocities and tangential springs, which no packing holds; return bytes written.
+    def save(self, path: Path) -> str:
+        """Write velocities and tangential springs, which no packing holds; return their SHA-256.
 
         This sorts the spheres again: contacts can be read after the next `run`.
+
+        Raises:
+            InputError: On every rank, if the file cannot be written.
         """
-        with _engine_errors():
-            # LAMMPS makes new images across sides, then looks its springs up in the last neighbour
-            # list: unless that is up to date, springs go to other spheres.
-            self._lammps.command("run 0 post no")
-            self._lammps.command(f'write_restart "{path}"')
-        self._changed = True
-        return from_first_rank(self.comm, lambda: path.stat().st_size)
+        with in_memory() as state:  # LAMMPS would not say that half of it was written
+            with _engine_errors(self.comm):
+                # LAMMPS makes new images across sides, then looks its springs up in the last
+                # neighbour list: unless that is up to date, springs go to other spheres.
+                self._lammps.command("run 0 post no")
+                self._lammps.command(f"write_restart {state}")
+            self._changed = True
+            return from_first_rank(self.comm, lambda: _kept(state.read_bytes(), path))
 
     def _build(self, packing: Packing, state: Path | None) -> None:
         run = self._lammps.command
@@ -152,7 +164,9 @@ class Engine:
         if state is None:
             self._create(packing)
         else:
-            run(f'read_restart "{state}"')
+            content = on_first_rank(self.comm, lambda: read_sealed(state))
+            with in_memory(content or b"") as checked:  # rank 0 alone reads it
+                run(f"read_restart {checked}")
         run(f"neighbor {0.15 * float(np.median(packing.radii)) / LENGTH:.6g} bin")
         run("neigh_modify every 1 delay 0 check yes one 4000 page 100000")
         self._forces.start_pairs()
@@ -210,7 +224,8 @@ class Engine:
         """Multiply the radii by a factor for every phase, shape (phases,)."""
         self.radii *= factors[self._phases]
         self._scatter_radii()
-        self._forces.reach()
+        with _engine_errors(self.comm):
+            self._forces.reach()
         self._changed = True
 
     def move_planes(self, velocities: Array) -> None:
@@ -236,7 +251,7 @@ class Engine:
             if self._unwatched > LOOK:
                 self._forces.watch(self.planes.ravel() / LENGTH)
                 self._unwatched = part
-            with _engine_errors():
+            with _engine_errors(self.comm):
                 start = "yes" if self._changed else "no"
                 self._lammps.command(f"run {part} pre {start} post no")
             self._changed = False
@@ -251,7 +266,8 @@ class Engine:
         """
         from mpi4py import MPI
 
-        forces = self._forces.on_planes(self.planes.ravel() / LENGTH)
+        with _engine_errors(self.comm):
+            forces = self._forces.on_planes(self.planes.ravel() / LENGTH)
         self.comm.Allreduce(MPI.IN_PLACE, forces)
         if np.isnan(forces).any():
             what = f"within {LOOK} steps, a sphere ran into a plane that was far away"
@@ -288,7 +304,8 @@ class Engine:
     def _touching(self) -> Table:
         """Return the columns of `Contacts` for the contacts that this rank lists, in SI units."""
         places = self.planes.ravel() / LENGTH
-        first, second, branches, forces, memory = self._forces.contacts(places)
+        with _engine_errors(self.comm):
+            first, second, branches, forces, memory = self._forces.contacts(places)
         return first, second, branches * LENGTH, forces * FORCE, memory * LENGTH
 
     def balance(self) -> Balance:
@@ -360,7 +377,8 @@ class Engine:
         # A force of 1 nN moves a mass of one pg by 1 um/us2: in steps, N/m over FORCE/LENGTH.
         self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
         self.masses = masses
-        self._changed |= not self._forces.hand_on_masses()
+        with _engine_errors(self.comm):
+            self._changed |= not self._forces.hand_on_masses()
 
     def time_steps(self) -> Array:
         """Return the time step that every sphere takes at its true density, shape (n,) [s]."""
@@ -391,7 +409,7 @@ def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
     comm = communicator(comm)  # MPI first: LAMMPS links to the same library
     lammps = load("lammps", extra="particles")
     quiet = ["-log", "none", "-screen", "none", "-nocite"]
-    with _engine_errors():
+    with _engine_errors(comm):
         return lammps.lammps(cmdargs=quiet, comm=comm), comm
 
 
@@ -413,12 +431,28 @@ def _forces(
     raise InputError(f"press: LAMMPS has no forces for the contact law {type(law).__name__}")
 
 
+def _kept(state: bytes, path: Path) -> str:
+    """Write the state of LAMMPS into a file, sealed, and return its SHA-256."""
+    if not state.endswith(_COMPLETE):
+        raise InputError(f"cannot write {path}: there is no memory for the state of LAMMPS")
+    with replacing(path, seal=True) as temporary:
+        temporary.write_bytes(state)
+    return hashlib.sha256(state).hexdigest()
+
+
 @contextmanager
-def _engine_errors() -> Iterator[None]:
-    """Turn the plain exceptions of LAMMPS into an EngineError."""
+def _engine_errors(comm: MPI.Intracomm) -> Iterator[None]:
+    """Turn the plain exceptions of LAMMPS into an EngineError.
+
+    One that LAMMPS has on this rank alone ends all ranks: the others wait within LAMMPS, for ever.
+    """
     try:
         yield
-    except (EngineError, InputError):
+    except FemssbError:
         raise
     except Exception as error:
-        raise EngineError(f"LAMMPS: {error}") from error
+        said = " ".join(str(error).split())
+        if comm.size > 1 and type(error).__name__ == "MPIAbortException":
+            sys.stderr.write(f"femssb: LAMMPS on rank {comm.rank} of {comm.size}: {said}\n")
+            end_all(comm)
+        raise EngineError(f"LAMMPS: {said}") from error

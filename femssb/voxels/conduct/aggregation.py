@@ -13,9 +13,9 @@ Source: Braess, Computing 55 (1995) 379, for the factor; Notay, ETNA 37 (2010) 1
 """
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
+from femssb.environment.compiled import njit
 from femssb.voxels.conduct.network import Integers, Longs, Network, Single, unite
 
 STRONG = 0.1  # share of the strongest link of either end from which a link is strong [-]

@@ -13,10 +13,10 @@ its strong links.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.environment.compiled import njit
 from femssb.voxels.conduct.aggregation import OVERCORRECTION, STRONG, members, strongest_links
 from femssb.voxels.conduct.hierarchy import Hierarchy
 from femssb.voxels.conduct.network import Integers, Longs, Network, Single

@@ -24,11 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.voxels.conduct import cut_links
 from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
 from femssb.voxels.conduct.links import conductivities_of
-from femssb.voxels.image import AXES, Axis, VoxelImage, axis_number, check_memory
+from femssb.voxels.image import AXES, Axis, VoxelImage, check_memory
 from femssb.voxels.make.cut_voxels import CutVoxels
 
 Sides = Literal["periodic", "insulating"]
@@ -37,6 +38,7 @@ NETWORK = 220.0  # memory of a solve [bytes per conducting voxel]
 FACES, MAPS = 40.0, 80.0  # memory of face conductances and of maps [bytes per voxel]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tortuosity:
     """Tortuosity of a phase of share eps and bulk conductivity sigma_bulk in an image of sigma.
@@ -79,6 +81,7 @@ class Tortuosity:
         return math.sqrt(self.tau_squared_of_solid)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Maps:
     """Fields in the image for 1 V between the plates.
@@ -92,6 +95,7 @@ class Maps:
     current_density: Array
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Conduction:
     """Effective conductivity of an image along one axis; all values are whole on every rank.
@@ -132,6 +136,7 @@ class Conduction:
         """Whether a conducting path leads from plate to plate."""
         return self.cost.nodes > 0
 
+    @checked
     def tortuosity(self, phase: str | None = None, *, void: str = "void") -> Tortuosity:
         """Return the tortuosity of a phase.
 
@@ -186,6 +191,7 @@ class Conduction:
         return "\n".join(lines)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ConductivityTensor:
     """The full tensor from three fluxes.
@@ -203,6 +209,7 @@ class ConductivityTensor:
     along: tuple[Conduction, Conduction, Conduction]
 
 
+@checked
 def conductivity(
     image: VoxelImage | CutVoxels,
     conductivities: Mapping[str, float],
@@ -239,11 +246,7 @@ def conductivity(
             negative or not a number, none is above 0, or the image is one voxel thick.
         NotConverged: If the error stays above the tolerance.
     """
-    if not isinstance(image, VoxelImage | CutVoxels):
-        raise InputError(
-            f"conductivity.image must be a VoxelImage or CutVoxels, got {type(image).__name__}"
-        )
-    flux = axis_number("conductivity", axis)
+    flux = AXES.index(axis)
     if image.shape[flux] < 2:
         raise InputError(
             f"conductivity.image is one voxel thick along {axis} (its shape is {image.shape}): "
@@ -256,8 +259,6 @@ def conductivity(
         raise InputError(f"conductivity.conductivities: phase {absent[0]!r} has no voxels")
     contacts = _check_contacts(image.phase_names, contact_resistance or {})
     check_number("conductivity", "tolerance", tolerance, lower=1e-10, upper=0.1)
-    if sides not in (None, "periodic", "insulating"):
-        raise InputError(f'conductivity.sides = {sides!r} must be None, "periodic", "insulating"')
     periodic = image.periodic if sides is None else [sides == "periodic"] * 3
     if isinstance(image, CutVoxels) and any(
         joined and not image.periodic[side] for side, joined in enumerate(periodic) if side != flux
@@ -314,6 +315,7 @@ def conductivity(
     )
 
 
+@checked
 def conductivity_tensor(
     image: VoxelImage | CutVoxels, conductivities: Mapping[str, float], **options: Any
 ) -> ConductivityTensor:

@@ -4,10 +4,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from scipy.linalg import blas
 
 from femssb.arrays import Array
+from femssb.environment.compiled import njit
 from femssb.errors import NotConverged
 from femssb.voxels.conduct import bounds
 from femssb.voxels.conduct.multigrid import Multigrid

@@ -1,9 +1,9 @@
 """Currents of a solved network: through every plane, sideways, and at every node."""
 
 import numpy as np
-from numba import njit
 
 from femssb.arrays import Array
+from femssb.environment.compiled import njit
 from femssb.voxels.conduct.network import Network, Single
 
 

@@ -39,10 +39,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.environment.compiled import njit
 from femssb.voxels.conduct.links import Slab
 from femssb.voxels.conduct.network import OUTSIDE, Integers, Network, Single, root, unite
 from femssb.voxels.make.cut_voxels import NOWHERE, CutVoxels
@@ -94,13 +94,14 @@ def network(
     order = [flux, (flux + 1) % 3, (flux + 2) % 3]
     cells = np.arange(len(voxels.starts) - 1).reshape(voxels.shape).transpose(order).ravel()
     place = _number(cells, voxels.starts, node, active)
-    rows = _rows(voxels.above, upward, voxels.pairs, meetings, node, len(place))
+    starts, ends, values = _rows(voxels.above, upward, voxels.pairs, meetings, node, len(place))
     ground = np.zeros((2, len(place)))
-    for plate, values in enumerate((lower, upper)):
-        at = (values > 0) & (node != OUTSIDE)
-        np.add.at(ground[plate], node[at], values[at])
+    for plate, links in enumerate((lower, upper)):
+        at = (links > 0) & (node != OUTSIDE)
+        np.add.at(ground[plate], node[at], links[at])
     plane = len(cells) // voxels.shape[flux]
-    return *_own(*rows, ground, place, slab.start * plane, slab.stop * plane), unit
+    own = slab.start * plane, slab.stop * plane
+    return *_own(starts, ends, values, ground, place, *own), unit
 
 
 def _ways(

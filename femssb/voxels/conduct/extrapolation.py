@@ -7,12 +7,14 @@ from itertools import pairwise
 
 from scipy import optimize
 
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.voxels.conduct.conduction import Conduction
 
 ORDERS = (0.01, 10.0)  # between which an order of convergence is looked for [-]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extrapolation:
     """Conductivity at vanishing voxel size.
@@ -32,6 +34,7 @@ class Extrapolation:
     order: float
 
 
+@checked
 def extrapolate(results: Sequence[Conduction]) -> Extrapolation:
     """Return the conductivity at vanishing voxel size from images of the same structure.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.voxels.conduct import links
 from femssb.voxels.conduct.conjugate_gradients import solve
@@ -49,6 +50,7 @@ class FluxProblem:
     cut: Callable[..., tuple[Network, Single, float]] | None = None
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
     """Work of a solve.

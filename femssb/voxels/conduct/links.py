@@ -38,8 +38,6 @@ def conductivities_of(
     Raises:
         InputError: If a phase is unknown, a conductivity is negative, or none is above 0.
     """
-    if not isinstance(conductivities, Mapping):
-        raise InputError(f"{owner}.conductivities = {conductivities!r} must map phase to S/m")
     sigma = np.zeros(len(phase_names))
     for name, value in conductivities.items():
         if name not in phase_names:

@@ -9,9 +9,9 @@ Source: Notay and Vassilevski, Numer. Linear Algebra Appl. 15 (2008) 473, for th
 """
 
 import numpy as np
-from numba import njit
 
 from femssb.arrays import Array
+from femssb.environment.compiled import njit
 from femssb.voxels.conduct.hierarchy import Hierarchy
 from femssb.voxels.conduct.network import Integers, Network, Single
 

@@ -12,11 +12,11 @@ no current is lost to roundoff however large the image.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from femssb.environment.compiled import njit
 from femssb.voxels.conduct.links import Links, Slab
 
 Single = NDArray[np.float32]

@@ -16,9 +16,10 @@ Both minima are taken axis by axis as lower envelopes of parabolas (Felzenszwalb
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from femssb.description import checked
+from femssb.environment.compiled import njit
 from femssb.errors import InputError, check_number
 from femssb.voxels.image import VoxelImage, check_memory
 
@@ -28,6 +29,7 @@ FAR = np.float32(3e38)  # height of a parabola that is not there [squared voxels
 CLOSE = 0.005  # excess over the wanted volume at which only the deepest voxels are taken [-]
 
 
+@checked
 def add_binder(
     image: VoxelImage,
     ratio: float,

@@ -13,16 +13,17 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
-from femssb.errors import InputError
+from femssb.description import checked
+from femssb.environment.compiled import njit
+from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.image import check_memory
 from femssb.voxels.make.voxelisation import (
+    MOST_SAMPLES,
     Spheres,
-    check_samples,
     grid_of,
     paint,
     paint_order,
@@ -41,6 +42,7 @@ NOWHERE = 2.0  # entry of a body that a line does not meet
 BYTES = 120.0  # memory of a voxel, its share of cut ones included
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class CutVoxels:
     """A grid of box-shaped voxels that are cut by surfaces; a voxel holds one piece or more.
@@ -112,6 +114,7 @@ class CutVoxels:
         return {name: float(share) for name, share in zip(self.phase_names, shares, strict=True)}
 
 
+@checked
 def cut_voxels(
     packing: Packing,
     *,
@@ -133,7 +136,7 @@ def cut_voxels(
         InputError: As `voxelise` does, or if more than `MOST_BODIES` bodies reach into a voxel.
     """
     shape, step = grid_of(packing, spacing)
-    check_samples("cut_voxels", samples)
+    check_number("cut_voxels", "samples", samples, lower=2, upper=MOST_SAMPLES)
     names = (background, *packing.phase_names)
     if len(set(names)) < len(names):
         raise InputError(f"cut_voxels.background = {background!r} is a phase of the packing")

@@ -4,15 +4,15 @@ Solid electrolyte, soft enough to fill the gaps: polyhedra that may overlap. Pla
 of LiCoO2: prisms that overlap little or not at all. Phases already in the image stay as they are.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from numba import njit
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 from scipy.spatial.transform import Rotation
 
 from femssb.arrays import Array
-from femssb.description import description, field
+from femssb.description import checked, description, field
+from femssb.environment.compiled import njit
 from femssb.errors import InputError, NotConverged, check_number
 from femssb.inputs.case import describe
 from femssb.packing.sizes import Sizes
@@ -44,6 +44,7 @@ class Faces(NamedTuple):
     reaches: Array
 
 
+@runtime_checkable
 class Shapes(Protocol):
     """Particles that can be thrown into an image."""
 
@@ -151,6 +152,7 @@ def _spread_directions(random: np.random.Generator, number: int) -> Array:
     return np.array(found)
 
 
+@checked
 def add_polyhedra(
     image: VoxelImage,
     shapes: Shapes,

@@ -13,13 +13,14 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
+from femssb.environment.compiled import njit
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
-from femssb.voxels.image import Labels, VoxelImage, check_memory, counts_of
+from femssb.voxels.image import SMALLEST, Labels, VoxelImage, check_memory, counts_of
 
 Shape = tuple[int, int, int]
 Vector = tuple[float, float, float]
@@ -194,7 +195,7 @@ def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[Shape, 
     if len(given) != 3:
         raise InputError(f"voxelise.spacing = {spacing!r} must be one length or three")
     for side, edge in zip(packing.lengths.tolist(), given, strict=True):
-        check_number("voxelise", "spacing", edge, above=0, unit="m")
+        check_number("voxelise", "spacing", edge, lower=SMALLEST, unit="m")
         check_number("voxelise", "spacing", edge, upper=side, unit="m")
     shape = np.maximum(1, np.rint(packing.lengths / np.array(given, dtype=np.float64))).astype(int)
     dx, dy, dz = (packing.lengths / shape).tolist()
@@ -202,6 +203,7 @@ def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[Shape, 
     return (nx, ny, nz), (dx, dy, dz)
 
 
+@checked
 def voxelise(
     packing: Packing,
     *,
@@ -234,9 +236,7 @@ def voxelise(
             memory, or the volume to conserve does not fit into the pores.
     """
     shape, step = grid_of(packing, spacing)
-    if rule not in ("centre", "majority"):
-        raise InputError(f"voxelise.rule = {rule!r} must be 'centre' or 'majority'")
-    check_samples("voxelise", samples)
+    check_number("voxelise", "samples", samples, lower=2, upper=MOST_SAMPLES)
     if background in packing.phase_names:
         raise InputError(f"voxelise.background = {background!r} is a phase of the packing")
     check_memory("voxelise", shape, bytes_per_voxel=1)
@@ -271,13 +271,6 @@ def voxelise(
         periodic=packing.periodic,
         origin={"packing": dict(packing.origin), "voxelise": made},
     )
-
-
-def check_samples(owner: str, samples: object) -> None:
-    """Check the number of points along the edge of a voxel."""
-    check_number(owner, "samples", samples, lower=2, upper=MOST_SAMPLES)
-    if not isinstance(samples, int):
-        raise InputError(f"{owner}.samples = {samples!r} must be a whole number")
 
 
 def _by_majority(

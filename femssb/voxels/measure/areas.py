@@ -42,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import SphericalVoronoi
 
+from femssb.description import checked
 from femssb.errors import InputError
 from femssb.voxels.image import AXES, VoxelImage
 from femssb.voxels.measure.clusters import Mask, Networks
@@ -54,6 +55,7 @@ PARTS = 6  # of a crossing: as many as there are staircases through a voxel
 NEIGHBOURS = tuple(step for step in itertools.product((1, 0, -1), repeat=3) if any(step))
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InterfaceArea:
     """Area of an interface.
@@ -69,6 +71,7 @@ class InterfaceArea:
     counted: float
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InterfaceAreas:
     """Areas of all interfaces between the phases of an image.
@@ -79,6 +82,7 @@ class InterfaceAreas:
 
     pairs: Mapping[tuple[str, str], InterfaceArea]
 
+    @checked
     def between(self, first: str, second: str) -> InterfaceArea:
         """Return the interface of two phases, in any order.
 
@@ -90,6 +94,7 @@ class InterfaceAreas:
                 return self.pairs[pair]
         raise InputError(f"no interface {first!r} | {second!r}; there are {list(self.pairs)!r}")
 
+    @checked
     def surface(self, phase: str) -> dict[str, float]:
         """Return the share of the surface of a phase that each other phase covers [-].
 
@@ -110,6 +115,7 @@ class InterfaceAreas:
         return {name: area / total if total > 0 else 0.0 for name, area in faced.items()}
 
 
+@checked
 def interface_areas(image: VoxelImage) -> InterfaceAreas:
     """Measure the interfaces of all pairs of phases at once.
 
@@ -128,6 +134,7 @@ def interface_areas(image: VoxelImage) -> InterfaceAreas:
     )
 
 
+@checked
 def interface_area(image: VoxelImage, first: Mask, second: Mask) -> InterfaceArea:
     """Measure the interface of two sets of voxels.
 
@@ -142,6 +149,7 @@ def interface_area(image: VoxelImage, first: Mask, second: Mask) -> InterfaceAre
     return _between(image, first, second, image.periodic)
 
 
+@checked
 def active_interface(
     networks: Networks, *, active_material: str = "AM", electrolyte: str = "SE"
 ) -> InterfaceArea:
@@ -182,10 +190,9 @@ def _between(
 ) -> InterfaceArea:
     """Measure the interface of two sets of voxels, with the given sides periodic."""
     for name, mask in (("first", first), ("second", second)):
-        if mask.shape != image.shape or mask.dtype != np.bool_:
+        if mask.shape != image.shape:
             raise InputError(
-                f"{name} has shape {mask.shape} and type {mask.dtype}, expected a mask of shape "
-                f"{image.shape}"
+                f"{name} has shape {mask.shape}, expected a mask of shape {image.shape}"
             )
     if any(np.any(first[part] & second[part]) for part in pieces(image.shape)):
         raise InputError("first and second share voxels: there is no interface between them")

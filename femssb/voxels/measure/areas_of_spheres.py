@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.voxels.make.voxelisation import priority_of
 from femssb.voxels.measure.areas import InterfaceArea, InterfaceAreas
 
+MOST_POINTS = 1_000_000  # on a sphere
 
+
+@checked
 def sphere_areas(
     packing: Packing,
     *,
@@ -50,7 +54,7 @@ def sphere_areas(
     names = priority_of(packing, priority)
     if background in names:
         raise InputError(f"sphere_areas.background = {background!r} is a phase of the packing")
-    check_number("sphere_areas", "points", points, lower=10)
+    check_number("sphere_areas", "points", points, lower=10, upper=MOST_POINTS)
     sides, periodic = packing.lengths, np.array(packing.periodic)
     widest = 4 * float(packing.radii.max(initial=0.0))
     if np.any(periodic & (sides < widest)):

@@ -7,15 +7,16 @@ where the plates are.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
+from femssb.description import checked
 from femssb.errors import InputError
-from femssb.voxels.image import Axis, VoxelImage, axis_number, check_memory
+from femssb.voxels.image import AXES, Axis, VoxelImage, check_memory
 from femssb.voxels.measure.pieces import pieces
 
 Reach = Literal["lower", "upper", "percolating", "isolated"]
@@ -23,6 +24,7 @@ Plate = Literal["lower", "upper"]
 Mask = NDArray[np.bool_]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clusters:
     """Clusters of one phase, or of several that conduct together, the largest first.
@@ -52,6 +54,7 @@ class Clusters:
         """Whether a cluster connects both plates."""
         return bool(self.touches.all(axis=1).any())
 
+    @checked
     def select(self, reach: Reach) -> Mask:
         """Return a mask of the clusters that reach a plate, shape (n,).
 
@@ -69,10 +72,9 @@ class Clusters:
             "percolating": lower & upper,
             "isolated": ~(lower | upper),
         }
-        if reach not in choices:
-            raise InputError(f"reach = {reach!r} is not one of {get_args(Reach)!r}")
         return choices[reach]
 
+    @checked
     def mask(self, reach: Reach) -> Mask:
         """Return a mask of the voxels of the clusters that reach a plate, shape (nx, ny, nz).
 
@@ -85,6 +87,7 @@ class Clusters:
             mask[part] = wanted[self.labels[part]]
         return mask
 
+    @checked
     def utilisation(self, reach: Reach) -> dict[str, float]:
         """Return the share of each phase that is in the clusters that reach a plate [-].
 
@@ -99,6 +102,7 @@ class Clusters:
         return {name: float(share) for name, share in zip(self.phases, shares, strict=True)}
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Networks:
     """The electronic and the ionic network of an electrode.
@@ -130,6 +134,7 @@ class Networks:
         return electronic | self.ionic.utilisation(self.separator)
 
 
+@checked
 def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis = "z") -> Clusters:
     """Find the clusters of voxels of one or several phases.
 
@@ -148,7 +153,7 @@ def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis 
     chosen = [image.label(name) for name in names]
     if not names or len(set(names)) < len(names):
         raise InputError(f"phases = {phases!r} must name at least one phase, and each only once")
-    across = axis_number("find_clusters", axis)
+    across = AXES.index(axis)
     check_memory("find_clusters", image.shape, bytes_per_voxel=8)
     mask = image.labels == chosen[0]
     for label in chosen[1:]:
@@ -170,6 +175,7 @@ def find_clusters(image: VoxelImage, phases: str | Sequence[str], *, axis: Axis 
     )
 
 
+@checked
 def find_networks(
     image: VoxelImage,
     *,
@@ -190,8 +196,6 @@ def find_networks(
     Raises:
         InputError: If a phase is unknown, or in both networks, or there is no such axis or plate.
     """
-    if collector not in get_args(Plate):
-        raise InputError(f"collector = {collector!r} is not one of {get_args(Plate)!r}")
     networks = Networks(
         electronic=find_clusters(image, electronic, axis=axis),
         ionic=find_clusters(image, ionic, axis=axis),

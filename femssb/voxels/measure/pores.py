@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.environment.packages import load
 from femssb.errors import InputError, check_number
 from femssb.voxels.image import VoxelImage, check_memory
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PoreNetwork:
     """Nodes and throats of a phase; nodes at the sides of the image are cut by them.
@@ -57,6 +59,7 @@ class PoreNetwork:
         return float(np.average(self.diameters, weights=self.volumes))
 
 
+@checked
 def pore_network(
     image: VoxelImage, phase: str, *, smoothing: float = 0.4, window: int = 4
 ) -> PoreNetwork:

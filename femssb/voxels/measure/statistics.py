@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
+from femssb.description import checked
 from femssb.errors import InputError
-from femssb.voxels.image import Axis, VoxelImage, axis_number
+from femssb.voxels.image import AXES, Axis, VoxelImage
 from femssb.voxels.measure.clusters import Mask
 from femssb.voxels.measure.pieces import pieces
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PhaseProfile:
     """Share of every phase in the layers of voxels across an axis.
@@ -26,6 +28,7 @@ class PhaseProfile:
     positions: Array
     fractions: Array
 
+    @checked
     def of_phase(self, name: str) -> Array:
         """Return the share of a phase in each layer, shape (n,) [-].
 
@@ -37,6 +40,7 @@ class PhaseProfile:
         return self.fractions[:, self.phase_names.index(name)]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ChordLengths:
     """Lengths of the pieces that a phase cuts out of the lines along an axis.
@@ -74,6 +78,7 @@ class ChordLengths:
         return float(self.counts @ self.lengths**power / total) if total else float("nan")
 
 
+@checked
 def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
     """Measure the share of every phase in each layer of voxels across an axis.
 
@@ -84,7 +89,7 @@ def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
     Raises:
         InputError: If there is no such axis.
     """
-    along = axis_number("phase_profile", axis)
+    along = AXES.index(axis)
     across = tuple(other for other in range(3) if other != along)
     layers, phases = image.shape[along], len(image.phase_names)
     counts = np.zeros((layers, phases), dtype=np.int64)
@@ -100,6 +105,7 @@ def phase_profile(image: VoxelImage, *, axis: Axis = "z") -> PhaseProfile:
     )
 
 
+@checked
 def chord_lengths(image: VoxelImage, phase: str, *, axis: Axis = "z") -> ChordLengths:
     """Measure the chords of a phase on all lines of voxels along an axis.
 
@@ -115,7 +121,7 @@ def chord_lengths(image: VoxelImage, phase: str, *, axis: Axis = "z") -> ChordLe
         InputError: If there is no such phase or axis.
     """
     label = image.label(phase)
-    along = axis_number("chord_lengths", axis)
+    along = AXES.index(axis)
     lines = np.moveaxis(image.labels, along, 2)
     n = lines.shape[2]
     counts = np.zeros(n + 1, dtype=np.int64)

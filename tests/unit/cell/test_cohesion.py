@@ -38,12 +38,13 @@ LAWS = {
 ANGLES = {"mode I": 0.0, "20 deg": 20.0, "45 deg": 45.0, "70 deg": 70.0, "mode II": 90.0}
 
 
-def answer(law, jump, damage=None, previous=None, time_step=1.0):
+def answer(law, jump, damage=None, previous=None, time_step=1.0, spent=None):
     """Return the cohesion of points, from an intact and closed state unless given."""
     jump = np.atleast_2d(np.asarray(jump, dtype=float))
     damage = np.zeros(len(jump)) if damage is None else np.broadcast_to(damage, len(jump)).copy()
+    spent = np.zeros(len(jump)) if spent is None else np.broadcast_to(spent, len(jump)).copy()
     previous = np.zeros_like(jump) if previous is None else previous
-    return cohesive_traction(law, jump, damage, previous, time_step)
+    return cohesive_traction(law, jump, damage, spent, previous, time_step)
 
 
 def direction_at(angle):
@@ -134,8 +135,8 @@ def test_tangent_is_the_derivative_of_the_traction(law, regime, viscosity):
     """Catches a missing d(damage)/d(jump), mode-mix or viscous term: Newton would stall."""
     law = replace(law, viscosity=viscosity)
     jump, damage = np.array([regime[0]]) * nm, regime[1]
-    previous = 0.7 * jump
-    tangent = answer(law, jump, damage, previous, 2.0).tangent[0]
+    previous, spent = 0.7 * jump, 0.6 * damage
+    tangent = answer(law, jump, damage, previous, 2.0, spent).tangent[0]
     rng = np.random.default_rng(5)
     for _ in range(3):
         direction = rng.normal(size=(1, 3)) * 0.05 * nm
@@ -143,7 +144,7 @@ def test_tangent_is_the_derivative_of_the_traction(law, regime, viscosity):
             direction[0, 0] = 0.0  # the law has a kink where the interface closes
 
         def traction(x):
-            return answer(law, x, damage, previous, 2.0).traction
+            return answer(law, x, damage, previous, 2.0, spent).traction
 
         rate = taylor_rate(
             traction, tangent @ direction[0], jump, direction, 1.0 / 2.0 ** np.arange(5)
@@ -185,10 +186,14 @@ def test_traction_and_tangent_change_with_every_coefficient(change):
 def test_damage_never_heals_and_dissipation_is_never_negative(path, name):
     """Catches healing when the mode mix changes on the way (mixed laws of a largest opening do)."""
     law = LAWS[name]
-    damage = np.zeros(1)
+    damage, spent = np.zeros(1), np.zeros(1)
     for jump in path:
-        state = answer(law, np.array(jump) * nm, damage)
+        state = answer(law, np.array(jump) * nm, damage, spent=spent)
         assert damage[0] <= state.damage[0] <= 1.0
+        assert spent[0] <= state.spent[0] <= 1.0
+        assert (state.spent[0] == 1.0) == (state.damage[0] == 1.0)
+        assert (state.spent[0] > spent[0]) == (state.damage[0] > damage[0])
+        spent = state.spent
         assert state.dissipated[0] >= 0.0
         assert (state.dissipated[0] > 0.0) == (state.damage[0] > damage[0])
         damage = state.damage
@@ -269,18 +274,126 @@ def test_the_law_has_no_preferred_tangent():
     )
 
 
+# --- energy spent -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stiffness", [1e17, 1e19, 1e21])
+@pytest.mark.parametrize("angle", ANGLES.values(), ids=ANGLES.keys())
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS.keys())
+def test_the_spent_share_is_what_has_dissipated_over_the_fracture_energy(law, angle, stiffness):
+    """Catches a share of the stiffness under the name of a share of the energy, in any mode."""
+    law = replace(law, stiffness=stiffness)
+    openings = np.linspace(0.0, 60 * nm, 41)
+    damage, spent, dissipated = np.zeros(1), np.zeros(1), 0.0
+    for opening in openings:
+        state = answer(law, opening * direction_at(angle), damage, spent=spent)
+        damage, spent = state.damage, state.spent
+        dissipated += state.dissipated[0]
+        assert spent[0] == pytest.approx(dissipated / fracture_energy(law, angle), abs=1e-9)
+    assert spent[0] == 1.0
+    giant = answer(law, openings[5] * direction_at(angle))  # in one step: the same
+    assert giant.spent * fracture_energy(law, angle) == pytest.approx(giant.dissipated, rel=1e-9)
+
+
+@pytest.mark.parametrize("mixed_mode", ["power", "benzeggagh_kenane"])
+def test_the_spent_share_does_not_depend_on_the_stiffness(mixed_mode):
+    """Catches what damage does: openings that change their mode, at stiffnesses far apart."""
+    path = np.array(
+        [[3, 1, 0], [6, 2, 1], [2, 1, 1], [1, 9, 4], [8, 6, 4], [4, 14, 6], [30, 20, 9]]
+    )
+    shares, damages = [], []
+    for stiffness in (1e19, 1e20, 1e21):
+        law = replace(BASE, stiffness=stiffness, mixed_mode=mixed_mode, mixed_mode_exponent=1.5)
+        damage, spent, found = np.zeros(1), np.zeros(1), []
+        for jump in path * nm:
+            state = answer(law, jump, damage, spent=spent)
+            damage, spent = state.damage, state.spent
+            found.append((spent[0], damage[0]))
+        shares.append([share for share, _ in found])
+        damages.append([share for _, share in found])
+    onset = BASE.shear_strength / 1e19 / (2 * nm)  # over the smallest opening: what K may change
+    np.testing.assert_allclose(shares[1:], shares[:1] * 2, rtol=0, atol=2 * onset)
+    assert 0.1 < shares[0][0] < shares[0][-2] < 0.95
+    assert shares[0][-1] == 1.0
+    assert np.min(damages) > 0.98  # which tells nothing apart
+
+
+def test_stiffness_is_lost_long_before_the_energy():
+    """The number that gave a debonded area too large: 99 % of K lost, 4.7 % of G spent."""
+    law = library.yuan2023.materials().cohesive
+    openings = np.linspace(0, 20, 20001)[:, None] * [nm, 0, 0]
+    state = answer(law, openings)
+    row = int(np.argmax(state.damage > 0.99))
+    assert state.spent[row] == pytest.approx(0.047, abs=0.001)
+    assert state.traction[row, 0] > 0.95 * law.normal_strength
+
+
+# --- viscosity --------------------------------------------------------------------------------
+
+
+def test_a_failed_point_has_no_viscous_traction():
+    """Catches dissipation without end: opened, sheared, closed and pressed again and again."""
+    law = replace(BASE, viscosity=2e16)
+    cycle = np.array([[20, 0, 0], [30, 9, -5], [3, 4, 8], [-1, -5, 2], [-2, 0, 0], [5, 1, 1]]) * nm
+    damage, spent, previous = np.ones(1), np.ones(1), np.zeros((1, 3))
+    for jump in [*cycle, *cycle]:
+        state = answer(law, jump, damage, previous, 0.1, spent)
+        contact = np.array([law.stiffness * min(jump[0], 0.0), 0.0, 0.0])
+        np.testing.assert_allclose(state.traction[0], contact, rtol=0, atol=1e-3)
+        assert state.viscous == state.dissipated == 0.0
+        stiff = law.stiffness if jump[0] < 0 else 0.0
+        np.testing.assert_array_equal(state.tangent[0], np.diag([stiff, 0.0, 0.0]))
+        damage, spent, previous = state.damage, state.spent, jump[None]
+
+
+def test_viscous_energy_stops_growing_once_a_point_has_failed():
+    """Catches a traction that outlives the interface; up to failure it may take its part."""
+    law = replace(BASE, viscosity=2e16)
+    damage, spent, previous, total = np.zeros(1), np.zeros(1), np.zeros((1, 3)), []
+    for opening in 30 * nm * np.sin(np.linspace(0, 6 * np.pi, 301)) ** 2:
+        jump = np.array([opening, 0.5 * opening, 0.0])
+        state = answer(law, jump, damage, previous, 1.0, spent)
+        damage, spent, previous = state.damage, state.spent, jump[None]
+        total.append(state.viscous[0])
+    first = total[:51]  # to the largest opening
+    assert spent[0] == 1.0
+    assert sum(first) > 0
+    assert sum(total) == sum(first)
+
+
+def test_viscous_traction_fades_without_a_jump():
+    """Catches a traction that is cut off where the point fails: in time it must be continuous."""
+    law = replace(BASE, viscosity=1e16)
+    falls = []
+    for steps in (100, 200, 400):
+        openings = np.linspace(0, 30 * nm, steps + 1)
+        damage, spent, previous, viscous = np.zeros(1), np.zeros(1), np.zeros((1, 3)), []
+        for opening in openings[1:]:
+            jump = np.array([[opening, 0.0, 0.0]])
+            state = answer(law, jump, damage, previous, 30.0 / steps, spent)
+            rest = answer(replace(law, viscosity=0.0), jump, damage, spent=spent)
+            viscous.append(state.traction[0, 0] - rest.traction[0, 0])
+            damage, spent, previous = state.damage, state.spent, jump
+        assert viscous[0] == pytest.approx(1e16 * nm)
+        assert viscous[-1] == pytest.approx(0.0, abs=1.0)
+        falls.append(-np.diff(viscous).min())
+    assert falls[2] < 0.6 * falls[1] < 0.36 * falls[0]
+
+
 def test_viscous_part_is_a_dashpot_next_to_the_law():
     """Catches a viscous energy that the ledger would miss, or one that acts on the jump itself."""
     law = replace(BASE, viscosity=2e16)
     previous = np.array([[1.0, -2.0, 0.5]]) * nm
     jump = np.array([[4.0, 1.0, -0.5]]) * nm
-    without, state = answer(BASE, jump), answer(law, jump, previous=previous, time_step=4.0)
+    without = answer(BASE, jump)
+    state = answer(law, jump, previous=previous, time_step=4.0, spent=0.25)
     rate = (jump - previous) / 4.0
-    assert state.traction - without.traction == pytest.approx(2e16 * rate)
+    viscosity = 0.75 * 2e16  # that of the share that is not spent
+    assert state.traction - without.traction == pytest.approx(viscosity * rate)
     assert state.tangent - without.tangent == pytest.approx(
-        np.broadcast_to(2e16 / 4.0 * np.eye(3), (1, 3, 3)), rel=1e-6
+        np.broadcast_to(viscosity / 4.0 * np.eye(3), (1, 3, 3)), rel=1e-6
     )
-    assert state.viscous == pytest.approx(2e16 * np.sum(rate**2) * 4.0)
+    assert state.viscous == pytest.approx(viscosity * np.sum(rate**2) * 4.0)
     assert np.all(state.damage == without.damage)
     assert np.all(without.viscous == 0.0)
 

@@ -5,6 +5,8 @@ Worth reading: `test_words_of_the_command_line_become_arguments`.
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -117,13 +119,19 @@ def test_help_shows_units_and_defaults(capsys: pytest.CaptureFixture[str]) -> No
     assert "None" not in shown
 
 
-def test_only_errors_of_the_input_are_lines() -> None:
+def test_only_errors_of_the_input_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """Catches a fault of the program that is reported as one of the user, without a traceback."""
 
     def wrong() -> None:
         raise InputError("size = 0")
 
+    def full() -> None:  # while DOLFINx compiles a form, for instance
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/me/.cache/form.c")
+
     assert exit_code(wrong) == 2
+    assert exit_code(full) == 2
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[-1] == "femssb: cannot write /home/me/.cache/form.c: No space left on device"
     with pytest.raises(ZeroDivisionError):
         exit_code(lambda: 1 / 0)
 

@@ -111,8 +111,8 @@ def test_the_users_own_threads_are_kept(chosen: str, monkeypatch: pytest.MonkeyP
 def test_an_uncaught_exception_ends_all_ranks(failing: str, shown_by: str) -> None:
     """Catches a job that hangs for days after one rank failed, and n tracebacks of one failure."""
     script = (
-        "from femssb.environment import platform as _platform\n"
-        "_platform.PATIENCE = 2.0\n"
+        "from femssb.environment import platform as _platform, ranks\n"
+        "ranks.PATIENCE = 2.0\n"
         "world = _platform.MPI.COMM_WORLD\n"
         "rank = world.rank\n"
         f"if {failing}:\n"

@@ -6,48 +6,17 @@ Worth reading: `test_volumes_are_those_of_counted_points` and `test_orientations
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from femssb.errors import InputError
-from femssb.grains.files import read_orientations, read_sites, read_tess
 from femssb.grains.power_diagram import inflated, ordered_items, power_diagram
 from femssb.grains.tessellation import SHORTEST_EDGE, random_orientations, tessellate
 from femssb.inputs.geometry import Grain, Polycrystal
 from femssb.units import um
-
-TESS = """***tess
- **format
-   3.4
- **general
-   3 standard
- **cell
-  2
-  *crysym
-   triclinic
-  *seed
-   1 2.0 5.0 5.0 3.0
-   2 8.0 5.0 5.0 2.0
-  *ori
-   {descriptor}
-   {first}
-   {second}
- **vertex
- 2
-   1  0.0 0.0 0.0     0
-   2  10.0 10.0 10.0     0
- **domain
-  *general
-   cube
-  *vertex
-   1
-   1  0.0 0.0 0.0 x0y0z0
-      1 1
-***end
-"""
 
 
 def sites(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -227,130 +196,6 @@ def test_grid_of_sites_is_regularised() -> None:
     assert statistics.shortest_edge > 0.1 * um
 
 
-@pytest.mark.parametrize(
-    ("descriptor", "value"),
-    [
-        ("rodrigues", f"0 0 {math.tan(math.pi / 12)}"),
-        ("rodrigues:passive", f"0 0 {math.tan(math.pi / 12)}"),
-        ("rodrigues:active", f"0 0 {-math.tan(math.pi / 12)}"),
-        ("euler-bunge", "10 0 20"),
-        ("quaternion", f"{math.cos(math.pi / 12)} 0 0 {math.sin(math.pi / 12)}"),
-        ("axis-angle", "0 0 2 30"),
-        ("rotmat", f"{math.sqrt(3) / 2} 0.5 0 -0.5 {math.sqrt(3) / 2} 0 0 0 1"),
-    ],
-)
-def test_neper_tessellation(tmp_path: Path, descriptor: str, value: str) -> None:
-    """Would catch orientations read as their inverse, or radii taken for squared weights."""
-    path = tmp_path / "two.tess"
-    path.write_text(TESS.format(descriptor=descriptor, first=value, second=value))
-    grains = read_tess(path)
-    assert np.array([grain.point for grain in grains]) / um == pytest.approx(
-        np.array([[-3, 0, 0], [3, 0, 0]])
-    )
-    assert [grain.weight / um**2 for grain in grains] == pytest.approx([9, 4])
-    for grain in grains:
-        matrix = np.array(grain.orientation)
-        assert matrix == pytest.approx(Rotation.from_euler("z", 30, degrees=True).as_matrix())
-    # the plane: (3^2 - 2^2) / (2 * 6) um beyond the middle, seen from the heavier seed
-    found = tessellate(Polycrystal(radius=5 * um, grains=grains))
-    assert found.diagram.offsets == pytest.approx([5 / 12 / 5])
-
-
-def test_neper_before_4_10_named_conventions_the_other_way(tmp_path: Path) -> None:
-    """Would catch the convention of old files, which Neper 4.10 renamed, taken for the new one."""
-    path = tmp_path / "orientations.txt"
-    path.write_text("10 40 20\n-5 30 80\n")
-    standard = read_orientations(path, descriptor="euler-bunge")
-    z, x, other = (
-        Rotation.from_euler(axis, angle, degrees=True).as_matrix()
-        for axis, angle in (("z", 10), ("x", 40), ("z", 20))
-    )
-    assert standard[0] == pytest.approx(z @ x @ other)
-    old = read_orientations(path, descriptor="euler-bunge:active", before_4_10=True)
-    assert old == pytest.approx(standard)
-    new = read_orientations(path, descriptor="euler-bunge:active")
-    assert new == pytest.approx(standard.transpose(0, 2, 1))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (TESS.format(descriptor="rodrigues", first="0 0 0", second="0 0 0")[:-40], "cut short"),
-        ("nonsense", "does not begin"),
-        (TESS.format(descriptor="miller", first="0 0 0", second="0 0 0"), "unknown descriptor"),
-        (TESS.format(descriptor="quaternion", first="0 0 0 0", second="1 0 0 0"), "quaternion"),
-        (TESS.format(descriptor="rodrigues", first="0 0", second="0 0 0"), "3 numbers"),
-        (TESS.format(descriptor="rodrigues", first="0 0 x", second="0 0 0"), "could not convert"),
-        ("***tess\n **cell\n 2\n***end\n", "seed"),
-        (
-            TESS.format(descriptor="rodrigues", first="0 0 0", second="0 0 0").replace(
-                "   2 8.0 5.0 5.0 2.0\n", ""
-            ),
-            "1 seeds for 2 cells",
-        ),
-    ],
-)
-def test_damaged_tessellation_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """Would catch a damaged file that is read as something else, or a bare NumPy error."""
-    path = tmp_path / "bad.tess"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_tess(path)
-
-
-@pytest.mark.parametrize(
-    ("text", "weight", "oriented"),
-    [
-        ("1, 2, 3\n-1, -2, -3\n", 0.0, False),
-        ("1, 2, 3, 0.5\n-1, -2, -3, 0\n", 0.5, False),
-        ("# made by hand\nx,y,z\n1,2,3\n-1,-2,-3\n", 0.0, False),
-        ("z,y,x,weight\n3,2,1,0.5\n-3,-2,-1,0\n", 0.5, False),
-        ("1,2,3,0.5,1,0,0,0\n-1,-2,-3,0,1,0,0,0\n", 0.5, True),
-        ("1,2,3,2,0,0,0\n-1,-2,-3,1,0,0,0\n", 0.0, True),
-    ],
-)
-def test_table_of_sites(tmp_path: Path, text: str, weight: float, oriented: bool) -> None:
-    """Would catch columns mixed up, or weights scaled as lengths."""
-    path = tmp_path / "sites.csv"
-    path.write_text(text)
-    first, second = read_sites(path)
-    assert np.array(first.point) / um == pytest.approx([1, 2, 3])
-    assert np.array(second.point) / um == pytest.approx([-1, -2, -3])
-    assert first.weight / um**2 == pytest.approx(weight)
-    if oriented:
-        assert np.array(first.orientation) == pytest.approx(np.eye(3))
-    else:
-        assert first.orientation is None
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "empty"),
-        ("1,2\n", "missing columns"),
-        ("x,y,w\n1,2,3\n", "missing columns \\['z'\\], unknown columns \\['w'\\]"),
-        ("x,y,z,qw\n1,2,3,1\n", "qx"),
-        ("1,2,3\n1,2\n", "3 numbers"),
-        ("1,2,3\n1,2,nan\n", "finite"),
-        ("1,2,3\n1,2,three\n", "could not convert"),
-        ("1,2,3,0,0,0,0\n", "quaternion"),
-    ],
-)
-def test_bad_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """Would catch a table that is half understood."""
-    path = tmp_path / "sites.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_sites(path)
-
-
-@pytest.mark.parametrize("reader", [read_tess, read_sites, read_orientations])
-def test_missing_file_is_named(tmp_path: Path, reader: object) -> None:
-    """Would catch a bare traceback of the operating system."""
-    with pytest.raises(InputError, match="nowhere"):
-        reader(tmp_path / "nowhere")  # type: ignore[operator]
-
-
 def test_retry_keeps_the_grains_but_moves_them() -> None:
     """Would catch a retry that changes nothing, or that draws another particle."""
     particle = Polycrystal(grains=30, seed=6)
@@ -360,3 +205,26 @@ def test_retry_keeps_the_grains_but_moves_them() -> None:
     assert (first.statistics.asked_diameters == second.statistics.asked_diameters).all()
     moved = np.linalg.norm(first.points - second.points, axis=1)
     assert 0 < moved.max() < 0.3 * first.statistics.diameters.mean()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("radius", -1.0),
+        ("points", np.zeros((3, 2))),
+        ("weights", np.full(30, np.nan)),
+        ("orientations", np.eye(3)),
+    ],
+)
+def test_tessellation_whose_arrays_do_not_fit_is_refused(field: str, value: object) -> None:
+    """Would catch a tessellation made by hand with other numbers of grains in its arrays."""
+    with pytest.raises(InputError, match="Tessellation"):
+        replace(tessellate(Polycrystal(grains=30)), **{field: value})
+
+
+def test_tessellate_wants_a_particle() -> None:
+    """Would catch a bare AttributeError for a thing that is no particle."""
+    with pytest.raises(InputError, match=r"tessellate\.particle"):
+        tessellate(30)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"tessellate\.attempt = -1"):
+        tessellate(Polycrystal(grains=2), attempt=-1)

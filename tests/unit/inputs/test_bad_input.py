@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 import femssb
-from femssb import Charge, FemssbError, HalfCell, Hold, Model, Polycrystal, Simulation, library
+from femssb import (
+    Charge,
+    Discharge,
+    FemssbError,
+    HalfCell,
+    Hold,
+    Model,
+    Polycrystal,
+    Simulation,
+    library,
+)
 from femssb.units import um
 from tests.runs import ALONE, CHARGE, tiny_model
 
@@ -89,8 +99,11 @@ def test_a_material_off_by_a_million_is_named(path: tuple[str, ...], factor: flo
         ("charge", "protocol must be a list"),
         ([], "protocol is empty"),
         ([CHARGE, "rest"], r"protocol\[1\] = 'rest'"),
-        ([Charge(c_rate=1, until_voltage=9.0)], r"until_voltage = 9 V can never be reached.*2\.7"),
-        ([Hold(voltage=0.5, until_duration=1)], r"protocol\[0\].voltage = 0.5 V can never"),
+        ([Charge(c_rate=1, until_voltage=2.0)], r"until_voltage = 2 V is passed before .* 2\.76"),
+        (
+            [Discharge(c_rate=1, until_voltage=9.0)],
+            r"= 9 V is passed before .* 4\.449 V is the high",
+        ),
         ([Hold(voltage=4, until_c_rate=1e-9)], r"until_c_rate = 1e-09 is outside \[1e-07"),
         ([Charge(c_rate=2, until_duration=3600)], "until_duration = 3600 s can never be reached"),
     ],
@@ -194,7 +207,7 @@ def test_the_help_of_the_demo_says_everything() -> None:
 
 def test_wrong_types_are_named() -> None:
     """Catches an AttributeError from deep inside for an argument of the wrong type."""
-    with pytest.raises(FemssbError, match=r"mesh: cell = 'cell' is not a HalfCell"):
+    with pytest.raises(FemssbError, match=r"mesh\.cell must be HalfCell, got 'cell'"):
         femssb.mesh("cell", size=1e-6)  # type: ignore[arg-type]
     with pytest.raises(FemssbError, match=r"Model\.data = 'x' is not a MeshData"):
         Model("x", None)  # type: ignore[arg-type]

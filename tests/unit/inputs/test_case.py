@@ -43,7 +43,7 @@ def test_materials_become_json_with_their_curves() -> None:
     assert curve["function"].startswith("femssb.library.yuan2023.")
     at = np.array(curve["concentration [mol/m3]"])
     expected = materials.active.open_circuit_voltage.value(at)
-    np.testing.assert_array_equal(curve["value"], expected)
+    np.testing.assert_allclose(curve["value"], expected, rtol=1e-9)
     assert plain["active"]["maximum_concentration"] == materials.active.maximum_concentration
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from femssb.errors import InputError
 from femssb.inputs.geometry import Grain, HalfCell, Polycrystal
-from femssb.units import um
+from femssb.units import nm, um
 
 SMALL = Polycrystal(radius=2 * um, centre=(3 * um, 0.0, 5 * um))
 
@@ -143,3 +143,18 @@ def test_number_of_given_grains() -> None:
     """Would catch a count that ignores given grains."""
     assert Polycrystal(grains=7).number_of_grains == 7
     assert Polycrystal(grains=(Grain(point=(0.0, 0.0, 0.0)),)).number_of_grains == 1
+
+
+def test_cell_of_nanometres_is_refused() -> None:
+    """Would catch lengths in um that were multiplied by nm: every field is within its bounds."""
+    particle = Polycrystal(radius=40 * nm)
+    with pytest.raises(InputError, match=r"HalfCell: width = 1e-07 m.*1.2e-07 m, outside \[2e-07"):
+        HalfCell(width=100 * nm, cathode=100 * nm, separator=20 * nm, particles=(particle,))
+
+
+def test_grains_that_end_in_the_particle_are_refused() -> None:
+    """Would catch a particle that is larger than the tessellation it is cut from."""
+    grain = Grain(point=(0.0, 0.0, 0.0), reach=3 * um)
+    assert Polycrystal(radius=3 * um, grains=(grain,)).number_of_grains == 1
+    with pytest.raises(InputError, match=r"radius = 4e-06 m is outside \(0, 3e-06\] m"):
+        Polycrystal(radius=4 * um, grains=(grain,))

@@ -8,15 +8,20 @@ result means nothing. The two tests worth reading:
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from numpy.polynomial import Polynomial
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from femssb import library
 from femssb.cell.cohesion import cohesive_traction
 from femssb.errors import InputError
+from femssb.inputs.case import describe, fingerprint
 from femssb.inputs.materials import CohesiveLaw, CrystalElasticity, Curve, Elasticity, Solid
 
 MATERIALS = library.yuan2023.materials()
@@ -148,13 +153,56 @@ def test_the_wrong_kind_is_refused_by_name(part, change):
         replace(PARTS[part], **change)
 
 
-def test_a_host_cannot_start_fuller_than_full_or_already_swollen():
-    """Catches two inputs that are fine alone and contradict each other."""
-    with pytest.raises(InputError, match="initial_concentration"):
-        replace(MATERIALS.active, initial_concentration=49361.0)
-    with pytest.raises(InputError, match="expansion"):
-        replace(MATERIALS.active, initial_concentration=30000.0)
-    replace(MATERIALS.active, initial_concentration=47095.0 * 1.01)  # a faceted particle
+@pytest.mark.parametrize(
+    ("field", "wrong", "bounds"),
+    [
+        ("initial_concentration", 49361.0, r"\[49.36, 49360\]"),
+        ("initial_concentration", 40.0, r"\[49.36, 49360\]"),
+        ("nominal_capacity", 49361.0, r"\[493.6, 49360\]"),
+        ("nominal_capacity", 400.0, r"\[493.6, 49360\]"),
+        ("nominal_capacity", 0.0, r"\[10, 200000\]"),
+        ("nominal_capacity", math.nan, "nominal_capacity = nan"),
+        ("nominal_capacity", "full", "nominal_capacity must be a number or None"),
+        ("stress_free_concentration", 49361.0, r"\[0, 49360\]"),
+        ("stress_free_concentration", -1.0, r"\[0, 200000\]"),
+        ("maximum_concentration", 40000.0, r"initial_concentration = 47095 .*\[40, 40000\]"),
+    ],
+)
+def test_no_state_lies_beyond_the_full_host(field, wrong, bounds):
+    """Catches inputs that are fine alone and contradict each other."""
+    with pytest.raises(InputError, match=bounds) as caught:
+        replace(MATERIALS.active, **{field: wrong})
+    assert "concentration" in str(caught.value) or "nominal_capacity" in str(caught.value)
+
+
+def test_start_capacity_and_stress_free_state_are_three_inputs():
+    """Catches a start that moves what 1C or the stress-free state means."""
+    full = {"nominal_capacity": None, "stress_free_concentration": None}
+    default = replace(MATERIALS.active, initial_concentration=30000.0, **full)
+    assert default.capacity == default.stress_free == 49360.0
+    own = replace(default, nominal_capacity=25000.0, stress_free_concentration=0.0)
+    assert (own.capacity, own.stress_free) == (25000.0, 0.0)
+    assert replace(own, initial_concentration=4e4).capacity == 25000.0
+    bigger = replace(default, maximum_concentration=5e4)
+    assert bigger.capacity == bigger.stress_free == 5e4
+
+
+def test_the_chemical_strain_is_counted_from_the_stress_free_state():
+    """Catches a strain from wherever the curve happens to vanish, or of the other sign."""
+    curve = Curve(
+        function=lambda c: 1e-7 * c + 3.0, slope=lambda c: 1e-7 + 0 * c, lower=0, upper=5e4
+    )
+    at = np.array([0.0, 1e4, 4e4])
+    for free in (0.0, 1e4, 49360.0):
+        active = replace(MATERIALS.active, expansion=curve, stress_free_concentration=free)
+        assert active.chemical_strain(at) == pytest.approx(1e-7 * (at - free), abs=1e-15)
+        assert active.chemical_strain(np.array([free]))[0] == 0.0
+    with pytest.raises(InputError, match=r"expansion \(initial, less the stress-free one\) = 4\.7"):
+        replace(
+            active,
+            expansion=replace(curve, function=lambda c: 1e-4 * c, slope=lambda c: 1e-4 + 0 * c),
+            stress_free_concentration=0.0,
+        )
 
 
 # --- curves -----------------------------------------------------------------------------------
@@ -183,6 +231,21 @@ def test_a_curve_continues_along_its_tangents():
         ({"slope": lambda _: 0.0}, "one value per point"),
         ({"function": lambda c: np.log(c - 2e4 + 1j).real * np.nan}, "finite"),
         ({"function": 3.7}, "function"),
+        ({"function": lambda c: np.float32(1e-9) * c.astype(np.float32) ** 2}, "float32"),
+        ({"function": lambda c: 1e-9 * c**2 + 0j}, "function must return real .* complex128"),
+        ({"function": lambda c: c > 2e4}, "function must return real .* bool"),
+        ({"function": lambda c: np.array(["1.5"] * c.size, dtype=object)}, "real numbers"),
+        ({"function": lambda c: [1e-9 * x**2 for x in c[1:]]}, r"shape \(2001,\), got \(2000,\)"),
+        ({"function": lambda c: 1e-9 * c[:, None] ** 2}, "one value per point"),
+        ({"function": lambda c: math.sqrt(c)}, "function fails on an array .* TypeError"),
+        ({"slope": lambda c: {}[c.size]}, "slope fails on an array .* KeyError"),
+        ({"slope": lambda: 0.0}, "slope fails on an array .* TypeError"),
+        ({"function": lambda c: 1e-9 * c**2 * c / c.max()}, "function gives a conc.* by itself"),
+        ({"slope": lambda c: 2e-9 * np.sort(c)}, "slope gives a concentration .* by itself"),
+        ({"function": lambda c: np.square(c, out=c) * 1e-9}, "function must not change the array"),
+        ({"function": lambda c: np.where(c > 39_990, np.nan, 1e-9 * c**2)}, "nan at 40000 mol/m3"),
+        ({"function": lambda c: 1e-9 * c**2 / (c > 1e4)}, "inf at 10000 mol/m3"),
+        ({"function": lambda c: np.ma.masked_less(1e-9 * c**2, 0.2)}, "nan at 10000 mol/m3"),
         ({"lower": 4e4}, "lower"),
         ({"upper": 4e10}, "upper"),
     ],
@@ -192,6 +255,127 @@ def test_a_curve_whose_slope_is_not_its_own_is_refused(change, message):
     good = {"function": square, "slope": lambda c: 2e-9 * c, "lower": 1e4, "upper": 4e4}
     with pytest.raises(InputError, match=message):
         Curve(**{**good, **change})
+
+
+KNOTS = np.linspace(1e4, 4e4, 31)  # where a check may well hit them
+HEIGHTS = np.sin(KNOTS / 3e3)
+
+
+def broken(side):
+    """Return the slope of the broken line through the knots, at a knot that of one side."""
+    slopes = np.diff(HEIGHTS) / np.diff(KNOTS)
+    return lambda c: slopes[np.clip(np.searchsorted(KNOTS, c, side) - 1, 0, slopes.size - 1)]
+
+
+class Table:
+    """An object that is called, and gives out its own memory."""
+
+    def __init__(self, factor, power):
+        self.factor, self.power, self.memory = factor, power, np.empty(0)
+
+    def __call__(self, concentration):
+        """Return the values, in the memory that the next call overwrites."""
+        if self.memory.size != concentration.size:
+            self.memory = np.empty(concentration.size)
+        self.memory[:] = self.factor * concentration**self.power
+        return self.memory
+
+
+def callables():
+    """Return function and slope of every kind that takes arrays, by name."""
+    smooth, line = PchipInterpolator(KNOTS, HEIGHTS), Polynomial([1.0, -2e-9, 3e-14, 1e-19])
+    mapped = Polynomial([0.1, 0.2, 0.3], domain=[1e4, 4e4])
+    raised = np.frompyfunc(lambda c: 1e-9 * c * c, 1, 1)
+    return {
+        "interp, left": (partial(np.interp, xp=KNOTS, fp=HEIGHTS), broken("left")),
+        "interp, right": (partial(np.interp, xp=KNOTS, fp=HEIGHTS), broken("right")),
+        "pchip": (smooth, smooth.derivative()),
+        "spline": (CubicSpline(KNOTS, HEIGHTS), CubicSpline(KNOTS, HEIGHTS).derivative()),
+        "polynomial": (line, line.deriv()),
+        "polynomial with a domain": (mapped, mapped.deriv()),
+        "poly1d": (np.poly1d([1e-9, 0.0, 0.0]), np.poly1d([2e-9, 0.0])),
+        "partial of a partial": (
+            partial(partial(np.multiply), 2e-5),
+            partial(np.full_like, fill_value=2e-5),
+        ),
+        "ufunc of Python": (raised, lambda c: 2e-9 * c),
+        "whole numbers": (lambda c: np.full(c.size, 3), lambda c: np.zeros(c.size, int)),
+        "object": (Table(1e-9, 2), Table(2e-9, 1)),
+        "one memory": ((both := Table(1.0, 1)), lambda c: both(c) / c),
+        "list": (lambda c: [1e-9 * x * x for x in c], lambda c: [2e-9 * x for x in c]),
+        "log": (np.log, np.reciprocal),
+        "steep log": (lambda c: np.log(c - 9999.9), lambda c: 1 / (c - 9999.9)),
+    }
+
+
+@pytest.mark.parametrize("name", callables())
+def test_whatever_takes_arrays_is_a_curve(name):
+    """Catches a kink taken for a wrong slope, and callables without the attributes of functions."""
+    function, slope = callables()[name]
+    curve = Curve(function=function, slope=slope, lower=1e4, upper=4e4)
+    at = np.array([[1e4, 1.05e4], [2.2222e4, 4e4]])
+    expected = np.array([float(np.asarray(function(np.array([c])))[0]) for c in at.ravel()])
+    value, derivative = curve.value_and_derivative(at)
+    np.testing.assert_allclose(value.ravel(), expected, rtol=1e-14)
+    assert value.shape == derivative.shape == at.shape
+    assert value.dtype == derivative.dtype == np.float64
+    assert curve.value(np.empty(0)).shape == (0,)  # a rank without a point
+    described = json.loads(json.dumps(describe(curve), allow_nan=False))
+    assert described == describe(Curve(function=function, slope=slope, lower=1e4, upper=4e4))
+    assert described["function"]
+    assert fingerprint(curve) == fingerprint(replace(curve))
+
+
+def test_curves_of_one_class_are_told_apart():
+    """Catches a run that is resumed, or a result that is found again, with another table."""
+    other = HEIGHTS.copy()
+    other[17] += 1e-3
+    words = set()
+    for heights in (HEIGHTS, other):
+        smooth = PchipInterpolator(KNOTS, heights)
+        curve = Curve(function=smooth, slope=smooth.derivative(), lower=1e4, upper=4e4)
+        words.add(fingerprint(curve))
+    assert len(words) == 2
+    narrow = np.exp(-(((np.linspace(1e4, 4e4, 3001) - 23_127) / 100) ** 2)) * 1e-2
+    for bump in (0.0, 1.0):  # between the samples that are shown
+        smooth = PchipInterpolator(np.linspace(1e4, 4e4, 3001), 2 + bump * narrow)
+        curve = Curve(function=smooth, slope=smooth.derivative(), lower=1e4, upper=4e4)
+        words.add(fingerprint(curve))
+    assert len(words) == 4
+
+
+@pytest.mark.parametrize(
+    "slope",
+    [
+        lambda c: 1.002 * broken("left")(c),
+        lambda c: np.interp(c, KNOTS, np.gradient(HEIGHTS, KNOTS)),
+        lambda c: broken("left")(c) + 0.01 * (np.abs(c - 1e4) < 1),  # wrong at the end alone
+        lambda c: broken("left")(c) + 0.01 * (np.abs(c - 4e4) < 1),
+    ],
+    ids=["scaled", "smoothed", "start", "end"],
+)
+def test_a_kink_hides_no_wrong_slope(slope):
+    """Catches a check that lets everything pass because the line is broken."""
+    with pytest.raises(InputError, match=r"Curve\.slope = "):
+        Curve(function=partial(np.interp, xp=KNOTS, fp=HEIGHTS), slope=slope, lower=1e4, upper=4e4)
+
+
+def test_a_function_that_fails_later_is_named_with_its_concentrations():
+    """Catches a traceback of a user's table in the middle of a run."""
+
+    class Late:
+        fail = False
+
+        def __call__(self, concentration):
+            if self.fail:
+                raise LookupError("no such row")
+            return 1e-9 * concentration**2
+
+    late = Late()
+    curve = Curve(function=late, slope=lambda c: 2e-9 * c, lower=1e4, upper=4e4)
+    late.fail = True
+    with pytest.raises(InputError, match=r"Curve\.function fails .* 20000 to 20000 .* no such row"):
+        curve.value(np.array([2e4]))
 
 
 def test_a_constant_curve_is_allowed():
@@ -286,7 +470,7 @@ def test_mixed_modes_must_soften_too():
     unit = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(91)])
     level = np.hypot(unit[:, 0] / 10e6, unit[:, 1] / 100e6) * law.stiffness
     jump = unit / level[:, None] * (1 + 1e-7)
-    damage = cohesive_traction(law, jump, np.zeros(91), jump, 1.0).damage
+    damage = cohesive_traction(law, jump, np.zeros(91), np.zeros(91), jump, 1.0).damage
     assert np.all((damage > 0) & (damage < 1))
 
 

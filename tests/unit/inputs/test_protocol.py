@@ -47,9 +47,9 @@ def test_a_voltage_in_millivolts_is_refused(voltage: object) -> None:
         Hold(voltage=voltage, until_duration=60)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("duration", [0, -1, "1 h", float("inf")])
+@pytest.mark.parametrize("duration", [0, -1, 1e-6, "1 h", float("inf")])
 def test_a_duration_must_be_positive_and_finite(duration: object) -> None:
-    """Catches a step of no length, which a time loop would repeat indefinitely."""
+    """Catches a step of no length, or of one that is lost in the roundoff of time."""
     with pytest.raises(InputError, match=r"Rest\.until_duration"):
         Rest(until_duration=duration)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"Discharge\.until_duration"):

@@ -20,8 +20,9 @@ import pytest
 
 from femssb.errors import InputError, MeshError
 from femssb.meshing import describe, from_arrays, mesh, read, write
-from femssb.meshing.data import MeshData, Parts, gather
+from femssb.meshing.data import MeshData, gather
 from femssb.meshing.files import from_gmsh
+from femssb.meshing.parts import Parts
 from femssb.units import um
 
 FOLDER = Path(__file__).parents[3] / "meshes"
@@ -45,11 +46,14 @@ def copied(folder: Path, change: Callable[[str], str], name: str = "mine.msh") -
     return path
 
 
-def slabs(names: tuple[str, ...] = ("particle", "ecbd", "electrolyte")) -> None:
+def slabs(
+    names: tuple[str, ...] = ("particle", "ecbd", "electrolyte"), *, shared: bool = True
+) -> None:
     """Build three boxes on top of each other in the current Gmsh model, in um, and mesh them."""
     occ = gmsh.model.occ
     boxes = [(3, occ.addBox(0, 0, 2.0 * level, 3, 3, 2)) for level in range(len(names))]
-    occ.fragment(boxes, [])
+    if shared:
+        occ.fragment(boxes, [])
     occ.synchronize()
     for _, volume in gmsh.model.getEntities(3):
         level = round((occ.getCenterOfMass(3, volume)[2] - 1) / 2)
@@ -167,9 +171,9 @@ def test_missing_and_misnamed_groups_are_named(
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("unit", [1.0, 1e-12])
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e-9, 1e-12])
 def test_slip_of_units_is_caught(unit: float) -> None:
-    """Would catch a cell of 15 m, or of 15 pm."""
+    """Would catch a cell of 15 m, 15 mm or 15 nm, because the file was in another unit."""
     with pytest.raises(MeshError, match="is its unit of length"):
         read(SMALL, unit=unit)
 
@@ -197,16 +201,45 @@ def test_missing_files_are_named(shared_path: Path) -> None:
     ("change", "message"),
     [
         (lambda text: text.replace("grain,qw", "grain,w"), "must begin with"),
-        (lambda text: "\n".join(text.splitlines()[:-1]), "no line for particle_1_grain_06"),
+        (lambda text: "\n".join([*text.splitlines()[:6], ""]), "no line for particle_1_grain_06"),
+        (lambda text: text[: text.index("grain_06") + 20], "may be cut short"),
         (lambda text: text.replace("particle_1_grain_02,", "particle_1_grain_02,x"), "line 3"),
-        (lambda text: text + "grain_9,0,0,0,0\n", "line 8"),
-        (lambda text: text + "grain_9,1,0\n", "line 8"),
+        (lambda text: text + "grain_9,1,0,0,0\n", "line 8: 'grain_9' is no grain"),
+        (lambda text: text + "grain_2,1,0,0,0\n", "line 8.*has an orientation already"),
+        (lambda text: text.replace("0.158273", "1.158273"), "line 2.*length 1.5"),
+        (lambda text: text.replace("0.158273651703337,", ""), "line 2 needs 4 numbers"),
+        (lambda text: text.replace("0.158273651703337", "0_158273"), "line 2.*'0_158273'"),
+        (lambda text: text.replace("0.158273651703337", "nan"), "line 2.*'nan'"),
     ],
 )
 def test_damaged_orientations_are_refused(
     shared_path: Path, change: Callable[[str], str], message: str
 ) -> None:
     """Would catch grains that get the orientation of another, or none."""
+    path = copied(shared_path, lambda text: text)
+    table = path.with_suffix(".orientations.csv")
+    if MPI.COMM_WORLD.rank == 0:
+        plain = "".join(table.read_text().splitlines(keepends=True)[:-1])  # without its checksum
+        table.write_text(change(plain))
+    MPI.COMM_WORLD.barrier()
+    with pytest.raises(InputError, match=message):
+        read(path)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("-0.317074438225815", "-0.317074438225816"), "differs from"),
+        (lambda text: text + "# a remark\n", "differs from"),
+        (lambda text: text[:-2], "may be cut short"),
+        (lambda text: text[: text.index("# sha256") - 5], "may be cut short"),
+    ],
+)
+def test_changed_orientations_of_our_own_are_refused(
+    shared_path: Path, change: Callable[[str], str], message: str
+) -> None:
+    """Would catch a number that changed on the disk, or one that was cut and is a number still."""
     path = copied(shared_path, lambda text: text)
     table = path.with_suffix(".orientations.csv")
     if MPI.COMM_WORLD.rank == 0:
@@ -265,6 +298,31 @@ def test_model_built_in_python(user_gmsh: object) -> None:
 def test_model_without_a_mesh_is_refused(user_gmsh: object) -> None:
     """Would catch an empty mesh handed on."""
     with pytest.raises(MeshError, match="generate the mesh first"):
+        from_gmsh(gmsh.model, orientations=IDENTITY, comm=MPI.COMM_SELF)
+
+
+def test_model_whose_volumes_were_not_fragmented_is_refused(user_gmsh: object) -> None:
+    """Would catch layers that share no face: a run of them gave 4.74 V where 4.63 V is right."""
+    slabs(shared=False)
+    with pytest.raises(MeshError, match=r"not shared.*ecbd and (particle|electrolyte).*fragment"):
+        from_gmsh(gmsh.model, orientations=IDENTITY, comm=MPI.COMM_SELF)
+
+
+def test_particle_that_was_not_cut_out_of_the_box_is_refused(user_gmsh: object) -> None:
+    """Would catch a particle and an ecbd in the same place, each with nodes of its own."""
+    occ = gmsh.model.occ
+    for name, tag in (
+        ("ecbd", occ.addBox(0, 0, 0, 6, 6, 6)),
+        ("particle", occ.addSphere(3, 3, 3, 2)),
+    ):
+        occ.synchronize()
+        gmsh.model.addPhysicalGroup(3, [tag], name=name)
+    for name, level in (("collector", 0), ("anode", 6)):
+        found = [s for _, s in gmsh.model.getEntities(2) if occ.getCenterOfMass(2, s)[2] == level]
+        gmsh.model.addPhysicalGroup(2, found, name=name)
+    gmsh.option.setNumber("Mesh.MeshSizeMax", 1.5)
+    gmsh.model.mesh.generate(3)
+    with pytest.raises(MeshError, match="faces touch or enter tetrahedra"):
         from_gmsh(gmsh.model, orientations=IDENTITY, comm=MPI.COMM_SELF)
 
 

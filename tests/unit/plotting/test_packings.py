@@ -94,6 +94,17 @@ def test_stress_has_the_colour_of_its_size():
 
 
 @needs_opengl
+def test_tension_has_a_colour_of_its_own():
+    """Catches spheres in tension drawn as if they bore nothing: a relaxed, sticky packing."""
+    pressed = two_layers()
+    pulled = replace(pressed, stress=-pressed.stress)
+    assert packings._limits({"": pressed})[0] == 0.0
+    low, high = packings._limits({"": pulled})
+    assert low < -100 * MPa
+    assert high >= 0.0
+
+
+@needs_opengl
 def test_a_distribution_holds_pictures_and_profiles(tmp_path):
     """Catches a figure that loses its lower or upper half, or cannot be saved."""
     packing = two_layers()
@@ -158,7 +169,10 @@ def test_a_map_shows_stress_where_it_is():
         (lambda packing: profiles.stress_profiles({}), "1 to 4 packings"),
         (lambda packing: profiles.heat_maps({"M1": {}}), "equally many"),
         (lambda packing: profiles.heat_maps({"M1": {"a": packing}}, axis=3), "axis = 3"),
-        (lambda packing: packings.frames({"a": packing}, "new", by="size"), "by = 'size'"),
+        (
+            lambda packing: packings.frames({"a": packing}, "new", by="size"),
+            "by must be one of",
+        ),
         (lambda packing: packings.by_stress({"a": replace(packing, stress=None)}), "no stress"),
         (lambda packing: packings.chains(replace(packing, contacts=None)), "no contacts"),
     ],

@@ -168,8 +168,37 @@ def test_curves_are_in_the_units_of_their_axes(made_up_run):
 
 def test_snapshots_are_chosen_by_the_protocol(made_up_run):
     """Catches columns of the figure that show other times than middle and end of each half."""
-    assert runs._chosen_rows(made_up_run()) == [0, 1, 2, 3, 4]
-    assert runs._chosen_rows(made_up_run(charge_only=True)) == [0, 1, 2]
+    run, charge_only = made_up_run(), made_up_run(charge_only=True)
+    assert runs._chosen_rows(run, [run.charge, run.discharge]) == [0, 1, 2, 3, 4]
+    assert runs._chosen_rows(run, [run.discharge]) == [2, 3, 4]
+    assert runs._chosen_rows(charge_only, [charge_only.charge]) == [0, 1, 2]
+    assert runs._chosen_rows(charge_only, []) == [0, 1, 2]
+
+
+@needs_opengl
+def test_the_last_cycle_is_drawn_too(made_up_run, tmp_path, small_pictures, monkeypatch):
+    """Catches pictures of the first cycle only, or of the last one under the name of the first."""
+    run = made_up_run()
+    times, rows = run.series["Time [s]"], (0, 20, 40, 60, 80)
+    ends = {"start_row": rows[:-1], "end_row": rows[1:]}
+    steps = [
+        replace(run.steps[k % 2], start_row=a, end_row=b, start_time=times[a], end_time=times[b])
+        for k, (a, b) in enumerate(zip(*ends.values(), strict=True))
+    ]
+    drawn = {}
+    gap = fields.gap
+
+    def watched(snapshots):
+        drawn[len(drawn)] = [snapshot.time for snapshot in snapshots]
+        return gap(snapshots)
+
+    monkeypatch.setattr(fields, "gap", watched)
+    written = plotting.cycle(replace(run, steps=tuple(steps)), tmp_path)
+    names = [f"{name}{end}.png" for end in ("", "_cycle_2") for name in ("sections", "cell", "gap")]
+    assert [path.name for path in written] == [*CURVES, "cycles.png", *names]
+    assert drawn[0][0] == 0.0
+    assert drawn[0][-1] == drawn[1][0] == times[40]
+    assert drawn[1][-1] == times[80]
 
 
 def scaled(solution, factor):
@@ -283,7 +312,7 @@ def test_comparisons_are_written_by_the_first_rank_only(made_up_run, tmp_path, n
     ("changes", "message"),
     [
         ({"solutions": {}}, "solutions = {} must hold at least one"),
-        ({"columns": GAP}, "columns = 'Mean gap"),
+        ({"columns": GAP}, "columns must be a list of words, got 'Mean gap"),
         ({"columns": ["Gap"]}, "run 'a' has no 'Gap'"),
         ({"columns": ["Mean gap of particle k [m]"]}, "run 'a' has no 'Mean gap of particle k"),
         ({"nominal_times": {"b": 3600.0}}, "nominal_times has no time of run 'a'"),

@@ -117,7 +117,16 @@ def test_steps_shrink_and_grow_with_their_error() -> None:
     assert stepping.shortened(0.011, error=1e9, c_rate=1) == 0.01
     assert stepping.shortened(0.01, error=8.0, c_rate=1) is None
     assert stepping.shortened(0.01, error=8.0, c_rate=2) == 0.005
-    assert stepping.proposed(0, wanted=50.0, left=1e4, c_rate=2) == 0.5
-    assert stepping.proposed(3, wanted=500.0, left=1e4, c_rate=2) == 50.0
-    assert stepping.proposed(3, wanted=40.0, left=50.0, c_rate=1) == 25.0
-    assert stepping.proposed(3, wanted=60.0, left=50.0, c_rate=1) == 50.0
+    assert stepping.proposed(0, wanted=50.0, left=1e4, c_rate=2, driven=True) == 0.5
+    assert stepping.proposed(3, wanted=500.0, left=1e4, c_rate=2, driven=True) == 50.0
+    assert stepping.proposed(3, wanted=500.0, left=1e4, c_rate=1, driven=False) == 500.0
+    assert stepping.proposed(3, wanted=40.0, left=50.0, c_rate=1, driven=True) == 25.0
+    assert stepping.proposed(3, wanted=60.0, left=50.0, c_rate=1, driven=True) == 50.0
+
+
+def test_the_worst_of_the_errors_counts() -> None:
+    """Catches steps of a hold that follow nothing but its stoichiometry."""
+    stepping = Stepping(stoichiometry_error=1e-4, voltage_error=1e-3, current_error=1e-2)
+    assert stepping.error(2e-4, 1e-3, 1e-2) == pytest.approx(2)
+    assert stepping.error(1e-4, 3e-3, 1e-2) == pytest.approx(3)
+    assert stepping.error(1e-4, 1e-3, 4e-2) == pytest.approx(4)

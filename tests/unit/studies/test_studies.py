@@ -7,17 +7,30 @@ Worth reading: `test_finished_cases_are_not_run_again` and
 from __future__ import annotations
 
 import csv
+import os
+import signal
 import subprocess
 import sys
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpi4py import MPI
 
 import pytest
 
-from femssb import Charge, FemssbError, HalfCell, InputError, Polycrystal, library, studies
+from femssb import (
+    Charge,
+    FemssbError,
+    HalfCell,
+    InputError,
+    Interrupted,
+    Polycrystal,
+    library,
+    studies,
+)
 from femssb.cell.coupling import advance
+from femssb.environment.lock import locked
 from femssb.run import stepper as loop
 from femssb.studies import (
     Cache,
@@ -199,6 +212,16 @@ def test_a_page_has_every_run_and_number(tmp_path: Path) -> None:
     assert page.count('class="miss"') == 2
 
 
+def test_warnings_of_a_run_are_on_the_page(tmp_path: Path) -> None:
+    """Catches a doubtful run among the numbers of a study."""
+    protocol = (Charge(c_rate=1, until_voltage=2.9),)
+    doubtful = replace(HALF_CELL, name="doubtful", protocol=protocol)
+    perform(Study(name="quick", title="Quick", cases=[doubtful]), out=tmp_path)
+    page = (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    assert "Warning, doubtful: protocol[0], 'Charge 1C until 2.9 V', ended at 0.05 s" in page
+    assert "already passed" in (tmp_path / "quick" / "table.csv").read_text(encoding="utf-8")
+
+
 def test_a_renamed_number_is_no_missing_case(tmp_path: Path) -> None:
     """Catches a trend that stays open indefinitely because the number it reads has a new name."""
     found = Results(one={"square": 1.0})
@@ -253,3 +276,97 @@ def test_groups_of_ranks_share_the_cases(comm: MPI.Comm, shared_path: Path) -> N
     ]
     comm.Barrier()
     assert len(cache.results([HALF_CELL, other, case("one", 1), case("two", 2)])) == 4
+
+
+def test_damaged_numbers_are_measured_again(tmp_path: Path) -> None:
+    """Catches a digit that changed on the disk and ends up in a figure."""
+    cache, one = Cache(tmp_path), case("one", 3.0)
+    assert run([one], cache) == []
+    file = cache.folder_of(one) / "numbers.json"
+    file.write_text(file.read_text().replace("9", "8"))
+    assert cache.find(one) is None
+    assert run([one], cache) == []
+    assert cache.find(one) == {"square": 9.0}
+
+
+def test_two_processes_do_not_work_on_one_case(tmp_path: Path) -> None:
+    """Catches two studies with one cache whose runs write over each other."""
+    cache, one = Cache(tmp_path), case("one", 3.0)
+    with locked(cache.folder_of(one)):
+        (failure,) = run([one], cache)
+    assert "another run is going on" in failure
+    assert run([one], cache) == []
+
+
+def test_a_study_needs_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches pages strewn over the current folder."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="perform: out = '' is no path"):
+        perform(Study(name="quick", title="Quick", cases=[case("one", 1)]), out="")
+    assert not list(tmp_path.iterdir())
+
+
+@dataclass(frozen=True)
+class Stopping(Measurement):
+    """A case within which a rank is asked to stop."""
+
+    def run(self, folder: Path, *, comm: MPI.Intracomm | None, progress: bool) -> None:
+        """Be stopped."""
+        raise Interrupted(signal.SIGTERM)
+
+
+@pytest.mark.mpi
+def test_groups_stop_together(comm: MPI.Comm, shared_path: Path) -> None:
+    """Catches ranks that wait for a group that was stopped, or go on with the next case."""
+    stopping = Stopping(name="stopping", function=square, arguments={"x": 1.0})
+    object.__setattr__(stopping, "serial", False)
+    cases = [stopping, case("one", 5), case("two", 6), case("three", 7), case("four", 8)]
+    with pytest.raises(Interrupted):
+        run(cases, Cache(shared_path), jobs=comm.size)
+
+
+STUDY = """
+import os, sys, time
+from pathlib import Path
+import femssb
+from femssb.studies import Cache, Measurement, run
+
+def wait(x, out):
+    Path(out, f"{os.getpid()}.pid").touch()
+    time.sleep(60)
+    return {"x": x}
+
+def main(out: Path):
+    cases = [
+        Measurement(name=str(x), function=wait, arguments={"x": x, "out": str(out)})
+        for x in (1.0, 2.0, 3.0, 4.0)
+    ]
+    run(cases, Cache(out / "cases"), jobs=2)
+
+if __name__ == "__main__":
+    sys.exit(femssb.command(main))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_processes_of_a_study_stop_with_it(tmp_path: Path, number: int) -> None:
+    """Catches processes that outlive a study, and a study that works on after Ctrl-C."""
+    (tmp_path / "study.py").write_text(STUDY)
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "study.py"), str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while len(workers := list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert said.splitlines()[-1] == f"femssb: stopped by {signal.Signals(number).name}"
+    assert "Traceback" not in said
+    assert len(workers) == 2
+    for worker in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(worker.stem), 0)

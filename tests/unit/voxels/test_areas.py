@@ -209,7 +209,7 @@ def test_bad_input_is_named():
     some, mask = image(labels), np.zeros((3, 3, 3), dtype=bool)
     with pytest.raises(InputError, match="second has shape"):
         interface_area(some, mask, mask[1:])
-    with pytest.raises(InputError, match="first has shape"):
+    with pytest.raises(InputError, match="first must hold True and False"):
         interface_area(some, mask.astype(float), mask)
     with pytest.raises(InputError, match="share voxels"):
         interface_area(some, ~mask, ~mask)

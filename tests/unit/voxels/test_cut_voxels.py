@@ -47,7 +47,7 @@ def test_a_plane_in_the_way_is_exact():
 
     Two slabs in series, the surface at a place that no voxel knows, either the better conductor.
     """
-    radius, surface = 1e4, 0.43
+    radius, surface = 900.0, 0.43
     packing = Packing(
         positions=np.array([[-radius + surface, 0.5, 0.5]]),
         radii=np.array([radius]),
@@ -67,12 +67,12 @@ def test_a_plane_in_the_way_is_exact():
                 tolerance=1e-6,
             )
             exact = 1 / (surface / sigma + contact + 1 - surface)
-            assert found.value == pytest.approx(exact, rel=2e-4), (sigma, contact)
+            assert found.value == pytest.approx(exact, rel=5e-4), (sigma, contact)
 
 
 def test_a_plane_along_the_way_is_exact():
     """Catches a better conductor that gains or loses at its surface: two slabs in parallel."""
-    radius, surface = 1e4, 0.43
+    radius, surface = 900.0, 0.43
     packing = Packing(
         positions=np.array([[-radius + surface, 0.5, 0.5]]),
         radii=np.array([radius]),
@@ -87,7 +87,7 @@ def test_a_plane_along_the_way_is_exact():
         found = conductivity(voxels, {"void": 1.0, "AM": sigma}, axis="z", tolerance=1e-6)
         on_faces = voxels.faces[voxels.phase == 1, 4].sum() / 25 / 125
         exact = on_faces * sigma + 1 - on_faces
-        assert found.value == pytest.approx(exact, rel=2e-4), sigma
+        assert found.value == pytest.approx(exact, rel=5e-4), sigma
 
 
 def test_faces_are_those_of_the_spheres():

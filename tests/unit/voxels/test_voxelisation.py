@@ -214,7 +214,7 @@ def test_any_packing_is_counted_right(seed, number, periodic, cells):
         ({"spacing": "1 um"}, "must be a number"),
         ({"priority": ("AM",)}, "must name every phase"),
         ({"priority": ("AM", "NMC")}, "must name every phase"),
-        ({"rule": "corner"}, "'centre' or 'majority'"),
+        ({"rule": "corner"}, r"rule must be one of \('centre', 'majority'\), got 'corner'"),
         ({"rule": "majority", "samples": 1}, "samples = 1 is outside"),
         ({"rule": "majority", "samples": 2.5}, "whole number"),
         ({"background": "AM"}, "is a phase of the packing"),

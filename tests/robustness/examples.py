@@ -1,0 +1,723 @@
+"""A sound call of every public class and function, from which wrong ones are made.
+
+A description gets its example from the library or from `INSTANCES`: one that is new needs a line
+there, a new function an entry in `ARGUMENTS`; `test_inputs.py` says so where it is missing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import femssb.environment.platform
+
+from mpi4py import MPI
+
+import numpy as np
+
+import femssb
+from femssb import electrode, grains, library, meshing, packing, particles, results, studies, voxels
+from femssb.meshing.data import FIRST_GRAIN
+from femssb.units import MPa, um
+from tests import made_up_runs
+from tests.robustness import powder
+from tests.robustness.public import Public
+from tests.runs import ALONE, tiny_model
+
+SAM = library.NCM523
+SIZES = packing.ListedSizes(diameters=(2 * um, 3 * um), numbers=(1.0, 2.0))
+
+
+@cache
+def spheres() -> packing.Packing:
+    """Return a packing of a few spheres, with contacts and stress."""
+    random = np.random.default_rng(1)
+    places = np.stack(np.meshgrid(*[[1.0, 3.0, 5.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    n = len(places)
+    first = np.array([0, 1, 2, 0, 8])
+    second = np.array([1, 2, 5, 9, -1])
+    branches = places[np.maximum(second, 0)] - places[first]
+    branches[-1] = [0, 0, 1.0]
+    stress = random.normal(size=(n, 3, 3)) * 1e7
+    return packing.Packing(
+        positions=places * um,
+        radii=np.full(n, 1.05 * um),
+        phases=np.arange(n) % 2,
+        phase_names=("AM", "SE"),
+        lower=np.zeros(3),
+        upper=np.full(3, 6 * um),
+        periodic=(True, True, False),
+        stress=stress + stress.transpose(0, 2, 1),
+        contacts=packing.Contacts(
+            first=first,
+            second=second,
+            branches=branches * um,
+            forces=-branches * 1e-6,
+            memory=random.normal(size=(5, 3)),
+        ),
+    )
+
+
+@cache
+def image() -> voxels.VoxelImage:
+    """Return an image of three phases that each lead from side to side."""
+    labels = np.zeros((6, 5, 6), dtype=np.uint8)
+    labels[:, 1:3], labels[:, 3:] = 1, 2
+    labels[2, 0, 3] = 2
+    return voxels.VoxelImage(
+        labels=labels,
+        phase_names=("void", "AM", "SE"),
+        spacing=(1 * um, 1 * um, 1 * um),
+        periodic=(True, False, False),
+    )
+
+
+@cache
+def model() -> femssb.Model:
+    """Return the smallest model there is."""
+    return tiny_model(couplings=ALONE)
+
+
+@cache
+def solution() -> results.Solution:
+    """Return a made-up run."""
+    return made_up_runs.solution(spacing=2.5 * um, grains=4)
+
+
+@cache
+def short_run() -> results.Solution:
+    """Return a made-up run without fields."""
+    return made_up_runs.solution(charge_only=True, snapshots=False)
+
+
+@cache
+def line_curve() -> femssb.Curve:
+    """Return a straight curve."""
+    return femssb.Curve(function=line, slope=slope, lower=0.0, upper=5e4)
+
+
+@cache
+def conduction() -> voxels.Conduction:
+    """Return the conduction of the image."""
+    return voxels.conductivity(image(), {"SE": 1.0, "AM": 0.1}, maps=True)
+
+
+@cache
+def tetrahedra() -> dict[str, Any]:
+    """Return points, cells and regions of two tetrahedra layers by the mesh of the small model."""
+    data = model().data
+    points = data.mesh.geometry.x
+    cells = data.mesh.geometry.dofmap
+    names = {number: name for name, number in data.regions.items()}
+    tags = np.empty(len(cells), dtype=np.int64)
+    tags[data.cell_tags.indices] = data.cell_tags.values
+    regions = [names.get(tag, f"grain_{tag - FIRST_GRAIN + 1}") for tag in tags.tolist()]
+    return {"points": points, "cells": cells, "regions": regions}
+
+
+class Quick(studies.Case[dict[str, float]]):
+    """A case that takes no time."""
+
+    def __init__(self, name: str = "quick") -> None:
+        self.name = name
+
+
+def numbers(x: float = 1.0) -> dict[str, float]:
+    """Return a number."""
+    return {"x": float(x)}
+
+
+@cache
+def measurement() -> studies.Measurement:
+    """Return a case that takes no time."""
+    return studies.Measurement(name="one", function=numbers, arguments={"x": 2.0})
+
+
+@cache
+def study() -> studies.Study[Any]:
+    """Return a study of one such case."""
+    return studies.Study(name="quick", title="Quick", cases=[measurement()], targets=[target()])
+
+
+@cache
+def target() -> studies.Target:
+    """Return a number of a paper."""
+    return studies.Target(
+        study="quick", case="one", key="x", quantity="gap", unit="nm", paper=14.3, band="5 %",
+        reason="none",
+    )  # fmt: skip
+
+
+def line(x: Any) -> Any:
+    """Return a straight line."""
+    return 3.0 + 1e-5 * np.asarray(x, dtype=np.float64)
+
+
+def slope(x: Any) -> Any:
+    """Return its slope."""
+    return 1e-5 + 0.0 * np.asarray(x, dtype=np.float64)
+
+
+@cache
+def instances() -> dict[type, Any]:
+    """Return an instance of every public dataclass."""
+    found: dict[type, Any] = {}
+    sides = voxels.cut_voxels(spheres(), spacing=1 * um, samples=2)
+    frequencies = np.logspace(-2, 6, 12)
+    cell = electrode.SymmetricCell(
+        thickness=100 * um, electronic_conductivity=0.1, ionic_conductivity=0.01, capacitance=1e5
+    )
+    networks = voxels.find_networks(image())
+    ball = femssb.Polycrystal(radius=3 * um, grains=3)
+    given = femssb.Grain(point=(0, 0, 0), orientation=((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+    law = library.yuan2023.materials()
+    for thing in (
+        law, vars(library), femssb.Stepping(), femssb.FixedSteps(sizes=(1.0,)),
+        femssb.Tolerances(), femssb.Couplings(), femssb.LinearSolver(), femssb.Free(),
+        femssb.Fixed(), femssb.Pressure(pressure=1e6), given, femssb.HalfCell(particles=(ball,)),
+        femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3.0),
+        femssb.Hold(voltage=4.0, until_c_rate=0.05), femssb.Rest(until_duration=100.0),
+        line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
+        SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
+        packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
+        powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
+        particles.HertzMindlin(solids={"AM": SAM, "SE": library.LI6PS5CL}), particles.Servo(),
+        particles.Uniaxial(pressure=10 * MPa), particles.Isostatic(pressure=10 * MPa),
+        particles.Swell(pressure=10 * MPa, phase="AM", growth=0.01),
+        grains.tessellate(ball), image(), sides, conduction(), conduction().tortuosity("SE"),
+        voxels.ConductivityTensor(value=np.eye(3), asymmetry=0.0, along=(conduction(),) * 3),
+        voxels.interface_areas(image()), networks, voxels.phase_profile(image()),
+        voxels.chord_lengths(image(), "SE"), composite(),
+        voxels.Prisms(height=3 * um, height_spread=0.1 * um, ray=2 * um, ray_spread=0.1 * um),
+        voxels.Extrapolation(value=1.0, uncertainty=0.1, discretisation_error=0.1, order=1.0),
+        voxels.PoreNetwork(
+            phase="void", centres=np.zeros((2, 3)), volumes=np.ones(2), diameters=np.ones(2),
+            throats=np.array([[0, 1]]), throat_diameters=np.ones(1),
+        ),
+        electrode.fit_power_law([0.1, 0.2, 0.3], [30.0, 9.0, 5.0]), cell,
+        electrode.fit_impedance(frequencies, cell.impedance(frequencies), thickness=100 * um),
+        electrode.PackingConduction(
+            limit=voxels.Extrapolation(
+                value=1.0, uncertainty=0.1, discretisation_error=0.1, order=1.0
+            ),
+            results=(conduction(), conduction()),
+        ),
+        electrode.CompositeCathode(
+            thickness=50 * um, active_share=0.6, electrolyte_share=0.3, void=0.1,
+            tortuosity_factor=3.0, conductivity=0.1, specific_capacity=5e5, density=4700.0,
+        ),
+        solution(), solution().cycles, model().data, meshing.describe(model().data), target(),
+        measurement(), study(),
+        studies.HalfCellRun(name="one", materials=law),
+        studies.Heading("a"), studies.Text("a"), studies.Picture(Path("a.png"), "a"),
+        studies.Table(["a"], [[1]]), results.Quantity("Words", "V", "meaning"),
+        femssb.plotting.Reference(run="a", column="Voltage [V]", when="charge end", value=4.3,
+                                  source="paper"),
+    ):  # fmt: skip
+        _walk(thing, found, set())
+    return found
+
+
+def _walk(thing: Any, found: dict[type, Any], seen: set[int]) -> None:
+    """Collect a description and those inside it."""
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if is_dataclass(thing) and not isinstance(thing, type):
+        found.setdefault(type(thing), thing)
+        for item in fields(thing):
+            _walk(getattr(thing, item.name), found, seen)
+    elif isinstance(thing, Mapping):
+        for one in thing.values():
+            _walk(one, found, seen)
+    elif isinstance(thing, list | tuple):
+        for one in thing:
+            _walk(one, found, seen)
+
+
+@cache
+def composite() -> voxels.Composite:
+    """Return a composite of polyhedra."""
+    return voxels.Composite(
+        active=SIZES, active_share=0.4, lengths=(8 * um, 8 * um, 8 * um), spacing=1 * um
+    )
+
+
+@cache
+def law_of_contacts() -> particles.ElasticPlastic:
+    """Return a law of contacts with yield."""
+    return particles.ElasticPlastic(
+        solids={"AM": SAM, "SE": library.LI6PS5CL},
+        yield_pressures={"AM": 1e9, "SE": 2e8},
+        adhesion=0.1,
+    )
+
+
+FREQUENCIES = np.logspace(-2, 6, 12)
+
+# The sound arguments of every public function, and of the classes that are no dataclasses. What a
+# function writes goes to the folder that the test runs in.
+ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "command": lambda: {"main": numbers, "arguments": ["--x", "3.0"]},
+    "is_first_rank": dict,
+    "meshing.mesh": lambda: {
+        "cell": instances()[femssb.HalfCell], "size": 2 * um, "far_size": 3 * um,
+    },
+    "Model": lambda: {
+        "data": model().data,
+        "materials": library.yuan2023.materials(),
+        "collector": femssb.Fixed(),
+        "anode": femssb.Free(),
+        "couplings": femssb.Couplings(),
+        "linear_solver": femssb.LinearSolver(),
+    },
+    "Simulation": lambda: {
+        "model": model(),
+        "protocol": [femssb.Charge(c_rate=1, until_voltage=4.2)],
+        "tolerances": femssb.Tolerances(),
+        "stepping": femssb.Stepping(),
+    },
+    "electrode.fit_impedance": lambda: {
+        "frequencies": FREQUENCIES,
+        "impedance": instances()[electrode.SymmetricCell].impedance(FREQUENCIES),
+        "thickness": 100 * um,
+        "contacts": "electronic",
+        "confidence": 0.95,
+    },
+    "electrode.fit_power_law": lambda: {
+        "x": [0.1, 0.2, 0.3, 0.4],
+        "y": np.array([30.0, 9.0, 5.0, 3.0]),
+        "prefactor": 1.0,
+        "confidence": 0.95,
+    },
+    "electrode.packing_conductivity": lambda: {
+        "packing": spheres(),
+        "conductivities": {"SE": 1.0},
+        "spacing": 0.75 * um,
+        "axis": "z",
+        "grids": 2,
+        "priority": ("AM", "SE"),
+        "background": "void",
+    },
+    "electrode.transmission_line": lambda: {
+        "thickness": 100 * um,
+        "through": 1.0,
+        "blocked": np.array([1.0, 2.0]),
+        "coupling": np.array([1j, 1 + 1j]),
+    },
+    "environment.communicator": lambda: {"comm": MPI.COMM_SELF},
+    "environment.from_first_rank": lambda: {"comm": MPI.COMM_SELF, "work": numbers},
+    "environment.make_folder": lambda: {"folder": Path("made")},
+    "environment.on_first_rank": lambda: {"comm": MPI.COMM_SELF, "work": numbers},
+    "environment.progress_lines": lambda: {"show": False},
+    "environment.replacing": lambda: {"path": Path("replaced.txt")},
+    "environment.versions": dict,
+    "grains.read_orientations": lambda: {
+        "path": "orientations.txt", "descriptor": "quaternion:passive",
+    },
+    "grains.read_sites": lambda: {"path": "sites.csv", "unit": um},
+    "grains.read_tess": lambda: {"path": "cells.tess", "unit": um, "centre": (5.0, 5.0, 5.0)},
+    "grains.tessellate": lambda: {
+        "particle": femssb.Polycrystal(radius=3 * um, grains=2),
+        "attempt": 0,
+    },
+    "meshing.describe": lambda: {"data": model().data},
+    "meshing.from_arrays": lambda: tetrahedra() | {"orientations": None, "facets": None},
+    "meshing.from_gmsh": lambda: {
+        "model": gmsh_model(), "unit": um, "orientations": np.eye(3), "comm": MPI.COMM_SELF,
+    },
+    "meshing.read": lambda: {"path": "cell.msh", "unit": um, "orientations": None},
+    "meshing.write": lambda: {"data": model().data, "path": "written.msh"},
+    "packing.coordination": lambda: {"packing": spheres()},
+    "packing.force_chains": lambda: {"packing": spheres(), "above": 1.0},
+    "packing.heat_map": lambda: {"packing": spheres(), "values": np.arange(27.0), "bins": 4},
+    "packing.insert": lambda: {"recipe": powder.recipe(), "height": 60 * um, "seed": 1},
+    "packing.mean_stress": lambda: {"packing": spheres()},
+    "packing.overlaps": lambda: {"packing": spheres(), "one": "AM", "other": "SE"},
+    "packing.pack_spheres": lambda: {
+        "sizes": SIZES,
+        "fraction": 0.3,
+        "lengths": (10 * um, 10 * um, 10 * um),
+        "periodic": (True, True, True),
+        "phase": "AM",
+        "overlap": 0.0,
+        "seed": 1,
+        "most_steps": 1000,
+    },
+    "packing.particle_stress": lambda: {
+        "packing": spheres(),
+        "partition": "arms",
+        "planes": True,
+    },
+    "packing.porosity": lambda: {"packing": spheres()},
+    "packing.profile": lambda: {
+        "packing": spheres(),
+        "values": np.arange(27.0),
+        "along": spheres().positions[:, 2],
+        "bins": 3,
+        "by_volume": True,
+    },
+    "packing.rattlers": lambda: {"packing": spheres()},
+    "packing.read": lambda: {
+        "path": "packing.csv",
+        "units": "si",
+        "phases": {1: "AM", 2: "SE"},
+        "box": ((0, 0, 0), (6 * um, 6 * um, 6 * um)),
+        "periodic": (True, True, False),
+    },
+    "packing.solid_profile": lambda: {"packing": spheres(), "bins": 5},
+    "packing.thickness": lambda: {"packing": spheres()},
+    "packing.write": lambda: {
+        "packing": spheres(),
+        "path": "written.csv",
+        "units": "micro",
+        "densities": {"AM": 4700.0, "SE": 1800.0},
+    },
+    "particles.cycles": lambda: {
+        "phase": "AM", "growth": 0.02, "pressure": 10 * MPa, "count": 2, "of": "diameter",
+    },
+    "particles.press": lambda: {
+        "packing": spheres(),
+        "stages": [particles.Uniaxial(pressure=10 * MPa)],
+        "law": instances()[particles.HertzMindlin],
+        "out": "pressed",
+        "comm": MPI.COMM_SELF,
+        "progress": False,
+        "servo": particles.Servo(),
+    },
+    "particles.yield_pressure": lambda: {"solid": library.LI6PS5CL},
+    "plotting.by_phase": lambda: {"packings": {"a": spheres()}},
+    "plotting.by_stress": lambda: {"packings": {"a": spheres()}},
+    "plotting.can_render": dict,
+    "plotting.chains": lambda: {"packing": spheres(), "above": 0.5},
+    "plotting.compare": lambda: {
+        "solutions": {"a": solution(), "b": solution()},
+        "columns": ["Voltage [V]", "Mean gap [m]"],
+        "path": "compared.png",
+        "nominal_times": {"a": 3600.0, "b": 3600.0},
+        "reference": [],
+    },
+    "plotting.compare_cells": lambda: {
+        "solutions": {"a": solution()},
+        "path": "cells.png",
+        "field": "Von Mises stress [Pa]",
+        "moments": ["charge end"],
+    },
+    "plotting.compare_sections": lambda: {
+        "solutions": {"a": solution()},
+        "fields": ["Von Mises stress [Pa]"],
+        "path": "sections.png",
+        "moments": ["charge end"],
+        "plane": "z-y",
+        "particle": 1,
+    },
+    "plotting.cycle": lambda: {"solution": solution(), "folder": "pictures"},
+    "plotting.frames": lambda: {"packings": {"a": spheres()}, "folder": "frames", "by": "phase"},
+    "plotting.heat_maps": lambda: {"rows": {"a": {"b": spheres()}}, "axis": 2, "bins": 3},
+    "plotting.save": lambda: {
+        "path": "saved.png",
+        "draw": femssb.plotting.stress_distribution,
+        "arguments": ({"a": spheres()},),
+        "tight": False,
+        "dots_per_inch": 20.0,
+    },
+    "plotting.stress_distribution": lambda: {"packings": {"a": spheres()}, "bins": 3},
+    "plotting.stress_profiles": lambda: {"packings": {"a": spheres()}, "bins": 3},
+    "results.Snapshots": lambda: {"folder": "fields"},
+    "results.of_particle": lambda: {"name": "Lithium in particle k [mol]", "number": 1},
+    "results.on_axis": lambda: {"name": "Voltage [V]"},
+    "studies.Cache": lambda: {"folder": "cases"},
+    "studies.Number": lambda: {"value": 1.0, "spread": 0.1},
+    "studies.near": lambda: {"one": 1.0, "other": 1.05, "share": 0.1},
+    "studies.perform": lambda: {
+        "studies": (study(),),
+        "out": "study",
+        "title": "Title",
+        "notes": ["a note"],
+        "jobs": 1,
+        "case": 1,
+        "run_cases": False,
+    },
+    "studies.read_targets": lambda: {"path": "targets.csv", "study": "quick"},
+    "studies.report": lambda: {
+        "columns": {"": (study(), {"one": {"x": 2.0}})},
+        "folder": "reports",
+    },
+    "studies.rising": lambda: {"values": [1.0, 2.0], "share": 0.1},
+    "studies.run": lambda: {
+        "cases": [measurement()],
+        "cache": studies.Cache("cases"),
+        "jobs": 1,
+        "comm": None,
+    },
+    "studies.write_page": lambda: {
+        "path": "page",
+        "title": "Title",
+        "blocks": [studies.Heading("a"), studies.Text("b"), studies.Table(["a"], [[1]])],
+    },
+    "voxels.active_interface": lambda: {
+        "networks": instances()[voxels.Networks], "active_material": "AM", "electrolyte": "SE",
+    },
+    "voxels.add_binder": lambda: {
+        "image": image(), "ratio": 0.05, "around": "AM", "phase": "binder", "into": "void",
+    },
+    "voxels.add_polyhedra": lambda: {
+        "image": voxels.empty_image((8 * um,) * 3, 1 * um),
+        "shapes": voxels.Polyhedra(sizes=SIZES, faces=12),
+        "phase": "AM",
+        "left": 0.8,
+        "into": "void",
+        "overlap": 1.0,
+        "seed": 1,
+    },
+    "voxels.chord_lengths": lambda: {"image": image(), "phase": "SE", "axis": "z"},
+    "voxels.conductivity": lambda: {
+        "image": image(),
+        "conductivities": {"SE": 1.0, "AM": 0.1},
+        "axis": "z",
+        "sides": "insulating",
+        "contact_resistance": {("AM", "SE"): 1e-6},
+        "tolerance": 1e-3,
+        "maps": False,
+    },
+    "voxels.conductivity_tensor": lambda: {
+        "image": image(), "conductivities": {"SE": 1.0, "AM": 0.1}, "tolerance": 1e-3,
+    },
+    "voxels.empty_image": lambda: {
+        "lengths": (5 * um, 5 * um, 5 * um),
+        "spacing": 1 * um,
+        "periodic": (False, True, False),
+        "phase": "void",
+    },
+    "voxels.extrapolate": lambda: {"results": grids()},
+    "voxels.find_clusters": lambda: {"image": image(), "phases": ("AM", "SE"), "axis": "z"},
+    "voxels.find_networks": lambda: {
+        "image": image(),
+        "electronic": "AM",
+        "ionic": ["SE"],
+        "axis": "z",
+        "collector": "lower",
+    },
+    "voxels.from_array": lambda: {
+        "values": image().labels,
+        "phase_names": {0: "void", 1: "AM", 2: "SE"},
+        "spacing": 1 * um,
+        "periodic": (True, False, True),
+        "origin": {"file": "x"},
+    },
+    "voxels.interface_area": lambda: {
+        "image": image(), "first": image().mask("AM"), "second": image().mask("SE"),
+    },
+    "voxels.interface_areas": lambda: {"image": image()},
+    "voxels.cut_voxels": lambda: {
+        "packing": spheres(),
+        "spacing": (1 * um, 1 * um, 2 * um),
+        "priority": ("AM", "SE"),
+        "samples": 2,
+        "background": "void",
+    },
+    "voxels.phase_profile": lambda: {"image": image(), "axis": "z"},
+    "voxels.pore_network": lambda: {
+        "image": image(), "phase": "void", "smoothing": 0.4, "window": 4,
+    },
+    "voxels.read_image": lambda: {
+        "path": "image.npy",
+        "phase_names": ("void", "AM", "SE"),
+        "spacing": 1 * um,
+        "periodic": (True, True, False),
+        "array": None,
+    },
+    "voxels.sphere_areas": lambda: {
+        "packing": spheres(), "priority": ("AM", "SE"), "background": "void", "points": 100,
+    },
+    "voxels.voxelise": lambda: {
+        "packing": spheres(),
+        "spacing": 1 * um,
+        "priority": ("AM", "SE"),
+        "rule": "majority",
+        "samples": 2,
+        "background": "void",
+        "conserve": "SE",
+    },
+    "voxels.write_image": lambda: {"image": image(), "path": "written.npy"},
+}  # fmt: skip
+
+# The methods of these classes that a user calls with arguments, and sound ones.
+METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
+    "electrode.CompositeCathode.current_density": lambda: (
+        instances()[electrode.CompositeCathode].current_density, {"voltage_drop": 0.1},
+    ),
+    "electrode.CompositeCathode.c_rate": lambda: (
+        instances()[electrode.CompositeCathode].c_rate, {"voltage_drop": [0.1, 0.2]},
+    ),
+    "electrode.PowerLaw.__call__": lambda: (
+        instances()[electrode.PowerLaw].__call__, {"x": [0.1, 0.2]},
+    ),
+    "electrode.SymmetricCell.impedance": lambda: (
+        instances()[electrode.SymmetricCell].impedance, {"frequencies": FREQUENCIES},
+    ),
+    "packing.Contacts.part": lambda: (spheres().contacts.part, {"rows": np.array([0, 2])}),
+    "packing.ListedSizes.by_volume": lambda: (
+        packing.ListedSizes.by_volume, {"diameters": [2 * um, 3 * um], "shares": [0.5, 0.5]},
+    ),
+    "packing.ListedSizes.counts": lambda: (SIZES.counts, {"volume": 1e-15}),
+    "packing.Packing.of_phase": lambda: (spheres().of_phase, {"name": "AM"}),
+    "packing.Recipe.diameters": lambda: (powder.recipe().diameters, {"seed": 1}),
+    "plotting.Reference.time_in": lambda: (
+        instances()[femssb.plotting.Reference].time_in, {"solution": solution()},
+    ),
+    "results.Snapshot.write": lambda: (solution().snapshots[0].write, {"folder": "fields"}),
+    "results.Solution.time_of": lambda: (solution().time_of, {"moment": "charge end"}),
+    "results.Solution.snapshot_at": lambda: (solution().snapshot_at, {"moment": "charge end"}),
+    "results.Solution.save": lambda: (short_run().save, {"folder": "run", "overwrite": True}),
+    "results.Solution.load": lambda: (results.Solution.load, {"folder": "sound_run"}),
+    "studies.Cache.folder_of": lambda: (studies.Cache("cases").folder_of, {"case": measurement()}),
+    "studies.Cache.prepare": lambda: (studies.Cache("cases").prepare, {"case": measurement()}),
+    "studies.Cache.find": lambda: (studies.Cache("cases").find, {"case": measurement()}),
+    "studies.Cache.results": lambda: (studies.Cache("cases").results, {"cases": [measurement()]}),
+    "studies.Table.write": lambda: (studies.Table(["a"], [[1]]).write, {"path": "table.csv"}),
+    "studies.Target.holds": lambda: (target().holds, {"ours": 14.0}),
+    "voxels.Clusters.select": lambda: (instances()[voxels.Clusters].select, {"reach": "lower"}),
+    "voxels.Clusters.mask": lambda: (instances()[voxels.Clusters].mask, {"reach": "lower"}),
+    "voxels.Clusters.utilisation": lambda: (
+        instances()[voxels.Clusters].utilisation, {"reach": "lower"},
+    ),
+    "voxels.Conduction.tortuosity": lambda: (
+        conduction().tortuosity, {"phase": "SE", "void": "void"},
+    ),
+    "voxels.InterfaceAreas.between": lambda: (
+        instances()[voxels.InterfaceAreas].between, {"first": "AM", "second": "SE"},
+    ),
+    "voxels.InterfaceAreas.surface": lambda: (
+        instances()[voxels.InterfaceAreas].surface, {"phase": "AM"},
+    ),
+    "voxels.PhaseProfile.of_phase": lambda: (
+        instances()[voxels.PhaseProfile].of_phase, {"name": "AM"},
+    ),
+    "voxels.VoxelImage.label": lambda: (image().label, {"name": "AM"}),
+    "voxels.VoxelImage.mask": lambda: (image().mask, {"name": "AM"}),
+    "Curve.value": lambda: (line_curve().value, {"concentration": np.array([1e3, 2e3])}),
+    "Curve.derivative": lambda: (line_curve().derivative, {"concentration": np.array([1e3])}),
+    "HalfCell.centre": lambda: (instances()[femssb.HalfCell].centre, {"index": 0}),
+    "Simulation.run": lambda: (
+        femssb.Simulation(model(), [femssb.Rest(until_duration=1.0)]).run,
+        {"folder": "run", "progress": False, "resume": False, "overwrite": True, "on_step": []},
+    ),
+}  # fmt: skip
+# Methods that the package itself calls, with what it has checked.
+INTERNAL = {
+    "packing.ListedSizes.quantile", "packing.LognormalSizes.quantile",
+    "packing.TabulatedSizes.quantile", "packing.Sizes.quantile", "particles.ContactLaw.elasticity",
+    "particles.Stage.prepared", "particles.Stage.expected", "particles.Stage.check",
+    "particles.Stage.axes", "particles.Stage.work", "particles.Isostatic.prepared",
+    "particles.Swell.expected", "particles.Swell.work", "particles.Uniaxial.axes",
+    "studies.Case.run", "studies.Case.load", "studies.Case.numbers", "studies.HalfCellRun.run",
+    "studies.HalfCellRun.load", "studies.HalfCellRun.numbers", "studies.Measurement.run",
+    "studies.Measurement.load", "studies.Measurement.numbers", "studies.Study.figures",
+    "studies.Study.number", "voxels.Polyhedra.draw", "voxels.Prisms.draw", "Couplings.of",
+    "Curve.value_and_derivative", "FixedSteps.proposed", "FixedSteps.error",
+    "FixedSteps.shortened", "FixedSteps.next", "LinearSolver.method_for", "Model.expansion",
+    "Model.gap", "Model.initial_state",
+    "ActiveMaterial.chemical_strain", "Model.electrochemical",
+    "Model.mechanical", "Model.stoichiometry",
+    "Model.interface_current", "Model.traction", "Stepping.proposed", "Stepping.error",
+    "Stepping.shortened", "Stepping.next",
+}  # fmt: skip
+
+# Where the work of a call begins that takes too long to be tried thousands of times: the checks
+# before it are what is tested.
+WORK = {
+    "meshing.mesh": ("femssb.meshing.half_cell._best",),
+    "packing.insert": ("femssb.packing.insertion.separate",),
+    "packing.pack_spheres": ("femssb.packing.jamming._separate",),
+    "particles.press": ("femssb.particles.pressing.Engine",),
+    "plotting.cycle": ("femssb.plotting.runs.save",),
+    "plotting.compare": ("femssb.plotting.runs.save",),
+    "plotting.compare_cells": ("femssb.plotting.runs.save",),
+    "plotting.compare_sections": ("femssb.plotting.runs.save",),
+    "Simulation.run": ("femssb.run.stepper.Stepper.start",),
+    "voxels.pore_network": ("femssb.voxels.measure.pores._load_porespy",),
+}
+# Calls that take longer than the others: their share of the usual number of examples.
+SLOW = {
+    "Model": 0.2, "plotting.save": 0.05, "plotting.by_phase": 0.05, "plotting.by_stress": 0.05,
+    "plotting.chains": 0.05, "plotting.frames": 0.05, "plotting.heat_maps": 0.2,
+    "plotting.stress_distribution": 0.3, "plotting.stress_profiles": 0.3,
+    "electrode.fit_impedance": 0.3, "electrode.packing_conductivity": 0.5, "meshing.write": 0.2,
+}  # fmt: skip
+# Classes to derive from, and those that a user never makes.
+NO_EXAMPLE = {
+    "packing.Sizes": "abstract",
+    "particles.Stage": "abstract",
+    "particles.ContactLaw": "abstract",
+    "studies.Case": "abstract",
+    "studies.Results": "a dictionary",
+}
+
+
+@cache
+def grids() -> tuple[voxels.Conduction, ...]:
+    """Return the conduction of one shape on two grids."""
+    fine = voxels.from_array(
+        np.repeat(np.repeat(np.repeat(image().labels, 2, 0), 2, 1), 2, 2),
+        phase_names=image().phase_names,
+        spacing=0.5 * um,
+    )
+    return (
+        voxels.conductivity(image(), {"SE": 1.0, "AM": 0.1}, sides="insulating"),
+        voxels.conductivity(fine, {"SE": 1.0, "AM": 0.1}),
+    )
+
+
+def example(public: Public) -> dict[str, Any] | None:
+    """Return sound arguments of a class or function, None where there are none yet."""
+    if public.name in ARGUMENTS:
+        return ARGUMENTS[public.name]()
+    known = instances().get(public.thing) if inspect.isclass(public.thing) else None
+    if known is None:
+        return None
+    return {item.name: getattr(known, item.name) for item in fields(known) if item.init}
+
+
+def call(thing: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Call something with arguments by name, those that have no name by place."""
+    named = dict(arguments)
+    places: list[Any] = []
+    for name, parameter in inspect.signature(thing).parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL and name in named:
+            given = named.pop(name)
+            places += given if isinstance(given, list | tuple) else [given]
+        elif parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD and any(
+            other.kind is inspect.Parameter.VAR_POSITIONAL
+            for other in inspect.signature(thing).parameters.values()
+        ):
+            places.append(named.pop(name))
+    made = thing(*places, **named)
+    if hasattr(made, "__enter__") and hasattr(made, "gen"):  # a context manager of a generator
+        with made as path:
+            Path(path).write_text("x", encoding="utf-8")
+    return made
+
+
+@cache
+def gmsh_model() -> Any:
+    """Return a model of Gmsh, as a user has it open."""
+    import gmsh
+
+    gmsh.initialize(readConfigFiles=False, interruptible=False)
+    gmsh.option.setNumber("General.Terminal", 0)
+    gmsh.merge(str(Path(__file__).parents[2] / "meshes" / "single_crystal_2um.msh"))
+    return gmsh.model
+
+
+def prepare(folder: Path) -> None:
+    """Write the files that the examples read into a folder."""
+    from tests.robustness import readers
+
+    for name in readers.OF_EXAMPLES:
+        readers.KINDS[name].make(folder)
+    short_run().save(folder / "sound_run")

@@ -1,0 +1,78 @@
+"""If these fail, a hold ends minutes early, or a rest of a day takes hundreds of time steps.
+
+Worth reading: `test_the_time_of_a_hold_is_that_of_fine_steps`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from femssb import Charge, FixedSteps, Hold, Model, Rest, Simulation, Stepping
+from femssb.units import hour
+from tests.runs import ALONE, tiny_model
+
+# Fine at first, when the current falls by its half in seconds.
+FINE = FixedSteps(sizes=(*(0.1 * 1.1**k for k in range(42)), 5.0))
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return tiny_model(couplings=ALONE)
+
+
+def test_the_time_of_a_hold_is_that_of_fine_steps(model: Model) -> None:
+    """Catches steps that do not follow the current: the time to C/20 was off by 1.9 %.
+
+    The charge before is short, so that its own steps, which differ, change nothing.
+    """
+    protocol = [Charge(c_rate=2, until_duration=20.0), Hold(voltage=3.5, until_c_rate=1 / 20)]
+    chosen, fine = (
+        Simulation(model, protocol, stepping=stepping).run(progress=False).steps[1]
+        for stepping in (Stepping(), FINE)
+    )
+    assert chosen.ended_by == fine.ended_by == "current"
+    assert chosen.duration > 150.0
+    assert chosen.duration == pytest.approx(fine.duration, rel=2e-3)
+
+
+def test_a_tighter_hold_is_nearer(model: Model) -> None:
+    """Catches a tolerance of the current that nothing follows."""
+    protocol = [Charge(c_rate=2, until_duration=20.0), Hold(voltage=3.5, until_c_rate=1 / 20)]
+    exact, loose, tight = (
+        Simulation(model, protocol, stepping=stepping).run(progress=False).steps[1].duration
+        for stepping in (FINE, Stepping(current_error=0.1), Stepping(current_error=2e-3))
+    )
+    assert abs(tight - exact) < 0.7 * abs(loose - exact)
+
+
+@pytest.mark.parametrize(
+    "day", [Rest(until_duration=24 * hour), Hold(voltage=3.6, until_duration=24 * hour)]
+)
+def test_a_day_takes_long_steps(model: Model, day: Rest | Hold) -> None:
+    """Catches a largest step of 120 s, 720 of them a day, while nothing happens."""
+    protocol = [Charge(c_rate=1, until_duration=300.0), day]
+    run = Simulation(model, protocol).run(progress=False)
+    sizes = run.series["Step size [s]"][run.steps[1].start_row + 1 :]
+    assert sizes.max() > 2 * hour
+    assert run.steps[1].duration == pytest.approx(24 * hour, abs=1e-6)
+    assert run.series["Interface current error [-]"].max() < 1e-8
+    spread = [run.series[f"{end} concentration [mol/m3]"][-1] for end in ("Minimum", "Maximum")]
+    assert np.ptp(spread) < 20.0  # of 49 360, the grains are slow along one axis
+    assert run.warnings == ()
+
+
+def test_a_rest_with_long_steps_has_the_voltage_of_short_ones(model: Model) -> None:
+    """Catches an error of the steps that is not felt, so that they grow over what happens."""
+    protocol = [Charge(c_rate=2, until_duration=300.0), Rest(until_duration=hour)]
+    chosen, fine = (
+        Simulation(model, protocol, stepping=stepping).run(progress=False).series
+        for stepping in (Stepping(), FixedSteps(sizes=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0)))
+    )
+    assert chosen["Step size [s]"].max() > 200.0
+    after = np.array([2.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3600.0])
+    voltages = [
+        np.interp(300.0 + after, series["Time [s]"], series["Voltage [V]"])
+        for series in (chosen, fine)
+    ]
+    np.testing.assert_allclose(*voltages, rtol=0, atol=1e-3)
