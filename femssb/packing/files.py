@@ -322,7 +322,10 @@ def _read_csv(path: Path, box: lammps_files.Box, periodic: lammps_files.Sides) -
     if unknown := {*columns["phase"]} - {*names}:
         raise InputError(f"read: {path.name} has phases {unknown}, which it does not announce")
     stress = None
-    if all(name in header for name in _CSV_STRESS):
+    missing = [name for name in _CSV_STRESS if name not in header]
+    if 0 < len(missing) < len(_CSV_STRESS):
+        raise InputError(f"read: {path.name} has some components of the stress, but not {missing}")
+    if not missing:
         stress = np.column_stack([column(name) for name in _CSV_STRESS]).reshape(-1, 3, 3)
     return {
         "positions": np.column_stack([column(name) for name in _CSV[2:5]]),
