@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import pyvista as pv
@@ -68,6 +70,18 @@ def test_vtk_and_csv_keep_all_but_contacts(packing, tmp_path, suffix):
     found = files.read(tmp_path / f"packing{suffix}")
     same(packing, found, "stress")
     assert found.origin == packing.origin
+
+
+def test_half_a_stress_is_refused(packing, tmp_path):
+    """Would catch six components of an older version, or of others, dropped without a word."""
+    files.write(packing, tmp_path / "packing.csv")
+    about, text = (tmp_path / "packing.csv").read_text().split("\n", 1)
+    known = json.loads(about[1:])
+    del known["sha256"]
+    text = text.replace("stress yx [Pa]", "other")
+    (tmp_path / "packing.csv").write_text(f"# {json.dumps(known)}\n{text}")
+    with pytest.raises(InputError, match=r"not \['stress yx \[Pa\]'\]"):
+        files.read(tmp_path / "packing.csv")
 
 
 def test_components_of_stress_have_their_names_in_vtk(packing, tmp_path):
