@@ -37,11 +37,11 @@ class Reader:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="femssb_damaged_"))
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "MPI", "OMPI"))}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.robustness.worker", str(self.folder)],
-            cwd=ROOT, env=clean, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=(self.folder / "log.txt").open("w"),
-        )  # fmt: skip
+        with (self.folder / "log.txt").open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.robustness.worker", str(self.folder)],
+                cwd=ROOT, env=clean, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
         self.pending = b""
 
     def ask(self, task: Task) -> dict[str, Any]:
