@@ -196,6 +196,7 @@ def test_a_signal_ends_in_one_line_and_keeps_what_was_reached(number, code, rank
     """Would catch a press that is killed with all it had, a traceback, or a rank that stays."""
     script = """
 import signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have jobs ignore it
 from femssb.particles import pressing
 number = int(os.environ["NUMBER"])
 until_rest = pressing.until_rest

@@ -322,7 +322,7 @@ def test_ecbd_without_electrons_is_refused(conductivity: float) -> None:
     materials = yuan2023.materials()
     poor = replace(materials.ecbd, electronic_conductivity=conductivity)
     data = from_arrays(**column("ecbd", "particle", "ecbd", "electrolyte"))
-    with pytest.raises(InputError, match=r"Materials\.ecbd\.electronic_conductivity = .* \[1e-09"):
+    with pytest.raises(InputError, match=r"Materials\.ecbd\.electronic_conductivity = .* \[1e-07"):
         Model(data, replace(materials, ecbd=poor))
 
 

@@ -182,7 +182,7 @@ ROWS = "1 1 2.0 1.6 1 2 3\n2 2 3.0 4.7 -4 5 2"
         ({"style": " # full"}, {}, "atom style 'full'"),
         ({"style": " # full"}, {"style": "sphere"}, "atom style 'full'"),
         ({"style": " # hybrid sphere ellipsoid"}, {}, "atom style 'hybrid"),
-        ({"style": ""}, {"style": "ellipsoid"}, "one of .*sphere.*ellipsoid"),
+        ({"style": ""}, {"style": "ellipsoid"}, "atom style 'ellipsoid'"),
         ({"more": "1 ellipsoids"}, {}, "ellipsoids: they are no spheres"),
         ({"units": "lj"}, {}, "says that it is in 'lj'"),
         ({}, {"units": "si"}, "says that it is in 'micro'"),

@@ -148,7 +148,7 @@ def test_push_is_the_gradient_of_the_overlaps():
         ({"lengths": (20 * um, 20 * um)}, "three lengths"),
         ({"lengths": (20 * um, 20 * um, 9 * um)}, "too short for spheres"),
         ({"lengths": (20 * um, 20 * um, np.inf)}, "too short for spheres"),
-        ({"lengths": (1.0, 1.0, 1.0)}, "spheres fill this box"),
+        ({"lengths": (1.0, 1.0, 1.0)}, r"volume = 0\.4 m3 is outside"),
         ({"fraction": 1e-6}, "0 spheres fill this box"),
         ({"fraction": 0.012}, "take a larger box"),
         ({"overlap": 0.5}, "overlap = 0.5 is outside"),

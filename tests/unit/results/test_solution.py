@@ -477,12 +477,12 @@ def test_damaged_fields_are_named(tmp_path):
     [
         ({"points": np.zeros((4, 2))}, r"points must have shape \(n, 3\)"),
         ({"cells": np.array([[0, 1]])}, r"cells must be integers of shape \(m, 4\)"),
-        ({"cells": np.array([[0.0, 1, 2, 3]])}, "cells must be integers"),
+        ({"cells": np.array([[0.0, 1, 2, 3]])}, "cells must hold whole numbers"),
         ({"cells": np.array([[0, 1, 2, 4]])}, r"must lie in \[0, 3\]"),
         ({"cells": np.array([[0, 1, 2, -1]])}, r"must lie in \[0, 3\]"),
         ({"point_data": {"a": np.zeros(3)}}, r"point_data\['a'\] must have 4 rows"),
         ({"cell_data": {"a": np.zeros((1, 3, 3))}}, r"cell_data\['a'\] must have 1 rows"),
-        ({"cell_data": {"a": np.array(["x"])}}, "must be real numbers"),
+        ({"cell_data": {"a": np.array(["x"])}}, "must hold numbers"),
     ],
 )
 def test_fields_are_checked(changes, message):

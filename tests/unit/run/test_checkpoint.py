@@ -223,7 +223,9 @@ CHANGES: dict[str, Callable[[Model], Model]] = {
     "particle of grains": lambda model: with_data(
         model, grain_particle=np.array([0, 0, 1], dtype=np.int32)
     ),
-    r"facets\.label": lambda model: with_data(model, facets=model.data.facets | {"label": 100}),
+    r"facets\.grain_boundary": lambda model: with_data(
+        model, facets={k: v for k, v in model.data.facets.items() if k != "grain_boundary"}
+    ),
     r"couplings\.debonding \(was False, is True": lambda model: Model(
         model.data, model.materials, couplings=replace(ALONE, debonding=True)
     ),

@@ -301,7 +301,7 @@ def test_two_processes_do_not_work_on_one_case(tmp_path: Path) -> None:
 def test_a_study_needs_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches pages strewn over the current folder."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="perform: out = '' is no path"):
+    with pytest.raises(InputError, match=r"perform\.out must be a word, got ''"):
         perform(Study(name="quick", title="Quick", cases=[case("one", 1)]), out="")
     assert not list(tmp_path.iterdir())
 
