@@ -196,9 +196,8 @@ def read_data(
                 "have as many columns: give style='sphere' if it is that"
             )
         if (named or style) != "sphere":
-            raise InputError(
-                f"read: {path.name} has atom style {named or style!r}, 'sphere' is needed"
-            )
+            given = named or style
+            raise InputError(f"read: {path.name} has atom style {given!r}, 'sphere' is needed")
         if odd := [kind for kind in _BODIES if counts.get(kind, 0)]:
             raise InputError(f"read: {path.name} has {', '.join(odd)}: they are no spheres")
         ends = [w for w in words[:start] if len(w) == 4 and w[2:] == [w[2], f"{w[2][0]}hi"]]

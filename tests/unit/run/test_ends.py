@@ -162,7 +162,6 @@ def test_an_expansion_that_is_too_large_is_not_believed() -> None:
             )
         )
     run = took(tiny_model(materials=materials(expansion=huge)), CHARGE)
-    assert ends(run) == ["concentration"]
     assert outside(run) < FAR + 1e-3
     for doubt in ("volumetric strain [-] is -0.", "99 % von Mises stress [Pa] is ", "penetration"):
         assert any(doubt in sentence for sentence in run.warnings)
