@@ -246,6 +246,9 @@ def _kind(kind: Any, item: dataclasses.Field[Any]) -> tuple[Test, Keep]:
         return lambda value: True, _array_of(scalar)
     if scalar is not None:
         return lambda value: isinstance(value, np.ndarray), _array(item)
+    if kind is float and item.metadata.get("argument"):
+        keep = _number(item)
+        return lambda value: _is(value, numbers.Real), lambda *given: float(keep(*given))
     if kind is float:
         return lambda value: _is(value, numbers.Real), _number(item)
     if kind is int:

@@ -7,6 +7,7 @@ with the SHA-256 of all lines in front of it, which is checked wherever it is fo
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from femssb.errors import InputError
 
 _SEAL = re.compile(r"^# sha256 ([0-9a-f]{64})\n", re.MULTILINE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+SMALLEST_UNIT, LARGEST_UNIT = 1e-12, 1e3  # of the lengths in a file [m]
 
 
 def sealed(text: str) -> str:
@@ -35,7 +38,7 @@ def read_text(path: Path, *, end: str = "") -> str:
     Raises:
         InputError: If it is missing, no text, cut short, or not as it was sealed.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path} cannot be read: there is no such file")
     try:
         text = path.read_text(encoding="utf-8-sig")  # line breaks of any system become \n

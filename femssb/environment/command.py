@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeAliasType, Union, get_
 
 from femssb import units
 from femssb.description import checked
-from femssb.errors import FemssbError, InputError, Interrupted
+from femssb.errors import FemssbError, InputError, Interrupted, shown
 
 # Errors that a library meets when the disk is full or read-only, or too many files are open.
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
@@ -143,8 +143,12 @@ def _parameters(
     function: Callable[..., object],
 ) -> Iterator[tuple[str, inspect.Parameter, Any, str, str]]:
     """Yield name, parameter, type, unit and help text of every parameter of a function."""
-    hints = typing.get_type_hints(function, include_extras=True)
-    for name, parameter in inspect.signature(function).parameters.items():
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError, NameError) as error:  # not written in Python, or not understood
+        raise InputError(f"command.main = {shown(function)} has no signature: {error}") from error
+    for name, parameter in parameters.items():
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
             hint = hints.get(name, str)
             kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint, "")

@@ -53,6 +53,11 @@ def given_path(owner: str, field: str, value: object) -> Path:
     text = os.fsdecode(value)
     if not text.strip() or "\0" in text:
         raise InputError(f"{owner}: {field} = {text!r} is no path; '.' is the current folder")
+    try:
+        os.lstat(text)
+    except (OSError, ValueError) as error:  # an encoding that the system lacks
+        if not isinstance(error, OSError) or error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"{owner}: {field} = {shown(text)} is no path: {error}") from error
     return Path(text)
 
 
@@ -112,6 +117,8 @@ def replacing(path: Path, *, seal: bool = False) -> Iterator[Path]:
     Raises:
         InputError: If the file cannot be written, with the reason, such as a full disk.
     """
+    if not path.name:
+        raise InputError(f"cannot write {path}: it is a folder")
     temporary = path.with_name(f".{socket.gethostname()}.{os.getpid()}.part.{path.name}")
     try:
         with writing(path):

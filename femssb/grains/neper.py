@@ -8,6 +8,7 @@ Sources: R. Quey, P. R. Dawson, F. Barbe, Comput. Methods Appl. Mech. Eng. 200 (
 10.1016/j.cma.2011.01.002; the reference manual of Neper, file formats and release notes of 4.10.0.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.grains.rotations import Angles, parse_rotations, split_descriptor
 from femssb.inputs.geometry import Grain, Vector
-from femssb.tables import numbers, read_text
+from femssb.tables import LARGEST_UNIT, SMALLEST_UNIT, numbers, read_text
 from femssb.units import um
 
 FORMATS = {"2.0": "active", "3.3": "active", "3.4": "active", "3.5": "passive"}  # standard's name
 TYPES = ("standard", "periodic")
+FAR = 1e9  # coordinate of a centre in any unit
 OFF = 1e-3  # how far a vertex may lie outside the cell of its seed, in units of the mean cell size
 
 Sections = dict[str, list[str]]
@@ -54,7 +56,9 @@ def read_tess(
         InputError: If the file is missing, damaged, of an unknown format or without seeds, or if
             its cells are not those of its seeds.
     """
-    check_number("read_tess", "unit", unit, above=0, unit="m")
+    check_number("read_tess", "unit", unit, lower=SMALLEST_UNIT, upper=LARGEST_UNIT, unit="m")
+    for along in centre or ():
+        check_number("read_tess", "centre", along, lower=-FAR, upper=FAR)
     path = Path(path)
     sections = _sections(path)
     standard = _standard_convention(path, sections)
@@ -125,7 +129,7 @@ def _orientations(
 
 def _sections(path: Path) -> Sections:
     """Return the lines under each heading of a ``.tess`` file, up to those of the domain."""
-    if path.is_file():
+    if os.path.isfile(path):
         with path.open("rb") as file:
             if not file.read(200).lstrip().startswith(b"***tess"):
                 raise InputError(f"{path.name} is not a .tess file: does not begin with ***tess")

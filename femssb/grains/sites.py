@@ -9,7 +9,7 @@ from femssb.description import checked
 from femssb.errors import InputError, check_number
 from femssb.grains.rotations import rotations
 from femssb.inputs.geometry import Grain
-from femssb.tables import numbers, read_text
+from femssb.tables import LARGEST_UNIT, SMALLEST_UNIT, numbers, read_text
 from femssb.units import um
 
 COLUMNS = ("x", "y", "z", "weight", "qw", "qx", "qy", "qz")
@@ -30,7 +30,7 @@ def read_sites(path: str | Path, *, unit: float = um) -> tuple[Grain, ...]:
     Raises:
         InputError: If the file is missing or damaged, or a column is unknown.
     """
-    check_number("read_sites", "unit", unit, above=0, unit="m")
+    check_number("read_sites", "unit", unit, lower=SMALLEST_UNIT, upper=LARGEST_UNIT, unit="m")
     path = Path(path)
     lines = [line.strip() for line in read_text(path).split("\n")]
     try:

@@ -36,6 +36,7 @@ from femssb.meshing.formats import (
 )
 from femssb.meshing.orientations import beside, orientations_text, read_orientations
 from femssb.meshing.parts import INNER, REGIONS, Parts, grain_number, volume_tags
+from femssb.tables import LARGEST_UNIT, SMALLEST_UNIT
 from femssb.units import um
 
 NEEDED_REGIONS = ("ecbd",)
@@ -64,7 +65,7 @@ def read(
         InputError: If the file, the unit or the orientations are missing or wrong; on every rank.
         MeshError: If the file is damaged, or names or shapes do not fit; on every rank.
     """
-    check_number("read", "unit", unit, above=0, unit="m")
+    check_number("read", "unit", unit, lower=SMALLEST_UNIT, upper=LARGEST_UNIT, unit="m")
     check_ranks("read", comm)
     path = given_path("read", "path", path)
     data = distribute(on_first_rank(comm, lambda: _read(path, unit, orientations)), comm)
@@ -90,7 +91,7 @@ def from_gmsh(
         InputError: If the unit or the orientations are missing or wrong; on every rank.
         MeshError: If names or shapes do not fit; on every rank.
     """
-    check_number("from_gmsh", "unit", unit, above=0, unit="m")
+    check_number("from_gmsh", "unit", unit, lower=SMALLEST_UNIT, upper=LARGEST_UNIT, unit="m")
     check_ranks("from_gmsh", comm)
 
     def work() -> Parts:

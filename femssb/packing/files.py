@@ -123,7 +123,7 @@ def read(
         raise InputError(f"read: there is no file {path}")
     if suffix in _SEALED and has_seal(path):
         check_seal(path)
-    if box is not None and np.shape(box) != (2, 3):
+    if box is not None and [len(corner) for corner in box] != [3, 3]:
         raise InputError(f"read.box = {box!r} must hold a lower and an upper corner")
     if suffix in (".h5", ".hdf5", ".vtp", ".csv"):
         with reading(path):

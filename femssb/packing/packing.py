@@ -198,13 +198,14 @@ class Packing:
         """Volume of every sphere, overlaps not taken off, shape (n,) [m3]."""
         return 4 / 3 * np.pi * self.radii**3
 
+    @checked
     def of_phase(self, name: str) -> NDArray[np.bool_]:
         """Return which spheres belong to a phase, shape (n,).
 
         Raises:
             InputError: If there is no such phase.
         """
-        if not isinstance(name, str) or name not in self.phase_names:
+        if name not in self.phase_names:
             raise InputError(f"Packing has no phase {name!r}; it has {self.phase_names!r}")
         return self.phases == self.phase_names.index(name)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from femssb.description import checked
 from femssb.environment.files import make_folder, replacing
-from femssb.errors import InputError
+from femssb.errors import InputError, check_number, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,15 +62,20 @@ def save(
         The file.
 
     Raises:
-        InputError: If the file has another suffix, or its folder cannot be made.
+        InputError: If the file has another suffix, its folder cannot be made, the resolution is
+            out of bounds, or the function returns no figure.
     """
     import matplotlib as mpl
 
+    check_number("save", "dots_per_inch", dots_per_inch, lower=10, upper=2400)
     target = check_format(path)
     make_folder(target.parent)
     with mpl.rc_context(dict(STYLE)), replacing(target) as temporary:
         box = "tight" if tight else None
-        draw(*arguments).savefig(temporary, dpi=dots_per_inch, bbox_inches=box)
+        figure = draw(*arguments)
+        if not hasattr(figure, "savefig"):
+            raise InputError(f"save.draw must return a figure, got {shown(figure)}")
+        figure.savefig(temporary, dpi=dots_per_inch, bbox_inches=box)
     return target
 
 

@@ -166,7 +166,7 @@ class Snapshots(Sequence[Snapshot]):
         Raises:
             InputError: If a collection there is damaged or of another program.
         """
-        self.folder = Path(folder)
+        self.folder = given_path("Snapshots", "folder", folder)
         entries = _read_index(newest(self.folder, FIELDS_FOLDER))
         self.times = tuple(time for time, _ in entries)
         self.labels = tuple(label for _, label in entries)

@@ -299,6 +299,7 @@ class Solution:
         }
         return {key: _plain(value, f"summary[{key!r}]") for key, value in values.items()}
 
+    @checked
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the run to a folder, all of it or nothing.
 

@@ -18,7 +18,7 @@ from femssb.environment.interruption import interruptible, stop_if_asked
 from femssb.environment.lock import locked
 from femssb.environment.progress import progress_lines
 from femssb.environment.ranks import on_first_rank
-from femssb.errors import InputError, Interrupted, NotConverged
+from femssb.errors import InputError, Interrupted, NotConverged, shown
 from femssb.inputs.case import describe
 from femssb.inputs.protocol import Step
 from femssb.results.solution import Solution
@@ -115,12 +115,14 @@ class Simulation:
                 or 143.
         """
         path = None if folder is None else given_path("Simulation.run", "folder", folder)
-        if not (resume == "auto" or isinstance(resume, bool)):
+        if not (isinstance(resume, bool) or (isinstance(resume, str) and resume == "auto")):
             raise InputError(
-                f'Simulation.run: resume must be True, False or "auto", got {resume!r}'
+                f'Simulation.run: resume must be True, False or "auto", got {shown(resume)}'
             )
         if not isinstance(overwrite, bool):
-            raise InputError(f"Simulation.run: overwrite must be True or False, got {overwrite!r}")
+            raise InputError(
+                f"Simulation.run: overwrite must be True or False, got {shown(overwrite)}"
+            )
         if resume and path is None:
             raise InputError("Simulation.run: resume needs the folder of the run that was stopped")
         if resume and overwrite:

@@ -81,7 +81,7 @@ def write_image(image: VoxelImage, path: str | Path) -> Path:
     """
     path = Path(path)
     _, write = _format(path)
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise InputError(f"write_image.path = {path}: there is no folder {path.parent}")
     with replacing(path, seal=True) as temporary:
         write(image, temporary)
@@ -123,7 +123,7 @@ def read_image(
     path = Path(path)
     if not os.path.isfile(path) and not os.path.isdir(path):
         raise InputError(f"read_image.path = {path}: there is no such file")
-    sealed = path.is_file() and has_seal(path)
+    sealed = os.path.isfile(path) and has_seal(path)
     if sealed:
         check_seal(path)
     read, _ = _format(path)
@@ -537,7 +537,7 @@ _FORMATS: dict[str, tuple[_Reader, _Writer]] = {
 
 
 def _format(path: Path) -> tuple[_Reader, _Writer]:
-    ending = ".tif" if path.is_dir() else path.suffix.lower()
+    ending = ".tif" if os.path.isdir(path) else path.suffix.lower()
     if ending not in _FORMATS:
         raise InputError(f"{path}: the ending {ending!r} is none of {', '.join(_FORMATS)}")
     return _FORMATS[ending]

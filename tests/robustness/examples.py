@@ -642,6 +642,11 @@ WORK = {
     "Simulation.run": ("femssb.run.stepper.Stepper.start",),
     "voxels.pore_network": ("femssb.voxels.measure.pores._load_porespy",),
 }
+# Functions of a user, whose errors are the user's: another function is not tried.
+FUNCTIONS_OF_A_USER = {
+    ("command", "main"), ("environment.from_first_rank", "work"),
+    ("environment.on_first_rank", "work"), ("plotting.save", "draw"),
+}  # fmt: skip
 # Calls that take longer than the others: their share of the usual number of examples.
 SLOW = {
     "Model": 0.2, "plotting.save": 0.05, "plotting.by_phase": 0.05, "plotting.by_stress": 0.05,
