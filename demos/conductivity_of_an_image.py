@@ -48,12 +48,11 @@ def draw(image, found):
         middle = values.take(values.shape[depth] // 2, axis=depth)
         return middle if flux < across else middle.T
 
-    width, height = image.lengths[across] / um, image.lengths[flux] / um
+    width, height = (image.lengths[axis] / um for axis in (across, flux))
     speed = section(np.linalg.norm(found.maps.current_density, axis=3))
     speed = np.ma.masked_less_equal(speed * image.lengths[flux] / found.value, 0)
-    names = "Phases: " + ", ".join(image.phase_names)
     panels = {
-        names: (section(image.labels), {"cmap": "cividis"}),
+        "Phases: " + ", ".join(image.phase_names): (section(image.labels), {"cmap": "cividis"}),
         "Potential [V]": (section(found.maps.potential), {"cmap": "viridis"}),
         "Current density over its mean [-]": (
             speed,
@@ -88,7 +87,7 @@ def main(
 ):
     names = pairs("--phases", phases, int, str) or None
     sigma = pairs("--conductivities", conductivities, str, float)
-    path = example(Path(out)) if image is None else image
+    path = image or example(Path(out))
     voxels = read_image(path, phase_names=names, spacing=spacing, axes=axes)
     found = conductivity(voxels, sigma, axis=axis, sides=sides, maps=picture)
     print(found)

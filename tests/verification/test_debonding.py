@@ -74,8 +74,8 @@ def test_a_failed_particle_keeps_its_place(
     """
     at_rest = Model.initial_state
 
-    def failed(model: Model) -> State:
-        start = at_rest(model)
+    def failed(model: Model, tolerance: float) -> State:
+        start = at_rest(model, tolerance)
         everywhere = np.ones_like(start.damage)
         return replace(start, damage=everywhere, spent=everywhere)
 

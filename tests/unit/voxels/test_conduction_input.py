@@ -72,7 +72,9 @@ def test_one_voxel_thick() -> None:
 
 def test_a_bare_array_is_no_image() -> None:
     """Would catch an array whose voxel size and names are guessed."""
-    with pytest.raises(InputError, match=r"conductivity\.image must be VoxelImage, got array"):
+    with pytest.raises(
+        InputError, match=r"conductivity\.image must be VoxelImage or CutVoxels, got array"
+    ):
         conductivity(np.ones((4, 4, 4)), {"SE": 1.0})  # type: ignore[arg-type]
 
 

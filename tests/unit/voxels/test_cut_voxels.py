@@ -33,6 +33,19 @@ def spheres(radius, number=1, side=1.0, periodic=(True, True, True)):
     )
 
 
+def flat(surface):
+    """Return a sphere so large that it fills a share of a box with an even surface across x."""
+    side, radius = 1e-3, 0.9
+    return Packing(
+        positions=np.array([[side * surface - radius, side / 2, side / 2]]),
+        radii=np.array([radius]),
+        phases=np.zeros(1),
+        phase_names=("AM",),
+        lower=np.zeros(3),
+        upper=np.full(3, side),
+    )
+
+
 def test_one_conductor_is_exact():
     """Catches wrong areas, distances, plates or sides: a uniform box has sigma A / L."""
     packing = spheres(0.2, number=12, periodic=(True, False, True))
@@ -47,23 +60,15 @@ def test_a_plane_in_the_way_is_exact():
 
     Two slabs in series, the surface at a place that no voxel knows, either the better conductor.
     """
-    radius, surface = 900.0, 0.43
-    packing = Packing(
-        positions=np.array([[-radius + surface, 0.5, 0.5]]),
-        radii=np.array([radius]),
-        phases=np.zeros(1),
-        phase_names=("AM",),
-        lower=np.zeros(3),
-        upper=np.ones(3),
-    )
-    voxels = cut_voxels(packing, spacing=1 / 5)
+    surface = 0.43
+    voxels = cut_voxels(flat(surface), spacing=1e-3 / 5)
     for sigma in (1e-6, 0.1, 1.0, 10.0, 1e6):
         for contact in (0.0, 0.3, 50.0):
             found = conductivity(
                 voxels,
                 {"void": 1.0, "AM": sigma},
                 axis="x",
-                contact_resistance={("AM", "void"): contact},
+                contact_resistance={("AM", "void"): 1e-3 * contact},
                 tolerance=1e-6,
             )
             exact = 1 / (surface / sigma + contact + 1 - surface)
@@ -72,16 +77,8 @@ def test_a_plane_in_the_way_is_exact():
 
 def test_a_plane_along_the_way_is_exact():
     """Catches a better conductor that gains or loses at its surface: two slabs in parallel."""
-    radius, surface = 900.0, 0.43
-    packing = Packing(
-        positions=np.array([[-radius + surface, 0.5, 0.5]]),
-        radii=np.array([radius]),
-        phases=np.zeros(1),
-        phase_names=("AM",),
-        lower=np.zeros(3),
-        upper=np.ones(3),
-    )
-    voxels = cut_voxels(packing, spacing=1 / 5, samples=5)
+    surface = 0.43
+    voxels = cut_voxels(flat(surface), spacing=1e-3 / 5, samples=5)
     assert voxels.fractions()["AM"] == pytest.approx(surface, abs=0.04)  # of 5 x 5 points on a face
     for sigma in (1e-6, 0.1, 1.0, 10.0, 1e6):
         found = conductivity(voxels, {"void": 1.0, "AM": sigma}, axis="z", tolerance=1e-6)
