@@ -20,6 +20,7 @@ from femssb.errors import InputError
 _SEAL = re.compile(r"^# sha256 ([0-9a-f]{64})\n", re.MULTILINE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
+LARGEST_NUMBER = 1e60  # whose square is a number, too
 SMALLEST_UNIT, LARGEST_UNIT = 1e-12, 1e3  # of the lengths in a file [m]
 
 
@@ -76,7 +77,8 @@ def numbers(where: str, rows: Sequence[Sequence[str]], columns: int) -> Array:
         columns: How many there must be.
 
     Raises:
-        InputError: If a row has another number of words, or a word is no finite decimal number.
+        InputError: If a row has another number of words, or a word is no finite decimal number, or
+            none that can be squared.
     """
     for count, row in enumerate(rows, start=1):
         if len(row) != columns:
@@ -87,6 +89,6 @@ def numbers(where: str, rows: Sequence[Sequence[str]], columns: int) -> Array:
             if not _NUMBER.fullmatch(word):  # also nan, inf, and what only Python takes for one
                 raise InputError(f"{where}, row {count}: {word[:40]!r} is not a finite number")
     table = np.array(rows, dtype=np.float64).reshape(len(rows), columns)
-    if not np.isfinite(table).all():
-        raise InputError(f"{where} has numbers that are not finite: too large for double precision")
+    if not (np.abs(table) < LARGEST_NUMBER).all():
+        raise InputError(f"{where} has numbers that are not finite, or above {LARGEST_NUMBER:g}")
     return table

@@ -7,7 +7,7 @@ solids. The tortuosity factor is tau^2 = (share of electrolyte in the electrode,
 Source: Bielefeld, Weber and Janek, doi:10.1021/acsami.9b22788, equations 3 and 12 to 19.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import stats
@@ -62,7 +62,9 @@ class CompositeCathode:
         InputError: If a field is out of its bounds, or the solids hold more than they can.
     """
 
-    thickness: float | Array = field("from current collector to separator", unit="m", above=0)
+    thickness: float | Array = field(
+        "from current collector to separator", unit="m", lower=1e-9, upper=1
+    )
     active_share: float | Array = field(
         "share of the active material in the volume of the solids", above=0, below=1
     )
@@ -73,11 +75,20 @@ class CompositeCathode:
     tortuosity_factor: float | Array = field(
         "tau^2 of the electrolyte, void included; infinite without a path", lower=1, infinite=True
     )
-    conductivity: float | Array = field("of the bulk of the electrolyte", unit="S/m", above=0)
-    specific_capacity: float | Array = field("of the active material", unit="C/kg", above=0)
-    density: float | Array = field("of the active material", unit="kg/m3", above=0)
+    conductivity: float | Array = field(
+        "of the bulk of the electrolyte", unit="S/m", lower=1e-30, upper=1e9
+    )
+    specific_capacity: float | Array = field(
+        "of the active material", unit="C/kg", lower=1e-3, upper=1e9
+    )
+    density: float | Array = field("of the active material", unit="kg/m3", lower=1e-3, upper=1e6)
 
     def __post_init__(self) -> None:
+        given = {item.name: np.shape(getattr(self, item.name)) for item in fields(self)}
+        try:
+            np.broadcast_shapes(*given.values())
+        except ValueError:
+            raise InputError(f"CompositeCathode: shapes do not go together: {given}") from None
         solids = np.max(np.add(self.active_share, self.electrolyte_share))
         if solids > 1 + 1e-9:
             raise InputError(
@@ -112,7 +123,11 @@ class CompositeCathode:
         Raises:
             InputError: If the voltage is not above 0.
         """
-        _check("CompositeCathode", "voltage_drop", voltage_drop, above=0, unit="V")
+        _check("CompositeCathode", "voltage_drop", voltage_drop, above=0, upper=1e6, unit="V")
+        try:
+            np.broadcast_shapes(np.shape(voltage_drop), np.shape(self.effective_conductivity))
+        except ValueError as error:
+            raise InputError(f"CompositeCathode.voltage_drop: {error}") from error
         return self.effective_conductivity * np.asarray(voltage_drop) / self.thickness
 
     @checked
@@ -181,10 +196,12 @@ def fit_power_law(
     )
 
 
-def _check(owner: str, name: str, value: Reals, *, above: float, unit: str = "") -> None:
+def _check(
+    owner: str, name: str, value: Reals, *, above: float, upper: float = 1e60, unit: str = ""
+) -> None:
     """Check that an argument holds a number, or only numbers, above a bound."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu" or array.size == 0:
         raise InputError(f"{owner}.{name} = {value!r} must be a number or numbers [{unit or '-'}]")
     for extreme in (array.min(), array.max()):  # NaN is both
-        check_number(owner, name, float(extreme), above=above, unit=unit)
+        check_number(owner, name, float(extreme), above=above, upper=upper, unit=unit)
