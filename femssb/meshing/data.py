@@ -139,7 +139,7 @@ def assemble(
     if isinstance(regions, str) or not hasattr(regions, "__len__"):
         raise MeshError(f"regions = {regions!r:.60} must hold a name for each tetrahedron")
     if odd := [name for name in regions if not isinstance(name, str)]:
-        raise MeshError(f"regions must hold names, got {shown(odd[0])}")
+        raise MeshError(f"unknown regions: {shown(odd[0])} is no name")
     if not len(cells) or len(regions) != len(cells):
         raise MeshError(f"a mesh needs a region for each tetrahedron: {len(cells)}, {len(regions)}")
     if facets is not None and not isinstance(facets, Mapping):

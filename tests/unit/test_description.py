@@ -418,7 +418,7 @@ def everything[T](
         ({"path": Path("there")}, Path("there")),
         ({"comm": object}, object),
         ({"items": [1, "a"]}, (1, "a")),
-        ({"more": 3}, 3),
+        ({"more": 3}, 3.0),
     ],
 )
 def test_sound_arguments_come_in(given: dict[str, Any], kept: Any) -> None:

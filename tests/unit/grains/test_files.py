@@ -253,7 +253,7 @@ def test_particle_larger_than_the_domain_is_refused(tmp_path: Path) -> None:
     assert near[0].reach / um == pytest.approx(1.5)
     with pytest.raises(InputError, match="lies outside the tessellation"):
         read_tess(path, centre=(5.0, 5.0, -1.0))
-    with pytest.raises(InputError, match=r"= nan m is outside"):
+    with pytest.raises(InputError, match=r"centre = nan is outside"):
         read_tess(path, centre=(5.0, 5.0, math.nan))
     default = written(tmp_path, tess(size=1.0, plane=0.5, seeds=SMALL_SEEDS), "unit.tess")
     with pytest.raises(InputError, match=r"radius = 5e-06 m is outside \(0, 5e-07\]"):
