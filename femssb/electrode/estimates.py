@@ -110,9 +110,9 @@ class CompositeCathode:
             Current density [A/m2].
 
         Raises:
-            InputError: If the voltage is not above 0.
+            InputError: If the voltage is not in (0, 1000] V.
         """
-        _check("CompositeCathode", "voltage_drop", voltage_drop, above=0, unit="V")
+        _check("CompositeCathode", "voltage_drop", voltage_drop, above=0, upper=1e3, unit="V")
         return self.effective_conductivity * np.asarray(voltage_drop) / self.thickness
 
     @checked
@@ -181,10 +181,12 @@ def fit_power_law(
     )
 
 
-def _check(owner: str, name: str, value: Reals, *, above: float, unit: str = "") -> None:
-    """Check that an argument holds a number, or only numbers, above a bound."""
+def _check(
+    owner: str, name: str, value: Reals, *, above: float, upper: float = np.inf, unit: str = ""
+) -> None:
+    """Check that an argument holds a number, or only numbers, within bounds."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu" or array.size == 0:
         raise InputError(f"{owner}.{name} = {value!r} must be a number or numbers [{unit or '-'}]")
     for extreme in (array.min(), array.max()):  # NaN is both
-        check_number(owner, name, float(extreme), above=above, unit=unit)
+        check_number(owner, name, float(extreme), above=above, upper=upper, unit=unit)
