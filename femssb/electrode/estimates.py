@@ -121,9 +121,9 @@ class CompositeCathode:
             Current density [A/m2].
 
         Raises:
-            InputError: If the voltage is not above 0.
+            InputError: If the voltage is not in (0, 1000] V.
         """
-        _check("CompositeCathode", "voltage_drop", voltage_drop, above=0, upper=1e6, unit="V")
+        _check("CompositeCathode", "voltage_drop", voltage_drop, above=0, upper=1e3, unit="V")
         try:
             np.broadcast_shapes(np.shape(voltage_drop), np.shape(self.effective_conductivity))
         except ValueError as error:
@@ -199,7 +199,7 @@ def fit_power_law(
 def _check(
     owner: str, name: str, value: Reals, *, above: float, upper: float = 1e60, unit: str = ""
 ) -> None:
-    """Check that an argument holds a number, or only numbers, above a bound."""
+    """Check that an argument holds a number, or only numbers, within bounds."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu" or array.size == 0:
         raise InputError(f"{owner}.{name} = {value!r} must be a number or numbers [{unit or '-'}]")

@@ -24,7 +24,7 @@ from femssb.units import um
 
 FORMATS = {"2.0": "active", "3.3": "active", "3.4": "active", "3.5": "passive"}  # standard's name
 TYPES = ("standard", "periodic")
-FAR = 1e9  # coordinate of a centre in any unit
+FAR = 1e9  # largest coordinate, in any unit
 OFF = 1e-3  # how far a vertex may lie outside the cell of its seed, in units of the mean cell size
 
 Sections = dict[str, list[str]]
@@ -243,6 +243,9 @@ def _check_cells(
     path: Path, seeds: Array, vertices: Array, faces: list[Indices], cells: list[Indices]
 ) -> None:
     """Check that each cell lies in the cell of its seed, as far as Neper has not moved it."""
+    farthest = max(np.abs(vertices[:, :3]).max(), np.abs(seeds).max())
+    if farthest > FAR:
+        raise InputError(f"{path.name}: coordinates go to {farthest:g}, beyond {FAR:g}")
     size = float(np.cbrt(np.prod(np.ptp(vertices[:, :3], axis=0)) / len(cells)))
     lift = (seeds[:, :3] ** 2).sum(axis=1) - seeds[:, 3] ** 2
     wrong, worst, culprit = 0, 0.0, 0

@@ -99,7 +99,9 @@ def rotations(where: str, name: str, values: Array, angles: Angles | None = None
         values = values.copy()
         values[:, DESCRIPTORS[name][1]] = turned if angles == "radians" else np.radians(turned)
     if name == "rodrigues":
-        return Rotation.from_quat(np.insert(values, 0, 1, axis=1), scalar_first=True)
+        quaternions = np.insert(values, 0, 1, axis=1)
+        quaternions /= np.abs(quaternions).max(axis=1, keepdims=True)  # squares do not overflow
+        return Rotation.from_quat(quaternions, scalar_first=True)
     if name == "quaternion":
         _check_lengths(where, name, values)
         return Rotation.from_quat(values, scalar_first=True)
@@ -107,7 +109,7 @@ def rotations(where: str, name: str, values: Array, angles: Angles | None = None
         still = (values[:, 3] == 0) & (values[:, :3] == 0).all(axis=1)  # no rotation: no axis
         values[still, 0] = 1.0
         lengths = _lengths(where, name, values[:, :3])
-        return Rotation.from_rotvec(values[:, 3:] * values[:, :3] / lengths[:, None])
+        return Rotation.from_rotvec(values[:, 3:] * (values[:, :3] / lengths[:, None]))
     if name == "rotmat":
         return _from_matrices(where, values.reshape(-1, 3, 3)).inv()
     if name == "euler-kocks":
@@ -121,7 +123,8 @@ QUARTER = np.array([np.pi / 2, 0.0, np.pi / 2])  # from Psi and phi of Kocks to 
 
 
 def _lengths(where: str, name: str, vectors: Array) -> Array:
-    lengths = np.linalg.norm(vectors, axis=1)
+    with np.errstate(over="ignore", under="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1)
     if not lengths.all():
         row = int(np.argmin(lengths))
         raise InputError(f"{where}: {name}, row {row + 1}: has length zero")
@@ -139,6 +142,7 @@ def _check_lengths(where: str, name: str, vectors: Array) -> None:
 
 
 def _from_matrices(where: str, matrices: Array) -> Rotation:
+    matrices = np.clip(matrices, -2, 2)  # those of no rotation stay so, and do not overflow
     skew = np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
     wrong = np.flatnonzero(~(skew < CLOSE) | (np.linalg.det(matrices) < 0))
     if len(wrong):

@@ -143,8 +143,8 @@ def draw(rng: random.Random, ranks: int, what: str, steps: int) -> Fault:
             return Fault(name, signal=signal.Signals[name], at=at)
         case "disk full":
             return Fault(name, {"full_at": changes})
-        case "file cut by a full disk":
-            return Fault(name, {"largest": rng.choice([0, 100, 4096, 20_000, 60_000, 150_000])})
+        case "file cut by a full disk":  # what is said of it is in a file, too
+            return Fault(name, {"largest": rng.choice([1_000, 4096, 20_000, 60_000, 150_000])})
         case "a rank fails":
             return Fault(name, {"raise_at": 1 + at[0]})
     return Fault(name, signal=signal.SIGKILL, to=rng.randrange(ranks), at=at)

@@ -311,9 +311,9 @@ def test_special_files_are_not_read(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no file"):
             files.read(tmp_path / f"folder{suffix}", units="si", phases={1: "AM"})
     for name in ("folder", 3000 * "long"):
-        with pytest.raises(InputError, match="no such file"):
+        with pytest.raises(InputError, match=r"no such file|is no path"):
             read_mesh(tmp_path / f"{name}.msh")
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match=r"no such file|is no path"):
         read_image(tmp_path / f"{3000 * 'long'}.npy")
     with pytest.raises(InputError, match="no file"):
         files.read(tmp_path / f"{3000 * 'long'}.csv")

@@ -54,7 +54,7 @@ OTHERS: list[Any] = [
     np.zeros((3, 3)), np.array(["a", "b"]), np.array([b"a"]), np.array([None, 1], dtype=object),
     np.array([1j, 2]), np.array(["2020-01-01"], dtype="datetime64[D]"), np.zeros(3, dtype=bool),
     np.zeros(2, dtype=[("a", float)]), np.ma.masked_array([1.0, 2.0], mask=[True, False]),
-    np.zeros((0, 3)), np.full(3, math.inf), np.arange(3)[::-1], np.matrix([[1.0]]),
+    np.zeros((0, 3)), np.full(3, math.inf), np.arange(3)[::-1], np.ones((1, 1)).view(np.matrix),
     [1, 2, 3], (1.0, 2.0, 3.0), [True, False, True], ("AM", "SE"), [0.0, 0.0, 0.0], ["False"] * 3,
     [1e-6] * 3, (10**400,), [math.nan] * 3, (math.inf, 1, 1), [-1] * 3, [[1] * 3] * 3,
     _endless(list), _endless(dict),

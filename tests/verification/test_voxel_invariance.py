@@ -160,7 +160,7 @@ def test_isotropic_media_keep_the_bounds_of_hashin_and_shtrikman(ratio):
 
 
 def test_overlapping_insulators():
-    """Catches pores closed by coarse voxels: labels and apertures must have the same limit.
+    """Catches pores closed by coarse voxels: labels and cut voxels must have the same limit.
 
     Weissberg 1963 (doi:10.1063/1.1729783) bounds the conductivity around overlapping spheres.
     """

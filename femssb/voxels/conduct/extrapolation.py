@@ -39,7 +39,7 @@ def extrapolate(results: Sequence[Conduction]) -> Extrapolation:
     """Return the conductivity at vanishing voxel size from images of the same structure.
 
     Args:
-        results: From coarse to fine voxels, two or more. The error of labels and of apertures is
+        results: From coarse to fine voxels, two or more. The error of labels is
             about of first order in the voxel size, which is assumed with two results.
 
     Raises:

@@ -66,7 +66,7 @@ def test_a_solve_larger_than_the_memory_is_refused_first(monkeypatch):
 
 
 def test_a_packing_is_not_given_what_its_spheres_tell():
-    """Catches contacts that apertures would silently leave out, and an extrapolation from one."""
+    """Catches faces that contradict the spheres, and an extrapolation from one."""
     packing = Packing(
         positions=np.full((1, 3), 0.5),
         radii=np.full(1, 0.3),
