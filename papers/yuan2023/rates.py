@@ -25,7 +25,7 @@ NOTES = (
     "In the paper a held voltage after the charge lowers the residuals. Here it takes out more "
     "lithium, but the state at 3.0 V does not remember where the discharge began: the residual "
     "gap is set by the gradients of the discharge itself, and stays the same within 1 %. Only "
-    "damage carries over, and the interface is fully debonded with or without the hold.",
+    "damage carries over, and the interface has debonded alike with or without the hold.",
     "Here the gap opens at about half of the charge, in the paper after two thirds: the onset "
     "is set by the shape of the chemical strain between its ends, about which the paper says "
     "nothing, and which was not calibrated.",
