@@ -34,9 +34,14 @@ from femssb.meshing.formats import (
     gmsh_session,
     read_mesh,
 )
-from femssb.meshing.orientations import beside, orientations_text, read_orientations
+from femssb.meshing.orientations import (
+    beside,
+    check_mesh_of,
+    orientations_text,
+    read_orientations,
+)
 from femssb.meshing.parts import INNER, REGIONS, Parts, grain_number, volume_tags
-from femssb.tables import LARGEST_UNIT, SMALLEST_UNIT
+from femssb.tables import LARGEST_NUMBER, LARGEST_UNIT, SMALLEST_UNIT
 from femssb.units import um
 
 NEEDED_REGIONS = ("ecbd",)
@@ -137,6 +142,7 @@ def _read(path: Path, unit: float, orientations: ArrayLike | str | Path | None) 
                 f"read.orientations: there is no {orientations.name} next to {path.name}; give "
                 f"orientations, {FOR_EXAMPLE}"
             )
+        check_mesh_of(path)
     points, volumes, surfaces = in_child(read_mesh, path)
     try:
         return _assemble(path.name, points, volumes, surfaces, unit, orientations)
@@ -173,6 +179,8 @@ def _assemble(
             raise MeshError(f"{source}: {name!r} has no {what}; is it meshed?")
         if corners.size and not 0 <= corners.min() <= corners.max() < len(points):
             raise MeshError(f"{source}: {name!r} has corners that are not among its points")
+    if not (np.abs(points) < LARGEST_NUMBER).all():
+        raise MeshError(f"{source} has coordinates that are not below {LARGEST_NUMBER:g}")
     cells = np.vstack(list(volumes.values()))
     if orientations is None:
         raise InputError(f"orientations are needed, {FOR_EXAMPLE}")
@@ -198,4 +206,4 @@ def _write(parts: Parts, path: Path) -> None:
         with replacing(path) as temporary:
             gmsh.write(os.fspath(temporary))
     with replacing(beside(path)) as temporary:
-        temporary.write_text(orientations_text(parts), encoding="utf-8", newline="")
+        temporary.write_text(orientations_text(parts, path), encoding="utf-8", newline="")

@@ -1,9 +1,11 @@
 """Orientations of grains in a CSV file next to a mesh: grain, qw, qx, qy, qz.
 
-Quaternions are those of active rotations, scalar first. A file that we wrote ends in its checksum.
+Quaternions are those of active rotations, scalar first. A file that we wrote ends in the checksum
+of the mesh that it belongs to, and its own.
 """
 
 import csv
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,17 +13,33 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from femssb.arrays import Array
+from femssb.environment.files import checksum
 from femssb.errors import InputError
 from femssb.meshing.parts import Parts, grain_names, grain_number
 from femssb.tables import numbers, read_text, sealed
 
 HEADER = ["grain", "qw", "qx", "qy", "qz"]
+_MESH = re.compile(r"^# mesh sha256 ([0-9a-f]{64})$", re.MULTILINE)
 CLOSE = 1e-3  # how far the length of a quaternion of few digits may be from 1
 
 
 def beside(path: Path) -> Path:
     """Return where the orientations of a mesh lie."""
     return path.with_suffix(".orientations.csv")
+
+
+def check_mesh_of(path: Path) -> None:
+    """Check that a mesh is the one that the orientations next to it were written with.
+
+    Raises:
+        InputError: If it is not, or a file cannot be read.
+    """
+    known = _MESH.search(read_text(beside(path)))
+    if known is not None and checksum(path) != known[1]:
+        raise InputError(
+            f"{path.name} is damaged, or not the mesh that {beside(path).name} belongs to; if you "
+            f"have changed it, take the lines that begin with # out of {beside(path).name}"
+        )
 
 
 def read_orientations(path: Path, grains: Mapping[str, tuple[int, int]]) -> Array:
@@ -65,10 +83,10 @@ def read_orientations(path: Path, grains: Mapping[str, tuple[int, int]]) -> Arra
     return np.array([found[number] for number in sorted(grains.values())])
 
 
-def orientations_text(parts: Parts) -> str:
-    """Return the text of such a file."""
+def orientations_text(parts: Parts, mesh: Path) -> str:
+    """Return the text of such a file, for a mesh that is written."""
     quaternions = Rotation.from_matrix(parts.orientations).as_quat(scalar_first=True)
     lines = [",".join(HEADER)]
     for name, quaternion in zip(grain_names(parts.grain_particle), quaternions, strict=True):
         lines.append(",".join([name, *(f"{component:.15g}" for component in quaternion)]))
-    return sealed("\n".join([*lines, ""]))
+    return sealed("\n".join([*lines, f"# mesh sha256 {checksum(mesh)}", ""]))

@@ -150,6 +150,9 @@ def make_foreign_mesh(folder: Path, *, version: float, binary: bool) -> None:
         gmsh.write(str(folder / "cell.msh"))
     finally:
         gmsh.finalize()
+    side = folder / "cell.orientations.csv"  # without the checksums of the mesh and of its own
+    lines = side.read_text(encoding="utf-8").splitlines()
+    side.write_text("".join(f"{x}\n" for x in lines if not x.startswith("#")), encoding="utf-8")
 
 
 def read_mesh(folder: Path) -> Any:
@@ -314,7 +317,7 @@ KINDS: dict[str, Kind] = {
     "image planes": Kind(
         make_planes, lambda folder: voxels.read_image(folder, **NAMED), False, CHILD
     ),
-    "mesh.msh": Kind(make_mesh, read_mesh, guarded=False, weight=CHILD),
+    "mesh.msh": Kind(make_mesh, read_mesh, guarded=True, weight=CHILD),
     "mesh 4.1 binary": Kind(
         lambda folder: make_foreign_mesh(folder, version=4.1, binary=True), read_mesh, False, CHILD
     ),

@@ -101,7 +101,8 @@ def spoil(draw: Any, value: Any, depth: int = 0) -> Any:
         return draw(st.sampled_from([str(value), int(value), None, not value, np.bool_(value)]))
     if inside and isinstance(value, int | float | np.number):
         if draw(st.booleans()) and abs(value) < 1e300:  # what is larger cannot be multiplied
-            return draw(st.sampled_from(FACTORS)) * value
+            plain = value.item() if isinstance(value, np.number) else value
+            return draw(st.sampled_from(FACTORS)) * plain
         return draw(NUMBER)
     if inside and isinstance(value, str) and value:
         return draw(st.sampled_from([value[:-1], value + "x", value.upper(), [value], (value, 1)]))

@@ -430,3 +430,26 @@ def test_standard_geometries_are_what_they_say() -> None:
     assert made.cells == pytest.approx(stored.cells, rel=0.1)
     assert standard.BASELINE.particles[0].number_of_grains == 53
     assert len(standard.TWO_PARTICLES.particles) == 2
+
+
+@pytest.mark.parametrize("change", ["digit", "another mesh"])
+def test_a_mesh_that_is_not_that_of_its_orientations_is_refused(
+    tmp_path: Path, change: str
+) -> None:
+    """Catches a damaged coordinate, and a mesh that was replaced before its orientations were."""
+    comm, path = MPI.COMM_SELF, tmp_path / "cell.msh"
+    write(read(SMALL, comm=comm), path)
+    text = path.read_text()
+    side = path.with_suffix(".orientations.csv")
+    if change == "digit":
+        at = text.index(".", text.index("$Nodes")) + 6  # within a coordinate
+        path.write_text(text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :])
+    else:
+        write(read(FOLDER / "single_crystal_2um.msh", comm=comm), tmp_path / "other.msh")
+        shutil.copy(tmp_path / "other.msh", path)
+    with pytest.raises(InputError, match=r"cell\.msh is damaged, or not the mesh"):
+        read(path, comm=comm)
+    if change == "digit":  # on purpose
+        lines = side.read_text().splitlines()
+        side.write_text("".join(f"{x}\n" for x in lines if not x.startswith("#")))
+        read(path, comm=comm)
