@@ -16,7 +16,7 @@ help:
 	@echo "make test-slow [FILE=...]   the same with the tests that take minutes"
 	@echo "make test-portable [CONFIG=Haswell FILE=...]"
 	@echo "                            the tests as on other processors and with meshes numbered otherwise"
-	@echo "make robustness [TRY='--inputs 150 --files 660 --faults 190']"
+	@echo "make robustness [TRY='--inputs 150 --files 660 --faults 220']"
 	@echo "                            wrong inputs, damaged files and killed runs, with fresh seeds; counts"
 	@echo "make lint                   style, types and the walls between the folders"
 	@echo "make setup                  make .venv; the others do so when it is needed"

@@ -258,7 +258,7 @@ def _impedance(name: str, value: Complexes) -> Complex:
 def _checked_frequencies(value: Reals) -> Array:
     """Return frequencies as an array, all above 0 Hz and at most `LARGEST`."""
     frequencies = np.asarray(value, dtype=np.float64)
-    if frequencies.size == 0 or not np.all((frequencies > 0) & (frequencies <= LARGEST)):
+    if frequencies.size == 0 or not np.all((frequencies >= 1 / LARGEST) & (frequencies <= LARGEST)):
         raise InputError(
             f"frequencies = {shown(value)} must all be above 0 Hz, at most {LARGEST:g}"
         )

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def main(
     inputs: Annotated[int, "wrong arguments of each public class, function and method"] = 150,
     files: Annotated[int, "damaged files of each kind"] = 660,
-    faults: Annotated[int, "faults to runs, and as many runs that go on"] = 190,
+    faults: Annotated[int, "faults to runs, and as many runs that go on"] = 220,
     seed: Annotated[int | None, "of all that is random; a fresh one if left out"] = None,
 ) -> None:
     """Try wrong inputs, damaged files and faults, and print how many and what failed."""

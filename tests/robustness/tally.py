@@ -21,7 +21,7 @@ def count(kind: str, name: str, result: str) -> None:
 
 
 def lines() -> list[str]:
-    """Return the counts in words, a line for each kind."""
+    """Return the counts in words, a line for each kind, and for each fault."""
     found = []
     for kind, counter in sorted(COUNTS.items()):
         results: Counter[str] = Counter()
@@ -30,4 +30,6 @@ def lines() -> list[str]:
         parts = ", ".join(f"{number} {result}" for result, number in sorted(results.items()))
         names = len({name for name, _ in counter})
         found.append(f"{kind}: {counter.total()} of {names} kinds: {parts}")
+        if kind == "faults":
+            found += [f"  {name}: {n} {result}" for (name, result), n in sorted(counter.items())]
     return found
