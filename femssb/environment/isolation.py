@@ -98,8 +98,9 @@ def in_child(function: Callable[..., Any], path: Path, *arguments: Any) -> Any:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _START, json.dumps(order), *sys.path],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                # A pipe: the null device may count as a file, and the child may write none.
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 env=_environment(),
                 pass_fds=(write_end,),
             )
@@ -117,6 +118,7 @@ def in_child(function: Callable[..., Any], path: Path, *arguments: Any) -> Any:
         timer.daemon = True
         try:
             timer.start()
+            threading.Thread(target=_discard, args=[process.stdout], daemon=True).start()
             found = _receive(stream)
             if found is None:
                 process.wait()
@@ -185,6 +187,13 @@ def _packed(value: Any) -> Iterator[bytes | memoryview]:
     about = json.dumps([[array.dtype.str, array.shape] for array in arrays])
     raw = [memoryview(array.reshape(-1).view(np.uint8)) for array in arrays]
     return iter([f"{about}\n{text}\n".encode(), *raw])
+
+
+def _discard(stream: BufferedReader) -> None:
+    """Read what a child prints until it ends, so that it never waits for a reader."""
+    with stream:
+        while stream.read1(65536):
+            pass
 
 
 def _receive(stream: BufferedReader) -> Any:
