@@ -83,7 +83,7 @@ from pathlib import Path
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
 extras = project["optional-dependencies"]
-wanted = project["dependencies"] + sum((extras[name] for name in ("plot", "voxels", "images", "dev")), [])
+wanted = project["dependencies"] + extras["plot"] + extras["voxels"] + extras["images"] + extras["dev"]
 if util.find_spec("gmsh") is None:  # conda's gmsh is there without being known to pip
     wanted.append("gmsh")
 
