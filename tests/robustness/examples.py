@@ -370,6 +370,13 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "box": ((0, 0, 0), (6 * um, 6 * um, 6 * um)),
         "periodic": (True, True, False),
     },
+    "packing.read_frames": lambda: {
+        "path": "packing.csv",
+        "units": "si",
+        "phases": {1: "AM", 2: "SE"},
+        "box": ((0, 0, 0), (6 * um, 6 * um, 6 * um)),
+        "periodic": (True, True, False),
+    },
     "packing.solid_profile": lambda: {"packing": spheres(), "bins": 5},
     "packing.thickness": lambda: {"packing": spheres()},
     "packing.write": lambda: {

@@ -245,6 +245,18 @@ def foreign_image(
     )
 
 
+def foreign_packing(name: str, *, child: bool = False, **options: Any) -> Kind:
+    """Return a kind of file of a packing that another program wrote."""
+    box = ((0, 0, 0), (20 * um, 20 * um, 20 * um))
+    given = {"box": box, "periodic": (True, True, False), "phases": {1: "AM", 2: "SE"}, **options}
+    return Kind(
+        make=copy_of(f"packings/{name}"),
+        read=lambda folder: packing.read_frames(folder / name, **given),
+        guarded=False,
+        weight=FEW if child else 0.5,
+    )
+
+
 def copy_of(name: str) -> Callable[[Path], object]:
     """Return what copies a file that another program wrote."""
     return lambda folder: shutil.copy(DATA / name, folder)
@@ -358,6 +370,15 @@ KINDS: dict[str, Kind] = {
     "packing.liggghts": packing_kind("packing.liggghts", guarded=False, phases={1: "AM", 2: "SE"}),
     "packing.data": packing_kind(
         "packing.data", guarded=True, units="micro", phases={1: "AM", 2: "SE"}
+    ),
+    "packing.vtk": foreign_packing("liggghts.vtk", child=True, units="si"),
+    "packing of LIGGGHTS": foreign_packing("liggghts.vtp", child=True, units="si"),
+    "packing with labels": foreign_packing("labels.data"),
+    "packing of a general cell": foreign_packing("gen.data", units="micro"),
+    "frames": foreign_packing("typelabel.dump", units="micro", phases=None),
+    "packing of Yade": foreign_packing("yade_id.txt", units="si", phases={0: "AM", 1: "SE"}),
+    "packing of MercuryDPM": foreign_packing(
+        "mercury.data", units="micro", phases={0: "AM"}, box=None
     ),
     "image.npy": image_kind("image.npy", guarded=True, **NAMED),
     "image.tif": image_kind("image.tif", guarded=True, weight=CHILD),
