@@ -24,7 +24,13 @@ import femssb
 from femssb import InputError, plotting
 from femssb.packing import ListedSizes
 from femssb.units import um
-from femssb.voxels import Composite, conductivity, read_image, write_image
+from femssb.voxels import (
+    Composite,
+    conductivity,
+    impedance_tortuosity,
+    read_image,
+    write_image,
+)
 
 
 def example(folder):
@@ -75,13 +81,14 @@ def pairs(option, texts, key, value):
 
 
 def main(
-    image: Annotated[Path | None, "TIFF stack, folder of planes, .npy, .vti or .h5"] = None,
+    image: Annotated[Path | None, "any file that read_image takes, or a folder of planes"] = None,
     phases: Annotated[tuple[str, ...], "names of grey values, as 0=void 1=AM"] = (),
     conductivities: Annotated[tuple[str, ...], "in S/m, as SE=0.32"] = ("SE=0.32", "AM=1e-5"),
     spacing: Annotated[float | None, "um", "edge of a voxel, if the file lacks it"] = None,
     axes: Annotated[str | None, "that its indices count, as zyx, if the file lacks it"] = None,
     axis: Annotated[Literal["x", "y", "z"], "of the flux"] = "z",
     sides: Annotated[Literal["periodic", "insulating"] | None, "if not as the image"] = None,
+    blocking: Annotated[str | None, "phase whose blocking symmetric cell is solved, too"] = None,
     out: Annotated[Path, "folder for the results"] = Path("results/conductivity_of_an_image"),
     picture: Annotated[bool, "draw the current"] = True,
 ):
@@ -91,6 +98,8 @@ def main(
     voxels = read_image(path, phase_names=names, spacing=spacing, axes=axes)
     found = conductivity(voxels, sigma, axis=axis, sides=sides, maps=picture)
     print(found)
+    if blocking is not None:
+        print(impedance_tortuosity(voxels, blocking, axis=axis, sides=sides))
     if picture and found.percolates:
         print(plotting.save(Path(out) / "current.png", draw, voxels, found))
 

@@ -119,6 +119,19 @@ def test_a_pickle_is_no_image(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
+def test_objects_in_archives_are_no_images(tmp_path: Path) -> None:
+    """Catches a pickle in an archive of NumPy, and the values of an image in another file."""
+    np.savez(tmp_path / "archive.npz", labels=np.full((2, 2, 2), {}, dtype=object))
+    with pytest.raises(InputError, match=r"archive\.npz"):
+        read_image(tmp_path / "archive.npz", array="labels", axes="xyz", **NAMED)
+    head = "type: uint8\ndimension: 3\nsizes: 4 5 6\nencoding: raw\n"
+    (tmp_path / "secret.raw").write_bytes(bytes(120))
+    for line in ("data file: secret.raw", "datafile: LIST\nsecret.raw", ""):
+        (tmp_path / "away.nrrd").write_text(f"NRRD0004\n{head}{line}\n\n")
+        with pytest.raises(FemssbError, match=r"away\.nrrd|nrrd is missing"):
+            read_image(tmp_path / "away.nrrd", **NAMED)
+
+
 # Other files
 
 

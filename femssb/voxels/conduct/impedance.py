@@ -114,7 +114,7 @@ class ImpedanceTortuosity:
                 f"({self.phase}, void included)",
                 f"ionic resistance  {self.resistance:.4g} ohm m2, double layer  "
                 f"{self.capacitance:.4g} F/m2 on {', '.join(self.walls)}",
-                f"share of {self.phase}  {self.fraction:.4g}, bulk conductivity {self.bulk:.4g} S/m",
+                f"share of {self.phase}  {self.fraction:.4g}, conductivity {self.bulk:.4g} S/m",
                 f"read at {self.frequencies[0]:.3g} Hz, current balanced to {self.imbalance:.1g}",
             ]
         )

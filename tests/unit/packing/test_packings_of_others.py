@@ -16,8 +16,10 @@ from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
+from femssb.environment.isolation import reading
 from femssb.errors import InputError
 from femssb.packing import read, read_frames
+from femssb.packing.files import vtk_files
 from femssb.units import um
 
 DATA = Path(__file__).parents[2] / "data" / "packings"
@@ -29,6 +31,17 @@ RADII = np.array([3, 2, 3]) * um
 # LIGGGHTS and Yade, and LAMMPS, which has its own places.
 PLACES = np.array([[5, 5, 5], [12, 6, 7], [14, 14, 9]]) * um
 OF_LAMMPS = np.array([[5, 5, 5], [14, 5, 5], [14, 14, 14]]) * um
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    """Read in this process, which is quicker; `tests/robustness` reads each kind in a child."""
+
+    def call(function, path, *arguments):
+        with reading(path):
+            return function(path, *arguments)
+
+    monkeypatch.setattr(vtk_files, "in_child", call)
 
 
 def same(found, places, *, ids=(1, 2, 3), periodic=SIDES):
