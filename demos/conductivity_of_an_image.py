@@ -24,13 +24,7 @@ import femssb
 from femssb import InputError, plotting
 from femssb.packing import ListedSizes
 from femssb.units import um
-from femssb.voxels import (
-    Composite,
-    conductivity,
-    impedance_tortuosity,
-    read_image,
-    write_image,
-)
+from femssb.voxels import Composite, conductivity, impedance_tortuosity, read_image, write_image
 
 
 def example(folder):
@@ -60,10 +54,7 @@ def draw(image, found):
     panels = {
         "Phases: " + ", ".join(image.phase_names): (section(image.labels), {"cmap": "cividis"}),
         "Potential [V]": (section(found.maps.potential), {"cmap": "viridis"}),
-        "Current density over its mean [-]": (
-            speed,
-            {"cmap": "magma", "norm": LogNorm(0.03, 10)},
-        ),
+        "Current density over its mean": (speed, {"cmap": "magma", "norm": LogNorm(0.03, 10)}),
     }
     figure = Figure(figsize=(7.6, 1 + 2 * height / width), layout="constrained")
     for axes, (label, (values, how)) in zip(figure.subplots(1, 3), panels.items(), strict=True):
