@@ -48,22 +48,23 @@ def _hdf5_in_child(
                     for one in (data, edges):
                         hdf5.check_data(path, one)
                     grids[folder.rpartition("/")[0]] = {"shape": data[()], "edges": edges[()]}
-        shapes = {name: _shape(name, data, grids) for name, data in sets.items()}
+        shapes = {name: _shape(data) for name, data in sets.items()}
         name = chosen(path, _candidates(sets, shapes, array), array, _usual(shapes))
         data = sets[name]
         hdf5.check_data(path, data)
         check(path, shapes[name], data.dtype, 2, free)
         said = said_by(data.attrs.get("femssb"))
+        values = data[...].reshape(shapes[name])
         order = "".join(dimension.label for dimension in data.dims)
         if said:
-            return data[...], "xyz", said
+            return values, "xyz", said
         if (grid := _grid_of(name, grids)) is not None:
             if tuple(grid["shape"])[::-1] != shapes[name]:
                 raise damaged(path, f"{name!r} has the shape {shapes[name]}, its grid another")
             unitless = [float(edge) for edge in grid["edges"]]
-            return data[...].reshape(shapes[name]), "zyx", {"unitless": unitless}
-        counted = sorted(order) == [*AXES][: data.ndim] or sorted(order) == [*AXES]
-        return data[...], order if counted and len(order) == data.ndim else None, {}
+            return values, "zyx", {"unitless": unitless}
+        counted = len({*order}) == len(order) == values.ndim and {*order} <= {*AXES}
+        return values, order if counted else None, {}
 
 
 def _grid_of(name: str, grids: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
@@ -74,11 +75,10 @@ def _grid_of(name: str, grids: dict[str, dict[str, Any]]) -> dict[str, Any] | No
     return None
 
 
-def _shape(name: str, data: Any, grids: dict[str, dict[str, Any]]) -> tuple[int, ...]:
+def _shape(data: Any) -> tuple[int, ...]:
     """Return the shape of an array, without the axis of its components where it has only one."""
     shape = tuple(data.shape)
-    alone = len(shape) == 4 and shape[-1] == 1 and _grid_of(name, grids) is not None
-    return shape[:-1] if alone else shape
+    return shape[:-1] if len(shape) == 4 and shape[-1] == 1 else shape
 
 
 def _candidates(

@@ -209,17 +209,9 @@ def test_matlab(tmp_path):
         read_image(tmp_path / "seg.mat", axes="xyz", **NAMED)
 
 
-def test_matlab_of_version_73(tmp_path):
-    """Catches axes turned round, as HDF5 shows the arrays of MATLAB."""
-    path = tmp_path / "seg.mat"
-    with h5py.File(path, "w", userblock_size=512) as file:
-        file["seg"] = STACK.astype(float)
-        file["seg"].attrs["MATLAB_class"] = np.bytes_("double")
-        file["note"] = np.frombuffer(b"word", np.uint8).astype(np.uint16)[:, None]
-        file["note"].attrs["MATLAB_class"] = np.bytes_("char")
-    with path.open("r+b") as file:
-        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
-    same(read_image(path, axes="xyz", **NAMED))
+def test_matlab_of_version_73():
+    """Catches axes turned round, as HDF5 shows the arrays of MATLAB, and words read as an image."""
+    same(read_image(DATA / "v73.mat", axes="xyz", **NAMED))
 
 
 @NRRD
@@ -292,6 +284,16 @@ def test_dream3d(tmp_path, nx):
         same(read_image(path, array=array, **NAMED))
     with pytest.raises(InputError, match=r"0 \(0.833%\), 1 \(0.833%\).*0.25 x 0.25 x 0.25 without"):
         read_image(path, array="FeatureIds")
+
+
+def test_hdf5_without_a_grid(tmp_path):
+    """Catches an axis of one component that makes an image of four axes."""
+    with h5py.File(tmp_path / "cells.h5", "w") as file:
+        file["DataContainers/Volume/CellData/FeatureIds"] = STACK[..., np.newaxis]
+        file["curve"] = np.arange(5)
+    same(read_image(tmp_path / "cells.h5", axes="zyx", **NAMED))
+    with pytest.raises(InputError, match="axes must be given"):
+        read_image(tmp_path / "cells.h5", **NAMED)
 
 
 # What is asked for
