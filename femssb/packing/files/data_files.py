@@ -22,6 +22,7 @@ _SUM = re.compile(r", sha256=([0-9a-f]{64})$")  # at the end of the first line
 _BODIES = ("ellipsoids", "lines", "triangles", "bodies")  # in the head
 # First lines.
 _OURS = re.compile(r"Packing of femssb, units (\w+), sides (pp|ff) (pp|ff) (pp|ff)")
+_OF_YADE = "LIGGGHTS Description"
 _OF_LAMMPS = re.compile(r"LAMMPS data file.* units = (\w+)")
 _TILT = 1e-9  # largest tilt of a box that is none, over its shortest edge
 _PLACE = ("x", "y", "z")
@@ -70,6 +71,11 @@ def spheres_in(path: Path, style: str | None) -> Spheres:
     lines = read_text(path).splitlines()
     _check_sum(path, lines)
     head = lines[0] if lines else ""
+    if head.strip() == _OF_YADE:
+        raise InputError(
+            f"read: {path.name} is of Yade, which writes radii where LIGGGHTS has diameters: "
+            "export its own format, x_y_z_r_matId"
+        )
     ours, said = _OURS.match(head), _OURS.match(head) or _OF_LAMMPS.match(head)
     words = [line.partition("#")[0].split() for line in lines]
     counts = {w[1]: int(w[0]) for w in words if len(w) == 2 and w[0].isdigit()}

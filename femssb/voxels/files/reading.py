@@ -12,7 +12,8 @@ Ending       What the file says        What must be given           Written by
 .png         a plane                   names, spacing               any; needs Pillow
 .nrrd        axes; edges, the unit     names; spacing if no unit    3D Slicer, Dragonfly, ITK
              of some
-.vti         axes, spacing             names                        femssb (all known), ParaView
+.vti         axes, spacing if below    names                        femssb (all known), ParaView
+             20 um, taken as metres
 .h5 .hdf5    arrays with names         names, spacing, axes         femssb (all known), h5py
 .dream3d     arrays, axes, edges       names, spacing               DREAM.3D; as .h5, too
              without a unit

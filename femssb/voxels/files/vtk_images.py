@@ -10,9 +10,14 @@ from femssb.environment import vtk
 from femssb.environment.isolation import damaged, in_child
 from femssb.environment.packages import load
 from femssb.errors import InputError
+from femssb.units import um
 from femssb.voxels import image as images
 from femssb.voxels.files.content import Content, Values, about, check, chosen, said_by
 from femssb.voxels.image import VoxelImage
+
+# VTK knows no unit. Voxels with larger edges than this are in millimetres or micrometres: as metres
+# an electrode would have no more than a few of them.
+LARGEST = 20 * um
 
 
 def read_vti(path: Path, array: str | None) -> Content:
@@ -41,7 +46,8 @@ def _vti_in_child(path: Path, array: str | None, free: int | None) -> tuple[Valu
     if len(values) != math.prod(shape):
         raise damaged(path, f"{len(values)} values for {shape} voxels")
     check(path, shape, values.dtype, 2, free)
-    said: dict[str, Any] = {"spacing": list(grid.GetSpacing())}
+    edges = list(grid.GetSpacing())
+    said: dict[str, Any] = {"spacing" if max(edges) <= LARGEST else "unitless": edges}
     text = vtk.arrays(grid.GetFieldData()).get("femssb", np.array([""]))
     return values.reshape(shape[::-1]), said_by(text[0]) or said
 

@@ -206,6 +206,8 @@ def test_tables_of_yade(tmp_path):
         read(tmp_path / "bare.txt", phases={0: "AM"}, **given)
     found = read(tmp_path / "bare.txt", phases={0: "AM"}, style="x_y_z_r", **given)
     np.testing.assert_allclose(found.radii, RADII)
+    with pytest.raises(InputError, match="radii where LIGGGHTS has diameters"):
+        read(DATA / "yade.data", phases=NAMED, style="sphere", **given)
     vtk = read(DATA / "yade.vtk", phases=ZERO_BASED, **given)
     np.testing.assert_allclose(vtk.positions[:3], PLACES)
     assert vtk.phases.tolist() == [0, 1, 0, 0, 0]

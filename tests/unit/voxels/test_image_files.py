@@ -235,7 +235,7 @@ def test_voxels_of_a_metre_are_refused(image, tmp_path):
     grid = pyvista.ImageData(dimensions=(3, 4, 5))
     grid.cell_data["phase"] = np.zeros(24, np.uint8)
     grid.save(tmp_path / "plain.vti")
-    with pytest.raises(InputError, match=r"spacing = 1 m is outside \[1e-10, 0.001\] m"):
+    with pytest.raises(InputError, match=r"spacing must be given.* 1 x 1 x 1 without a unit"):
         read_image(tmp_path / "plain.vti", phase_names=("void",))
     assert read_image(tmp_path / "plain.vti", phase_names=("void",), spacing=1 * um).shape == (
         *(2, 3, 4),
