@@ -44,7 +44,7 @@ from femssb.inputs.case import describe
 from femssb.voxels.conduct import links
 from femssb.voxels.conduct.conduction import Sides
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.links import Slab
+from femssb.voxels.conduct.links import Single, Slab
 from femssb.voxels.conduct.multigrid import Multigrid
 from femssb.voxels.conduct.network import assemble
 from femssb.voxels.image import AXES, Axis, VoxelImage, check_memory
@@ -53,8 +53,9 @@ Complex = NDArray[np.complex128]
 
 LOW = 0.1  # omega R_ion C, below which Z has reached its limit: the rest is 2/315 of its square
 RESIDUAL = 1e-9  # of the solve, over its right side
-MOST_CYCLES, VECTORS = 30, 10  # of the solver: restarts, and steps of each
-MEMORY = 700.0  # of a solve [bytes per conducting voxel]
+MOST_CYCLES, VECTORS, KEPT = 60, 8, 4  # of the solver: restarts, steps of each, and recycled ones
+MEMORY = 900.0  # of a solve [bytes per conducting voxel]
+VOXELS = 80.0  # and of its faces and walls [bytes per voxel]
 OTHER, CONDUCTOR, WALL = 0, 1, 2
 
 
@@ -173,7 +174,7 @@ def impedance_tortuosity(
             "two are needed"
         )
     share = image.fractions()[phase]
-    check_memory(owner, image.shape, bytes_per_voxel=MEMORY * share + 40)
+    check_memory(owner, image.shape, bytes_per_voxel=MEMORY * share + VOXELS)
     order = [flux, (flux + 1) % 3, (flux + 2) % 3]
     labels = np.transpose(kinds[image.labels], order)
     labels = np.ascontiguousarray(labels if separator == "upper" else labels[::-1])
@@ -232,7 +233,7 @@ class _Pores:
         self.section = labels.shape[1] * spacing[1] * labels.shape[2] * spacing[2]
         self._reached = _reached(labels == CONDUCTOR, periodic)
         self._areas = self._true_areas()
-        self.area = float(sum(area[self._reached].sum() for area in self._areas))
+        self.area = float(sum(area[self._reached].sum(dtype=float) for area in self._areas))
 
     def impedance(self, rate: float) -> tuple[complex, float]:
         """Return the impedance times the area of the electrode, and how far currents differ.
@@ -242,7 +243,7 @@ class _Pores:
         """
         half = np.array(self._spacing) / 2
         walls = np.zeros(self._labels.shape, np.complex128)
-        for area, distance in zip(self._areas, half.repeat(2), strict=True):
+        for area, distance in zip(self._areas, half, strict=True):
             walls += area / (distance + 1 / (1j * rate))  # half a voxel, then the double layer
         faces = self._faces()
         conductances = links.from_faces(faces, periodic=self._periodic, slab=self._slab)
@@ -277,6 +278,7 @@ class _Pores:
             maxiter=MOST_CYCLES,
             M=LinearOperator(matrix.shape, precondition, dtype=np.complex128),
             m=VECTORS,
+            k=KEPT,
         )
         into, out = np.sum(at_nodes * (1 - potential)), np.sum(separator * potential)
         imbalance = float(abs(into - out) / abs(out))
@@ -299,8 +301,8 @@ class _Pores:
         third = (inside & np.roll(inside, -1, 2)) * (dx * dy / dz)
         return [along, second, third]
 
-    def _true_areas(self) -> list[Array]:
-        """Return the area of wall that every voxel has on each of its six faces [m2].
+    def _true_areas(self) -> list[Single]:
+        """Return the area of wall that every voxel has on its two faces across each axis [m2].
 
         A contact resistance adds to a face what its area is too large by, over its area: this is
         how `links` says the normal of the true interface.
@@ -329,10 +331,9 @@ class _Pores:
             with np.errstate(divide="ignore"):
                 added = face / (conductance.astype(np.float64) * joined.unit) - distance
             area = np.where(open_face, face * resistance / np.maximum(added, resistance), 0.0)
-            before_wall = (labels == CONDUCTOR) & (after == WALL)
-            after_wall = (labels == WALL) & (after == CONDUCTOR)
-            found += [np.where(before_wall, area, 0.0)]
-            found += [np.roll(np.where(after_wall, area, 0.0), 1, axis)]
+            before = np.where((labels == CONDUCTOR) & (after == WALL), area, 0.0)
+            behind = np.where((labels == WALL) & (after == CONDUCTOR), area, 0.0)
+            found.append((before + np.roll(behind, 1, axis)).astype(np.float32))
         return found
 
 
