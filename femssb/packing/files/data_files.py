@@ -100,7 +100,7 @@ def spheres_in(path: Path, style: str | None) -> Spheres:
             f"{' '.join(columns)}"
         )
     used = [columns.index(name) for name in ("id", "diameter", *_PLACE)]
-    table = numbers(path, rows, width, used)
+    table = numbers(path, [" ".join(row) for row in rows], width, used)
     labels = _labels(words[:start])
     types = [row[columns.index("type")] for row in rows]
     known = all(word in labels.values() for word in types) and bool(labels)
@@ -108,7 +108,7 @@ def spheres_in(path: Path, style: str | None) -> Spheres:
         ids=table[:, 0],
         radii=table[:, 1] / 2,
         positions=table[:, 2:],
-        types=types if known else numbers(path, [[word] for word in types], 1, [0])[:, 0],
+        types=types if known else numbers(path, types, 1, [0])[:, 0],
         labels=labels,
         corners=_corners(path, words[:start]),
         sides=[side == "pp" for side in ours.groups()[1:]] if ours else None,

@@ -15,7 +15,7 @@ from femssb.arrays import Array
 from femssb.environment.isolation import damaged
 from femssb.errors import InputError
 from femssb.packing.files.shapes import check_spheres
-from femssb.packing.files.spheres import Spheres, length_unit, numbers
+from femssb.packing.files.spheres import Spheres, length_unit, numbers, words
 from femssb.packing.packing import Packing
 from femssb.tables import read_text
 
@@ -65,9 +65,9 @@ class Dump:
         """Return the spheres of a frame."""
         path, ends = self._path, [*self._starts[1:], len(self._lines)]
         items = _items(path, self._lines[self._starts[frame] : ends[frame]])
-        words, bounds = items["BOX BOUNDS"]
+        kinds, bounds = items["BOX BOUNDS"]
         columns, lines = items["ATOMS"]
-        corners, sides = _box(path, words, bounds)
+        corners, sides = _box(path, kinds, bounds)
         count = int(items["NUMBER OF ATOMS"][1][0])
         if len(lines) != count:
             raise InputError(
@@ -75,16 +75,15 @@ class Dump:
                 f"{len(lines)} lines: it is cut short"
             )
         check_spheres(path, columns)
-        rows = [line.split() for line in lines]
         used = [i for i, name in enumerate(columns) if name in _COLUMNS]
-        table = numbers(path, rows, len(columns), used)
+        table = numbers(path, lines, len(columns), used)
         found = {columns[i]: values for i, values in zip(used, table.T, strict=True)}
         ids, radii, positions = _columns(path, found, corners)
         return Spheres(
             ids=ids,
             radii=radii,
             positions=positions,
-            types=_types(path, columns, rows),
+            types=_types(path, columns, lines),
             corners=corners,
             sides=[side == "pp" for side in sides] if sides else None,
             units=self._units,
@@ -98,12 +97,12 @@ def _items(path: Path, lines: Sequence[str]) -> dict[str, tuple[list[str], list[
     name = ""
     for line in lines:
         if line.startswith("ITEM: "):
-            words = line.split()[1:]
-            upper = [word for word in words if word.isupper()]
+            said = line.split()[1:]
+            upper = [word for word in said if word.isupper()]
             name = " ".join(upper)
             if name in items:
                 raise InputError(f"read: a frame of {path.name} has {name!r} twice")
-            items[name] = (words[len(upper) :], [])
+            items[name] = (said[len(upper) :], [])
         else:
             items[name][1].append(line)
     for wanted in ("NUMBER OF ATOMS", "BOX BOUNDS", "ATOMS"):
@@ -112,26 +111,25 @@ def _items(path: Path, lines: Sequence[str]) -> dict[str, tuple[list[str], list[
     return items
 
 
-def _box(path: Path, words: Sequence[str], bounds: Sequence[str]) -> tuple[Array, Sequence[str]]:
+def _box(path: Path, kinds: Sequence[str], bounds: Sequence[str]) -> tuple[Array, Sequence[str]]:
     """Return corners and kinds of sides of a box, which may be skewed by nothing."""
-    if len(bounds) != 3:
-        raise damaged(path, f"its box has {len(bounds)} lines, expected three")
+    general, restricted = (
+        list(kinds[:2]) == ["abc", "origin"],
+        list(kinds[:3]) == ["xy", "xz", "yz"],
+    )
+    width = 4 if general else 3 if restricted else 2
+    sides = kinds[width - 2 if general else 3 if restricted else 0 :]
     table = [[float(word) for word in line.split()] for line in bounds]
-    if list(words[:2]) == ["abc", "origin"]:
-        vectors, width, sides = np.array([row[:3] for row in table]), 4, words[2:]
-    elif list(words[:3]) == ["xy", "xz", "yz"]:
-        vectors, width, sides = np.diag([row[2] for row in table if len(row) == 3]), 3, words[3:]
-        vectors = vectors[[1, 2, 0]] if len(vectors) == 3 else vectors
-    else:
-        vectors, width, sides = np.zeros((3, 3)), 2, words
-    if any(len(row) != width for row in table):
+    if [len(row) for row in table] != [width] * 3:
         raise damaged(path, f"its box has the lines {list(bounds)}")
-    if width == 4:
-        low = np.array([row[3] for row in table])
-        corners = np.array([low, low + np.diagonal(vectors)])
+    rows = np.array(table)
+    if general:  # its edges, and a column with its origin
+        edges, low = rows[:, :3], rows[:, 3]
+        corners = np.array([low, low + np.diagonal(edges)])
+        tilt = np.abs(edges - np.diag(np.diagonal(edges))).max()
     else:
-        corners = np.array([row[:2] for row in table]).T
-    tilt = np.abs(vectors - np.diag(np.diagonal(vectors))).max()
+        corners = rows[:, :2].T
+        tilt = np.abs(rows[:, 2:]).max(initial=0.0)
     if tilt > _TILT * np.abs(corners[1] - corners[0]).min():
         raise InputError(f"read: {path.name} has a skewed box, which a packing cannot have")
     if sides and not (len(sides) == 3 and all(_SIDE.fullmatch(side) for side in sides)):
@@ -141,16 +139,16 @@ def _box(path: Path, words: Sequence[str], bounds: Sequence[str]) -> tuple[Array
     return corners, sides
 
 
-def _types(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Array | list[str]:
+def _types(path: Path, columns: Sequence[str], lines: Sequence[str]) -> Array | list[str]:
     """Return the type of each sphere: a number, or a word."""
     name = next((name for name in _TYPES if name in columns), None)
     if name is None:
         raise InputError(f"read: {path.name} lacks the column 'type'")
-    words = [row[columns.index(name)] for row in rows]
+    found = words(lines, columns.index(name))
     try:
-        return np.array([float(word) for word in words])
-    except ValueError:
-        return words
+        return numbers(path, found, 1, [0])[:, 0]
+    except InputError:
+        return found
 
 
 def _columns(path: Path, found: Mapping[str, Array], corners: Array) -> tuple[Array, Array, Array]:

@@ -3,7 +3,6 @@
 Results in two dimensions have discs, no spheres, and are refused.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +30,12 @@ class Frames:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows = [line.split() for line in read_text(path).splitlines()]
+        self._rows = read_text(path).splitlines()
         self._starts: list[int] = []
         row = 0
         while row < len(self._rows):
             head = self._rows[row]
-            if len(head) == _HEAD_OF_DISCS:
+            if len(head.split()) == _HEAD_OF_DISCS:
                 raise InputError(f"read: {path.name} is in two dimensions: discs are no spheres")
             count = _count(path, head)
             self._starts.append(row)
@@ -66,7 +65,7 @@ class Frames:
         )
 
 
-def _count(path: Path, head: Sequence[str]) -> int:
+def _count(path: Path, head: str) -> int:
     """Return the number of lines that follow a head."""
     (found,) = numbers(path, [head], _HEAD, [0])[0]
     if not (0 <= found <= LARGEST_WHOLE and found == np.round(found)):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from femssb.arrays import Array, Indices
 from femssb.environment.files import has_seal
@@ -213,14 +212,18 @@ def check_sealed(path: Path, sealed: object) -> None:
         raise InputError(f"read: {path.name} is damaged: it does not end in its checksum")
 
 
-def numbers(path: Path, rows: Sequence[Sequence[str]], width: int, columns: Sequence[int]) -> Array:
-    """Return some columns of a table, shape (rows, columns); the others may hold words."""
-    if odd := [row for row in rows if len(row) != width]:
-        line = " ".join(odd[0])[:80]
-        raise InputError(f"read: {path.name} has {width} columns, but a line {line!r}")
+def numbers(path: Path, lines: Sequence[str], width: int, columns: Sequence[int]) -> Array:
+    """Return some columns of a table, shape (lines, columns); the others may hold words."""
+    if odd := [line for line in lines if len(line.split()) != width]:
+        raise InputError(f"read: {path.name} has {width} columns, but a line {odd[0][:80]!r}")
+    if not lines:
+        return np.empty((0, len(columns)))
     try:
-        table = [[float(row[column]) for column in columns] for row in rows]
+        return np.loadtxt(lines, usecols=columns, ndmin=2, comments=None)
     except ValueError as error:
         raise InputError(f"read: {path.name} has a line that is no sphere: {error}") from error
-    found: NDArray[np.float64] = np.array(table, dtype=np.float64).reshape(len(rows), len(columns))
-    return found
+
+
+def words(lines: Sequence[str], column: int) -> list[str]:
+    """Return a column of a table that holds words."""
+    return [line.split()[column] for line in lines]

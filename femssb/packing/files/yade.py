@@ -35,11 +35,11 @@ def spheres_in(path: Path, style: str | None) -> Spheres:
             f"read: {path.name} has the format {'_'.join(columns)!r}, expected x_y_z_r with or "
             f"without {', '.join(_KNOWN)}"
         )
-    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    rows = [line for line in lines if line.strip() and not line.startswith("#")]
     width = len(columns)
     if "attrs" in columns:  # the last column stands for any number of them
         columns = columns[:-1]
-        width = len(rows[0]) if rows else len(columns)
+        width = len(rows[0].split()) if rows else len(columns)
     table = numbers(path, rows, width, range(len(columns)))
     found = dict(zip(columns, table.T, strict=True))
     joined = np.count_nonzero(found.get("clumpId", np.full(1, -1.0)) >= 0)
