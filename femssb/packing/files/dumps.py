@@ -113,12 +113,10 @@ def _items(path: Path, lines: Sequence[str]) -> dict[str, tuple[list[str], list[
 
 def _box(path: Path, kinds: Sequence[str], bounds: Sequence[str]) -> tuple[Array, Sequence[str]]:
     """Return corners and kinds of sides of a box, which may be skewed by nothing."""
-    general, restricted = (
-        list(kinds[:2]) == ["abc", "origin"],
-        list(kinds[:3]) == ["xy", "xz", "yz"],
-    )
+    general = list(kinds[:2]) == ["abc", "origin"]
+    restricted = list(kinds[:3]) == ["xy", "xz", "yz"]
     width = 4 if general else 3 if restricted else 2
-    sides = kinds[width - 2 if general else 3 if restricted else 0 :]
+    sides = kinds[2:] if general else kinds[3:] if restricted else kinds
     table = [[float(word) for word in line.split()] for line in bounds]
     if [len(row) for row in table] != [width] * 3:
         raise damaged(path, f"its box has the lines {list(bounds)}")
