@@ -20,7 +20,7 @@ from femssb.library.suspension import suspension
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
 from femssb.particles.wet import Show, WetStage, check_ledger, ledger
-from femssb.particles.workflow import Record, check_options, take_through
+from femssb.particles.workflow import Record, check_options, last_stage, take_through
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -190,7 +190,7 @@ def _check(
 
 def _key(packing: Packing, stage: WetStage, formulation: Formulation, field: ForceField) -> str:
     """Return a word that changes with all that the result of a stage depends on."""
-    before = [report["key"] for report in packing.origin.get("stages", [])[-1:]]
+    before = last_stage(packing).get("key")
     bare = replace(packing, origin={}, stress=None)
     # A stage that found its plateau did not need more steps, however many were allowed.
     stage = replace(stage, most_steps=1)
