@@ -19,7 +19,7 @@ from femssb.inputs.case import describe, fingerprint
 from femssb.library.suspension import suspension
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
-from femssb.particles.wet import Show, WetStage, check_ledger, ledger
+from femssb.particles.wet import Show, WetStage, check_ledger, ledger, narrow_sides
 from femssb.particles.workflow import Record, check_options, last_stage, take_through
 
 if TYPE_CHECKING:
@@ -125,10 +125,12 @@ def _done(
         "cpu_time": used,
         "key": record.key,
     }
+    narrow = narrow_sides(course.packing, stage.forces(field))
+    report["warnings"] = [*course.report.get("warnings", []), *narrow]
     made = [*start.origin.get("stages", []), report]
     origin = {**start.origin, "femssb": __version__, "stages": made}
     reached = replace(course.packing, origin=origin)
-    for warning in report.get("warnings", []):
+    for warning in report["warnings"]:
         show(f"warning: {warning}")
         logger.warning("%s: %s", stage.label, warning)
     record.keep(comm, reached, course.outcome)
