@@ -8,9 +8,10 @@ import numpy as np
 
 from femssb.description import description, field
 from femssb.errors import InputError
-from femssb.inputs.beads import ForceField
+from femssb.inputs.beads import BeadForces, ForceField
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
+from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.lammps.beads import BeadEngine
 from femssb.particles.wet import Course, Show, WetStage, until_plateau
 
@@ -22,7 +23,19 @@ DRAG = 0.0134  # decay of velocities in one: 2/us for the slurry of Alabdali 202
 WINDOW = 1500  # of a plateau
 PERIOD = 150  # in which a box follows its pressure
 MODULUS = 10.0  # over the pressure, by which it does
+CALM = 0.02  # damping ratio of the stiffest pair at rest, at most: that of soft ones is far higher
 CLOSING = 3000  # in which a box is brought to a volume
+
+
+def damping_ratio(forces: BeadForces, kinds: Kinds) -> float:
+    """Return how much more than critically the pairs are damped that limit the time step."""
+
+    def longest(damping: float) -> float:
+        scaled = forces.scaled(damping=damping)
+        return stable_time_step(scaled, kinds.phases, kinds.diameters, kinds.lightest)
+
+    share = longest(1.0) / longest(0.0)  # sqrt(1 + ratio^2) - ratio
+    return max((1 - share**2) / (2 * share), 1e-9)
 
 
 @description
@@ -31,7 +44,8 @@ class Slurry(WetStage):
 
     With a pressure, all sides of the box follow it, as if the beads alone carried it. Without one,
     the box gets the volume of solids and solvent, which do not compress, and the pressure that the
-    beads carry is measured.
+    beads carry at rest is measured. Where a liquid is so viscous that this would take for ever, its
+    dashpots are weakened on the way: they carry nothing at rest.
     """
 
     pressure: float | None = field(
@@ -77,6 +91,10 @@ class Slurry(WetStage):
     ) -> Course:
         """Do the stage."""
         forces = self.forces(field)
+        if self.pressure is None:
+            forces = forces.scaled(
+                damping=min(1.0, CALM / damping_ratio(forces, Kinds.of(packing)))
+            )
         with BeadEngine(packing, forces, comm, time_step=self.time_step, drag=DRAG) as engine:
             mass = float(engine.masses.sum())
             for line in str(formulation.balance()).splitlines():

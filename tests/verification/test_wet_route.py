@@ -308,6 +308,20 @@ def test_a_force_field_without_a_phase_is_refused():
         )
 
 
+def test_a_viscous_liquid_does_not_hide_the_pressure_at_rest():
+    """Would catch a plateau that is none: dashpots that hold the beads where they were put.
+
+    The pressure at rest does not depend on the liquid.
+    """
+    start, found = disperse(OURS, seed=1), []
+    for viscosity in (1e-3, 1.0):
+        forces = library.suspension(OURS, viscosity=viscosity)
+        stage = Slurry(pressure_tolerance=0.1)
+        made = process(start, stage, OURS, forces, progress=False)[-1].origin["stages"][-1]
+        found.append(made["plateaus"]["bead pressure [Pa]"]["mean"])
+    assert found[1] == pytest.approx(found[0], rel=0.25)
+
+
 def test_what_a_report_warns_of():
     """Would catch tangential springs that belong to two contacts, of a bead and its image.
 
