@@ -1,3 +1,4 @@
+from . import alabdali2023 as alabdali2023
 from . import yuan2023 as yuan2023
 from .additives import CARBON_BLACK as CARBON_BLACK
 from .additives import CBD as CBD
@@ -15,3 +16,4 @@ from .electrolytes import LI6PS5CL as LI6PS5CL
 from .electrolytes import LLZO as LLZO
 from .electrolytes import LSIPSCL as LSIPSCL
 from .metals import LITHIUM as LITHIUM
+from .suspension import suspension as suspension

@@ -1,4 +1,4 @@
-"""Packings in CSV: a row for each sphere; all but the contacts is kept."""
+"""Packings in CSV: a row for each sphere; all but contacts and masses is kept."""
 
 import contextlib
 import csv

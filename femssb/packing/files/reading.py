@@ -4,9 +4,9 @@
 suffix                  what is kept                           what must be said when reading
 ======================= ====================================== ================================
 ``.h5``, ``.hdf5``      everything                             nothing
-``.vtp``                all but the contacts                   nothing; of other programs as
+``.vtp``                all but contacts and masses            nothing; of other programs as
                                                                ``.vtk``
-``.csv``                all but the contacts                   nothing; box of foreign files
+``.csv``                all but contacts and masses            nothing; box of foreign files
 ``.dump``               spheres, box; frames                   units, names of the types
 ``.liggghts``           spheres, box; frames                   names of the types
 ``.data`` of LAMMPS     spheres, box                           names of the types; of foreign

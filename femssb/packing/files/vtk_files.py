@@ -1,4 +1,4 @@
-"""Packings in VTK: of femssb, with all but the contacts, and clouds of points of other programs.
+"""Packings in VTK: all but contacts and masses of ours, clouds of points of other programs.
 
 LIGGGHTS, Yade and ParaView write points with arrays: the radius or diameter of each, and perhaps
 its number and type. Neither the unit nor the box is in such a file.
