@@ -244,6 +244,30 @@ class BeadEngine:
         self._local("v")[:] = 0.0
         self._local("omega")[:] = 0.0
 
+    def set_velocities(self, velocities: Array, spins: Array) -> None:
+        """Give the beads velocities [m/s] and angular velocities [1/s], shape (n, 3) each."""
+        rows = self._owned()
+        self._local("v")[:] = velocities[rows] * (TIME / LENGTH)
+        self._local("omega")[:] = spins[rows] * TIME
+
+    def scale_masses(self, factor: float, share: float) -> None:
+        """Set the factor of all masses, and the time step to a share of the longest stable one.
+
+        Dashpots keep their strength; tangential springs start anew.
+        """
+        self._local("rmass")[:] *= factor / self.mass_scaling
+        self.mass_scaling = factor
+        self.limit = self._limit()
+        self.time_step = share * self.limit
+        with _engine_errors(self.comm):
+            self._start_forces()
+            self._lammps.command(f"timestep {self.time_step / TIME:.17g}")
+
+    def fix_values(self, name: str, count: int) -> Array:
+        """Return the vector that a fix of LAMMPS holds, in its units, shape (count,)."""
+        with _engine_errors(self.comm):
+            return np.array([self._lammps.extract_fix(name, 0, 1, i) for i in range(count)])
+
     def follow_pressure(
         self, pressure: float, *, axes: str = "xyz", modulus: float, period: float
     ) -> None:
