@@ -17,10 +17,11 @@ from femssb.arrays import Array
 from femssb.description import description
 from femssb.description import field as described
 from femssb.environment.interruption import stop_if_asked
-from femssb.errors import FemssbError, InputError, Interrupted, NotConverged
+from femssb.errors import FemssbError, InputError, Interrupted, NotConverged, check_number
 from femssb.inputs.beads import BeadForces, ForceField
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
+from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.plateau import FEWEST, Plateau, plateau
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from femssb.particles.lammps.beads import BeadEngine
 
 WEIGHED = 1e-9  # relative difference of masses that counts as the same
+LOOKS = 2  # in a row at which a plateau must be seen: one may be an accident
 Show = Callable[[str], None]  # takes a line of progress
 
 
@@ -97,8 +99,15 @@ class WetStage:
                 f"{'slurries' if self.wet else 'dried electrodes'}, but the beads of "
                 f"{formulation.binder!r} {'hold their' if is_wet else 'have lost their'} solvent"
             )
+        forces = self.forces(field)
         for phase in packing.phase_names:
-            self.forces(field).bead(phase)
+            forces.bead(phase)
+        if self.time_step is not None:
+            moved = self.expected(packing, formulation)
+            kinds = Kinds.of(moved)
+            limit = stable_time_step(forces, kinds.phases, kinds.diameters, kinds.lightest)
+            name = type(self).__name__
+            check_number(name, "time_step", self.time_step, above=0, upper=limit, unit="s")
 
     def carry_out(
         self,
@@ -225,8 +234,8 @@ def until_plateau(
     times: list[float] = []
     series: dict[str, list[float]] = {name: [] for name in quantities}
     found: dict[str, Plateau] = {}
-    first, reached, stopped = engine.steps, False, None
-    while engine.steps - first < most_steps and not reached:
+    first, looks, stopped = engine.steps, 0, None
+    while engine.steps - first < most_steps and looks < LOOKS:
         engine.run(every)
         times.append(engine.time)
         for name, measure in quantities.items():
@@ -242,7 +251,8 @@ def until_plateau(
             name: plateau(np.array(values[-samples:]), discard=0.0)
             for name, values in series.items()
         }
-        reached = ready() and all(found[name].reached(t) for name, t in tolerances.items())
+        rests = ready() and all(found[name].reached(t) for name, t in tolerances.items())
+        looks = looks + 1 if rests else 0
         show(
             f"step {engine.steps:7d}  "
             + "  ".join(f"{name} {p.mean:.4g} +- {p.error:.1e}" for name, p in found.items())
@@ -251,6 +261,6 @@ def until_plateau(
         times=np.array(times),
         series={name: np.array(values) for name, values in series.items()},
         plateaus=found,
-        reached=reached,
+        reached=looks == LOOKS,
         stopped=stopped,
     )
