@@ -27,8 +27,10 @@ class Stress:
     Attributes:
         pairs: Of the forces between beads, shape (4,).
         motion: Of the velocities beside the mean flow, with masses as they are scaled, shape (4,).
+        strain: Over which was averaged.
     """
 
+    strain: float
     pairs: Array
     motion: Array
 
@@ -73,6 +75,12 @@ class Flow:
             "compute motion all pressure peculiar ke",
         )
 
+    def scale_masses(self, factor: float, share: float) -> None:
+        """Set the factor of all masses, as `BeadEngine.scale_masses` does, and flow on."""
+        self._engine.hold_box()  # LAMMPS wants contacts to be there before the box moves
+        self._engine.scale_masses(factor, share)
+        self._engine.shear(self.rate)
+
     def steps(self, strain: float) -> int:
         """Return how many steps a strain takes, a whole number of samples."""
         return max(1, round(strain / (self.rate * self._engine.time_step * SAMPLE))) * SAMPLE
@@ -93,4 +101,17 @@ class Flow:
             self._averaged = steps
         engine.run(steps)
         means = -PRESSURE * engine.fix_values("means", 2 * len(_PARTS))
-        return Stress(pairs=means[:4], motion=means[4:])
+        strain = steps * engine.time_step * self.rate
+        return Stress(strain=strain, pairs=means[:4], motion=means[4:])
+
+    def straighten(self) -> None:
+        """Shear on until the lattice of the box has right angles, and stop."""
+        engine = self._engine
+        if self._averaged:
+            engine.command("unfix means")
+        lower, upper = engine.box()
+        # Tilted by a whole length, the lattice is what it was; the box is tilted by half at most.
+        left = (engine.tilt() / (upper - lower)[0]) % 1.0
+        strain = (1 - left) * (upper - lower)[0] / (upper - lower)[1]
+        engine.run(round(strain / (self.rate * engine.time_step)))
+        engine.straighten()
