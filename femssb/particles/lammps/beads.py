@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
-from femssb.errors import EngineError, InputError, check_number
+from femssb.errors import EngineError, check_number
 from femssb.inputs.beads import BeadForces
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 LENGTH, TIME, MASS = 1e-6, 1e-6, 1e-15  # LAMMPS's micro units [m], [s], [kg]
 ENERGY, FORCE, PRESSURE = 1e-15, 1e-9, 1e3  # [J], [N], [Pa]
-SKIN = 1.5  # of neighbour lists, over the median radius: at 0.3, dense slurries take 1.4 times as long
-USUAL_STEP = 0.3  # time step over the longest stable one, if none is given
+SKIN = 1.5  # of neighbour lists over the median radius: with 0.3, slurries take 1.4 times as long
+USUAL_STEP = 0.5  # time step over the longest stable one, if none is given: .3 and .6 agree
 
 _AXES = "xyz"
 _NEEDED = {
@@ -169,8 +169,10 @@ class BeadEngine:
             damp = self.limit / (self.drag * TIME)
             run(f"fix drag all langevin 0.0 0.0 {damp:.17g} 1 omega yes")
         run("compute pressing all pressure NULL virial")
-        run("thermo_style custom step c_pressing[1] c_pressing[2] c_pressing[3] "
-            "c_pressing[4] c_pressing[5] c_pressing[6] vol ke")
+        run(
+            "thermo_style custom step c_pressing[1] c_pressing[2] c_pressing[3] "
+            "c_pressing[4] c_pressing[5] c_pressing[6] vol ke"
+        )
         run("thermo 1000000000")
         run("thermo_modify lost ignore norm no")
         run("run 0 post no")
@@ -259,11 +261,11 @@ class BeadEngine:
         self._local("v")[:] = 0.0
         self._local("omega")[:] = 0.0
 
-    def set_velocities(self, velocities: Array, spins: Array) -> None:
+    def set_velocities(self, velocities: Array, spins: Array | float = 0.0) -> None:
         """Give the beads velocities [m/s] and angular velocities [1/s], shape (n, 3) each."""
         rows = self._owned()
         self._local("v")[:] = velocities[rows] * (TIME / LENGTH)
-        self._local("omega")[:] = spins[rows] * TIME
+        self._local("omega")[:] = np.broadcast_to(spins, velocities.shape)[rows] * TIME
 
     def scale_masses(self, factor: float, share: float) -> None:
         """Set the factor of all masses, and the time step to a share of the longest stable one.
@@ -294,8 +296,10 @@ class BeadEngine:
             period: In which the difference of pressure goes [s].
         """
         value, time = f"{pressure / PRESSURE:.17g}", f"{period / TIME:.17g}"
-        how = f"iso {value} {value} {time}" if axes == "xyz" else " ".join(
-            f"{axis} {value} {value} {time}" for axis in axes
+        how = (
+            f"iso {value} {value} {time}"
+            if axes == "xyz"
+            else " ".join(f"{axis} {value} {value} {time}" for axis in axes)
         )
         self.hold_box()
         self.command(
