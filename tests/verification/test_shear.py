@@ -133,9 +133,7 @@ def test_stress_over_epsilon_is_one_function_of_rate_gamma_over_epsilon(slurry):
     other = forces.scaled(depth=epsilon, stiffness=epsilon, damping=gamma)
     strains = [0.1] * 4
     found = sheared(slurry, forces, strains)
-    slow = sheared(
-        slurry, other, strains, rate=1e5 * epsilon / gamma, scaling=gamma**2 / epsilon
-    )
+    slow = sheared(slurry, other, strains, rate=1e5 * epsilon / gamma, scaling=gamma**2 / epsilon)
     np.testing.assert_allclose(slow / epsilon, found, rtol=1e-3)
     assert found.mean() > 0
 
