@@ -141,8 +141,8 @@ class MasterCurve:
                 f"{gamma:g} are {shown(asked)} 1/s on the curve, which goes from {low:g} to "
                 f"{high:g} 1/s"
             )
-        value, error = self._shifted(asked)
-        return gamma * value, gamma * error
+        values, errors = self._shifted(asked)
+        return gamma * values, gamma * errors
 
     def _shifted(self, rates: Array) -> tuple[Array, Array]:
         """Return viscosity and error of the curve itself at its rates, or just beyond its ends."""

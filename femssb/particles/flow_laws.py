@@ -359,8 +359,8 @@ class _Fit:
         at, bt = np.sum(one * target, axis=-1), np.sum(two * target, axis=-1)
         determinant = aa * bb - ab**2
         with np.errstate(divide="ignore", invalid="ignore"):
-            pair = np.stack([at * bb - bt * ab, bt * aa - at * ab], axis=-1)
-            both = pair / determinant[..., None]
+            numerators = np.stack([at * bb - bt * ab, bt * aa - at * ab], axis=-1)
+            both = numerators / determinant[..., None]
         sound = (determinant > 1e-14 * aa * bb) & np.all(both >= 0, axis=-1)
         zero = np.zeros_like(at)
         first = np.stack([_alone(one, target), zero], axis=-1)
