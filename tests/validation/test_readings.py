@@ -47,14 +47,17 @@ def test_the_sizes_of_the_second_paper_give_its_density():
 @pytest.mark.parametrize(
     ("reading", "slurry", "porosity"),
     [
-        ("dried enlarged by 2 %", (1.87, 1.99), (0.28, 0.34)),
-        ("dried not enlarged", (1.87, 1.99), (0.26, 0.32)),
-        ("enlarged in contacts only", (2.25, 2.42), (0.25, 0.33)),
-        ("binder by its dry diameter", (3.3, 4.7), (0.45, 0.52)),
+        ("dried enlarged by 2 %", (1.87, 1.99), (0.27, 0.35)),
+        ("dried not enlarged", (1.87, 1.99), (0.25, 0.33)),
+        ("enlarged in contacts only", (2.24, 2.42), (0.25, 0.33)),
+        ("binder by its dry diameter", (3.3, 4.7), (0.44, 0.52)),
     ],
 )
 def test_other_readings_give_something_else(reading, slurry, porosity):
-    """Would catch readings that are the same, or are mixed up; 600 beads."""
+    """Would catch readings that are the same, or are mixed up.
+
+    One seed with 600 beads each: porosities within .04 of .31, .29, .29 and .48, measured once.
+    """
     formulation = alabdali2023.formulation(beads=600)
     density, _, pores = made(formulation, alabdali2023.READINGS[reading], 1)
     assert slurry[0] <= density <= slurry[1]

@@ -7,6 +7,7 @@ worth reading are `test_forces_of_pairs_are_those_of_the_closed_form` and
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 from mpi4py import MPI
@@ -16,14 +17,14 @@ import pytest
 
 from femssb import library
 from femssb.description import description, field
-from femssb.errors import EngineError, InputError, NotConverged
+from femssb.errors import EngineError, InputError, Interrupted, NotConverged
 from femssb.inputs.beads import Bead, BeadForces, ForceField, lennard_jones
 from femssb.library import alabdali2023
 from femssb.packing import ListedSizes, Packing, disperse
 from femssb.particles import Drying, Slurry, WetStage, ledger, process, summary
 from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.lammps.beads import BeadEngine
-from femssb.particles.wet import Course
+from femssb.particles.wet import Course, until_plateau
 from femssb.units import kPa, um
 
 PAPER = alabdali2023.formulation(beads=70)
@@ -260,6 +261,38 @@ def test_what_cannot_be_processed_is_named(change, said):
             start = replace(start, **{name: given.pop(name)})
     with pytest.raises(InputError, match=said):
         process(start, **given)
+
+
+@description
+class Stopped(WetStage):
+    """A stage in which a signal comes."""
+
+    def carry_out(self, packing, formulation, field, comm, show):
+        """Do the stage."""
+
+        def measure():
+            signal.raise_signal(signal.SIGTERM)
+            return 1.0
+
+        with BeadEngine(packing, self.forces(field), comm) as engine:
+            seen = until_plateau(
+                engine, {"a": measure}, {"a": 0.1}, window=64 * engine.time_step,
+                most_steps=1000, show=show,
+            )  # fmt: skip
+            reached = engine.packing()
+        return Course(packing=reached, report={}, outcome=seen.outcome(self, {"a": 0.1}))
+
+
+def test_a_signal_keeps_what_was_reached(tmp_path, capfd):
+    """Would catch a wet stage that cannot be stopped, or loses what was before it."""
+    start = disperse(FORMULATION, seed=1)
+    stages = [Nudge(), Stopped()]
+    with pytest.raises(Interrupted) as stop:
+        process(start, stages, FORMULATION, alabdali2023.H1, out=tmp_path, progress=False)
+    assert stop.value.code == 143
+    names = sorted(path.name for path in tmp_path.glob("*.h5"))
+    assert names == ["01_nudge.h5", "02_stopped_unfinished.h5"]
+    assert "what this one had reached is in 02_stopped_unfinished.h5" in capfd.readouterr().err
 
 
 def test_a_force_field_without_a_phase_is_refused():
