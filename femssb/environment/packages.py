@@ -10,6 +10,7 @@ from femssb.errors import EngineError
 
 EXTRAS = {  # of femssb, that install a package
     "PIL": "images",
+    "bayes_opt": "calibration",
     "dolfinx_solver": "wheels",
     "dolfinx": "wheels",
     "gmsh": "wheels",
