@@ -22,10 +22,8 @@ class Lines:
     starts: Array  # of the parts, shape (m,) [m]
     ends: Array  # shape (m,) [m]
     spheres: NDArray[np.int64]  # that cover them, shape (m,)
-    lines: NDArray[
         np.int64
     ]  # on which they lie, row of the grid across x times its columns + column
-    counts: NDArray[np.int64]  # of lines along x and y
     area: float  # that a line stands for [m2]
 
     def covered(self, height: float = math.inf) -> float:
@@ -79,8 +77,6 @@ def lines_through(packing: Packing) -> Lines:
         starts=np.minimum(np.maximum(start, before), end),
         ends=end,
         spheres=sphere,
-        lines=line,
-        counts=counts,
         area=float(np.prod(spacing)),
     )
 
