@@ -22,8 +22,6 @@ class Lines:
     starts: Array  # of the parts, shape (m,) [m]
     ends: Array  # shape (m,) [m]
     spheres: NDArray[np.int64]  # that cover them, shape (m,)
-        np.int64
-    ]  # on which they lie, row of the grid across x times its columns + column
     area: float  # that a line stands for [m2]
 
     def covered(self, height: float = math.inf) -> float:

@@ -93,7 +93,7 @@ class Engine:
         """
         self.law = law
         self.phase_names = packing.phase_names
-        self._lammps, self.comm = started(comm)
+        self._lammps, self.comm = _start(comm)
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             self._start_with(packing, state)
@@ -102,7 +102,7 @@ class Engine:
     def _start_with(self, packing: Packing, state: Path | None) -> None:
         """Put the packing in LAMMPS."""
         law = self.law
-        with engine_errors(self.comm):
+        with _engine_errors(self.comm):
             self._forces = _forces(self._lammps, law, packing.phase_names, self.comm)
         logarithm = -np.log(law.restitution)
         ratio = _DASHPOT * logarithm / np.hypot(np.pi, logarithm)
@@ -117,7 +117,7 @@ class Engine:
         self._velocities = np.zeros((3, 2))  # of the planes [m per step]
         self.steps = self._unwatched = 0
         self._changed = True  # whether something changed that LAMMPS reads only when a run starts
-        with engine_errors(self.comm):
+        with _engine_errors(self.comm):
             self._build(packing, state)
             self._forces.watch(self.planes.ravel() / LENGTH)
             self._lammps.command("run 0 post no")
@@ -142,7 +142,7 @@ class Engine:
             InputError: On every rank, if the file cannot be written.
         """
         with in_memory() as state:  # LAMMPS would not say that half of it was written
-            with engine_errors(self.comm):
+            with _engine_errors(self.comm):
                 # LAMMPS makes new images across sides, then looks its springs up in the last
                 # neighbour list: unless that is up to date, springs go to other spheres.
                 self._lammps.command("run 0 post no")
@@ -224,7 +224,7 @@ class Engine:
         """Multiply the radii by a factor for every phase, shape (phases,)."""
         self.radii *= factors[self._phases]
         self._scatter_radii()
-        with engine_errors(self.comm):
+        with _engine_errors(self.comm):
             self._forces.reach()
         self._changed = True
 
@@ -251,7 +251,7 @@ class Engine:
             if self._unwatched > LOOK:
                 self._forces.watch(self.planes.ravel() / LENGTH)
                 self._unwatched = part
-            with engine_errors(self.comm):
+            with _engine_errors(self.comm):
                 start = "yes" if self._changed else "no"
                 self._lammps.command(f"run {part} pre {start} post no")
             self._changed = False
@@ -266,7 +266,7 @@ class Engine:
         """
         from mpi4py import MPI
 
-        with engine_errors(self.comm):
+        with _engine_errors(self.comm):
             forces = self._forces.on_planes(self.planes.ravel() / LENGTH)
         self.comm.Allreduce(MPI.IN_PLACE, forces)
         if np.isnan(forces).any():
@@ -304,7 +304,7 @@ class Engine:
     def _touching(self) -> Table:
         """Return the columns of `Contacts` for the contacts that this rank lists, in SI units."""
         places = self.planes.ravel() / LENGTH
-        with engine_errors(self.comm):
+        with _engine_errors(self.comm):
             first, second, branches, forces, memory = self._forces.contacts(places)
         return first, second, branches * LENGTH, forces * FORCE, memory * LENGTH
 
@@ -377,7 +377,7 @@ class Engine:
         # A force of 1 nN moves a mass of one pg by 1 um/us2: in steps, N/m over FORCE/LENGTH.
         self._local("rmass")[:] = masses[self._owned()] * LENGTH / FORCE
         self.masses = masses
-        with engine_errors(self.comm):
+        with _engine_errors(self.comm):
             self._changed |= not self._forces.hand_on_masses()
 
     def time_steps(self) -> Array:
@@ -404,12 +404,12 @@ def _box(packing: Packing) -> list[str]:
     return [f"{low:.17g} {high:.17g}" for low, high in ends]
 
 
-def started(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
+def _start(comm: MPI.Intracomm | None) -> tuple[Any, MPI.Intracomm]:
     """Return a LAMMPS instance and the communicator that it runs on."""
     comm = communicator(comm)  # MPI first: LAMMPS links to the same library
     lammps = load("lammps", extra="particles")
     quiet = ["-log", "none", "-screen", "none", "-nocite"]
-    with engine_errors(comm):
+    with _engine_errors(comm):
         return lammps.lammps(cmdargs=quiet, comm=comm), comm
 
 
@@ -441,7 +441,7 @@ def _kept(state: bytes, path: Path) -> str:
 
 
 @contextmanager
-def engine_errors(comm: MPI.Intracomm) -> Iterator[None]:
+def _engine_errors(comm: MPI.Intracomm) -> Iterator[None]:
     """Turn the plain exceptions of LAMMPS into an EngineError.
 
     One that LAMMPS has on this rank alone ends all ranks: the others wait within LAMMPS, for ever.

@@ -18,7 +18,7 @@ from femssb.arrays import Array
 from femssb.errors import EngineError
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
-from femssb.particles.lammps.engine import engine_errors, started
+from femssb.particles.lammps.engine import _engine_errors, _start
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -87,10 +87,10 @@ class FilmEngine:
         self._slices = max(4, round(self._top / (2 * self._radii.max())))
         self._flow = np.zeros(self._slices)
         self._before: Array | None = None
-        self._lammps, self.comm = started(comm)
+        self._lammps, self.comm = _start(comm)
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
-            with engine_errors(self.comm):
+            with _engine_errors(self.comm):
                 self._build()
             on_failure.pop_all()
 
@@ -236,7 +236,7 @@ class FilmEngine:
     def separate(self, steps: int = 2000) -> None:
         """Push spheres apart that overlap, in short steps, while the liquid is at rest."""
         away = 0.002 * float(self._radii.min())
-        with engine_errors(self.comm):
+        with _engine_errors(self.comm):
             self._lammps.command("unfix motion")
             self._lammps.command(f"fix motion all nve/limit {away:.17g}")
             self._lammps.command(f"run {steps} post no")
@@ -253,7 +253,7 @@ class FilmEngine:
         """
         for _ in range(looks):
             self._look(falling)
-            with engine_errors(self.comm):
+            with _engine_errors(self.comm):
                 self._lammps.command(f"run {self._interval} pre no post no")
             self._top -= self._speed * self._interval * self._step
             self._elapsed += self._interval * self._step
