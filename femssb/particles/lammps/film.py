@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 LENGTH = 1e-6  # [m]
 OVERLAP = 0.1  # largest radius that a sphere is pressed in by at the last pressure, over itself
 MARGIN = 2.0  # last pressure over that of all spheres dragged at once, which does not stop the film
-BLOB = 0.3  # depth to which two binder beads meet in their random motion, over their radius
-KICK = 0.2  # random step between looks, over the radius of binder
+LIGHT = 0.01  # drag of binder, through which liquid drains, over that of a solid sphere: it moves none
+BLOB = 0.5  # depth to which two binder beads meet in their random motion, over their radius
+KICK = 0.3  # way of random motion at once, over the smallest radius
 INERTIA = 0.01  # way on which a sphere without forces stops, over the smallest radius
 STEP = 0.2  # time step over that in which a contact pushes a sphere apart
-FLOW = 200  # looks over which the flow of spheres is averaged
+KICKS = 10  # of random motion in a turn
+FLOW = 20  # turns over which the flow of spheres is averaged
 _NEEDED = {
     ("pair", "granular"): "GRANULAR",
     ("pair", "harmonic/cut"): "EXTRA-PAIR",
@@ -76,6 +78,7 @@ class FilmEngine:
         self._diffusivities = diffusivities / (evaporation * LENGTH)
         self._radii = packing.radii / LENGTH
         self._touching = np.where(binder, passing, 1.0) * self._radii
+        self._drags = np.where(binder, LIGHT, 1.0) * self._radii  # over 6 pi eta
         self._random = np.random.default_rng([seed, 2])
         self._floor = packing.lower[2]
         self._top = float(packing.lengths[2]) / LENGTH
@@ -105,14 +108,14 @@ class FilmEngine:
         self._lammps.close()
 
     def _set_stiffness(self) -> None:
-        """Set springs, the pressure that stops the surface, time step and interval of looks.
+        """Set springs, the pressure that stops the surface, time step and kicks.
 
         The springs are as stiff as the forces demand: those of the whole film dragged at once, and
         those of random motion.
         """
         radii, binder = self._radii, self._binder
-        dragged = np.sum(radii * (1 + self._settling)) / self._area
-        random = np.sum(radii * self._diffusivities * ~binder) / (self._area * self._top)
+        dragged = np.sum(self._drags * (1 + self._settling)) / self._area
+        random = np.sum(self._drags * self._diffusivities * ~binder) / (self._area * self._top)
         self.last_pressure = MARGIN * float(dragged + random)
         own = float(radii.max())
         stiff = 4 * self.last_pressure * own / OVERLAP
@@ -124,13 +127,13 @@ class FilmEngine:
             thermal = 2 * float(self._diffusivities[binder].mean()) / (BLOB * blob) ** 2
             layers = self._top / (2 * blob)
             dragging = layers / (BLOB * blob)
-            self._soft = blob * max(thermal, dragging)
-            least = min(least, float(radii[binder].min()) / self._soft)
+            self._soft = LIGHT * blob * max(thermal, dragging)
+            least = min(least, LIGHT * float(radii[binder].min()) / self._soft)
         size = float(np.min(radii))
         fast = 1 + float(np.max(np.abs(self._settling)))
         # Time in which the motion of a sphere without forces ends.
         self._stop = min(0.5 * least, INERTIA * size / fast)
-        self._step = min(STEP * least, 0.2 * self._stop)
+        self._step = min(STEP * least, 0.4 * self._stop)
         fastest = float(np.max(self._diffusivities))
         diffuse = (KICK * size) ** 2 / (2 * fastest) if fastest else np.inf
         swept = KICK * size / fast
@@ -165,7 +168,7 @@ class FilmEngine:
             raise EngineError(f"LAMMPS took {self._lammps.get_natoms()} of {n} beads")
         rows = self._owned()
         self._local("radius")[:] = self._touching[rows]
-        self._local("rmass")[:] = self._radii[rows] * self._stop
+        self._local("rmass")[:] = self._drags[rows] * self._stop
         stiff, soft = self._stiffness, self._soft
         reach = 2 * float(self._radii[self._binder].mean()) if self._binder.any() else 1.0
         run("pair_style hybrid/overlay granular harmonic/cut")
@@ -230,8 +233,8 @@ class FilmEngine:
 
     @property
     def interval(self) -> float:
-        """Time between two looks [s]."""
-        return self._interval * self._step * LENGTH / self._rate
+        """Time of a turn [s]."""
+        return self._lasting * LENGTH / self._rate
 
     def separate(self, steps: int = 2000) -> None:
         """Push spheres apart that overlap, in short steps, while the liquid is at rest."""
@@ -245,25 +248,31 @@ class FilmEngine:
             self._local("v")[:] = 0.0
             self._lammps.command("run 0 post no")
 
-    def advance(self, looks: int, *, falling: bool = True) -> None:
-        """Go on by some intervals; the surface slows down as the spheres press on it.
+    def advance(self, turns: int, *, falling: bool = True) -> None:
+        """Go on by some turns; the surface slows down as the spheres press on it.
 
         Raises:
             EngineError: If a sphere left the film: its number, phase and the time are named.
         """
-        for _ in range(looks):
-            self._look(falling)
-            with _engine_errors(self.comm):
-                self._lammps.command(f"run {self._interval} pre no post no")
-            self._top -= self._speed * self._interval * self._step
-            self._elapsed += self._interval * self._step
-        self._check()
+        for _ in range(turns):
+            self._turn(falling)
+            for _ in range(KICKS):
+                self._kick()
+                with _engine_errors(self.comm):
+                    self._lammps.command(f"run {self._interval} pre no post no")
+            self._top -= self._speed * self._lasting
+            self._elapsed += self._lasting
 
-    def _look(self, falling: bool) -> None:
-        """Set the speed of the surface, the pull on every sphere and its random motion."""
+    @property
+    def _lasting(self) -> float:
+        """Time of a turn."""
+        return KICKS * self._interval * self._step
+
+    def _turn(self, falling: bool) -> None:
+        """Set the speed of the surface, and the pull on every sphere."""
         positions = self.positions_in_units()
-        pressure = self.pressure_in_units(positions)
-        slowed = MARGIN * (1 - pressure / self.last_pressure)
+        self._check(positions)
+        slowed = MARGIN * (1 - self.pressure_in_units(positions) / self.last_pressure)
         self._speed = float(np.clip(slowed, 0, 1)) if falling else 0.0
         for name, value in (
             ("at", self._top - self._start_top),
@@ -271,17 +280,20 @@ class FilmEngine:
             ("since", self._lammps.extract_global("ntimestep")),
         ):
             self._lammps.set_internal_variable(name, float(value))
+        drift = -self._settling + np.where(self._binder, self._liquid(positions), 0.0)
         rows = self._owned()
-        lasting = self._interval * self._step
-        drift = -self._settling + np.where(self._binder, self._liquid(positions, lasting), 0.0)
         pull = self._lammps.numpy.fix_external_get_force("pull")[: len(rows)]
         pull[:] = 0.0
-        pull[:, 2] = (self._radii * drift)[rows]
+        pull[:, 2] = (self._drags * drift)[rows]
+
+    def _kick(self) -> None:
+        """Give each sphere the velocity from which its random motion until the next kick comes."""
+        lasting = self._interval * self._step
         steps = self._random.standard_normal((len(self._radii), 3))
         kicks = np.sqrt(2 * self._diffusivities * lasting)[:, None] * steps / self._stop
-        self._local("v")[:] += kicks[rows]
+        self._local("v")[:] += kicks[self._owned()]
 
-    def _liquid(self, positions: Array, lasting: float) -> Array:
+    def _liquid(self, positions: Array) -> Array:
         """Return the vertical speed of the liquid where each sphere is, shape (n,).
 
         Spheres and liquid together flow nowhere through a level below the surface: where spheres
@@ -289,7 +301,7 @@ class FilmEngine:
         """
         height = positions[:, 2]
         if self._before is not None:
-            speed = (height - self._before) / lasting
+            speed = (height - self._before) / self._lasting
             cells = np.clip((height / self._top * self._slices).astype(int), 0, self._slices - 1)
             volume = np.where(self._binder, 0.0, 4 / 3 * np.pi * self._radii**3)
             cell = self._area * self._top / self._slices
@@ -301,13 +313,12 @@ class FilmEngine:
         return np.asarray(np.interp(height, middles, self._flow))
 
     def pressure_in_units(self, positions: Array) -> float:
-        """Return the pressure of the spheres on the surface, over 6 pi eta."""
+        """Return the pressure of all but binder on the surface, over 6 pi eta."""
         depth = np.maximum(positions[:, 2] + self._radii - self._top, 0.0)
-        spring = np.where(self._binder, self._soft, self._stiffness)
-        return float(np.sum(spring * depth)) / self._area
+        return float(self._stiffness * depth[~self._binder].sum()) / self._area
 
-    def _check(self) -> None:
-        positions = self.positions_in_units()
+    def _check(self, positions: Array) -> None:
+        """Raise EngineError for a sphere that left the film."""
         lost = np.isnan(positions[:, 2])
         lost |= (positions[:, 2] < -self._radii) | (positions[:, 2] > self._top + self._radii)
         if lost.any():
