@@ -108,7 +108,9 @@ class BeadForces:
         return factors * diameters / 2
 
     @checked
-    def scaled(self, *, depth: float = 1.0, damping: float = 1.0, stiffness: float = 1.0) -> "BeadForces":
+    def scaled(
+        self, *, depth: float = 1.0, damping: float = 1.0, stiffness: float = 1.0
+    ) -> "BeadForces":
         """Return the force field with its depths, dashpots and contact stiffness multiplied."""
         from dataclasses import replace
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.description import description
+from femssb.description import checked, description
 from femssb.description import field as described
 from femssb.environment.interruption import stop_if_asked
 from femssb.errors import FemssbError, InputError, Interrupted, NotConverged, check_number
@@ -125,6 +125,38 @@ class WetStage:
         raise NotImplementedError
 
 
+@checked
+def summary(packing: Packing) -> str:
+    """Return the stages that a packing went through: masses, densities, warnings, as text.
+
+    Raises:
+        InputError: If it went through no stage of a wet route.
+    """
+    made = [stage for stage in packing.origin.get("stages", []) if "masses [kg]" in stage]
+    if not made:
+        raise InputError("summary: the packing went through no stage of a wet route")
+    names = list(made[0]["masses [kg]"])
+    lines = [
+        f"{'stage':<12}"
+        + "".join(f"{f'{name} [kg]':>16}" for name in names)
+        + f"{'evaporated [kg]':>17}{'kg/m3':>8}{'porosity':>10}"
+    ]
+    lines += [
+        f"{stage['stage']:<12}"
+        + "".join(f"{stage['masses [kg]'][name]:16.8e}" for name in names)
+        + f"{stage['evaporated [kg]']:17.8e}{stage['density [kg/m3]']:8.1f}{stage['porosity']:10.4f}"
+        for stage in made
+    ]
+    for stage in made:
+        lines += [
+            f"{stage['stage']}: {name} {seen['mean']:.5g} +- {seen['error']:.2g}"
+            for name, seen in stage.get("plateaus", {}).items()
+        ]
+        lines += [f"{stage['stage']}: warning: {said}" for said in stage.get("warnings", [])]
+    return "\n".join(lines)
+
+
+@checked
 def ledger(packing: Packing, formulation: Formulation) -> dict[str, float]:
     """Return the mass of every component, without solvent, and of the solvent in a packing [kg].
 
@@ -184,9 +216,9 @@ class Watched:
             for name, p in self.plateaus.items()
         }
 
-    def outcome(self, stage: WetStage, tolerances: Mapping[str, float]) -> (
-        Interrupted | NotConverged | None
-    ):
+    def outcome(
+        self, stage: WetStage, tolerances: Mapping[str, float]
+    ) -> Interrupted | NotConverged | None:
         """Return None for a plateau, else what stopped the stage."""
         if self.reached or self.stopped:
             return None if self.reached else self.stopped

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
-from femssb.errors import EngineError, InputError, check_number
+from femssb.errors import EngineError, check_number
 from femssb.inputs.beads import BeadForces
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
@@ -156,8 +156,10 @@ class BeadEngine:
             damp = self.limit / (self.drag * TIME)
             run(f"fix drag all langevin 0.0 0.0 {damp:.17g} 1 omega yes")
         run("compute pressing all pressure NULL virial")
-        run("thermo_style custom step c_pressing[1] c_pressing[2] c_pressing[3] "
-            "c_pressing[4] c_pressing[5] c_pressing[6] vol ke")
+        run(
+            "thermo_style custom step c_pressing[1] c_pressing[2] c_pressing[3] "
+            "c_pressing[4] c_pressing[5] c_pressing[6] vol ke"
+        )
         run("thermo 1000000000")
         run("thermo_modify lost ignore norm no")
         run("run 0 post no")
@@ -246,6 +248,10 @@ class BeadEngine:
         self._local("v")[:] = 0.0
         self._local("omega")[:] = 0.0
 
+    def set_velocities(self, velocities: Array) -> None:
+        """Give every bead a velocity, shape (n, 3) [m/s]."""
+        self._local("v")[:] = velocities[self._owned()] * (TIME / LENGTH)
+
     def follow_pressure(
         self, pressure: float, *, axes: str = "xyz", modulus: float, period: float
     ) -> None:
@@ -258,8 +264,10 @@ class BeadEngine:
             period: In which the difference of pressure goes [s].
         """
         value, time = f"{pressure / PRESSURE:.17g}", f"{period / TIME:.17g}"
-        how = f"iso {value} {value} {time}" if axes == "xyz" else " ".join(
-            f"{axis} {value} {value} {time}" for axis in axes
+        how = (
+            f"iso {value} {value} {time}"
+            if axes == "xyz"
+            else " ".join(f"{axis} {value} {value} {time}" for axis in axes)
         )
         self.hold_box()
         self.command(
