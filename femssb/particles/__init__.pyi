@@ -1,4 +1,12 @@
+from .calendering import Calendering as Calendering
+from .calendering import Release as Release
+from .densification import Compaction as Compaction
+from .densification import Porous as Porous
+from .densification import collapsed as collapsed
 from .drying import Drying as Drying
+from .film import FilmDrying as FilmDrying
+from .film import FilmNumbers as FilmNumbers
+from .film import sinking_speed as sinking_speed
 from .laws import ContactLaw as ContactLaw
 from .laws import ElasticPlastic as ElasticPlastic
 from .laws import HertzMindlin as HertzMindlin

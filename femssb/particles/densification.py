@@ -17,9 +17,8 @@ from femssb.description import checked, description, field
 from femssb.errors import InputError
 from femssb.packing.packing import Packing
 from femssb.packing.stress import particle_stress
-from femssb.particles.calendering import opened
 from femssb.particles.servo import Servo
-from femssb.particles.stages import Uniaxial, Work
+from femssb.particles.stages import Uniaxial, Work, opened
 from femssb.units import MPa, um
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from femssb.inputs.beads import ForceField
 from femssb.packing.formulation import Formulation
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
-from femssb.particles.calendering import Pressed, Release, between_planes
+from femssb.particles.calendering import Pressed, Release, pressed
 from femssb.particles.drying import FREEING, dried
 from femssb.particles.lammps.film import FilmEngine
 from femssb.particles.wet import Course, Show
@@ -250,6 +250,6 @@ class FilmDrying(Pressed):
             time_step=self.time_step,
             most_steps=self.most_steps,
         )
-        course = between_planes(last, film, field.dried, comm, show, freeing=FREEING)
+        course = pressed(last, film, field.dried, comm, show, freeing=FREEING)
         course.report = {**course.report, **told}
         return course

@@ -118,7 +118,8 @@ class FilmEngine:
         random = np.sum(self._drags * self._diffusivities * ~binder) / (self._area * self._top)
         self.last_pressure = MARGIN * float(dragged + random)
         own = float(radii.max())
-        stiff = 4 * self.last_pressure * own / OVERLAP
+        fast = 1 + float(np.max(np.abs(self._settling)))
+        stiff = max(4 * self.last_pressure * own, MARGIN * fast) / OVERLAP
         self._stiffness = stiff
         least = float(np.min(radii[~binder] / stiff, initial=np.inf))
         self._soft = 0.0
@@ -130,7 +131,6 @@ class FilmEngine:
             self._soft = LIGHT * blob * max(thermal, dragging)
             least = min(least, LIGHT * float(radii[binder].min()) / self._soft)
         size = float(np.min(radii))
-        fast = 1 + float(np.max(np.abs(self._settling)))
         # Time in which the motion of a sphere without forces ends.
         self._stop = min(0.5 * least, INERTIA * size / fast)
         self._step = min(STEP * least, 0.4 * self._stop)
