@@ -7,6 +7,7 @@ worth reading are `test_forces_of_pairs_are_those_of_the_closed_form` and
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 from mpi4py import MPI
@@ -15,16 +16,20 @@ import numpy as np
 import pytest
 
 from femssb import library
-from femssb.errors import EngineError, InputError, NotConverged
+from femssb.description import description, field
+from femssb.errors import EngineError, InputError, Interrupted, NotConverged
 from femssb.inputs.beads import Bead, BeadForces, ForceField, lennard_jones
 from femssb.library import alabdali2023
-from femssb.packing import Packing, disperse
-from femssb.particles import Drying, Slurry, ledger, process, summary
+from femssb.packing import ListedSizes, Packing, disperse
+from femssb.particles import Drying, Slurry, WetStage, ledger, process, summary
 from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.lammps.beads import BeadEngine
+from femssb.particles.wet import Course, until_plateau
 from femssb.units import kPa, um
 
-FORMULATION = alabdali2023.formulation(beads=60)
+PAPER = alabdali2023.formulation(beads=70)
+SMALL = replace(PAPER.components[0], sizes=ListedSizes(diameters=(5 * um,)))
+FORMULATION = replace(PAPER, components=(SMALL, *PAPER.components[1:]))  # fits a small box
 OURS = replace(FORMULATION, swelling=None)
 ROUTE = [
     Slurry(pressure_tolerance=0.3, time_step=9e-8),
@@ -118,11 +123,11 @@ def test_the_time_step_is_estimated_and_one_above_is_refused():
     limit = stable_time_step(forces, kinds.phases, kinds.diameters, kinds.lightest)
     assert 0.002 * MICROSECOND < limit < 0.01 * MICROSECOND
     fast = Slurry(pressure=100 * kPa, time_step=0.01 * MICROSECOND)
-    with pytest.raises(InputError, match=r"Slurry.time_step = 1e-08 s is outside \(0, 6"):
+    with pytest.raises(InputError, match=r"Slurry.time_step = 1e-08 s is outside \(0, [678]"):
         process(start, fast, FORMULATION, alabdali2023.H1)
+    stages = [Slurry(pressure=100 * kPa), Drying(time_step=0.004 * MICROSECOND)]
     with pytest.raises(InputError, match=r"Drying.time_step = 4e-09 s is outside \(0, 1"):
-        drying = Drying(time_step=0.004 * MICROSECOND)
-        process(start, [Slurry(pressure=100 * kPa), drying], FORMULATION, alabdali2023.H1)
+        process(start, stages, FORMULATION, alabdali2023.H1)
     # Masses x 100: ten times longer where springs decide, as they do here.
     heavy = stable_time_step(
         replace(forces, damping=forces.damping / 100), kinds.phases, kinds.diameters,
@@ -139,30 +144,17 @@ def test_a_bead_that_leaves_through_a_plane_is_named(comm):
     with BeadEngine(start, forces, comm) as engine:
         engine.set_velocities(np.array([[0.0, 0, 0], [0, 0, 5.0]]))
         with pytest.raises(EngineError, match=r"bead 1 \(CBD\) left the box .* by \d.* s \(step"):
-            for _ in range(20):
-                engine.run(200)
+            engine.run(4000)
 
 
-def test_a_volume_balance_that_does_not_close_is_warned_of():
-    """Would catch a report that keeps quiet on a slurry with more beads than box."""
-    stage = Slurry(pressure=30 * kPa, tolerance=0.2)
-    made = process(disperse(FORMULATION, seed=1), stage, FORMULATION, alabdali2023.H1)[-1]
-    report = made.origin["stages"][-1]
-    balance = FORMULATION.balance(box=float(np.prod(made.lengths)))
-    assert report["warnings"] == list(balance.warnings)
-    assert balance.warnings
-    assert "warning: the volume balance does not close" in summary(made)
-
-
-@pytest.mark.mpi
-def test_masses_close_through_slurry_and_drying(comm, shared_path):
+def test_masses_close_through_slurry_and_drying(tmp_path):
     """Would catch solvent that stays, or solids that go; and a second call that begins anew.
 
     The box of our own set is that of solids and solvent, so its porosity is none; the dried one is
     that of its masses.
     """
     start = disperse(OURS, seed=2)
-    slurry, film = process(start, ROUTE, OURS, out=shared_path, progress=False)
+    slurry, film = process(start, ROUTE, OURS, out=tmp_path, progress=False)
     known = OURS.ledger()
     for packing, solvent in ((start, 1), (slurry, 1), (film, 0)):
         masses = ledger(packing, OURS)
@@ -184,11 +176,46 @@ def test_masses_close_through_slurry_and_drying(comm, shared_path):
     assert film.radii[binder] == pytest.approx(start.radii[binder] / OURS.swollen(), rel=1e-9)
     assert film.radii[~binder] == pytest.approx(start.radii[~binder])
     assert len(summary(film).splitlines()) >= 3
-    again = process(start, ROUTE, OURS, out=shared_path, resume=True, progress=False)
+    again = process(start, ROUTE, OURS, out=tmp_path, resume=True, progress=False)
     assert [p.origin["stages"][-1] for p in again] == [wet, dry]
-    other = library.suspension(OURS, viscosity=0.1)
+    other = library.suspension(OURS, viscosity=0.7e-3)
     with pytest.raises(InputError, match=r"holds stages of another process: 01_slurry.h5"):
-        process(start, ROUTE, OURS, other, out=shared_path, progress=False)
+        process(start, ROUTE, OURS, other, out=tmp_path, progress=False)
+
+
+@description
+class Nudge(WetStage):
+    """A stage of a user: a few steps, then all solvent of the first beads of binder is gone."""
+
+    steps: int = field("to take", default=40)
+    lost: float = field("share of the mass of one solid that is lost", default=0.0)
+
+    def carry_out(self, packing, formulation, field, comm, show):
+        """Do the stage."""
+        with BeadEngine(packing, self.forces(field), comm) as engine:
+            engine.run(self.steps)
+            reached = engine.packing()
+            report = engine.report()
+        masses = np.array(reached.masses)
+        masses[0] *= 1 - self.lost
+        return Course(packing=replace(reached, masses=masses), report=report)
+
+
+@pytest.mark.mpi
+def test_a_process_is_the_same_on_all_ranks_and_goes_on(comm, shared_path):
+    """Would catch ranks that disagree, files of all of them, and a ledger that loses a solid."""
+    start = disperse(FORMULATION, seed=2)
+    given = {"out": shared_path / "out", "progress": False, "comm": comm}
+    first = process(start, [Nudge()], FORMULATION, alabdali2023.H1, **given)
+    both = process(start, [Nudge(), Nudge(steps=20)], FORMULATION, alabdali2023.H1, **given)
+    assert np.array_equal(both[0].positions, first[0].positions)
+    places = comm.allgather(both[1].positions)
+    assert all(np.array_equal(places[0], other) for other in places)
+    names = sorted(path.name for path in (shared_path / "out").iterdir() if path.suffix == ".h5")
+    assert names == ["01_nudge.h5", "02_nudge.h5"]
+    assert both[1].origin["stages"][1]["steps"] == 20
+    with pytest.raises(NotConverged, match="Nudge: AM went from"):
+        process(start, [Nudge(lost=0.01)], FORMULATION, alabdali2023.H1, comm=comm, progress=False)
 
 
 @pytest.mark.mpi
@@ -223,7 +250,7 @@ def test_a_few_steps_are_the_same_on_any_ranks(comm):
 )
 def test_what_cannot_be_processed_is_named(change, said):
     """Would catch an hour of LAMMPS on a slurry of something else."""
-    given = {"stages": ROUTE, "formulation": FORMULATION, "forces": alabdali2023.H1} | change
+    given = {"stages": Slurry(), "formulation": FORMULATION, "forces": alabdali2023.H1} | change
     start = disperse(FORMULATION, seed=1)
     if given.pop("dry", False):
         wet = start.of_phase("CBD")
@@ -234,6 +261,38 @@ def test_what_cannot_be_processed_is_named(change, said):
             start = replace(start, **{name: given.pop(name)})
     with pytest.raises(InputError, match=said):
         process(start, **given)
+
+
+@description
+class Stopped(WetStage):
+    """A stage in which a signal comes."""
+
+    def carry_out(self, packing, formulation, field, comm, show):
+        """Do the stage."""
+
+        def measure():
+            signal.raise_signal(signal.SIGTERM)
+            return 1.0
+
+        with BeadEngine(packing, self.forces(field), comm) as engine:
+            seen = until_plateau(
+                engine, {"a": measure}, {"a": 0.1}, window=64 * engine.time_step,
+                most_steps=1000, show=show,
+            )  # fmt: skip
+            reached = engine.packing()
+        return Course(packing=reached, report={}, outcome=seen.outcome(self, {"a": 0.1}))
+
+
+def test_a_signal_keeps_what_was_reached(tmp_path, capfd):
+    """Would catch a wet stage that cannot be stopped, or loses what was before it."""
+    start = disperse(FORMULATION, seed=1)
+    stages = [Nudge(), Stopped()]
+    with pytest.raises(Interrupted) as stop:
+        process(start, stages, FORMULATION, alabdali2023.H1, out=tmp_path, progress=False)
+    assert stop.value.code == 143
+    names = sorted(path.name for path in tmp_path.glob("*.h5"))
+    assert names == ["01_nudge.h5", "02_stopped_unfinished.h5"]
+    assert "what this one had reached is in 02_stopped_unfinished.h5" in capfd.readouterr().err
 
 
 def test_a_force_field_without_a_phase_is_refused():
@@ -247,6 +306,22 @@ def test_a_force_field_without_a_phase_is_refused():
             FORMULATION,
             ForceField(slurry=forces, dried=forces),
         )
+
+
+def test_what_a_report_warns_of():
+    """Would catch tangential springs that belong to two contacts, of a bead and its image.
+
+    And a report that keeps quiet on a slurry whose beads and box are not as large as each other.
+    """
+    few = alabdali2023.formulation(beads=30)
+    stage = Slurry(pressure=1 * kPa, tolerance=0.4)
+    made = process(disperse(few, seed=1), stage, few, alabdali2023.H1, progress=False)[-1]
+    warnings = made.origin["stages"][-1]["warnings"]
+    balance = few.balance(box=float(np.prod(made.lengths)))
+    assert balance.warnings
+    assert warnings[:-1] == list(balance.warnings)
+    assert "the box is narrow" in warnings[-1]
+    assert "warning: the volume balance does not close" in summary(made)
 
 
 def test_no_plateau_is_no_result(tmp_path):
