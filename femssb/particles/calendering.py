@@ -225,7 +225,10 @@ class Press:
         )
 
     def _watch(
-        self, approach: Callable[[], float], tolerances: dict[str, float], ready: Callable[[float], bool]
+        self,
+        approach: Callable[[], float],
+        tolerances: dict[str, float],
+        ready: Callable[[float], bool],
     ) -> tuple[Watched, dict[str, float]]:
         planes = self.planes
         moved: Any = MovedPlanes(planes, approach)
@@ -265,8 +268,8 @@ class Calendering(Pressed):
     """Bring the planes together to a degree or to a pressure.
 
     The first stage of its kind finds the thickness before calendering: it opens sides across z that
-    were periodic, puts planes there and lets them follow `REFERENCE`. The forces of contacts have no
-    memory of the stage before.
+    were periodic, puts planes there and lets them follow `REFERENCE`. Contacts have no memory of
+    the stage before.
 
     Raises:
         InputError: If a field is out of its bounds, or not exactly one of degree and pressure is
@@ -276,9 +279,7 @@ class Calendering(Pressed):
     degree: float | None = field(
         "relative reduction of the thickness", lower=0, upper=0.9, default=None
     )
-    pressure: float | None = field(
-        "on the planes", unit="Pa", lower=1e3, upper=1e11, default=None
-    )
+    pressure: float | None = field("on the planes", unit="Pa", lower=1e3, upper=1e11, default=None)
 
     def __post_init__(self) -> None:
         if (self.degree is None) == (self.pressure is None):
@@ -297,7 +298,8 @@ class Calendering(Pressed):
         """Move the planes; return what was seen, and the tolerances of what decided."""
         if self.pressure is not None:
             return press.to_pressure(self.pressure)
-        assert press.first is not None and self.degree is not None  # settled; checked when made
+        assert press.first is not None  # settled
+        assert self.degree is not None  # checked when made
         return press.to_thickness((1 - self.degree) * press.first)
 
 

@@ -195,9 +195,9 @@ def test_bad_input():
     slurry = disperse(FORMULATION, seed=1)
     with pytest.raises(InputError, match="Release is for dried electrodes"):
         process(slurry, Release(), FORMULATION, alabdali2023.H1, progress=False)
+    fast = Calendering(degree=0.1, time_step=1e-8)
     with pytest.raises(InputError, match="time_step"):
-        stage = Calendering(degree=0.1, time_step=1e-8)
-        process(electrode(), stage, FORMULATION, alabdali2023.H1, progress=False)
+        process(electrode(), fast, FORMULATION, alabdali2023.H1, progress=False)
 
 
 def test_a_bead_sinks_by_stokes_and_is_swept_by_the_surface():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from femssb.arrays import Array
 from femssb.errors import EngineError
 from femssb.packing.packing import Packing
-from femssb.particles.lammps.beads import FORCE, LENGTH, PRESSURE, TIME, BeadEngine
+from femssb.particles.lammps.beads import LENGTH, PRESSURE, TIME, BeadEngine
 
 FREE = 0.5  # space beyond each plane, over their distance, in which a lost bead is still found
 NAMES = ("lower", "upper")
