@@ -15,7 +15,7 @@ from femssb.particles.lammps.beads import LENGTH, PRESSURE, TIME, BeadEngine
 
 FREE = 0.5  # space beyond each plane, over their distance, in which a lost bead is still found
 NAMES = ("lower", "upper")
-LOOK = 50  # steps between corrections of the planes
+LOOK = 20  # steps between corrections of the planes
 
 
 def room(packing: Packing) -> Packing:
