@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError, shown
 from femssb.packing.neighbours import wrapped
@@ -84,6 +85,10 @@ class Stage:
     def axes(self, periodic: tuple[bool, ...]) -> NDArray[np.bool_]:
         """Return across which axes planes move, shape (3,): all planes if not overridden."""
         return ~np.array(periodic)
+
+    def wanted(self, engine: Engine, pressures: Array) -> float:
+        """Return the pressure that the planes follow now, given that on every face, (6,) [Pa]."""
+        return self.pressure
 
     def work(self, engine: Engine, servo: Servo) -> Work:
         """Return what is done between corrections of the planes."""
@@ -190,6 +195,30 @@ def between_planes(packing: Packing) -> Packing:
         periodic=(False, False, False),
         stress=None,
         contacts=contacts,
+    )
+
+
+def opened(packing: Packing, touching: float) -> Packing:
+    """Return a packing whose sides across z, if they were periodic, just clear all beads.
+
+    Args:
+        packing: Any.
+        touching: Largest radius at which a bead touches over its own.
+    """
+    if not packing.periodic[2]:
+        return packing
+    positions = wrapped(packing.positions, packing.period, packing.lower)
+    lower, upper = packing.lower.copy(), packing.upper.copy()
+    lower[2] = np.min(positions[:, 2] - touching * packing.radii)
+    upper[2] = np.max(positions[:, 2] + touching * packing.radii)
+    return replace(
+        packing,
+        positions=positions,
+        lower=lower,
+        upper=upper,
+        periodic=(*packing.periodic[:2], False),
+        contacts=None,
+        stress=None,
     )
 
 
