@@ -2,6 +2,8 @@ from .files import read as read
 from .files import write as write
 from .insertion import insert as insert
 from .jamming import pack_spheres as pack_spheres
+from .network import ContactNetwork as ContactNetwork
+from .network import contact_network as contact_network
 from .packing import Contacts as Contacts
 from .packing import Packing as Packing
 from .recipe import Component as Component
