@@ -24,3 +24,5 @@ from .structure import profile as profile
 from .structure import rattlers as rattlers
 from .structure import solid_profile as solid_profile
 from .structure import thickness as thickness
+from .weighing import Weighed as Weighed
+from .weighing import weigh as weigh
