@@ -1,0 +1,127 @@
+"""What is measured on the electrodes of both papers on the wet route, in SI, by name.
+
+All conductivities are those of the papers: active material .005 S/m, carbon-binder domain 15.93 S/m
+(section 2.4; the second paper takes over both), and the electrolyte 1, so that its effective
+conductivity is the diffusivity over that of its bulk. Where spheres overlap, the active material
+wins, then the electrolyte: the binder is what gives way, as the paper has it in section 3.4.
+"""
+
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from femssb.electrode import transport
+from femssb.packing import contact_network, weigh
+from femssb.voxels import local_widths, phase_profile
+
+PHASES = ("AM", "SE", "CBD")
+PAIRS = tuple(combinations_with_replacement(PHASES, 2))
+ACTIVE, BINDER = 0.005, 15.93  # [S/m] section 2.4
+ELECTRONIC, IONIC = {"AM": ACTIVE, "CBD": BINDER}, {"SE": 1.0}
+OWN = {"CBD": 0.5}  # of the binder's volume are pores, section 3.3
+BINDER_FIRST = ("CBD", "AM", "SE")  # the other order in which phases may win
+ENLARGED = {"AM": 1.14, "SE": 1.14}  # diameters of the force field over the true ones, section 2.3
+SLICES = 20  # of profiles along the thickness
+WIDTHS = (0.1, 0.5, 0.9)  # shares of the pores whose width is kept
+TRANSPORT = ("sigma_e", "sigma_e, binder wins", "D_eff", "tau")
+
+
+def weighed(packing):
+    """Return what weighing a state gives, the slurry too."""
+    found = weigh(packing, own_porosity=OWN)
+    return {
+        "thickness": found.thickness,
+        "density": found.density,
+        "loading": found.loading,
+        "porosity": found.porosity,
+        "uncovered": found.uncovered,
+        "swallowed": found.swallowed,
+        **{f"nominal {name}": share for name, share in found.shares.items()},
+    }
+
+
+def measure(packing, spacing, binder=BINDER):
+    """Return all numbers of a dried or calendered electrode.
+
+    Args:
+        packing: The electrode.
+        spacing: Edge of the voxels [m].
+        binder: Conductivity of the carbon-binder domain [S/m].
+    """
+    given = {"ionic": IONIC, "spacing": spacing, "own_porosity": OWN}
+    electronic = {"AM": ACTIVE, "CBD": binder}
+    moved = transport(packing, electronic=electronic, priority=PHASES, **given)
+    other = transport(packing, electronic=electronic, priority=BINDER_FIRST, **given)
+    shares = moved.image.fractions()
+    return {
+        **weighed(packing),
+        **network_numbers(packing),
+        "voxel porosity": moved.voxel_porosity,
+        **{f"{name} on voxels": shares[name] for name in PHASES},
+        "sigma_e": moved.electronic_conductivity,
+        "sigma_e, binder wins": other.electronic_conductivity,
+        "D_eff": moved.relative_diffusivity,
+        "tau": moved.tortuosity,
+        **pores(packing, spacing),
+        **profiles(moved.image),
+    }
+
+
+def network_numbers(packing):
+    """Return contacts, their areas and what percolates, by pair of phases."""
+    network = contact_network(packing)
+    near = contact_network(packing, enlargement=ENLARGED)
+    table, area, nearly = network.coordination(), network.contact_area(), near.coordination()
+    numbers = {}
+    for i, one in enumerate(packing.phase_names):
+        for j, other in enumerate(packing.phase_names):
+            numbers[f"contacts {one}-{other}"] = table[i, j]
+            numbers[f"enlarged contacts {one}-{other}"] = nearly[i, j]
+    for one, other in PAIRS:
+        i, j = packing.phase_names.index(one), packing.phase_names.index(other)
+        phases = one if one == other else (one, other)
+        numbers[f"contact area {one}-{other}"] = area[i, j]
+        numbers[f"percolates {one}-{other}"] = network.percolating_share(phases)
+        numbers[f"enlarged percolates {one}-{other}"] = near.percolating_share(phases)
+    cluster = network.clusters("SE")
+    volumes = packing.volumes
+    numbers["SE clusters"] = cluster.max() + 1
+    numbers["SE largest cluster"] = volumes[cluster == 0].sum() / volumes[cluster >= 0].sum()
+    return numbers
+
+
+def pores(packing, spacing):
+    """Return widths of the pores between the spheres, on voxels of one and a half the size."""
+    image = transport(
+        packing, electronic=ELECTRONIC, ionic=IONIC, spacing=1.5 * spacing, tolerance=0.1
+    ).image
+    if not image.fractions()["void"]:
+        return {"pore width": 0.0, **{f"pore width {share:g}": 0.0 for share in WIDTHS}}
+    found = local_widths(image, "void", classes=16)
+    below = np.cumsum(found.shares[::-1])  # from narrow to wide
+    rows = np.searchsorted(below, WIDTHS)
+    widths = found.widths[::-1][np.minimum(rows, len(below) - 1)]
+    return {
+        "pore width": found.mean,
+        **{f"pore width {share:g}": width for share, width in zip(WIDTHS, widths, strict=True)},
+    }
+
+
+def profiles(image):
+    """Return the share of every phase in slices across the thickness, from the lower plane up."""
+    found = phase_profile(image)
+    slices = np.minimum(np.arange(len(found.positions)) * SLICES // len(found.positions), SLICES)
+    layers = np.bincount(slices, minlength=SLICES)
+    return {
+        f"{name} at {number}": share
+        for name in ("void", *PHASES)
+        for number, share in enumerate(
+            np.bincount(slices, found.of_phase(name), SLICES) / np.maximum(layers, 1)
+        )
+    }
+
+
+def profile(numbers, name):
+    """Return heights over the thickness, and the share of a phase there, from a state's numbers."""
+    heights = (np.arange(SLICES) + 0.5) / SLICES
+    return heights, np.array([numbers[f"{name} at {number}"] for number in range(SLICES)])
