@@ -26,6 +26,9 @@ from .errors import Interrupted as Interrupted
 from .errors import MeshError as MeshError
 from .errors import NotConverged as NotConverged
 from .fem.linear_solver import LinearSolver as LinearSolver
+from .inputs.beads import Bead as Bead
+from .inputs.beads import BeadForces as BeadForces
+from .inputs.beads import ForceField as ForceField
 from .inputs.boundary import Fixed as Fixed
 from .inputs.boundary import Free as Free
 from .inputs.boundary import Pressure as Pressure

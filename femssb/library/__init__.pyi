@@ -1,3 +1,4 @@
+from . import alabdali2023 as alabdali2023
 from . import yuan2023 as yuan2023
 from .additives import CARBON_BLACK as CARBON_BLACK
 from .additives import CBD as CBD

@@ -1,5 +1,9 @@
 from .files import read as read
 from .files import write as write
+from .formulation import Formulation as Formulation
+from .formulation import Solvent as Solvent
+from .formulation import VolumeBalance as VolumeBalance
+from .formulation import disperse as disperse
 from .insertion import insert as insert
 from .jamming import pack_spheres as pack_spheres
 from .network import ContactNetwork as ContactNetwork

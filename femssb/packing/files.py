@@ -161,7 +161,7 @@ def _hdf5(packing: Packing) -> bytes:
         file.attrs["phase_names"] = json.dumps(packing.phase_names)
         file.attrs["periodic"] = np.array(packing.periodic)
         file.attrs["origin"] = json.dumps(packing.origin)
-        kept = ("positions", "radii", "phases", "ids", "lower", "upper", "stress")
+        kept = ("positions", "radii", "phases", "ids", "lower", "upper", "stress", "masses")
         arrays = {name: getattr(packing, name) for name in kept}
         if packing.contacts is not None:
             arrays |= {f"contacts/{name}": a for name, a in vars(packing.contacts).items()}

@@ -106,6 +106,8 @@ class Packing:
         stress: Mean Cauchy stress in every sphere, tension positive, shape (n, 3, 3) [Pa]; None if
             not known.
         contacts: Where the spheres touch; None if not known.
+        masses: Of the spheres, with the solvent in them, shape (n,) [kg]; None where the densities
+            of their phases say all.
 
     Raises:
         InputError: If a field is of the wrong kind, shape or size, or the contacts are those of
@@ -123,6 +125,7 @@ class Packing:
     origin: Mapping[str, Any] = field(default_factory=dict)
     stress: Array | None = None
     contacts: Contacts | None = None
+    masses: Array | None = None
 
     def __post_init__(self) -> None:
         _keep(self, np.float64, radii=(None,), lower=(3,), upper=(3,))
@@ -134,6 +137,10 @@ class Packing:
         _keep(self, np.int64, ids=(n,))
         if self.stress is not None:
             _keep(self, np.float64, stress=(n, 3, 3))
+        if self.masses is not None:
+            _keep(self, np.float64, masses=(n,))
+            if not np.all(self.masses > 0):
+                raise InputError(f"Packing.masses: {self.masses.min():g} kg is not above 0")
         object.__setattr__(self, "phase_names", _names(self.phase_names))
         object.__setattr__(self, "periodic", sides_joined("Packing.periodic", self.periodic))
         object.__setattr__(self, "origin", _plain(self.origin))
