@@ -5,6 +5,8 @@ raises `MissingCase`. Electrodes differ in their random numbers only: ours is th
 their standard deviation.
 """
 
+import re
+
 import numpy as np
 
 from femssb.studies import MissingCase, Number, Results
@@ -48,7 +50,8 @@ def averaged(values):
 
 def curve(states, name):
     """Return degrees of calendering [-] and a number at each, the dried state first."""
-    degrees = sorted(float(state[:-2]) / 100 for state in states if state.endswith("%") and " " == state[-2] and state[:-2].replace(".", "").isdigit())
+    names = [state for state in states if re.fullmatch(r"[\d.]+ %", state)]
+    degrees = sorted(float(name.removesuffix(" %")) / 100 for name in names)
     degrees = [0.0, *degrees]
     return np.array(degrees), np.array([states[label(degree)][name] for degree in degrees])
 
