@@ -3,6 +3,10 @@
 The error of the mean of correlated values comes from blocks: values are averaged in pairs again and
 again, until blocks are longer than the correlation and the error that they tell of grows no more.
 H. Flyvbjerg, H. G. Petersen, J. Chem. Phys. 91, 461 (1989), doi 10.1063/1.457480.
+
+A series that still creeps towards its plateau has no error of that kind, but a rest to go: it is
+taken from the steps between the means of three thirds, as if they shrank by the same ratio again and
+again (Aitken). The mean of such a series is corrected by nothing; the rest is part of its error.
 """
 
 from dataclasses import dataclass
@@ -14,6 +18,7 @@ from femssb.description import checked
 from femssb.errors import InputError, check_number
 
 FEWEST_BLOCKS = 8  # from which an error is told
+SLOWEST = 0.95  # ratio of two steps of a drift, above which it is not told from a steady one
 FEWEST = 2 * FEWEST_BLOCKS  # values of a plateau
 
 
@@ -23,9 +28,11 @@ class Plateau:
 
     Attributes:
         mean: Of the values that count.
-        error: Standard error of the mean, of which the drift is a part.
+        error: Standard error of the mean, and what a drift leaves to go, added as squares.
         drift: Second half minus first half of the values that count.
         drift_error: Standard error of the drift, that of a steady series.
+        last: Mean of the last third, which is nearest to the plateau of a series that creeps.
+        rest: What the drift leaves to go beyond `last`; 0 for a steady series.
         number: Values that count, the last ones of the series.
     """
 
@@ -33,6 +40,8 @@ class Plateau:
     error: float
     drift: float
     drift_error: float
+    last: float
+    rest: float
     number: int
 
     @property
@@ -91,11 +100,21 @@ def plateau(values: Array, *, discard: float = 0.5) -> Plateau:
     half = len(counted) // 2
     first, second = counted[:half], counted[half:]
     drift = float(second.mean() - first.mean())
-    noise = float(np.hypot(block_error(first), block_error(second)))
+    # Blocks that drift tell of an error that is none: they are straightened first.
+    place = np.arange(len(counted)) - (len(counted) - 1) / 2
+    straight = counted - place * (place @ counted) / (place @ place)
+    noise = 2 * block_error(straight)  # of the difference of two halves, each with sqrt(2) of it
+    early, middle, last = (float(part.mean()) for part in np.array_split(counted, 3))
+    rest = 0.0
+    if abs(drift) > 2 * noise:
+        ratio = np.clip((last - middle) / (middle - early), 0.0, SLOWEST) if middle != early else 0.0
+        rest = float((last - middle) * max(ratio / (1 - ratio), 0.5))
     return Plateau(
         mean=float(counted.mean()),
-        error=float(np.hypot(block_error(counted), drift / 2)),
+        error=float(np.hypot(block_error(straight if rest else counted), rest)),
         drift=drift,
         drift_error=noise,
+        last=last,
+        rest=rest,
         number=len(counted),
     )

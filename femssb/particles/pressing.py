@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from femssb._version import __version__
-from femssb.environment.files import given_path, make_folder, read_sealed, remove_leftovers, writing
-from femssb.environment.interruption import interruptible
-from femssb.environment.lock import locked
-from femssb.environment.packages import load
-from femssb.environment.progress import progress_lines
-from femssb.environment.ranks import communicator, from_first_rank, on_first_rank
-from femssb.errors import InputError, Interrupted, NotConverged
+from femssb.environment.ranks import communicator
+from femssb.errors import FemssbError, InputError, Interrupted, NotConverged
 from femssb.inputs.case import fingerprint
-from femssb.packing import files
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
 from femssb.packing.sizes import LARGEST, SMALLEST
@@ -36,16 +24,14 @@ from femssb.particles.laws import ContactLaw
 from femssb.particles.rest import Rest, until_rest
 from femssb.particles.servo import Servo
 from femssb.particles.stages import Stage
+from femssb.particles.workflow import Record, Show, check_options, take_through
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 USUAL = Servo()
-Show = Callable[[str], None]  # takes a line of progress
 
 logger = logging.getLogger(__name__)
-
-_FILE = re.compile(r"(\d{2,})_\w+\.(h5|restart)")  # of a stage, with its number
 
 
 def press(
@@ -96,46 +82,35 @@ def press(
     """
     stages = [stages] if isinstance(stages, Stage) else stages
     _check(packing, stages, law, servo)
-    _check_options(out, progress, resume, overwrite)
+    check_options("press", out, progress, resume, overwrite)
     comm = communicator(comm)
-    show = progress_lines(progress and comm.rank == 0)
-    done: list[Packing] = []
-    state = None  # where the last stage left that of its engine
-    with _folder(out, comm) as folder, interruptible():
-        before = from_first_rank(comm, lambda: _stages_in(folder))
-        if resume is True and not before:
-            raise InputError(f"press: {folder} holds no stage to resume from")
-        if resume is False and before and not overwrite:
-            raise InputError(_occupied(folder, before))
-        for number, stage in enumerate(stages, start=1):
-            start = done[-1] if done else packing
-            record = _Record(folder, number, stage, _key(start, stage, law, servo))
-            reached = None if overwrite else from_first_rank(comm, record.read)
-            if reached is None:
-                if not overwrite:
-                    on_first_rank(comm, record.check_place)
-                title = f"{number}/{len(stages)} {stage.label}  "
-                with Engine(stage.prepared(start), law, comm, state=state) as engine:
-                    reached = _settled(engine, start, servo, record, show, title, out is not None)
-                if overwrite and number == 1:
-                    on_first_rank(comm, partial(record.remove_others, before))
-            done.append(reached)
-            state = record.state
-    return done
+
+    def work(
+        start: Packing, stage: Stage, record: Record, state: Path | None, show: Show
+    ) -> Packing:
+        with Engine(stage.prepared(start), law, comm, state=state) as engine:
+            return _settled(engine, start, stage, servo, record, show)
+
+    return take_through(
+        "press",
+        packing,
+        stages,
+        key=lambda start, stage: _key(start, stage, law, servo),
+        work=work,
+        out=out,
+        comm=comm,
+        progress=progress,
+        resume=resume,
+        overwrite=overwrite,
+    )
 
 
 def _settled(
-    engine: Engine,
-    start: Packing,
-    servo: Servo,
-    record: _Record,
-    show: Show,
-    title: str,
-    lasting: bool,
+    engine: Engine, start: Packing, stage: Stage, servo: Servo, record: Record, show: Show
 ) -> Packing:
-    """Do the stage of a record, and record its end, or where it got stuck or was stopped."""
-    started, stage = time.process_time(), record.stage
-    rest = until_rest(engine, stage, servo, lambda line: show(title + line))
+    """Do a stage, and record its end, or where it got stuck or was stopped."""
+    started = time.process_time()
+    rest = until_rest(engine, stage, servo, show)
     used = engine.comm.allreduce(time.process_time() - started)
     report = _report(engine, stage, rest) | {"cpu_time": used, "key": record.key}
     made = [*start.origin.get("stages", []), report]
@@ -144,16 +119,15 @@ def _settled(
         report["state"] = engine.save(record.state)
         reached = replace(reached, origin={**reached.origin, "stages": made})
     reached = replace(reached, stress=particle_stress(reached))
-    if rest.stopped is not None:
-        raise _stopped(engine.comm, rest.stopped.signal, record, reached, lasting)
-    on_first_rank(engine.comm, lambda: record.write(reached, rest.settled))
-    name = type(stage).__name__
-    if not rest.settled:
+    outcome: FemssbError | Interrupted | None = rest.stopped
+    if not rest.settled and not rest.stopped:
         residuals = {
             "unbalanced over allowed": rest.balance.unbalanced / servo.balance,
             "pressure error over allowed": rest.pressure_error / servo.pressure_error,
         }
-        raise NotConverged(f"{name} did not come to rest", step=rest.steps, residuals=residuals)
+        name = type(stage).__name__
+        outcome = NotConverged(f"{name} did not come to rest", step=rest.steps, residuals=residuals)
+    record.keep(engine.comm, reached, outcome)
     logger.info("%s: %d steps", stage.label, rest.steps)
     return reached
 
@@ -174,120 +148,6 @@ def _report(engine: Engine, stage: Stage, rest: Rest) -> dict[str, Any]:
         "highest_inertia": rest.highest_inertia,
         "settled": rest.settled,
     }
-
-
-def _stopped(
-    comm: MPI.Intracomm, signal: int, record: _Record, reached: Packing, lasting: bool
-) -> Interrupted:
-    """Keep what a stage had reached when a signal came, say so, and return what ends the work."""
-    kept = "nothing is kept without a folder"
-    if lasting:
-        kept = f"stages done before are in {record.path.parent}, and the same call does the others"
-        try:
-            on_first_rank(comm, lambda: record.write(reached, settled=False))
-            kept = f"{kept}; what this one had reached is in {record.unfinished.name}"
-        except InputError as error:
-            kept = f"{kept}; {error}"
-    stop = Interrupted(signal, kept)
-    if comm.rank == 0:
-        sys.stderr.write(f"femssb: {stop}\n")
-        sys.stderr.flush()
-    return stop
-
-
-class _Record:
-    """Files that a stage leaves in the folder: its packing and the state of the engine."""
-
-    def __init__(self, folder: Path, number: int, stage: Stage, key: str) -> None:
-        name = f"{number:02d}_{type(stage).__name__.lower()}"
-        self.stage, self.key, self.number = stage, key, number
-        self.path = folder / f"{name}.h5"
-        self.unfinished = folder / f"{name}_unfinished.h5"
-        self.state = folder / f"{name}_{key}.restart"
-
-    def read(self) -> Packing | None:
-        """Return the packing, or None if the stage was not finished from the same start."""
-        if not self.path.exists():
-            return None
-        found = files.read(self.path)
-        report = _last_stage(found)
-        if report.get("key") != self.key:
-            return None
-        again = f"remove {self.path.name} to do this stage again"
-        try:
-            state = read_sealed(self.state)
-        except InputError as error:
-            raise InputError(f"press: {error}; {again}") from error
-        if hashlib.sha256(state).hexdigest() != report.get("state"):
-            raise InputError(f"press: {self.state} does not belong to {self.path.name}; {again}")
-        return found
-
-    def check_place(self) -> None:
-        """Check that nothing of another press is where this stage and the next ones go."""
-        own = {self.state.name}
-        if self.unfinished.exists() and _last_stage(files.read(self.unfinished)).get("key") == (
-            self.key
-        ):
-            own.add(self.unfinished.name)
-        there = _stages_in(self.path.parent)
-        others = [name for name, number in there.items() if number >= self.number]
-        if others := [name for name in others if name not in own]:
-            raise InputError(_occupied(self.path.parent, others))
-
-    def write(self, packing: Packing, settled: bool) -> None:
-        """Write the packing, whole or not at all."""
-        files.write(packing, self.path if settled else self.unfinished)
-        if settled:
-            with writing(self.unfinished):
-                self.unfinished.unlink(missing_ok=True)
-
-    def remove_others(self, names: Mapping[str, int]) -> None:
-        """Remove files of stages that this one has begun to replace."""
-        for name in names.keys() - {self.path.name, self.state.name}:
-            with writing(self.path.parent / name):
-                (self.path.parent / name).unlink(missing_ok=True)
-
-
-def _last_stage(packing: Packing) -> Mapping[str, Any]:
-    """Return the report on the last stage that a packing went through, empty if there is none."""
-    made = packing.origin.get("stages")
-    last = made[-1] if isinstance(made, list) and made else None
-    return last if isinstance(last, dict) else {}
-
-
-def _stages_in(folder: Path) -> dict[str, int]:
-    """Return the names of files that stages left in a folder, with their numbers."""
-    with writing(folder):
-        names = sorted(path.name for path in folder.iterdir())
-    found = [(name, _FILE.fullmatch(name)) for name in names]
-    return {name: int(match[1]) for name, match in found if match}
-
-
-def _occupied(folder: Path, names: Sequence[str] | Mapping[str, int]) -> str:
-    listed = list(names)
-    shown = ", ".join(listed[:4]) + (f" and {len(listed) - 4} more" if len(listed) > 4 else "")
-    return (
-        f"press: {folder} holds stages of another press: {shown}; take another folder, or replace "
-        "them with overwrite=True"
-    )
-
-
-@contextmanager
-def _folder(out: str | Path | None, comm: MPI.Intracomm) -> Iterator[Path]:
-    """Give a folder to work in, a temporary one if none is asked for; only one press may use it."""
-    with ExitStack() as held:
-
-        def begin() -> Path:
-            if out is None:
-                with writing(Path(tempfile.gettempdir())):
-                    temporary = tempfile.TemporaryDirectory(prefix="femssb_")
-                return Path(held.enter_context(temporary))
-            folder = make_folder(Path(out))
-            held.enter_context(locked(folder))
-            remove_leftovers(folder)
-            return folder
-
-        yield from_first_rank(comm, begin)
 
 
 def _check(packing: Packing, stages: Sequence[Stage], law: ContactLaw, servo: Servo) -> None:
@@ -335,22 +195,6 @@ def _check_spheres(packing: Packing) -> None:
     centres = wrapped(packing.positions, packing.period, packing.lower)
     if len(np.unique(centres, axis=0)) < len(centres):
         raise InputError("press: two spheres of the packing have the same centre")
-
-
-def _check_options(out: object, progress: object, resume: object, overwrite: object) -> None:
-    """Raise InputError for options that are not what they should be."""
-    if out is not None:
-        given_path("press", "out", out)
-        load("h5py", extra="particles")  # needed when the first stage is done
-    for name, value in (("progress", progress), ("overwrite", overwrite)):
-        if not isinstance(value, bool):
-            raise InputError(f"press: {name} must be True or False, got {value!r}")
-    if not (isinstance(resume, bool) or (isinstance(resume, str) and resume == "auto")):
-        raise InputError(f'press: resume must be True, False or "auto", got {resume!r}')
-    if resume is True and overwrite:
-        raise InputError("press: resume and overwrite exclude each other")
-    if resume is True and out is None:
-        raise InputError("press: resume needs the folder of the press that was stopped")
 
 
 def _key(packing: Packing, stage: Stage, law: ContactLaw, servo: Servo) -> str:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 LENGTH, TIME, MASS = 1e-6, 1e-6, 1e-15  # LAMMPS's micro units [m], [s], [kg]
 ENERGY, FORCE, PRESSURE = 1e-15, 1e-9, 1e3  # [J], [N], [Pa]
 USUAL_STEP = 0.3  # time step over the longest stable one, if none is given
-COLD = 1e-6  # temperature at which drag is not heat [K]
 
 _AXES = "xyz"
 _NEEDED = {
@@ -67,7 +66,7 @@ class BeadEngine:
             comm: The ranks that share the work; all of `MPI.COMM_WORLD` if left out.
             time_step: Of the motion [s]; a share of the longest stable one if left out.
             mass_scaling: Factor of all masses; dashpots keep their strength [-].
-            drag: Rate at which the velocity of every bead decays [1/s].
+            drag: Share of its velocity that every bead loses in a longest stable time step.
             sheared: Whether the box may be tilted.
 
         Raises:
@@ -165,8 +164,8 @@ class BeadEngine:
         run("fix motion all nve/sphere")
         if self.drag:
             # Forces of friction on each bead: LAMMPS's heat bath, cold.
-            damp = 1 / (self.drag * TIME)
-            run(f"fix drag all langevin {COLD} {COLD} {damp:.17g} 1 omega yes")
+            damp = self.limit / (self.drag * TIME)
+            run(f"fix drag all langevin 0.0 0.0 {damp:.17g} 1 omega yes")
         run("compute pressing all pressure NULL virial")
         run("thermo_style custom step c_pressing[1] c_pressing[2] c_pressing[3] "
             "c_pressing[4] c_pressing[5] c_pressing[6] vol ke")
@@ -333,6 +332,16 @@ class BeadEngine:
         speeds = np.einsum("ij,ij->i", self._local("v"), self._local("v"))
         own = float(np.sum(self._local("rmass") * speeds) / 2)
         return float(self.comm.allreduce(own)) * ENERGY
+
+    def report(self) -> dict[str, Any]:
+        """Return what is kept of how the beads were moved, as plain data."""
+        return {
+            "time_step": self.time_step,
+            "stable_time_step": self.limit,
+            "steps": self.steps,
+            "time": self.time,
+            "mass_scaling": self.mass_scaling,
+        }
 
     def packing(self, origin: dict[str, Any] | None = None) -> Packing:
         """Return the present state, without contacts."""

@@ -1,0 +1,113 @@
+"""Slurries: beads brought together until they rest, under a pressure or in the volume they have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from femssb.description import description, field
+from femssb.errors import InputError
+from femssb.inputs.beads import ForceField
+from femssb.packing.formulation import Formulation
+from femssb.packing.packing import Packing
+from femssb.particles.lammps.beads import BeadEngine
+from femssb.particles.wet import Course, Show, WetStage, until_plateau
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+# Times are counted in longest stable time steps, with which all motions of beads scale.
+DRAG = 0.0134  # decay of velocities in one: 2/us for the slurry of Alabdali 2023
+WINDOW = 1500  # of a plateau
+PERIOD = 150  # in which a box follows its pressure
+MODULUS = 10.0  # over the pressure, by which it does
+CLOSING = 3000  # in which a box is brought to a volume
+
+
+@description
+class Slurry(WetStage):
+    """Bring the beads together, until their density or their pressure rests.
+
+    With a pressure, all sides of the box follow it, as if the beads alone carried it. Without one,
+    the box gets the volume of solids and solvent, which do not compress, and the pressure that the
+    beads carry is measured.
+    """
+
+    pressure: float | None = field(
+        "on the beads; None: the box follows from the volume balance",
+        unit="Pa",
+        lower=1e-3,
+        upper=1e9,
+        default=None,
+    )
+    tolerance: float = field(
+        "relative error of the plateau of the density", above=0, upper=0.5, default=5e-3
+    )
+    pressure_tolerance: float = field(
+        "relative error of the plateau of the bead pressure, where it is measured",
+        above=0,
+        upper=0.5,
+        default=0.05,
+    )
+
+    @property
+    def label(self) -> str:
+        """Name of the stage in lines of progress."""
+        how = "by volume" if self.pressure is None else f"{self.pressure / 1e3:.3g} kPa"
+        return f"Slurry {how}"
+
+    def check(self, packing: Packing, formulation: Formulation, field: ForceField) -> None:
+        """Check, before any work, what would fail later.
+
+        Raises:
+            InputError: If a side of the packing is a plane, or as `WetStage.check` does.
+        """
+        WetStage.check(self, packing, formulation, field)
+        if not all(packing.periodic):
+            raise InputError("process: Slurry needs a packing with periodic sides only")
+
+    def carry_out(
+        self,
+        packing: Packing,
+        formulation: Formulation,
+        field: ForceField,
+        comm: MPI.Intracomm,
+        show: Show,
+    ) -> Course:
+        """Do the stage."""
+        forces = self.forces(field)
+        with BeadEngine(packing, forces, comm, time_step=self.time_step, drag=DRAG) as engine:
+            mass = float(engine.masses.sum())
+            if self.pressure is None:
+                lengths = packing.lengths * np.cbrt(formulation.balance().box / engine.volume())
+                engine.resize(lengths, round(CLOSING * engine.limit / engine.time_step))
+                tolerances = {"bead pressure [Pa]": self.pressure_tolerance}
+            else:
+                engine.follow_pressure(
+                    self.pressure, modulus=MODULUS * self.pressure, period=PERIOD * engine.limit
+                )
+                tolerances = {"density [kg/m3]": self.tolerance}
+            wanted = self.pressure
+            seen = until_plateau(
+                engine,
+                {
+                    "density [kg/m3]": lambda: mass / engine.volume(),
+                    "bead pressure [Pa]": engine.pressure,
+                },
+                tolerances,
+                window=WINDOW * engine.limit,
+                most_steps=self.most_steps,
+                show=show,
+                # At a tenth of the pressure, beads that hardly touch rest too.
+                ready=lambda: wanted is None or engine.pressure() > 0.9 * wanted,
+            )
+            balance = formulation.balance(box=engine.volume())
+            report = {
+                "plateaus": seen.report(),
+                "balance": str(balance).splitlines(),
+                "warnings": list(balance.warnings),
+                **engine.report(),
+            }
+            reached = engine.packing()
+        return Course(packing=reached, report=report, outcome=seen.outcome(self, tolerances))
