@@ -69,6 +69,19 @@ class Transport:
         """Root of the share of the electrolyte on the voxels over the relative diffusivity [-]."""
         return self.ionic.tortuosity(self.electrolyte).tau
 
+    @property
+    def interface(self) -> float:
+        """Area between phases that conduct electrons and those that conduct ions, a volume [1/m]."""
+        sides = [
+            {name for name, value in rail.conductivities.items() if value > 0}
+            for rail in (self.electronic, self.ionic)
+        ]
+        return sum(
+            found.per_volume
+            for (one, other), found in interface_areas(self.image).pairs.items()
+            if any(one in a and other in b for a, b in (sides, sides[::-1]))
+        )
+
     @checked
     def cell(
         self, capacitance: float, *, exponent: float = 1.0, contacts: Rail = "electronic"
@@ -89,15 +102,7 @@ class Transport:
         for name, rail in (("electrons", self.electronic), ("ions", self.ionic)):
             if not rail.percolates:
                 raise InputError(f"Transport.cell: no path of {name} leads through the electrode")
-        sides = [
-            {name for name, value in rail.conductivities.items() if value > 0}
-            for rail in (self.electronic, self.ionic)
-        ]
-        area = sum(
-            found.per_volume
-            for (one, other), found in interface_areas(self.image).pairs.items()
-            if any(one in a and other in b for a, b in (sides, sides[::-1]))
-        )
+        area = self.interface
         if not area > 0:
             raise InputError("Transport.cell: electrons and ions have no interface")
         return SymmetricCell(

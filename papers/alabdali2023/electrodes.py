@@ -12,7 +12,7 @@ from mpi4py import MPI
 
 from femssb import library
 from femssb.packing import disperse, read
-from femssb.particles import Calendering, Drying, Release, Slurry, process
+
 from femssb.studies import Measurement
 from femssb.units import um
 from papers.alabdali2023.measures import ENLARGED, measure, weighed
@@ -61,7 +61,7 @@ def field_of(forces, formulation):
     """Return a force field by name, and the diameters at which its dried beads touch."""
     if forces == "Table S1":
         return library.alabdali2023.H1, ENLARGED
-    return library.suspension.suspension(formulation), {}
+    return library.suspension(formulation), {}
 
 
 def electrode(level, seed, out, forces="Table S1"):

@@ -18,12 +18,12 @@ import numpy as np
 
 from femssb.electrode import transport
 from femssb.packing import contact_network, weigh
-from femssb.voxels import local_widths, phase_profile
+from femssb.voxels import conductivity, local_widths, phase_profile
 
 PHASES = ("AM", "SE", "CBD")
 PAIRS = tuple(combinations_with_replacement(PHASES, 2))
 ACTIVE, BINDER = 0.005, 15.93  # [S/m] section 2.4
-IONIC = {"SE": 1.0}
+ELECTRONIC, IONIC = {"AM": ACTIVE, "CBD": BINDER}, {"SE": 1.0}
 OWN = {"CBD": 0.5}  # of the binder's volume are pores, section 3.3
 BINDER_FIRST = ("CBD", "AM", "SE")  # the other order in which phases may win
 ENLARGED = {"AM": 1.14, "SE": 1.14}  # diameters of the force field over the true ones, section 2.3
@@ -45,22 +45,27 @@ def weighed(packing):
     }
 
 
-def measure(packing, spacing, *, enlargement=ENLARGED, binder=BINDER):
+def measure(packing, spacing, *, enlargement=ENLARGED, fitted=None):
     """Return all numbers of a dried or calendered electrode.
 
     Args:
         packing: The electrode.
         spacing: Edge of the voxels [m].
         enlargement: Diameters on the voxels over the true ones, by phase.
-        binder: Conductivity of the carbon-binder domain [S/m].
+        fitted: Another conductivity of the carbon-binder domain, for one more number [S/m].
     """
-    given = {"ionic": IONIC, "spacing": spacing, "own_porosity": OWN}
-    given["electronic"] = {"AM": ACTIVE, "CBD": binder}
+    given = {"ionic": IONIC, "spacing": spacing, "own_porosity": OWN, "electronic": ELECTRONIC}
     met = enlarged(packing, enlargement)
     moved = transport(met, priority=PHASES, **given)
     other = transport(met, priority=BINDER_FIRST, **given)
     true = transport(packing, priority=PHASES, **given)
+    more = {}
+    if fitted:
+        electronic = ELECTRONIC | {"CBD": fitted}
+        found = conductivity(moved.image, electronic, sides="periodic", tolerance=1e-3)
+        more["sigma_e, fitted binder"] = found.value
     return {
+        **more,
         **weighed(packing),
         **network_numbers(packing, enlargement),
         **conduction(moved),
@@ -86,13 +91,8 @@ def conduction(moved):
         "sigma_e": moved.electronic_conductivity,
         "D_eff": moved.relative_diffusivity,
         "tau": moved.tortuosity,
-        "double layer area": moved.cell(1.0).capacitance if conducts(moved) else 0.0,
+        "double layer area": moved.interface,
     }
-
-
-def conducts(moved):
-    """Return whether electrons and ions both find a way through."""
-    return moved.electronic.percolates and moved.ionic.percolates
 
 
 def network_numbers(packing, enlargement):
