@@ -55,10 +55,10 @@ class BeadForces:
     """
 
     beads: Mapping[str, Bead] = field("of every phase, by name")
-    stiffness: float = field("k_n of contacts", unit="Pa", lower=0, upper=1e12)
+    stiffness: float = field("k_n of contacts", unit="Pa", lower=1e-6, upper=1e12)
     damping: float = field("gamma_n of contacts", unit="1/(m s)", lower=0, upper=1e18)
     friction: float = field("largest tangential over normal force", lower=0, upper=100)
-    tangential_stiffness: float = field("k_t/k_n", lower=0, upper=10, default=1.378)
+    tangential_stiffness: float = field("k_t/k_n", lower=1e-6, upper=10, default=1.378)
     tangential_damping: float = field("gamma_t/gamma_n", lower=0, upper=10, default=0.959)
     mixing: Literal["geometric", "arithmetic"] = field(
         "mean of the depths of unlike beads; distances and cut-offs are arithmetic means",
@@ -108,7 +108,9 @@ class BeadForces:
         return factors * diameters / 2
 
     @checked
-    def scaled(self, *, depth: float = 1.0, damping: float = 1.0, stiffness: float = 1.0) -> "BeadForces":
+    def scaled(
+        self, *, depth: float = 1.0, damping: float = 1.0, stiffness: float = 1.0
+    ) -> "BeadForces":
         """Return the force field with its depths, dashpots and contact stiffness multiplied."""
         from dataclasses import replace
 

@@ -16,3 +16,4 @@ from .electrolytes import LI6PS5CL as LI6PS5CL
 from .electrolytes import LLZO as LLZO
 from .electrolytes import LSIPSCL as LSIPSCL
 from .metals import LITHIUM as LITHIUM
+from .suspension import suspension as suspension

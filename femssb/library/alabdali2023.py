@@ -108,9 +108,7 @@ def _enlarged(forces: BeadForces, potential: float, contact: float) -> BeadForce
     """Return a force field with other enlargements of AM and SE."""
     beads = dict(forces.beads)
     for phase in ("AM", "SE"):
-        beads[phase] = replace(
-            beads[phase], enlargement=potential, contact_enlargement=contact
-        )
+        beads[phase] = replace(beads[phase], enlargement=potential, contact_enlargement=contact)
     return replace(forces, beads=beads)
 
 

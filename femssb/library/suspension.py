@@ -28,6 +28,7 @@ SOFTNESS = 1e-12  # [N] assumed: well of binder over diameter; a yield stress of
 HARDNESS = 30.0  # [-] assumed: wells of solids over those of binder, so that solids keep apart
 BOND = 400e-9  # [N] Table S1 of Alabdali 2023: well of dried binder over its diameter
 GRAIN_BOND = 200e-9  # [N] Table S1 of Alabdali 2023: of dried electrolyte, for all grains
+WET_STIFFNESS = 1.0  # [Pa] assumed: next to nothing, contacts are there for their dashpots
 STIFFNESS = 100e6  # [Pa] assumed: a thousand atmospheres; stiffer grains cost and change nothing
 DRIED_DAMPING = 10e12  # [1/(m s)] Table S1 of Alabdali 2023; a state at rest does not depend on it
 WET_FRICTION = 0.016  # [-] Table S1 of Alabdali 2023
@@ -68,7 +69,7 @@ def suspension(formulation: Formulation, *, viscosity: float | None = None) -> F
     return ForceField(
         slurry=BeadForces(
             beads={name: soft if name == formulation.binder else hard for name in names},
-            stiffness=0.0,
+            stiffness=WET_STIFFNESS,
             damping=float(damping),
             friction=WET_FRICTION,
         ),

@@ -116,9 +116,7 @@ class Formulation:
     solvent: Solvent = field("of the slurry")
     solid_content: float = field("dry mass over the mass of the slurry", above=0, below=1)
     beads: int | None = field("how many there are", lower=2, upper=MOST_SPHERES, default=None)
-    dry_mass: float | None = field(
-        "of all components", unit="kg", above=0, upper=1e3, default=None
-    )
+    dry_mass: float | None = field("of all components", unit="kg", above=0, upper=1e3, default=None)
     swelling: float | None = field(
         "diameter of a bead of binder in the slurry over the dry one; None: from the volumes",
         lower=0.5,
@@ -219,7 +217,9 @@ class Formulation:
                 continue
             listed: ListedSizes = component.sizes.listed()
             numbers = np.array(listed.numbers)
-            drawn = np.repeat(listed.diameters, _apportioned(count * numbers / numbers.sum(), count))
+            drawn = np.repeat(
+                listed.diameters, _apportioned(count * numbers / numbers.sum(), count)
+            )
             volume = ledger[component.name] / component.solid.density
             sizes.append(drawn * np.cbrt(volume / (np.pi / 6 * np.sum(drawn**3))))
             kinds.append(np.full(count, kind, dtype=np.int32))

@@ -1,14 +1,58 @@
-"""Time steps of beads: how stiff their pairs are, estimated before any is taken."""
+"""Kinds of beads, and the time step of their motion: how stiff pairs are, before any is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from femssb.arrays import Array
 from femssb.description import checked
+from femssb.errors import InputError
 from femssb.inputs.beads import BeadForces, lennard_jones_stiffness
+from femssb.packing.packing import Packing
 
 SQUEEZED = 0.9  # distance of pressed beads over sigma, at which pairs are this stiff
 TOUCHED = 0.1  # overlap of pressed beads over the sum of their radii
 NEIGHBOURS = 2.0  # stiffness around a bead over that of its stiffest pair
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kinds:
+    """Beads sorted into kinds, each of one phase and one diameter.
+
+    Attributes:
+        of_bead: Kind of every bead, shape (n,).
+        phases: Of every kind.
+        diameters: Of every kind, shape (k,) [m].
+        lightest: Mass of the lightest bead of every kind, shape (k,) [kg].
+    """
+
+    of_bead: NDArray[np.int64]
+    phases: tuple[str, ...]
+    diameters: Array
+    lightest: Array
+
+    @classmethod
+    def of(cls, packing: Packing) -> Kinds:
+        """Return the kinds of the beads of a packing.
+
+        Raises:
+            InputError: If it has no masses.
+        """
+        if packing.masses is None:
+            raise InputError("beads: the packing has no masses; `disperse` gives them")
+        rows = np.column_stack([packing.phases.astype(np.float64), packing.radii])
+        kinds, of_bead = np.unique(rows, axis=0, return_inverse=True)
+        lightest = np.full(len(kinds), np.inf)
+        np.minimum.at(lightest, of_bead.ravel(), packing.masses)
+        return cls(
+            of_bead=of_bead.ravel().astype(np.int64),
+            phases=tuple(packing.phase_names[int(row)] for row in kinds[:, 0]),
+            diameters=2 * kinds[:, 1],
+            lightest=lightest,
+        )
 
 
 @checked
@@ -39,5 +83,6 @@ def stable_time_step(
     rate = forces.damping * root  # of the relative velocity [1/s]
     omega = np.sqrt(NEIGHBOURS * spring * inverse)
     with np.errstate(divide="ignore", invalid="ignore"):
-        longest = 2 / omega * (np.hypot(1, NEIGHBOURS * rate / (2 * omega)) - NEIGHBOURS * rate / (2 * omega))
+        zeta = NEIGHBOURS * rate / (2 * omega)
+        longest = 2 / omega * (np.hypot(1, zeta) - zeta)
     return float(np.nanmin(longest))

@@ -6,7 +6,7 @@ H. Flyvbjerg, H. G. Petersen, J. Chem. Phys. 91, 461 (1989), doi 10.1063/1.45748
 
 A series that still creeps towards its plateau has no error of that kind, but a rest to go: it is
 taken from the steps between the means of three thirds, as if they shrank by the same ratio again and
-again (Aitken). The mean of such a series is corrected by nothing; the rest is part of its error.
+again (Aitken). The mean is not corrected by it; the rest is part of its error.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Plateau:
         drift: Second half minus first half of the values that count.
         drift_error: Standard error of the drift, that of a steady series.
         last: Mean of the last third, which is nearest to the plateau of a series that creeps.
-        rest: What the drift leaves to go beyond `last`; 0 for a steady series.
+        rest: From the mean to where the drift leads; 0 for a steady series.
         number: Values that count, the last ones of the series.
     """
 
@@ -107,8 +107,9 @@ def plateau(values: Array, *, discard: float = 0.5) -> Plateau:
     early, middle, last = (float(part.mean()) for part in np.array_split(counted, 3))
     rest = 0.0
     if abs(drift) > 2 * noise:
-        ratio = np.clip((last - middle) / (middle - early), 0.0, SLOWEST) if middle != early else 0.0
-        rest = float((last - middle) * max(ratio / (1 - ratio), 0.5))
+        step, before = last - middle, middle - early
+        ratio = float(np.clip(step / before, 0.0, SLOWEST)) if before else 0.0
+        rest = last - float(counted.mean()) + step * max(ratio / (1 - ratio), 0.5)
     return Plateau(
         mean=float(counted.mean()),
         error=float(np.hypot(block_error(straight if rest else counted), rest)),

@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from femssb._version import __version__
 from femssb.environment.ranks import communicator
-from femssb.errors import FemssbError, InputError
+from femssb.errors import InputError
 from femssb.inputs.beads import ForceField
 from femssb.inputs.case import describe, fingerprint
 from femssb.library.suspension import suspension

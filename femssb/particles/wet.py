@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.description import description
+from femssb.description import checked, description
 from femssb.description import field as described
 from femssb.environment.interruption import stop_if_asked
-from femssb.errors import FemssbError, InputError, Interrupted, NotConverged
+from femssb.errors import FemssbError, InputError, Interrupted, NotConverged, check_number
 from femssb.inputs.beads import BeadForces, ForceField
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
+from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.plateau import FEWEST, Plateau, plateau
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from femssb.particles.lammps.beads import BeadEngine
 
 WEIGHED = 1e-9  # relative difference of masses that counts as the same
+LOOKS = 2  # in a row at which a plateau must be seen: one may be an accident
 Show = Callable[[str], None]  # takes a line of progress
 
 
@@ -97,8 +99,15 @@ class WetStage:
                 f"{'slurries' if self.wet else 'dried electrodes'}, but the beads of "
                 f"{formulation.binder!r} {'hold their' if is_wet else 'have lost their'} solvent"
             )
+        forces = self.forces(field)
         for phase in packing.phase_names:
-            self.forces(field).bead(phase)
+            forces.bead(phase)
+        if self.time_step is not None:
+            moved = self.expected(packing, formulation)
+            kinds = Kinds.of(moved)
+            limit = stable_time_step(forces, kinds.phases, kinds.diameters, kinds.lightest)
+            name = type(self).__name__
+            check_number(name, "time_step", self.time_step, above=0, upper=limit, unit="s")
 
     def carry_out(
         self,
@@ -116,6 +125,38 @@ class WetStage:
         raise NotImplementedError
 
 
+@checked
+def summary(packing: Packing) -> str:
+    """Return the stages that a packing went through: masses, densities, warnings, as text.
+
+    Raises:
+        InputError: If it went through no stage of a wet route.
+    """
+    made = [stage for stage in packing.origin.get("stages", []) if "masses [kg]" in stage]
+    if not made:
+        raise InputError("summary: the packing went through no stage of a wet route")
+    names = list(made[0]["masses [kg]"])
+    lines = [
+        f"{'stage':<12}"
+        + "".join(f"{f'{name} [kg]':>16}" for name in names)
+        + f"{'evaporated [kg]':>17}{'kg/m3':>8}{'porosity':>10}"
+    ]
+    lines += [
+        f"{stage['stage']:<12}"
+        + "".join(f"{stage['masses [kg]'][name]:16.8e}" for name in names)
+        + f"{stage['evaporated [kg]']:17.8e}{stage['density [kg/m3]']:8.1f}{stage['porosity']:10.4f}"
+        for stage in made
+    ]
+    for stage in made:
+        lines += [
+            f"{stage['stage']}: {name} {seen['mean']:.5g} +- {seen['error']:.2g}"
+            for name, seen in stage.get("plateaus", {}).items()
+        ]
+        lines += [f"{stage['stage']}: warning: {said}" for said in stage.get("warnings", [])]
+    return "\n".join(lines)
+
+
+@checked
 def ledger(packing: Packing, formulation: Formulation) -> dict[str, float]:
     """Return the mass of every component, without solvent, and of the solvent in a packing [kg].
 
@@ -175,9 +216,9 @@ class Watched:
             for name, p in self.plateaus.items()
         }
 
-    def outcome(self, stage: WetStage, tolerances: Mapping[str, float]) -> (
-        Interrupted | NotConverged | None
-    ):
+    def outcome(
+        self, stage: WetStage, tolerances: Mapping[str, float]
+    ) -> Interrupted | NotConverged | None:
         """Return None for a plateau, else what stopped the stage."""
         if self.reached or self.stopped:
             return None if self.reached else self.stopped
@@ -225,8 +266,8 @@ def until_plateau(
     times: list[float] = []
     series: dict[str, list[float]] = {name: [] for name in quantities}
     found: dict[str, Plateau] = {}
-    first, reached, stopped = engine.steps, False, None
-    while engine.steps - first < most_steps and not reached:
+    first, looks, stopped = engine.steps, 0, None
+    while engine.steps - first < most_steps and looks < LOOKS:
         engine.run(every)
         times.append(engine.time)
         for name, measure in quantities.items():
@@ -242,7 +283,8 @@ def until_plateau(
             name: plateau(np.array(values[-samples:]), discard=0.0)
             for name, values in series.items()
         }
-        reached = ready() and all(found[name].reached(t) for name, t in tolerances.items())
+        rests = ready() and all(found[name].reached(t) for name, t in tolerances.items())
+        looks = looks + 1 if rests else 0
         show(
             f"step {engine.steps:7d}  "
             + "  ".join(f"{name} {p.mean:.4g} +- {p.error:.1e}" for name, p in found.items())
@@ -251,6 +293,6 @@ def until_plateau(
         times=np.array(times),
         series={name: np.array(values) for name, values in series.items()},
         plateaus=found,
-        reached=reached,
+        reached=looks == LOOKS,
         stopped=stopped,
     )

@@ -134,7 +134,9 @@ class Record:
         """Keep what was reached when a signal came, say so, and return what ends the work."""
         kept = "nothing is kept without a folder"
         if self._lasting:
-            kept = f"stages done before are in {self.path.parent}, and the same call does the others"
+            kept = (
+                f"stages done before are in {self.path.parent}, and the same call does the others"
+            )
             try:
                 on_first_rank(comm, lambda: self._write(reached, finished=False))
                 kept = f"{kept}; what this one had reached is in {self.unfinished.name}"

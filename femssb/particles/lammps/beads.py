@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
-from femssb.errors import EngineError, InputError, check_number
+from femssb.errors import EngineError, check_number
 from femssb.inputs.beads import BeadForces
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
-from femssb.particles.beads import stable_time_step
+from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.lammps.engine import _engine_errors, _start
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class BeadEngine:
             InputError: If the packing has no masses, the forces lack a phase, or the time step is
                 longer than the stable one.
         """
-        if packing.masses is None:
-            raise InputError("beads: the packing has no masses; `disperse` gives them")
+        self.kinds = Kinds.of(packing)
         self._start = packing
         self.phase_names = packing.phase_names
         self.mass_scaling, self.drag = mass_scaling, drag
@@ -83,7 +82,6 @@ class BeadEngine:
         self.forces = forces
         self._sheared = sheared
         self.steps, self.time = 0, 0.0
-        self._set_kinds(packing.phases, self.radii)
         self.limit = self._limit()
         self.time_step = USUAL_STEP * self.limit if time_step is None else time_step
         check_number("beads", "time_step", self.time_step, above=0, upper=self.limit, unit="s")
@@ -114,20 +112,11 @@ class BeadEngine:
             for line in lines:
                 self._lammps.command(line)
 
-    def _set_kinds(self, phases: NDArray[np.int32], radii: Array) -> None:
-        """Sort beads into kinds of one phase and diameter: LAMMPS's types."""
-        rows = np.column_stack([phases.astype(np.float64), radii])
-        kinds, self._kinds = np.unique(rows, axis=0, return_inverse=True)
-        self._kinds = self._kinds.ravel()
-        self._kind_phases = tuple(self.phase_names[int(row)] for row in kinds[:, 0])
-        self._kind_diameters = 2 * kinds[:, 1]
-
     def _limit(self) -> float:
         """Return the longest time step that is stable [s]."""
-        lightest = np.full(len(self._kind_diameters), np.inf)
-        np.minimum.at(lightest, self._kinds, self.masses * self.mass_scaling)
-        scaled = replace(self.forces, damping=self.forces.damping / self.mass_scaling)
-        return stable_time_step(scaled, self._kind_phases, self._kind_diameters, lightest)
+        kinds, scale = self.kinds, self.mass_scaling
+        scaled = replace(self.forces, damping=self.forces.damping / scale)
+        return stable_time_step(scaled, kinds.phases, kinds.diameters, scale * kinds.lightest)
 
     def _build(self, packing: Packing) -> None:
         for (kind, style), package in _NEEDED.items():
@@ -147,17 +136,17 @@ class BeadEngine:
             run(f"region box prism {ends} 0 0 0 units box")
         else:
             run(f"region box block {ends} units box")
-        run(f"create_box {len(self._kind_diameters)} box")
+        run(f"create_box {len(self.kinds.diameters)} box")
         n = len(packing.radii)
         inside = wrapped(packing.positions, packing.period, packing.lower)
         centres = (inside / LENGTH).ravel().tolist()
-        kinds = (self._kinds + 1).tolist()
+        kinds = (self.kinds.of_bead + 1).tolist()
         self._lammps.create_atoms(n, list(range(1, n + 1)), kinds, centres, shrinkexceed=False)
         if self._lammps.get_natoms() != n:
             raise EngineError(f"LAMMPS took {self._lammps.get_natoms()} of {n} beads")
         rows = self._owned()
-        touching = self.forces.contact_radii(self._kind_phases, self._kind_diameters)
-        self._local("radius")[:] = touching[self._kinds[rows]] / LENGTH
+        touching = self.forces.contact_radii(self.kinds.phases, self.kinds.diameters)
+        self._local("radius")[:] = touching[self.kinds.of_bead[rows]] / LENGTH
         self._local("rmass")[:] = self.masses[rows] * self.mass_scaling / MASS
         self._start_forces()
         run(f"timestep {self.time_step / TIME:.17g}")
@@ -167,8 +156,10 @@ class BeadEngine:
             damp = self.limit / (self.drag * TIME)
             run(f"fix drag all langevin 0.0 0.0 {damp:.17g} 1 omega yes")
         run("compute pressing all pressure NULL virial")
-        run("thermo_style custom step c_pressing[1] c_pressing[2] c_pressing[3] "
-            "c_pressing[4] c_pressing[5] c_pressing[6] vol ke")
+        run(
+            "thermo_style custom step c_pressing[1] c_pressing[2] c_pressing[3] "
+            "c_pressing[4] c_pressing[5] c_pressing[6] vol ke"
+        )
         run("thermo 1000000000")
         run("thermo_modify lost ignore norm no")
         run("run 0 post no")
@@ -179,7 +170,7 @@ class BeadEngine:
         # Dashpots of LAMMPS go with the mass: scaled masses must not change them.
         stiffness = forces.stiffness / PRESSURE
         damping = forces.damping * LENGTH * TIME / self.mass_scaling
-        epsilon, sigma, cutoff = forces.pairs(self._kind_phases, self._kind_diameters)
+        epsilon, sigma, cutoff = forces.pairs(self.kinds.phases, self.kinds.diameters)
         run(
             f"pair_style hybrid/overlay lj/sf {cutoff.max() / LENGTH:.17g} gran/hertz/history "
             f"{stiffness:.17g} {stiffness * forces.tangential_stiffness:.17g} {damping:.17g} "
@@ -221,15 +212,29 @@ class BeadEngine:
             self._lammps.command(f"run {steps} post no")
         self.steps += steps
         self.time += steps * self.time_step
+        self._check_beads()
+
+    def _check_beads(self) -> None:
+        """Raise EngineError if beads are lost, or if one that is there moves no more like a bead."""
         left = int(self._lammps.get_natoms())
         if left < len(self.radii):
-            gone = np.isnan(self._gathered("rmass"))
-            first = int(np.flatnonzero(gone)[0])
+            gone = np.flatnonzero(np.isnan(self._gathered("rmass")))
+            many = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
             raise EngineError(
-                f"{len(self.radii) - left} beads left the box through a plane by {self.time:.4g} "
-                f"s: the first is bead {first} of phase "
-                f"{self.phase_names[self._start.phases[first]]}"
+                f"{self._named(gone[0])}{many} left the box through a plane, by {self.time:.4g} s "
+                f"(step {self.steps}): the plane is too soft or too fast, or the time step, "
+                f"{self.time_step:.4g} s, too long"
             )
+        if not np.isfinite(self.kinetic_energy()):
+            wild = np.flatnonzero(~np.isfinite(self._gathered("v")).all(axis=1))
+            raise EngineError(
+                f"{self._named(wild[0])} has no finite velocity any more, by {self.time:.4g} s "
+                f"(step {self.steps}): the time step, {self.time_step:.4g} s, is too long"
+            )
+
+    def _named(self, bead: int) -> str:
+        """Return how a bead is called in messages."""
+        return f"bead {bead} ({self.phase_names[self._start.phases[bead]]})"
 
     def run_limited(self, steps: int, distance: float) -> None:
         """Take some steps in none of which a bead moves farther than a distance [m]."""
@@ -243,6 +248,10 @@ class BeadEngine:
         self._local("v")[:] = 0.0
         self._local("omega")[:] = 0.0
 
+    def set_velocities(self, velocities: Array) -> None:
+        """Give every bead a velocity, shape (n, 3) [m/s]."""
+        self._local("v")[:] = velocities[self._owned()] * (TIME / LENGTH)
+
     def follow_pressure(
         self, pressure: float, *, axes: str = "xyz", modulus: float, period: float
     ) -> None:
@@ -255,8 +264,10 @@ class BeadEngine:
             period: In which the difference of pressure goes [s].
         """
         value, time = f"{pressure / PRESSURE:.17g}", f"{period / TIME:.17g}"
-        how = f"iso {value} {value} {time}" if axes == "xyz" else " ".join(
-            f"{axis} {value} {value} {time}" for axis in axes
+        how = (
+            f"iso {value} {value} {time}"
+            if axes == "xyz"
+            else " ".join(f"{axis} {value} {value} {time}" for axis in axes)
         )
         self.hold_box()
         self.command(
