@@ -12,7 +12,7 @@ from mpi4py import MPI
 
 from femssb import library
 from femssb.packing import disperse, read
-
+from femssb.particles import Calendering, Drying, Release, Slurry, process
 from femssb.studies import Measurement
 from femssb.units import um
 from papers.alabdali2023.measures import ENLARGED, measure, weighed
@@ -121,9 +121,8 @@ def states(level, seed, forces, folder):
     for degree, packing in zip(level.degrees, done(dried, presses, "calendered"), strict=True):
         found[label(degree)] = packing
         if degree in level.released:
-            (found[f"released {label(degree)}"],) = done(
-                packing, [Release(pressure=ATMOSPHERE)], f"released_{100 * degree:g}"
-            )
+            name = f"released_{100 * degree:g}"
+            (found[f"released {label(degree)}"],) = done(packing, [Release()], name)
     return found
 
 
@@ -131,8 +130,8 @@ def reported(packing):
     """Return what the last stage reports: pressure on its planes, and the time it took."""
     report = packing.origin["stages"][-1]
     numbers = {"cpu": report["cpu_time"]}
-    if "pressure [Pa]" in report:
-        numbers["pressure"] = report["pressure [Pa]"]
+    if "pressure on planes [Pa]" in report:
+        numbers["pressure"] = report["pressure on planes [Pa]"]
     return numbers
 
 

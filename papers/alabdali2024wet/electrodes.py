@@ -11,6 +11,7 @@ from mpi4py import MPI
 
 from femssb import library
 from femssb.packing import disperse, read, weigh
+from femssb.particles import Calendering, Drying, Release, Slurry, process
 from femssb.studies import Measurement
 from femssb.units import MPa, um
 from papers.alabdali2023.electrodes import ATMOSPHERE, place, reported
@@ -103,7 +104,7 @@ def states(level, slurry, seed, folder):
     wet, dried = done(start, [Slurry(pressure=ATMOSPHERE), Drying()], "dried")
     pores = weigh(dried, own_porosity=OWN).porosity
     degree = max(1 - (1 - pores) / (1 - AIM), 0.01)
-    release = Release(pressure=ATMOSPHERE)
+    release = Release()
     held, freed = done(dried, [Calendering(degree=degree), release], "elastic")
     _, calendered = done(dried, [Calendering(pressure=PRESS), release], "plastic")
     return {"slurry": wet, DRIED: dried, HELD: held, FREED: freed, CALENDERED: calendered}

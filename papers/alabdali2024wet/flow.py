@@ -4,10 +4,9 @@ The paper fits one force field for all solid contents and both cathodes. So here
 from the master curve of one slurry, and what they give for the others is a prediction.
 """
 
-from femssb import library
 from femssb.studies import Measurement
 from papers.alabdali2023.electrodes import place
-from papers.alabdali2023.flow import PRINTED, calibrated, checked
+from papers.alabdali2023.flow import FORCES, PRINTED, WANTED, calibrated, direct
 from papers.alabdali2024wet.electrodes import formulation_of
 from papers.alabdali2024wet.quantities import MIDDLE, SLURRIES, content_label
 
@@ -20,7 +19,7 @@ def flow_curves(level, out):
         name=name,
         function=make,
         arguments={"level": level, "folder": place(out, name)},
-        made_from=[formulas, library.alabdali2023.H1, PRINTED, level.rates],
+        made_from=[formulas, FORCES, PRINTED, WANTED, level.rates],
     )
 
 
@@ -34,9 +33,9 @@ def make(level, folder):
     numbers, found = calibrated(formulation_of(MIDDLE, level.sheared), folder)
     for slurry in SLURRIES:
         label = f"{slurry[0]} {content_label(slurry[1])}"
-        place = folder / label.replace(" ", "")
+        own = folder / label.replace(" ", "")
         formula = formulation_of(slurry, level.sheared)
-        numbers |= checked(formula, found, level.rates, place, f"{label} ")
+        numbers |= direct(formula, found, level.rates, own, label)
     return numbers
 
 
