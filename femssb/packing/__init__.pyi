@@ -10,6 +10,10 @@ from .network import ContactNetwork as ContactNetwork
 from .network import contact_network as contact_network
 from .packing import Contacts as Contacts
 from .packing import Packing as Packing
+from .profiles import Composition as Composition
+from .profiles import Stratification as Stratification
+from .profiles import composition as composition
+from .profiles import stratification as stratification
 from .recipe import Component as Component
 from .recipe import Recipe as Recipe
 from .sizes import ListedSizes as ListedSizes

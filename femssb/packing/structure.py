@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from femssb.arrays import Array
 from femssb.description import checked
 from femssb.errors import InputError, check_number
+from femssb.packing.lines import lines_through
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing, as_array
 from femssb.packing.stress import contacts_of
 
 MOST_BINS, MOST_BINS_ACROSS = 10_000, 2_000
-LINES = 160_000  # along z, through the box: gives porosity to about 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,8 +45,7 @@ def porosity(packing: Packing) -> Porosity:
         raise InputError("porosity: the packing has no spheres, so that no share of them is lost")
     box = float(np.prod(packing.lengths))
     solid = float(packing.volumes.sum())
-    start, end, area = _covered(packing)
-    covered = float(np.sum(end - start) * area / box)
+    covered = float(lines_through(packing).covered() / box)
     return Porosity(nominal=1 - solid / box, union=1 - covered, swallowed=1 - covered * box / solid)
 
 
@@ -66,8 +65,8 @@ def solid_profile(packing: Packing, *, bins: int = 50) -> tuple[Array, Array]:
     """
     check_number("solid_profile", "bins", bins, lower=1, upper=MOST_BINS)
     edges = np.linspace(packing.lower[2], packing.upper[2], bins + 1)
-    start, end, area = _covered(packing)
-    below = np.array([np.sum(np.clip(edge, start, end) - start) * area for edge in edges])
+    lines = lines_through(packing)
+    below = np.array([lines.covered(edge) for edge in edges])
     slices = np.diff(edges) * packing.lengths[0] * packing.lengths[1]
     return (edges[1:] + edges[:-1]) / 2, np.diff(below) / slices
 
@@ -218,54 +217,3 @@ def heat_map(packing: Packing, values: Array, *, bins: int = 20) -> Array:
     total = np.bincount(cells, packing.volumes, bins * bins).reshape(bins, bins)
     summed = np.bincount(cells, packing.volumes * values, bins * bins).reshape(bins, bins)
     return np.divide(summed, total, out=np.full((bins, bins), np.nan), where=total > 0)
-
-
-def _covered(packing: Packing) -> tuple[Array, Array, float]:
-    """Return where lines along z enter and leave spheres, shapes (m,) [m], and their area [m2].
-
-    The lines start on a regular grid over the xy plane. A sphere covers one interval of each line
-    that meets it; intervals are cut at the ends of the box and where they overlap.
-    """
-    across = np.sqrt(LINES * packing.lengths[:2] / packing.lengths[:2][::-1])
-    counts = np.maximum(np.rint(across).astype(int), 1)
-    spacing = packing.lengths[:2] / counts
-    starts, ends, lines = [], [], []
-    bottom, ceiling = packing.lower[2], packing.upper[2]
-    for shift in _images(packing):
-        centres = packing.positions + shift
-        # All grid points in the square around every disc, then those in the disc.
-        place = centres[:, :2] - packing.lower[:2]
-        first = np.ceil((place - packing.radii[:, None]) / spacing - 0.5)
-        last = np.floor((place + packing.radii[:, None]) / spacing - 0.5)
-        first = np.clip(first, 0, counts).astype(int)
-        last = np.clip(last, -1, counts - 1).astype(int)
-        size = np.maximum(last - first + 1, 0)
-        repeats = size[:, 0] * size[:, 1]
-        sphere = np.repeat(np.arange(len(repeats)), repeats)
-        within = np.arange(len(sphere)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        i = first[sphere, 0] + within // np.maximum(size[sphere, 1], 1)
-        j = first[sphere, 1] + within % np.maximum(size[sphere, 1], 1)
-        away = packing.lower[:2] + (np.column_stack([i, j]) + 0.5) * spacing - centres[sphere, :2]
-        half = packing.radii[sphere] ** 2 - np.sum(away**2, axis=1)
-        inside = half > 0
-        sphere, half = sphere[inside], np.sqrt(half[inside])
-        lines.append((i * counts[1] + j)[inside])
-        starts.append(np.clip(centres[sphere, 2] - half, bottom, ceiling))
-        ends.append(np.clip(centres[sphere, 2] + half, bottom, ceiling))
-    line, start, end = (np.concatenate(parts) for parts in (lines, starts, ends))
-    order = np.lexsort((start, line))
-    line, start, end = line[order], start[order], end[order]
-    # The furthest end so far on a line: lines are set apart by more than the box is high.
-    apart = line * (2 * packing.lengths[2])
-    reached = np.maximum.accumulate(end + apart) - apart
-    before = np.full(len(line), bottom)
-    same = np.flatnonzero(line[1:] == line[:-1]) + 1
-    before[same] = reached[same - 1]
-    return np.minimum(np.maximum(start, before), end), end, float(np.prod(spacing))
-
-
-def _images(packing: Packing) -> Array:
-    """Return the shifts at which periodic images of the spheres may reach into the box."""
-    choices = [(-1, 0, 1) if side else (0,) for side in packing.periodic]
-    grid = np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, 3)
-    return np.asarray(grid * packing.lengths)

@@ -332,6 +332,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     },
     "meshing.read": lambda: {"path": "cell.msh", "unit": um, "orientations": None},
     "meshing.write": lambda: {"data": model().data, "path": "written.msh"},
+    "packing.composition": lambda: {"packing": spheres(), "bins": 3},
     "packing.coordination": lambda: {"packing": spheres()},
     "packing.force_chains": lambda: {"packing": spheres(), "above": 1.0},
     "packing.heat_map": lambda: {"packing": spheres(), "values": np.arange(27.0), "bins": 4},
@@ -370,6 +371,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "periodic": (True, True, False),
     },
     "packing.solid_profile": lambda: {"packing": spheres(), "bins": 5},
+    "packing.stratification": lambda: {"packing": spheres(), "phase": "SE"},
     "packing.thickness": lambda: {"packing": spheres()},
     "packing.write": lambda: {
         "packing": spheres(),

@@ -1,0 +1,299 @@
+"""Calendering between planes, to a degree or to a pressure, and release, with elastic beads.
+
+The thickness of an electrode is the distance of the planes that press it, and the degree of
+calendering is the share by which that is below its value before calendering, under `REFERENCE`,
+1 atm. Degrees of later stages refer to the same first thickness. Beads of the papers' force fields
+are elastic: what is released springs back nearly whole. For contacts that yield, see
+`femssb.particles.densification`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from femssb.description import description, field
+from femssb.errors import InputError, check_number
+from femssb.inputs.beads import BeadForces, ForceField
+from femssb.packing.formulation import Formulation
+from femssb.packing.neighbours import wrapped
+from femssb.packing.packing import Packing
+from femssb.particles.beads import Kinds, stable_time_step
+from femssb.particles.lammps.beads import USUAL_STEP, BeadEngine
+from femssb.particles.lammps.planes import MovedPlanes, Planes, room
+from femssb.particles.wet import Course, Show, Watched, WetStage, until_plateau
+from femssb.units import MPa
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+REFERENCE = 100e3  # [Pa] under which a thickness counts as that before calendering: 1 atm
+FIRST = "thickness before calendering [m]"  # in reports
+# Times are counted in longest stable time steps, with which all motions of beads scale.
+DRAG = 0.0134  # decay of velocities in one, as in a slurry
+WINDOW = 1500  # of a plateau
+SQUEEZED = 0.1  # overlap with a plane over the radius, at which time steps must still be stable
+SLACK = 0.5  # relative error of the pressure above which planes move as fast as they may
+NEAR = 0.05  # relative error of the pressure below which a thickness may be at its plateau
+
+
+def opened(packing: Packing, touching: float) -> Packing:
+    """Return a packing whose sides across z, if they were periodic, just clear all beads.
+
+    Args:
+        packing: Any.
+        touching: Largest radius at which a bead touches over its own.
+    """
+    if not packing.periodic[2]:
+        return packing
+    positions = wrapped(packing.positions, packing.period, packing.lower)
+    lower, upper = packing.lower.copy(), packing.upper.copy()
+    lower[2] = np.min(positions[:, 2] - touching * packing.radii)
+    upper[2] = np.max(positions[:, 2] + touching * packing.radii)
+    return replace(
+        packing,
+        positions=positions,
+        lower=lower,
+        upper=upper,
+        periodic=(*packing.periodic[:2], False),
+        contacts=None,
+        stress=None,
+    )
+
+
+@description
+class Pressed(WetStage):
+    """Planes across z press a dried electrode: base of calendering and release."""
+
+    inertia: float = field(
+        "largest inertial number: strain rate x mean diameter x sqrt(density / pressure)",
+        above=0,
+        upper=0.1,
+        default=5e-3,
+    )
+    plane_stiffness: float = field(
+        "k_n of contacts with the planes", unit="Pa", lower=1e3, upper=1e12, default=250 * MPa
+    )
+    tolerance: float = field(
+        "relative error of the plateau of thickness, under a pressure, or of pressure, at a degree",
+        above=0,
+        upper=0.5,
+        default=0.01,
+    )
+
+    @property
+    def wet(self) -> bool:
+        """Whether the stage starts with solvent in the beads."""
+        return False
+
+    def expected(self, packing: Packing, formulation: Formulation) -> Packing:
+        """Return a packing with the sides, radii and masses that there will be after the stage."""
+        return replace(opened(packing, 1.0), contacts=None)
+
+    def check(self, packing: Packing, formulation: Formulation, field: ForceField) -> None:
+        """Check, before any work, what would fail later.
+
+        Raises:
+            InputError: If x or y is not periodic, or as `WetStage.check` does.
+        """
+        WetStage.check(self, packing, formulation, field)
+        if not all(packing.periodic[:2]):
+            name = type(self).__name__
+            raise InputError(f"process: {name} needs a packing that is periodic across x and y")
+        if self.time_step is not None:
+            limit = self.longest_step(packing, self.forces(field))
+            check_number(
+                type(self).__name__, "time_step", self.time_step, above=0, upper=limit, unit="s"
+            )
+
+    def longest_step(self, packing: Packing, forces: BeadForces) -> float:
+        """Return the longest time step for which beads and planes can be stable [s]."""
+        kinds = Kinds.of(packing)
+        radii = forces.contact_radii(kinds.phases, kinds.diameters)
+        spring = 1.5 * self.plane_stiffness * radii * np.sqrt(SQUEEZED)
+        planes = 2 * float(np.min(np.sqrt(kinds.lightest / spring)))
+        return min(planes, stable_time_step(forces, kinds.phases, kinds.diameters, kinds.lightest))
+
+    def press(self, press: Press) -> tuple[Watched, dict[str, float]]:
+        """Move the planes; return what was seen, and the tolerances of what decided."""
+        raise NotImplementedError
+
+    def carry_out(
+        self,
+        packing: Packing,
+        formulation: Formulation,
+        field: ForceField,
+        comm: MPI.Intracomm,
+        show: Show,
+    ) -> Course:
+        """Do the stage."""
+        forces = self.forces(field)
+        touching = max(forces.bead(name).contact_enlargement for name in packing.phase_names)
+        start = opened(packing, touching)
+        step = self.time_step or USUAL_STEP * self.longest_step(start, forces)
+        with BeadEngine(room(start), forces, comm, time_step=step, drag=DRAG) as engine:
+            planes = Planes(engine, np.array([start.lower[2], start.upper[2]]), self.plane_stiffness)
+            press = Press(planes, self, first_thickness(packing), show)
+            seen, tolerances = press.settle()
+            if seen is None or seen.reached:
+                seen, tolerances = self.press(press)
+            report: dict[str, Any] = {
+                "plateaus": seen.report(),
+                "thickness [m]": planes.thickness,
+                "pressure on planes [Pa]": planes.pressure(),
+                "stress between planes [Pa]": planes.stress(),
+                "highest_inertia": press.highest_inertia,
+                "warnings": [],
+                **engine.report(),
+            }
+            if press.first is not None:
+                report |= {FIRST: press.first, "degree": 1 - planes.thickness / press.first}
+            reached = planes.packing()
+        return Course(packing=reached, report=report, outcome=seen.outcome(self, tolerances))
+
+
+def first_thickness(packing: Packing) -> float | None:
+    """Return the thickness before calendering, None if no stage has measured it yet [m]."""
+    known = [stage[FIRST] for stage in packing.origin.get("stages", []) if FIRST in stage]
+    return float(known[-1]) if known else None
+
+
+class Press:
+    """Planes at work: to a pressure, or to a thickness, slowly."""
+
+    def __init__(self, planes: Planes, stage: Pressed, first: float | None, show: Show) -> None:
+        """Take the planes.
+
+        Args:
+            planes: In their engine.
+            stage: That uses them.
+            first: Thickness before calendering, if it is known [m].
+            show: Takes lines of progress.
+        """
+        self.planes, self.stage, self.first = planes, stage, first
+        self.highest_inertia = 0.0
+        self._show = show
+
+    def settle(self) -> tuple[Watched | None, dict[str, float]]:
+        """Find the thickness before calendering, unless it is known."""
+        if self.first is not None:
+            return None, {}
+        seen, tolerances = self.to_pressure(REFERENCE)
+        if seen.reached:
+            self.first = seen.plateaus["thickness [m]"].mean
+        return seen, tolerances
+
+    def to_pressure(self, pressure: float) -> tuple[Watched, dict[str, float]]:
+        """Let the planes follow a pressure until the thickness rests [Pa]."""
+
+        def approach() -> float:
+            found = self.planes.pressure()
+            lack = (pressure - found) / (SLACK * max(pressure, found))
+            return float(np.clip(lack, -1, 1)) * self._slow(max(pressure, found))
+
+        return self._watch(
+            approach,
+            {"thickness [m]": self.stage.tolerance},
+            ready=lambda found: abs(found / pressure - 1) < NEAR,
+        )
+
+    def to_thickness(self, thickness: float) -> tuple[Watched, dict[str, float]]:
+        """Bring the planes to a distance and wait until the pressure rests [m]."""
+
+        def approach() -> float:
+            slow = self._slow(max(REFERENCE, self.planes.pressure()))
+            left = (self.planes.thickness - thickness) / self._moved.interval
+            return float(np.clip(left, -slow, slow))
+
+        return self._watch(
+            approach,
+            {"pressure on planes [Pa]": self.stage.tolerance},
+            ready=lambda _: abs(self.planes.thickness / thickness - 1) < 1e-9,
+        )
+
+    def _watch(
+        self, approach: Callable[[], float], tolerances: dict[str, float], ready: Callable[[float], bool]
+    ) -> tuple[Watched, dict[str, float]]:
+        planes = self.planes
+        self._moved: Any = MovedPlanes(planes, approach)
+        seen = until_plateau(
+            self._moved,
+            {
+                "thickness [m]": lambda: planes.thickness,
+                "pressure on planes [Pa]": planes.pressure,
+            },
+            tolerances,
+            window=WINDOW * planes.engine.limit,
+            most_steps=self.stage.most_steps,
+            show=self._show,
+            ready=lambda: ready(planes.pressure()),
+        )
+        return seen, tolerances
+
+    def _slow(self, pressure: float) -> float:
+        """Return the speed at which planes may approach each other at a pressure [m/s]."""
+        engine, height = self.planes.engine, self.planes.thickness
+        density = engine.masses.sum() / (self.planes.area * height)
+        unit = height / (2 * engine.radii.mean()) * np.sqrt(pressure / density)
+        self.highest_inertia = max(self.highest_inertia, self._moved.highest / float(unit))
+        return float(self.stage.inertia * unit)
+
+
+@description
+class Calendering(Pressed):
+    """Bring the planes together to a degree or to a pressure.
+
+    The first stage of its kind finds the thickness before calendering: it opens sides across z that
+    were periodic, puts planes there and lets them follow `REFERENCE`. The forces of contacts have no
+    memory of the stage before.
+
+    Raises:
+        InputError: If a field is out of its bounds, or not exactly one of degree and pressure is
+            given.
+    """
+
+    degree: float | None = field(
+        "relative reduction of the thickness", lower=0, upper=0.9, default=None
+    )
+    pressure: float | None = field(
+        "on the planes", unit="Pa", lower=1e3, upper=1e11, default=None
+    )
+
+    def __post_init__(self) -> None:
+        if (self.degree is None) == (self.pressure is None):
+            raise InputError(
+                f"Calendering: give either degree = {self.degree} or pressure = {self.pressure} Pa"
+            )
+
+    @property
+    def label(self) -> str:
+        """Name of the stage in lines of progress."""
+        if self.pressure is not None:
+            return f"Calendering {self.pressure / MPa:.3g} MPa"
+        return f"Calendering {100 * (self.degree or 0.0):.3g} %"
+
+    def press(self, press: Press) -> tuple[Watched, dict[str, float]]:
+        """Move the planes; return what was seen, and the tolerances of what decided."""
+        if self.pressure is not None:
+            return press.to_pressure(self.pressure)
+        assert press.first is not None and self.degree is not None  # settled; checked when made
+        return press.to_thickness((1 - self.degree) * press.first)
+
+
+@description
+class Release(Pressed):
+    """Let the planes recede to a pressure, 1 atm if not said otherwise."""
+
+    pressure: float = field("on the planes", unit="Pa", lower=1e3, upper=1e11, default=REFERENCE)
+
+    @property
+    def label(self) -> str:
+        """Name of the stage in lines of progress."""
+        return f"Release {self.pressure / MPa:.3g} MPa"
+
+    def press(self, press: Press) -> tuple[Watched, dict[str, float]]:
+        """Move the planes; return what was seen, and the tolerances of what decided."""
+        return press.to_pressure(self.pressure)
