@@ -1,3 +1,5 @@
+from .calendering import Calendering as Calendering
+from .calendering import Release as Release
 from .drying import Drying as Drying
 from .laws import ContactLaw as ContactLaw
 from .laws import ElasticPlastic as ElasticPlastic
