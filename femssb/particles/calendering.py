@@ -23,7 +23,7 @@ from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
 from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.lammps.beads import USUAL_STEP, BeadEngine
-from femssb.particles.lammps.planes import MovedPlanes, Planes, room
+from femssb.particles.lammps.planes import LOOK, MovedPlanes, Planes, room
 from femssb.particles.wet import Course, Show, Watched, WetStage, until_plateau
 from femssb.units import MPa
 
@@ -36,7 +36,7 @@ FIRST = "thickness before calendering [m]"  # in reports
 DRAG = 0.0134  # decay of velocities in one, as in a slurry
 WINDOW = 1500  # of a plateau
 SQUEEZED = 0.1  # overlap with a plane over the radius, at which time steps must still be stable
-SLACK = 0.5  # relative error of the pressure above which planes move as fast as they may
+SLACK = 0.1  # relative error of the pressure above which planes move as fast as they may
 NEAR = 0.05  # relative error of the pressure below which a thickness may be at its plateau
 
 
@@ -192,7 +192,7 @@ class Press:
         def approach() -> float:
             found = self.planes.pressure()
             lack = (pressure - found) / (SLACK * max(pressure, found))
-            return float(np.clip(lack, -1, 1)) * self._slow(max(pressure, found))
+            return self._slowly(max(pressure, found), lambda slow: np.clip(lack, -1, 1) * slow)
 
         return self._watch(
             approach,
@@ -202,11 +202,12 @@ class Press:
 
     def to_thickness(self, thickness: float) -> tuple[Watched, dict[str, float]]:
         """Bring the planes to a distance and wait until the pressure rests [m]."""
+        interval = LOOK * self.planes.engine.time_step
 
         def approach() -> float:
-            slow = self._slow(max(REFERENCE, self.planes.pressure()))
-            left = (self.planes.thickness - thickness) / self._moved.interval
-            return float(np.clip(left, -slow, slow))
+            left = (self.planes.thickness - thickness) / interval
+            found = max(REFERENCE, self.planes.pressure())
+            return self._slowly(found, lambda slow: np.clip(left, -slow, slow))
 
         return self._watch(
             approach,
@@ -218,9 +219,9 @@ class Press:
         self, approach: Callable[[], float], tolerances: dict[str, float], ready: Callable[[float], bool]
     ) -> tuple[Watched, dict[str, float]]:
         planes = self.planes
-        self._moved: Any = MovedPlanes(planes, approach)
+        moved: Any = MovedPlanes(planes, approach)
         seen = until_plateau(
-            self._moved,
+            moved,
             {
                 "thickness [m]": lambda: planes.thickness,
                 "pressure on planes [Pa]": planes.pressure,
@@ -233,13 +234,14 @@ class Press:
         )
         return seen, tolerances
 
-    def _slow(self, pressure: float) -> float:
-        """Return the speed at which planes may approach each other at a pressure [m/s]."""
+    def _slowly(self, pressure: float, speed: Callable[[float], float]) -> float:
+        """Return a speed of approach, given how fast planes may be at a pressure [m/s]."""
         engine, height = self.planes.engine, self.planes.thickness
         density = engine.masses.sum() / (self.planes.area * height)
         unit = height / (2 * engine.radii.mean()) * np.sqrt(pressure / density)
-        self.highest_inertia = max(self.highest_inertia, self._moved.highest / float(unit))
-        return float(self.stage.inertia * unit)
+        chosen = float(speed(self.stage.inertia * unit))
+        self.highest_inertia = max(self.highest_inertia, abs(chosen) / float(unit))
+        return chosen
 
 
 @description

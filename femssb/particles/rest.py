@@ -45,7 +45,8 @@ def until_rest(engine: Engine, stage: Stage, servo: Servo, report: Callable[[str
     while True:
         state = engine.balance()
         steps = engine.steps - began
-        off = float(np.max(np.abs(state.pressures.reshape(3, 2)[axes] / stage.pressure - 1)))
+        wanted = stage.wanted(engine, state.pressures)
+        off = float(np.max(np.abs(state.pressures.reshape(3, 2)[axes] / wanted - 1)))
         quiet = state.unbalanced < servo.balance and off < servo.pressure_error
         rests = rests + 1 if quiet and work.done else 0
         if rests == 2 or stopped or steps >= servo.most_steps:
@@ -65,16 +66,17 @@ def until_rest(engine: Engine, stage: Stage, servo: Servo, report: Callable[[str
             f"(rest: {100 * servo.pressure_error:g} %, {servo.balance:g})  {work.progress}".rstrip()
         )
         engine.calm(state)
-        engine.rescale_masses(state, stage.pressure)
+        engine.rescale_masses(state, wanted)
         suited = float(state.pressures.max())
         for _ in range(servo.corrections):
             work.advance(error)
             pressures = engine.pressures()
-            error = float(np.max(np.abs(pressures[axes] / stage.pressure - 1)))
-            if pressures.max() > max(servo.stiffer * suited, servo.slack * stage.pressure):
-                engine.rescale_masses(engine.balance(), stage.pressure)
+            wanted = stage.wanted(engine, pressures.ravel())
+            error = float(np.max(np.abs(pressures[axes] / wanted - 1)))
+            if pressures.max() > max(servo.stiffer * suited, servo.slack * wanted):
+                engine.rescale_masses(engine.balance(), wanted)
                 suited = float(pressures.max())
-            engine.move_planes(planes.velocities(pressures, stage.pressure, state))
+            engine.move_planes(planes.velocities(pressures, wanted, state))
             engine.run(servo.interval)
             try:
                 stop_if_asked(engine.comm)

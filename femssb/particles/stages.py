@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError, shown
 from femssb.packing.neighbours import wrapped
@@ -84,6 +85,10 @@ class Stage:
     def axes(self, periodic: tuple[bool, ...]) -> NDArray[np.bool_]:
         """Return across which axes planes move, shape (3,): all planes if not overridden."""
         return ~np.array(periodic)
+
+    def wanted(self, engine: Engine, pressures: Array) -> float:
+        """Return the pressure that the planes follow now, given that on every face, (6,) [Pa]."""
+        return self.pressure
 
     def work(self, engine: Engine, servo: Servo) -> Work:
         """Return what is done between corrections of the planes."""

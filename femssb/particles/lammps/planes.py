@@ -163,8 +163,6 @@ class MovedPlanes:
         """Keep the planes and what returns the speed at which they approach each other [m/s]."""
         self.planes, self._approach = planes, approach
         self.comm, self.time_step = planes.engine.comm, planes.engine.time_step
-        self.interval = LOOK * self.time_step  # between corrections of the speed [s]
-        self.highest = 0.0  # speed of approach so far [m/s]
 
     @property
     def steps(self) -> int:
@@ -179,7 +177,5 @@ class MovedPlanes:
     def run(self, steps: int) -> None:
         """Take some steps, rounded up to whole intervals."""
         for _ in range(0, steps, LOOK):
-            speed = self._approach()
-            self.highest = max(self.highest, abs(speed))
-            self.planes.move(speed / 2 * np.array([1.0, -1.0]))
+            self.planes.move(self._approach() / 2 * np.array([1.0, -1.0]))
             self.planes.run(LOOK)
