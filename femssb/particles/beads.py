@@ -54,6 +54,12 @@ class Kinds:
             lightest=lightest,
         )
 
+    def longest_step(self, forces: BeadForces, mass_scaling: float = 1.0) -> float:
+        """Return the longest stable time step with a factor of all masses, dashpots kept [s]."""
+        scaled = forces.scaled(damping=1 / mass_scaling)
+        masses = mass_scaling * self.lightest
+        return stable_time_step(scaled, self.phases, self.diameters, masses)
+
 
 @checked
 def stable_time_step(
@@ -84,5 +90,5 @@ def stable_time_step(
     omega = np.sqrt(NEIGHBOURS * spring * inverse)
     with np.errstate(divide="ignore", invalid="ignore"):
         zeta = NEIGHBOURS * rate / (2 * omega)
-        longest = 2 / omega * (np.hypot(1, zeta) - zeta)
+        longest = 2 / (omega * (np.hypot(1, zeta) + zeta))
     return float(np.nanmin(longest))

@@ -104,7 +104,8 @@ def plateau(values: Array, *, discard: float = 0.5) -> Plateau:
     place = np.arange(len(counted)) - (len(counted) - 1) / 2
     straight = counted - place * (place @ counted) / (place @ place)
     noise = 2 * block_error(straight)  # of the difference of two halves, each with sqrt(2) of it
-    early, middle, last = (float(part.mean()) for part in np.array_split(counted, 3))
+    thirds = counted[len(counted) % 3 :].reshape(3, -1)
+    early, middle, last = thirds.mean(axis=1).tolist()
     rest = 0.0
     if abs(drift) > 2 * noise:
         step, before = last - middle, middle - early

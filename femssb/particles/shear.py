@@ -1,0 +1,325 @@
+"""Steady shear of a slurry: its viscosity at one rate.
+
+The box is deformed, velocity along x and gradient along y, and the beads follow their forces alone:
+no thermostat takes part, as it would resist the flow. The stress is that of pair forces, contacts
+included, and of the motion beside the mean flow.
+
+Beads in a slurry hardly have inertia, so their masses may be multiplied: dashpots and potentials
+stay as they are, the time step grows with the root of the masses, and a strain costs the same at
+any rate. How far, the inertia number says,
+
+    I = rate sqrt(sum(m d^2) / (V p)),
+
+the root of the stress that momentum would carry over p, the larger of bead pressure and shear
+stress. It is bounded: a point with more is refused.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from femssb.arrays import Array
+from femssb.description import description, field
+from femssb.environment.interruption import stop_if_asked
+from femssb.errors import FemssbError, InputError, Interrupted, NotConverged
+from femssb.inputs.beads import BeadForces, ForceField
+from femssb.packing.formulation import Formulation
+from femssb.packing.packing import Packing
+from femssb.particles.beads import Kinds
+from femssb.particles.flow_curve import LARGEST_ERROR, LEAST_STRAIN, FlowPoint
+from femssb.particles.lammps.beads import BeadEngine
+from femssb.particles.lammps.flow import Flow, Stress
+from femssb.particles.plateau import block_error, plateau
+from femssb.particles.wet import Course, Show, WetStage
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+SHARE = 0.5  # time step over the longest stable one
+BLOCK = 0.025  # strain of one value of the stress
+TRIAL = 0.1  # strain after which the masses are set again
+TRIALS = 20  # at most
+AIM = 0.8  # inertia number over its bound, at which the masses aim
+CLOSE = 1.3  # factor of the masses that is not worth another trial
+COARSEST = 2e-4  # strain of a time step
+MORE = 0.5  # strain by which a point goes on whose error is too large
+NARROWEST = 1.98  # side of the box over the largest diameter at which beads touch
+
+
+@description
+class Shear(WetStage):
+    """Shear the slurry at one rate until its viscosity is known.
+
+    The stage ends once the strain that counts is long enough, the error by blocks is within the
+    tolerance and both halves agree within two standard errors. Take several rates one after the
+    other, best from the fastest to the slowest, and read them with `flow_curve`.
+    """
+
+    rate: float = field("of the shear", unit="1/s", above=0, upper=1e9)
+    strain: float = field(
+        "over which is averaged, at least", lower=LEAST_STRAIN, upper=1e4, default=LEAST_STRAIN
+    )
+    start: float = field("strain before that does not count", lower=1, upper=1e4, default=1.0)
+    tolerance: float = field(
+        "relative standard error of the viscosity", above=0, upper=LARGEST_ERROR, default=0.05
+    )
+    inertia: float = field(
+        "bound of the inertia number, if masses are scaled", above=0, upper=0.3, default=0.03
+    )
+    mass_scaling: float | None = field(
+        "factor of all masses; None: as large as the inertia number allows, at least `lightest`",
+        above=0,
+        upper=1e18,
+        default=None,
+    )
+    lightest: float = field(
+        "factor of all masses that is always allowed; below 1 to see the flow without the inertia "
+        "that the beads truly have",
+        above=0,
+        upper=1,
+        default=1.0,
+    )
+
+    @property
+    def label(self) -> str:
+        """Name of the stage in lines of progress."""
+        return f"Shear {self.rate:.3g} /s"
+
+    def check(self, packing: Packing, formulation: Formulation, field: ForceField) -> None:
+        """Check, before any work, what would fail later.
+
+        Raises:
+            InputError: If a side of the packing is a plane, the strain at this rate takes more
+                steps than are allowed, or as `WetStage.check` does.
+        """
+        WetStage.check(self, packing, formulation, field)
+        if not all(packing.periodic):
+            raise InputError("process: Shear needs a packing with periodic sides only")
+        step = COARSEST / self.rate
+        if self.time_step is not None:
+            step = min(step, self.time_step)
+        elif self.mass_scaling is not None:
+            step = SHARE * Kinds.of(packing).longest_step(self.forces(field), self.mass_scaling)
+        self._check_steps(step, 0)
+
+    def _check_steps(self, step: float, done: int) -> None:
+        """Raise InputError if the strain cannot be reached in the steps that are left."""
+        needed = (self.start + self.strain) / (self.rate * step)
+        if done + needed > self.most_steps:
+            raise InputError(
+                f"Shear.rate = {self.rate:g} 1/s cannot be reached: a strain of "
+                f"{self.start + self.strain:g} takes {needed:.3g} steps of {step:.3g} s"
+                f"{f' after {done} for the masses' if done else ''}, and most_steps = "
+                f"{self.most_steps}; allow more, scale the masses or shear faster"
+            )
+
+    def carry_out(
+        self,
+        packing: Packing,
+        formulation: Formulation,
+        field: ForceField,
+        comm: MPI.Intracomm,
+        show: Show,
+    ) -> Course:
+        """Do the stage."""
+        forces = self.forces(field)
+        _check_sides(packing, forces)
+        begun = time.process_time()
+        scaling = 1.0 if self.mass_scaling is None else self.mass_scaling
+        longest = Kinds.of(packing).longest_step(forces, scaling)
+        with BeadEngine(
+            packing, forces, comm, time_step=SHARE * longest, mass_scaling=scaling, sheared=True
+        ) as engine:
+            weight = float(np.sum(engine.masses * (2 * engine.radii) ** 2)) / engine.volume()
+            run = _Run(self, engine, weight)
+            outcome: FemssbError | Interrupted | None = None
+            try:
+                run.set_masses(show)
+                self._check_steps(engine.time_step, engine.steps)
+                outcome = run.until_known(show)
+            except Interrupted as signal:
+                outcome = signal
+            used = comm.allreduce(time.process_time() - begun)
+            report = {**run.report(), **engine.report()}
+            if outcome is None:
+                found = run.point(used)
+                report["flow"] = asdict(found)
+                report["warnings"] = run.warnings(found)
+            run.close()
+            reached = engine.packing()
+        return Course(packing=reached, report=report, outcome=outcome)
+
+
+class _Run:
+    """One shear, from the choice of the masses to the point."""
+
+    def __init__(self, stage: Shear, engine: BeadEngine, weight: float) -> None:
+        """Start the flow; `weight` is sum(m d^2)/V with true masses [kg/m]."""
+        self._stage, self._engine, self._weight = stage, engine, weight
+        self._pressure = max(engine.pressure(), 0.0)  # at rest
+        self._start = 0.0
+        self._blocks: list[Stress] = []
+        self._flow = Flow(engine, stage.rate)
+
+    def set_masses(self, show: Show) -> None:
+        """Set the masses as the stage wants them, by shearing a little and looking, if need be."""
+        stage, engine = self._stage, self._engine
+        if stage.mass_scaling is not None:
+            self._scale(stage.mass_scaling)
+            return
+        self._scale(self._largest(self._pressure))
+        for _ in range(TRIALS):
+            seen = self._flow.run(TRIAL)
+            stop_if_asked(engine.comm)
+            wanted = self._largest(max(seen.pressure, seen.shear))
+            now = engine.mass_scaling
+            show(
+                f"step {engine.steps:7d}  masses x {now:.3g}  stress {seen.shear:.4g} Pa  "
+                f"bead pressure {seen.pressure:.4g} Pa"
+            )
+            if now / CLOSE <= wanted <= now * CLOSE:
+                return
+            self._scale(wanted)
+        raise NotConverged(f"{stage.label}: no factor of the masses suits", step=engine.steps)
+
+    def _largest(self, stress: float) -> float:
+        """Return the largest factor of the masses at a stress that carries the beads [Pa]."""
+        stage, engine = self._stage, self._engine
+        factor = (AIM * stage.inertia / stage.rate) ** 2 * max(stress, 0.0) / self._weight
+        if not factor:
+            factor = 1e18
+        factor = max(factor, stage.lightest)
+        step = COARSEST / stage.rate
+        while factor > stage.lightest and SHARE * engine.longest_step(factor) > step:
+            excess = SHARE * engine.longest_step(factor) / step
+            factor = max(factor / min(max(excess, 1.01), 100.0), stage.lightest)
+        return factor
+
+    def _scale(self, factor: float) -> None:
+        engine, asked = self._engine, self._stage.time_step
+        self._flow.scale_masses(factor, SHARE)
+        if asked is not None:
+            engine.set_time_step(asked)
+
+    def until_known(self, show: Show) -> FemssbError | Interrupted | None:
+        """Shear until the stress is known well enough; return why it is not, else None."""
+        stage, engine = self._stage, self._engine
+        while self._start < stage.start:
+            self._start += self._advance().strain
+        wanted = stage.strain
+        while True:
+            while self.strain < wanted:
+                self._blocks.append(self._advance())
+            seen = plateau(self._stresses(), discard=0.0)
+            show(
+                f"step {engine.steps:7d}  strain {self.strain:.3g}  viscosity "
+                f"{seen.mean / stage.rate:.4g} +- {seen.error / stage.rate:.1g} Pa s"
+            )
+            known = seen.mean > 0 and seen.relative_error <= stage.tolerance
+            if known and abs(seen.drift) <= 2 * seen.drift_error:
+                break
+            wanted = self.strain + MORE
+            if engine.steps + self._flow.steps(MORE) > stage.most_steps:
+                return NotConverged(
+                    f"{stage.label}: the viscosity is not known well enough within most_steps = "
+                    f"{stage.most_steps}",
+                    step=engine.steps,
+                    residuals={
+                        "error over allowed": seen.relative_error / stage.tolerance,
+                        "difference of halves over allowed": abs(seen.drift)
+                        / max(2 * seen.drift_error, 1e-300),
+                    },
+                )
+        inertia = self.inertia()
+        if inertia > stage.inertia and engine.mass_scaling > 1:
+            return NotConverged(
+                f"{stage.label}: masses times {engine.mass_scaling:.3g} make the inertia number "
+                f"{inertia:.3g}, above {stage.inertia:g}",
+                step=engine.steps,
+                residuals={"inertia over allowed": inertia / stage.inertia},
+            )
+        return None
+
+    def _advance(self) -> Stress:
+        stress = self._flow.run(BLOCK)
+        stop_if_asked(self._engine.comm)
+        return stress
+
+    @property
+    def strain(self) -> float:
+        """Strain that counts."""
+        return sum(block.strain for block in self._blocks)
+
+    def _stresses(self) -> Array:
+        return np.array([block.shear for block in self._blocks])
+
+    def _pressures(self) -> Array:
+        return np.array([block.pressure for block in self._blocks])
+
+    def inertia(self) -> float:
+        """Return the inertia number of the strain that counts."""
+        stress = max(float(self._pressures().mean()), float(self._stresses().mean()))
+        weight = self._weight * self._engine.mass_scaling
+        return float(self._stage.rate * np.sqrt(weight / stress))
+
+    def report(self) -> dict[str, object]:
+        """Return the series as plain data."""
+        return {
+            "stresses [Pa]": self._stresses().tolist(),
+            "bead pressures [Pa]": self._pressures().tolist(),
+            "strain of a block": self._blocks[0].strain if self._blocks else 0.0,
+        }
+
+    def point(self, cpu_time: float) -> FlowPoint:
+        """Return the point."""
+        seen, pressures = plateau(self._stresses(), discard=0.0), self._pressures()
+        differences = np.mean([block.normal_differences for block in self._blocks], axis=0)
+        moved = float(np.mean([block.motion[3] for block in self._blocks]))
+        first, second = seen.mean - seen.drift / 2, seen.mean + seen.drift / 2
+        return FlowPoint(
+            rate=self._stage.rate,
+            stress=seen.mean,
+            error=seen.error,
+            strain=self.strain,
+            start=self._start,
+            halves=(first, second),
+            halves_error=seen.drift_error,
+            pressure=float(pressures.mean()),
+            pressure_error=block_error(pressures),
+            normal_differences=(float(differences[0]), float(differences[1])),
+            inertia=self.inertia(),
+            mass_scaling=self._engine.mass_scaling,
+            motion=moved / seen.mean,
+            steps=self._engine.steps,
+            time_step=self._engine.time_step,
+            cpu_time=cpu_time,
+        )
+
+    def warnings(self, found: FlowPoint) -> list[str]:
+        """Return what is to be warned of."""
+        if found.inertia <= self._stage.inertia:
+            return []
+        return [
+            f"at {found.rate:g} 1/s the inertia number is {found.inertia:.2g} with true masses: "
+            "the beads themselves have inertia"
+        ]
+
+    def close(self) -> None:
+        """Shear on until the lattice of the box is a straight one."""
+        self._flow.straighten()
+
+
+def _check_sides(packing: Packing, forces: BeadForces) -> None:
+    """Raise InputError if two beads could touch twice, across different sides."""
+    phases = tuple(packing.phase_names[row] for row in packing.phases)
+    largest = 2 * float(forces.contact_radii(phases, 2 * packing.radii).max())
+    side = float(packing.lengths.min())
+    if side < NARROWEST * largest:
+        raise InputError(
+            f"Shear: a side of the box, {side:g} m, is less than two of the largest diameter at "
+            f"which beads touch, {largest:g} m: two beads could touch twice; take more beads"
+        )
