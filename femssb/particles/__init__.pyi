@@ -1,6 +1,15 @@
 from .calendering import Calendering as Calendering
 from .calendering import Release as Release
+from .calibration import Calibration as Calibration
+from .calibration import MasterCurve as MasterCurve
+from .calibration import Window as Window
+from .calibration import calibrate as calibrate
+from .densification import Compaction as Compaction
+from .densification import Porous as Porous
 from .drying import Drying as Drying
+from .flow_curve import FlowCurve as FlowCurve
+from .flow_curve import FlowPoint as FlowPoint
+from .flow_curve import flow_curve as flow_curve
 from .laws import ContactLaw as ContactLaw
 from .laws import ElasticPlastic as ElasticPlastic
 from .laws import HertzMindlin as HertzMindlin
@@ -10,6 +19,7 @@ from .plateau import plateau as plateau
 from .pressing import press as press
 from .processing import process as process
 from .servo import Servo as Servo
+from .shear import Shear as Shear
 from .slurry import Slurry as Slurry
 from .stages import Isostatic as Isostatic
 from .stages import Stage as Stage

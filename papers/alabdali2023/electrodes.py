@@ -132,6 +132,8 @@ def reported(packing):
     numbers = {"cpu": report["cpu_time"]}
     if "pressure on planes [Pa]" in report:
         numbers["pressure"] = report["pressure on planes [Pa]"]
+    elif "pressures" in report:  # of the dry route
+        numbers["pressure"] = report["pressures"]["zhi"]
     return numbers
 
 

@@ -24,16 +24,28 @@ PHASES = ("AM", "SE", "CBD")
 PAIRS = tuple(combinations_with_replacement(PHASES, 2))
 ACTIVE, BINDER = 0.005, 15.93  # [S/m] section 2.4
 ELECTRONIC, IONIC = {"AM": ACTIVE, "CBD": BINDER}, {"SE": 1.0}
-OWN = {"CBD": 0.5}  # of the binder's volume are pores, section 3.3
+PORES = 0.5  # of the binder's volume when it has dried, section 3.3
+DENSE = 900 / (1 - PORES)  # [kg/m3] of carbon and binder, section 3.1: 0.9 g/cm3 with the pores
 BINDER_FIRST = ("CBD", "AM", "SE")  # the other order in which phases may win
 ENLARGED = {"AM": 1.14, "SE": 1.14}  # diameters of the force field over the true ones, section 2.3
 SLICES = 20  # of profiles along the thickness
 WIDTHS = (0.1, 0.5, 0.9)  # shares of the pores whose width is kept
 
 
+def own_porosity(packing):
+    """Return the share of pores in the beads of binder: what their mass does not fill.
+
+    In a slurry they hold the solvent, and the beads are as porous as they will be.
+    """
+    binder = packing.of_phase("CBD")
+    density = packing.masses[binder].sum() / packing.volumes[binder].sum()
+    dry = packing.origin["stages"][-1]["stage"] != "Slurry"
+    return {"CBD": max(0.0, 1 - density / DENSE) if dry else PORES}
+
+
 def weighed(packing):
     """Return what weighing a state gives, the slurry too."""
-    found = weigh(packing, own_porosity=OWN)
+    found = weigh(packing, own_porosity=own_porosity(packing))
     return {
         "thickness": found.thickness,
         "density": found.density,
@@ -54,7 +66,8 @@ def measure(packing, spacing, *, enlargement=ENLARGED, fitted=None):
         enlargement: Diameters on the voxels over the true ones, by phase.
         fitted: Another conductivity of the carbon-binder domain, for one more number [S/m].
     """
-    given = {"ionic": IONIC, "spacing": spacing, "own_porosity": OWN, "electronic": ELECTRONIC}
+    given = {"electronic": ELECTRONIC, "ionic": IONIC, "spacing": spacing}
+    given["own_porosity"] = own_porosity(packing)
     met = enlarged(packing, enlargement)
     moved = transport(met, priority=PHASES, **given)
     other = transport(met, priority=BINDER_FIRST, **given)
