@@ -71,7 +71,7 @@ class Transport:
 
     @property
     def interface(self) -> float:
-        """Area between phases that conduct electrons and those that conduct ions, a volume [1/m]."""
+        """Area between conductors of electrons and those of ions over the volume [1/m]."""
         sides = [
             {name for name, value in rail.conductivities.items() if value > 0}
             for rail in (self.electronic, self.ionic)

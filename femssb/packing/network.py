@@ -116,9 +116,10 @@ class ContactNetwork:
             through[cluster[first[_closed(cluster, first, second, turns)]]] = True
         else:
             place = packing.positions[:, along]
-            low = np.isin(np.arange(len(through)), cluster[place - self.radii <= packing.lower[along]])
-            high = np.isin(np.arange(len(through)), cluster[place + self.radii >= packing.upper[along]])
-            through = low & high
+            high = np.zeros_like(through)
+            through[cluster[place - self.radii <= packing.lower[along]]] = True
+            high[cluster[place + self.radii >= packing.upper[along]]] = True
+            through &= high
         through[-1] = False
         return through[cluster]
 

@@ -47,7 +47,9 @@ def draw(electrodes, folder, packings):
     save("fig4", "Figure 4: conduction against the degree of calendering", conduction, electrodes)
     save("figS4", "Figure S4: widths of the pores", widths, electrodes)
     save("porosity", "Porosity by weight, of the spheres and on voxels", porosities, electrodes)
-    save("pressure", "Pressure at every degree, and what is left after release", pressure, electrodes)
+    save(
+        "pressure", "Pressure at every degree, and what is left after release", pressure, electrodes
+    )
     save("contacts", "Contacts by pair of phases", contacts, electrodes)
     return drawn
 

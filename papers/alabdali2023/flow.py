@@ -60,7 +60,10 @@ def calibrated(formula, folder):
     }
     for rate in CALIBRATED:
         value, error = found.viscosity([rate])
-        numbers |= {f"predicted viscosity {rate:g}": value[0], f"predicted error {rate:g}": error[0]}
+        numbers |= {
+            f"predicted viscosity {rate:g}": value[0],
+            f"predicted error {rate:g}": error[0],
+        }
     return numbers, found
 
 
@@ -77,9 +80,7 @@ def sheared(formula, forces, pressure, rates, folder, **options):
     rates = sorted(rates, reverse=True)
     stages = [Slurry(pressure=pressure), *(Shear(rate=rate, **options) for rate in rates)]
     start = disperse(formula, seed=1)
-    made = process(
-        start, stages, formula, forces, out=folder, comm=MPI.COMM_SELF, progress=False
-    )
+    made = process(start, stages, formula, forces, out=folder, comm=MPI.COMM_SELF, progress=False)
     return curve_of(made[-1])
 
 

@@ -44,7 +44,9 @@ def averaged(values):
     """Return the mean of values with their standard deviation, None of none."""
     if not values:
         return None
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 and np.isfinite(values).all() else None
+    spread = (
+        float(np.std(values, ddof=1)) if len(values) > 1 and np.isfinite(values).all() else None
+    )
     return Number(float(np.mean(values)), spread)
 
 
@@ -151,7 +153,9 @@ def trends(electrodes):
         return bool(np.all(np.diff(values[degrees >= degree]) < 0))
 
     return {
-        "Porosity falls with every degree of calendering (Figure 3a)": lambda: falls("voxel porosity"),
+        "Porosity falls with every degree of calendering (Figure 3a)": lambda: falls(
+            "voxel porosity"
+        ),
         "sigma_e rises up to 30 % (Figure 4a)": lambda: rises("sigma_e", 0.3),
         "sigma_e falls beyond 30 % (Figure 4a)": lambda: falls_beyond("sigma_e", 0.3),
         "Where the binder wins overlaps, sigma_e does not fall: its fall is a choice of voxels": (

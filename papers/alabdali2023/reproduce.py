@@ -11,7 +11,6 @@ A run that was stopped resumes: stages and numbers that are finished are not mad
 """
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -55,32 +54,33 @@ SHOWN = {  # in the tables of the states: number -> title, unit
 }
 NOTES = (
     "Electrodes differ in their random numbers only; numbers are means, ± their standard "
-    "deviation. Table S1 is the paper's force field with the distances of the binder as factors of "
-    "its present diameter, and the diameters of AM and SE enlarged by 14 % wet and dried: of the "
-    "readings that were tried the only one that gives the density of the slurry and the porosity "
-    "of the dried electrode at once.",
+    "deviation. Table S1 is the paper's force field with the distances of the binder as factors"
+    " of its present diameter, and the diameters of AM and SE enlarged by 14 % wet and dried: "
+    "of the readings that were tried the only one that gives the density of the slurry and the "
+    "porosity of the dried electrode at once.",
     "Ours is a force field in which beads have their true sizes, fill the volume of the slurry "
     "once, and touch where their potential is lowest; it was not made for this paper.",
-    "Conductivities are taken as in the paper, on voxels, a potential along z, periodic across x "
-    "and y; the size of the paper's voxels is not printed. The spheres on voxels have the diameters "
-    "at which the force field lets them touch: with the true ones, from which the porosity of 50 % "
-    "by Table S1 follows, no two particles of a dried electrode touch, and nothing conducts until "
-    "calendering has closed the gaps. One electrode cannot have both the porosity and the conduction "
-    "of the paper by this force field.",
+    "Conductivities are taken as in the paper, on voxels, a potential along z, periodic across "
+    "x and y; the size of the paper's voxels is not printed. The spheres on voxels have the "
+    "diameters at which the force field lets them touch: with the true ones, from which the "
+    "porosity of 50 % by Table S1 follows, no two particles of a dried electrode touch, and "
+    "nothing conducts until calendering has closed the gaps. One electrode cannot have both the"
+    " porosity and the conduction of the paper by this force field.",
 )
 LIMITS = (
-    "The viscosity. Table S1 gives some {as_printed:.0f} Pa s at 100 /s; slurries of this kind have "
-    "0.3 to 0.6 (second paper). Beads that 1 atm presses into one another have a yield stress in "
-    "proportion to this pressure, and the viscosity is the yield stress over the rate. In life the "
-    "solvent carries the atmosphere and the beads do not. The paper's runs of 70 ms are a strain of "
-    "0.007 at its lowest rate, 0.1 /s: the elastic answer of a solid, no viscosity.",
-    "Figure 2, 3 and 4: the curves have no printed points. Where the text has a number or a trend it "
-    "is a row above.",
-    "The density of the slurry: 1.90 g/cm³ is none of the masses and densities in it, which fill "
-    "their volume at 1.65 g/cm³. It is reached because the beads overlap.",
-    "The porosity against the degree of calendering is arithmetic, 1 - (1 - e0)/(1 - c); what a force "
-    "field adds is the pressure at every degree, the porosity on voxels, and what is left when the "
-    "planes are taken away.",
+    "The viscosity. Table S1 gives some {as_printed:.0f} Pa s at 100 /s; slurries of this kind "
+    "have 0.3 to 0.6 (second paper). Beads that 1 atm presses into one another have a yield "
+    "stress in proportion to this pressure, and the viscosity is the yield stress over the "
+    "rate. In life the solvent carries the atmosphere and the beads do not. The paper's runs of"
+    " 70 ms are a strain of 0.007 at its lowest rate, 0.1 /s: the elastic answer of a solid, no"
+    " viscosity.",
+    "Figure 2, 3 and 4: the curves have no printed points. Where the text has a number or a "
+    "trend it is a row above.",
+    "The density of the slurry: 1.90 g/cm³ is none of the masses and densities in it, which "
+    "fill their volume at 1.65 g/cm³. It is reached because the beads overlap.",
+    "The porosity against the degree of calendering is arithmetic, 1 - (1 - e0)/(1 - c); what a"
+    " force field adds is the pressure at every degree, the porosity on voxels, and what is "
+    "left when the planes are taken away.",
 )
 
 
@@ -106,7 +106,9 @@ def viscosity_table(found):
     """Return the viscosities of Table S1 as printed and with two calibrated factors."""
     rows = []
     for kind, title in (("printed", "Table S1 as printed"), ("calibrated", "calibrated")):
-        for key in sorted((key for key in found if key.startswith(f"{kind} viscosity ")), key=_rate):
+        for key in sorted(
+            (key for key in found if key.startswith(f"{kind} viscosity ")), key=_rate
+        ):
             rate = key.rsplit(" ", 1)[1]
             error = found[f"{kind} error {rate}"]
             rows.append([title, rate, f"{found[key]:.3g} ± {error:.1g}"])
@@ -138,13 +140,15 @@ def inputs(level):
     formula = library.alabdali2023.formulation(beads=level.beads)
     counts = dict(zip(formula.names, formula.counts().tolist(), strict=True))
     balance = formula.balance(density=1890.0)
+    filled = (balance.solids + balance.solvent) / balance.box
+    shares = " / ".join(f"{100 * share:g}" for share in formula.shares)
     rows = [
         ["beads", "5089", f"{sum(counts.values())}: {counts}"],
-        ["AM / SE / CBD [wt%]", "69.0 / 27.6 / 3.4", " / ".join(f"{100 * x:g}" for x in formula.shares)],
+        ["AM / SE / CBD [wt%]", "69.0 / 27.6 / 3.4", shares],
         ["AM diameter [µm]", "~10", "10"],
         ["SE diameters [µm]", "1-11, a figure", "1-11, lognormal, median 2.0 by number, assumed"],
         ["CBD diameter, slurry / dried [µm]", "7.5 / 3", f"{3 * formula.swollen():g} / 3"],
-        ["solids and solvent at 1.89 g/cm³, over the box", "1", f"{(balance.solids + balance.solvent) / balance.box:.2f}"],
+        ["solids and solvent at 1.89 g/cm³, over the box", "1", f"{filled:.2f}"],
         ["beads at 1.89 g/cm³, over the box", "1", f"{balance.beads / balance.box:.2f}"],
         ["degrees of calendering [%]", "0-50", ", ".join(f"{100 * x:g}" for x in level.degrees)],
         ["edge of the voxels [µm]", "-", f"{level.spacing / um:g}"],
@@ -161,7 +165,6 @@ def studies(level, seeds, out, pictures=True):
         out: Folder of the page; stages are kept there, too.
         pictures: Whether beads are drawn, which takes a renderer.
     """
-
     targets = read_targets(TARGETS)
 
     def made(forces):

@@ -69,9 +69,7 @@ class Level:
 
 
 COARSE = Level(beads=1500, spacing=0.3 * um, sheared=300, rates=(50.0, 100.0, 1000.0))
-FULL = Level(
-    beads=5051, spacing=0.2 * um, sheared=1000, rates=(10.0, 50.0, 100.0, 300.0, 1000.0)
-)
+FULL = Level(beads=5051, spacing=0.2 * um, sheared=1000, rates=(10.0, 50.0, 100.0, 300.0, 1000.0))
 
 
 def formulation_of(slurry, beads):
@@ -143,6 +141,6 @@ FILES = {  # of the states, in the folder of an electrode
 
 
 def packings_in(case, out):
-    """Return the packings that an electrode left, for pictures; those that are not there are not."""
+    """Return the packings that an electrode left, for pictures, as far as they are there."""
     folder = place(out, case.name)
     return {name: read(folder / file) for name, file in FILES.items() if (folder / file).exists()}

@@ -13,7 +13,7 @@ from femssb import plotting
 from femssb.plotting import BLUE, GREEN, ORANGE, VERMILION
 from femssb.studies import MissingCase, Picture
 from femssb.units import um
-from papers.alabdali2023.measures import SLICES, profile
+from papers.alabdali2023.measures import SLICES
 from papers.alabdali2024wet.quantities import (
     BULK,
     CALENDERED,
@@ -44,7 +44,7 @@ def draw(found, folder, packings, images):
         found: What was found.
         folder: Where they go.
         packings: (cathode, solid content) -> state -> packing; empty: no pictures.
-        images: Voxels of electrodes: (cathode, solid content) -> state -> image; empty: no sections.
+        images: (cathode, solid content) -> state -> voxels; empty: no sections.
     """
     drawn = []
 
@@ -133,7 +133,9 @@ def structures(found):
                 axes.axhspan(low, high, color=SHADE, zorder=0)
             for state, (colour, label) in looks.items():
                 contents, values, spread = _known(found, _of(cathode), state, name, scale)
-                axes.errorbar(contents, values, spread, marker="o", color=colour, label=label, **BARS)
+                axes.errorbar(
+                    contents, values, spread, marker="o", color=colour, label=label, **BARS
+                )
             axes.set(title=cathode, ylabel=title, ylim=(0, None))
     dry = (70, 70, 50)
     panels[0, 1].plot([48, 50, 52], dry, "*", color=GREY, markersize=9, label="paper, dried")
@@ -186,7 +188,12 @@ def shares(found):
     """Draw the shares of all phases along the thickness of calendered electrodes."""
     figure = Figure(figsize=(7.8, 4.4), layout="constrained")
     panels = figure.subplots(len(CATHODES), len(CONTENTS), sharex=True, sharey=True)
-    looks = {"void": ("black", "pores"), "AM": (BLUE, "AM"), "SE": (ORANGE, "SE"), "CBD": (GREEN, "CBD")}
+    looks = {
+        "void": ("black", "pores"),
+        "AM": (BLUE, "AM"),
+        "SE": (ORANGE, "SE"),
+        "CBD": (GREEN, "CBD"),
+    }
     for row, cathode in zip(panels, CATHODES, strict=True):
         for axes, content in zip(row, CONTENTS, strict=True):
             axes.set_title(f"{cathode}, {content_label(content)}", fontsize=8)

@@ -35,7 +35,7 @@ class Found:
     Attributes:
         electrodes: (cathode, solid content) -> electrodes, each state -> name -> value.
         flow: (cathode, solid content) -> shear rate [1/s] -> viscosity and its error [Pa s].
-        as_printed: The same for Table S1 as it is, of one slurry: shear rate -> viscosity and error.
+        as_printed: For Table S1 as it is, of one slurry: shear rate -> viscosity and its error.
         calibration: Factors of the forces and of the dashpots; nothing if not known.
     """
 
@@ -150,7 +150,7 @@ def as_printed(found):
 
 
 def springback(found):
-    """Return the porosity after release over that before, elastic contacts, mean of all slurries."""
+    """Return the porosity after release over that before, elastic contacts, of all slurries."""
     ratios = [
         found.mean(slurry, FREED, "porosity") / found.mean(slurry, HELD, "porosity")
         for slurry in SLURRIES
@@ -225,9 +225,7 @@ QUANTITIES = {
     "viscosity AM_1 50 % 50": viscosity(MIDDLE, 50.0),
     "viscosity AM_1 50 % 1000": viscosity(MIDDLE, 1000.0),
     "Table S1 viscosity": as_printed,
-    **{
-        f"viscosity ratio {name}": viscosity_ratio((name, 0.52), (name, 0.48)) for name in CATHODES
-    },
+    **{f"viscosity ratio {name}": viscosity_ratio((name, 0.52), (name, 0.48)) for name in CATHODES},
     "viscosity AM_1 over AM_2": viscosity_ratio(("AM_1", 0.50), ("AM_2", 0.50)),
     **{
         f"dried density {name} {content_label(content)}": at((name, content), DRIED, "density")
@@ -250,9 +248,7 @@ QUANTITIES = {
     "fitted binder": fitted_binder,
     "sigma_e AM_1 over AM_2": cathode_ratio("AM_1", "AM_2", CALENDERED, "sigma_e"),
     "sigma_ion printed": over_contents("AM_1", CALENDERED, "D_eff", BULK),
-    **{
-        f"sigma_ion {name}": over_contents(name, CALENDERED, "D_eff", BULK) for name in CATHODES
-    },
+    **{f"sigma_ion {name}": over_contents(name, CALENDERED, "D_eff", BULK) for name in CATHODES},
     **{
         f"sigma_ion {content_label(content)} AM_1 over AM_2": content_ratio(content, "D_eff")
         for content in (0.48, 0.52)

@@ -64,20 +64,20 @@ SHOWN = {  # in the tables of the states: number -> title, unit
 }
 NOTES = (
     "Electrodes of a slurry differ in their random numbers only; numbers are means, ± their "
-    "standard deviation, of viscosities the standard error of a run. The paper's force field is in "
-    "its supplement, which is not public: that of the first paper (Alabdali 2023, Table S1) stands "
-    "for it. The sizes of the particles are confidential: all of a phase are equal here, 4 and 6 µm, "
-    "1 µm, and 2.6 µm.",
+    "standard deviation, of viscosities the standard error of a run. The paper's force field is"
+    " in its supplement, which is not public: that of the first paper (Alabdali 2023, Table S1)"
+    " stands for it. The sizes of the particles are confidential: all of a phase are equal "
+    "here, 4 and 6 µm, 1 µm, and 2.6 µm.",
     "Ours in the table below is calendered with contacts that yield, under the 102 MPa of the "
-    "paper's press, and then released to 1 atm; nothing in it was fitted to the paper. Elastic, held: "
-    "with the paper's contacts, pressed until the porosity is 25 %, the middle of what it has; such an "
-    "electrode springs back when it is released.",
-    "What cannot follow: the viscosity from Table S1, see the table; the curves of Figures 4, 5 and "
-    "8, which have no printed points: numbers are those of the text; conductivities of ions of 12 to "
-    "15 mS/cm, ten times those of the electrolyte itself (1.25 mS/cm), and the 9.88 S/m of the binder, "
-    "fitted to measurements that are in a figure only.",
-    "5051 beads are {solid:.0f} µm³ of solids, a cube of {edge:.0f} µm with {counts[0]} particles "
-    "of AM_1 or {counts[1]} of AM_2: single electrodes scatter.",
+    "paper's press, and then released to 1 atm; nothing in it was fitted to the paper. Elastic,"
+    " held: with the paper's contacts, pressed until the porosity is 25 %, the middle of what "
+    "it has; such an electrode springs back when it is released.",
+    "What cannot follow: the viscosity from Table S1, see the table; the curves of Figures 4, 5"
+    " and 8, which have no printed points: numbers are those of the text; conductivities of "
+    "ions of 12 to 15 mS/cm, ten times those of the electrolyte itself (1.25 mS/cm), and the "
+    "9.88 S/m of the binder, fitted to measurements that are in a figure only.",
+    "5051 beads are {solid:.0f} µm³ of solids, a cube of {edge:.0f} µm with {counts[0]} "
+    "particles of AM_1 or {counts[1]} of AM_2: single electrodes scatter.",
 )
 
 
@@ -194,7 +194,10 @@ def notes(level):
     solid = formulas[0].balance().solids
     counts = [int(formula.counts()[0]) for formula in formulas]
     last = NOTES[-1].replace("5051", str(level.beads))
-    return (*NOTES[:-1], last.format(solid=solid / um**3, edge=solid ** (1 / 3) / um, counts=counts))
+    return (
+        *NOTES[:-1],
+        last.format(solid=solid / um**3, edge=solid ** (1 / 3) / um, counts=counts),
+    )
 
 
 def main(

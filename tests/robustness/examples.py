@@ -185,6 +185,13 @@ def instances() -> dict[type, Any]:
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
         powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
+        packing.contact_network(spheres()),
+        packing.weigh(spheres(), densities={"AM": 4700.0, "SE": 1800.0}),
+        electrode.transport(
+            spheres(), electronic={"AM": 0.1, "SE": 0.1}, ionic={"SE": 1.0, "AM": 0.1},
+            spacing=0.5 * um,
+        ),
+        voxels.local_widths(image(), "void"),
         particles.HertzMindlin(solids={"AM": SAM, "SE": library.LI6PS5CL}), particles.Servo(),
         particles.Uniaxial(pressure=10 * MPa), particles.Isostatic(pressure=10 * MPa),
         particles.Swell(pressure=10 * MPa, phase="AM", growth=0.01),
@@ -303,6 +310,17 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "priority": ("AM", "SE"),
         "background": "void",
     },
+    "electrode.transport": lambda: {
+        "packing": spheres(),
+        "electronic": {"AM": 0.1},
+        "ionic": {"SE": 1.0},
+        "spacing": 1 * um,
+        "own_porosity": {"AM": 0.1},
+        "priority": ("AM", "SE"),
+        "conserve": None,
+        "tolerance": 1e-3,
+        "comm": None,
+    },
     "electrode.transmission_line": lambda: {
         "thickness": 100 * um,
         "through": 1.0,
@@ -333,6 +351,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "meshing.read": lambda: {"path": "cell.msh", "unit": um, "orientations": None},
     "meshing.write": lambda: {"data": model().data, "path": "written.msh"},
     "packing.composition": lambda: {"packing": spheres(), "bins": 3},
+    "packing.contact_network": lambda: {"packing": spheres(), "enlargement": {"AM": 1.1}},
     "packing.coordination": lambda: {"packing": spheres()},
     "packing.force_chains": lambda: {"packing": spheres(), "above": 1.0},
     "packing.heat_map": lambda: {"packing": spheres(), "values": np.arange(27.0), "bins": 4},
@@ -373,6 +392,11 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "packing.solid_profile": lambda: {"packing": spheres(), "bins": 5},
     "packing.stratification": lambda: {"packing": spheres(), "phase": "SE"},
     "packing.thickness": lambda: {"packing": spheres()},
+    "packing.weigh": lambda: {
+        "packing": spheres(),
+        "densities": {"AM": 4700.0, "SE": 1800.0},
+        "own_porosity": {"SE": 0.1},
+    },
     "packing.write": lambda: {
         "packing": spheres(),
         "path": "written.csv",
@@ -522,6 +546,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "samples": 2,
         "background": "void",
     },
+    "voxels.local_widths": lambda: {"image": image(), "phase": "void", "classes": 4},
     "voxels.phase_profile": lambda: {"image": image(), "axis": "z"},
     "voxels.pore_network": lambda: {
         "image": image(), "phase": "void", "smoothing": 0.4, "window": 4,
@@ -561,6 +586,19 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     ),
     "electrode.SymmetricCell.impedance": lambda: (
         instances()[electrode.SymmetricCell].impedance, {"frequencies": FREQUENCIES},
+    ),
+    "electrode.Transport.cell": lambda: (
+        instances()[electrode.Transport].cell,
+        {"capacitance": 0.1, "exponent": 0.9, "contacts": "ionic"},
+    ),
+    "packing.ContactNetwork.clusters": lambda: (
+        instances()[packing.ContactNetwork].clusters, {"phases": ("AM", "SE")},
+    ),
+    "packing.ContactNetwork.percolating": lambda: (
+        instances()[packing.ContactNetwork].percolating, {"phases": "AM", "axis": "x"},
+    ),
+    "packing.ContactNetwork.percolating_share": lambda: (
+        instances()[packing.ContactNetwork].percolating_share, {"phases": ["AM"], "axis": "z"},
     ),
     "packing.Contacts.part": lambda: (spheres().contacts.part, {"rows": np.array([0, 2])}),
     "packing.ListedSizes.by_volume": lambda: (

@@ -47,8 +47,9 @@ class LocalWidths:
 def local_widths(image: VoxelImage, phase: str, *, classes: int = 24) -> LocalWidths:
     """Measure how wide a phase is.
 
-    Widths of round pores come out up to two voxels too small, those of slits exact. Planes at the sides of the image do not bound the phase;
-    across periodic sides it goes on. A class takes up to 1 s per million voxels.
+    Widths of round pores come out up to two voxels too small, those of slits exact. Planes at the
+    sides of the image do not bound the phase; across periodic sides it goes on. A class takes up to
+    1 s per million voxels.
 
     Args:
         image: The image.
