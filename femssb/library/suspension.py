@@ -11,7 +11,7 @@ What differs from the sets of papers:
 - Dried, grains that touch under the pressure of the atmosphere overlap by less than a hundredth.
 
 The depth and the viscosity of the liquid are there to be calibrated, once for a formulation, with
-the flow curve that was measured: `BeadForces.scaled`.
+the flow curve that was measured.
 """
 
 import numpy as np
@@ -36,12 +36,16 @@ DRY_FRICTION = 0.5  # [-] assumed: rough grains
 
 
 @checked
-def suspension(formulation: Formulation, *, viscosity: float | None = None) -> ForceField:
+def suspension(
+    formulation: Formulation, *, viscosity: float | None = None, depth: float = SOFTNESS
+) -> ForceField:
     """Return our force field for a formulation.
 
     Args:
         formulation: Names the phases and gives the size of the beads of binder.
-        viscosity: Of the liquid between the beads [Pa s]: of the solvent if left out.
+        viscosity: Of the liquid between the beads [Pa s]: of the solvent if left out. What is
+            dissolved makes it more viscous: to be calibrated.
+        depth: Of the well of a wet bead of binder, over its diameter [N]: to be calibrated.
 
     Raises:
         InputError: If the viscosity is neither given nor known of the solvent, or out of bounds.
@@ -53,6 +57,7 @@ def suspension(formulation: Formulation, *, viscosity: float | None = None) -> F
             f"suspension.viscosity is missing: that of {solvent.name} is not known [Pa s]"
         )
     check_number("suspension", "viscosity", eta, above=0, upper=1e3, unit="Pa s")
+    check_number("suspension", "depth", depth, above=0, upper=1, unit="N")
     component = formulation.components[formulation.names.index(formulation.binder)]
     sizes = component.sizes.listed()
     dry = float(np.average(sizes.diameters, weights=sizes.numbers))
@@ -61,8 +66,8 @@ def suspension(formulation: Formulation, *, viscosity: float | None = None) -> F
     # Two equal beads of radius r: both the reduced radius and the reduced mass are halves.
     coefficient = 6 * np.pi * eta * wet / 4  # [kg/s]
     damping = coefficient / (mass / 2 * np.sqrt(wet / 4 * OVERLAP * wet))
-    soft = Bead(depth=SOFTNESS, distance=TOUCHING, cutoff=REACH)
-    hard = Bead(depth=HARDNESS * SOFTNESS, distance=TOUCHING, cutoff=REACH)
+    soft = Bead(depth=depth, distance=TOUCHING, cutoff=REACH)
+    hard = Bead(depth=HARDNESS * depth, distance=TOUCHING, cutoff=REACH)
     bond = Bead(depth=BOND, distance=TOUCHING, cutoff=REACH)
     grain = Bead(depth=GRAIN_BOND, distance=TOUCHING, cutoff=REACH)
     names = formulation.names

@@ -280,7 +280,7 @@ class Formulation:
 
 @checked
 def disperse(formulation: Formulation, *, seed: int) -> Packing:
-    """Place the beads of a slurry at random in a periodic cube, far from touching, large ones first.
+    """Place the beads of a slurry at random in a periodic cube, apart from each other.
 
     Args:
         formulation: Names the beads to place.

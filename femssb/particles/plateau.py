@@ -5,8 +5,8 @@ again, until blocks are longer than the correlation and the error that they tell
 H. Flyvbjerg, H. G. Petersen, J. Chem. Phys. 91, 461 (1989), doi 10.1063/1.457480.
 
 A series that still creeps towards its plateau has no error of that kind, but a rest to go: it is
-taken from the steps between the means of three thirds, as if they shrank by the same ratio again and
-again (Aitken). The mean is not corrected by it; the rest is part of its error.
+taken from the steps between the means of three thirds, as if they shrank by one ratio for ever
+(Aitken). The mean is not corrected by it; the rest is part of its error.
 """
 
 from dataclasses import dataclass

@@ -143,9 +143,9 @@ def density(packing: Packing) -> float:
 
 
 def porosity(packing: Packing, formulation: Formulation) -> float:
-    """Return the share of the box that neither solids nor solvent take, pores of the binder included.
+    """Return the share of the box that neither solids nor solvent take.
 
-    Volumes are those of the masses: overlaps of beads do not count.
+    Pores of the binder count where they are dry. Volumes are those of the masses: overlaps of beads do not count.
     """
     masses = ledger(packing, formulation)
     solid = 0.0

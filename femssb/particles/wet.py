@@ -144,7 +144,8 @@ def summary(packing: Packing) -> str:
     lines += [
         f"{stage['stage']:<12}"
         + "".join(f"{stage['masses [kg]'][name]:16.8e}" for name in names)
-        + f"{stage['evaporated [kg]']:17.8e}{stage['density [kg/m3]']:8.1f}{stage['porosity']:10.4f}"
+        + f"{stage['evaporated [kg]']:17.8e}{stage['density [kg/m3]']:8.1f}"
+        + f"{stage['porosity']:10.4f}"
         for stage in made
     ]
     for stage in made:

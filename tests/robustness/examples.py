@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -195,6 +195,8 @@ def instances() -> dict[type, Any]:
         particles.HertzMindlin(solids={"AM": SAM, "SE": library.LI6PS5CL}), particles.Servo(),
         particles.Uniaxial(pressure=10 * MPa), particles.Isostatic(pressure=10 * MPa),
         particles.Swell(pressure=10 * MPa, phase="AM", growth=0.01),
+        particles.Slurry(pressure=1e5), particles.Drying(), particles.plateau(np.ones(40)),
+        slurry().balance(), library.alabdali2023.H1,
         grains.tessellate(ball), image(), sides, conduction(), conduction().tortuosity("SE"),
         voxels.ConductivityTensor(value=np.eye(3), asymmetry=0.0, along=(conduction(),) * 3),
         voxels.interface_areas(image()), networks, voxels.phase_profile(image()),
@@ -252,6 +254,23 @@ def composite() -> voxels.Composite:
     return voxels.Composite(
         active=SIZES, active_share=0.4, lengths=(8 * um, 8 * um, 8 * um), spacing=1 * um
     )
+
+
+@cache
+def slurry() -> packing.Formulation:
+    """Return a formulation of few beads."""
+    return library.alabdali2023.formulation(beads=60)
+
+
+@cache
+def dispersed() -> packing.Packing:
+    """Return its beads, dispersed, after a stage that was not done."""
+    made = packing.disperse(slurry(), seed=1)
+    stage = {
+        "stage": "Slurry", "masses [kg]": slurry().ledger(), "evaporated [kg]": 0.0,
+        "density [kg/m3]": 1900.0, "porosity": 0.0,
+    }  # fmt: skip
+    return replace(made, origin={**made.origin, "stages": [stage]})
 
 
 @cache
@@ -353,6 +372,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "packing.composition": lambda: {"packing": spheres(), "bins": 3},
     "packing.contact_network": lambda: {"packing": spheres(), "enlargement": {"AM": 1.1}},
     "packing.coordination": lambda: {"packing": spheres()},
+    "packing.disperse": lambda: {"formulation": slurry(), "seed": 1},
     "packing.force_chains": lambda: {"packing": spheres(), "above": 1.0},
     "packing.heat_map": lambda: {"packing": spheres(), "values": np.arange(27.0), "bins": 4},
     "packing.insert": lambda: {"recipe": powder.recipe(), "height": 60 * um, "seed": 1},
@@ -406,6 +426,18 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "particles.cycles": lambda: {
         "phase": "AM", "growth": 0.02, "pressure": 10 * MPa, "count": 2, "of": "diameter",
     },
+    "particles.ledger": lambda: {"packing": dispersed(), "formulation": slurry()},
+    "particles.plateau": lambda: {"values": np.arange(40.0), "discard": 0.5},
+    "particles.process": lambda: {
+        "packing": dispersed(),
+        "stages": [particles.Slurry()],
+        "formulation": slurry(),
+        "forces": library.alabdali2023.H1,
+        "out": "processed",
+        "comm": MPI.COMM_SELF,
+        "progress": False,
+    },
+    "particles.summary": lambda: {"packing": dispersed()},
     "particles.press": lambda: {
         "packing": spheres(),
         "stages": [particles.Uniaxial(pressure=10 * MPa)],
@@ -654,6 +686,10 @@ INTERNAL = {
     "packing.TabulatedSizes.quantile", "packing.Sizes.quantile", "particles.ContactLaw.elasticity",
     "particles.Stage.prepared", "particles.Stage.expected", "particles.Stage.check",
     "particles.Stage.axes", "particles.Stage.work", "particles.Isostatic.prepared",
+    "particles.WetStage.forces", "particles.WetStage.prepared", "particles.WetStage.expected",
+    "particles.WetStage.check", "particles.WetStage.carry_out", "particles.Slurry.check",
+    "particles.Slurry.carry_out", "particles.Drying.forces", "particles.Drying.expected",
+    "particles.Drying.check", "particles.Drying.carry_out", "BeadForces.bead",
     "particles.Swell.expected", "particles.Swell.work", "particles.Uniaxial.axes",
     "studies.Case.run", "studies.Case.load", "studies.Case.numbers", "studies.HalfCellRun.run",
     "studies.HalfCellRun.load", "studies.HalfCellRun.numbers", "studies.Measurement.run",
@@ -675,6 +711,7 @@ WORK = {
     "packing.insert": ("femssb.packing.insertion.separate",),
     "packing.pack_spheres": ("femssb.packing.jamming._separate",),
     "particles.press": ("femssb.particles.pressing.Engine",),
+    "particles.process": ("femssb.particles.slurry.BeadEngine",),
     "plotting.cycle": ("femssb.plotting.runs.save",),
     "plotting.compare": ("femssb.plotting.runs.save",),
     "plotting.compare_cells": ("femssb.plotting.runs.save",),
@@ -698,6 +735,7 @@ SLOW = {
 NO_EXAMPLE = {
     "packing.Sizes": "abstract",
     "particles.Stage": "abstract",
+    "particles.WetStage": "abstract",
     "particles.ContactLaw": "abstract",
     "studies.Case": "abstract",
     "studies.Results": "a dictionary",

@@ -15,13 +15,15 @@ import numpy as np
 import pytest
 
 from femssb import library
+from femssb.description import description, field
 from femssb.errors import EngineError, InputError, NotConverged
 from femssb.inputs.beads import Bead, BeadForces, ForceField, lennard_jones
 from femssb.library import alabdali2023
 from femssb.packing import Packing, disperse
-from femssb.particles import Drying, Slurry, ledger, process, summary
+from femssb.particles import Drying, Slurry, WetStage, ledger, process, summary
 from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.lammps.beads import BeadEngine
+from femssb.particles.wet import Course
 from femssb.units import kPa, um
 
 FORMULATION = alabdali2023.formulation(beads=60)
@@ -154,15 +156,14 @@ def test_a_volume_balance_that_does_not_close_is_warned_of():
     assert "warning: the volume balance does not close" in summary(made)
 
 
-@pytest.mark.mpi
-def test_masses_close_through_slurry_and_drying(comm, shared_path):
+def test_masses_close_through_slurry_and_drying(tmp_path):
     """Would catch solvent that stays, or solids that go; and a second call that begins anew.
 
     The box of our own set is that of solids and solvent, so its porosity is none; the dried one is
     that of its masses.
     """
     start = disperse(OURS, seed=2)
-    slurry, film = process(start, ROUTE, OURS, out=shared_path, progress=False)
+    slurry, film = process(start, ROUTE, OURS, out=tmp_path, progress=False)
     known = OURS.ledger()
     for packing, solvent in ((start, 1), (slurry, 1), (film, 0)):
         masses = ledger(packing, OURS)
@@ -184,11 +185,46 @@ def test_masses_close_through_slurry_and_drying(comm, shared_path):
     assert film.radii[binder] == pytest.approx(start.radii[binder] / OURS.swollen(), rel=1e-9)
     assert film.radii[~binder] == pytest.approx(start.radii[~binder])
     assert len(summary(film).splitlines()) >= 3
-    again = process(start, ROUTE, OURS, out=shared_path, resume=True, progress=False)
+    again = process(start, ROUTE, OURS, out=tmp_path, resume=True, progress=False)
     assert [p.origin["stages"][-1] for p in again] == [wet, dry]
-    other = library.suspension(OURS, viscosity=0.1)
+    other = library.suspension(OURS, viscosity=0.7e-3)
     with pytest.raises(InputError, match=r"holds stages of another process: 01_slurry.h5"):
-        process(start, ROUTE, OURS, other, out=shared_path, progress=False)
+        process(start, ROUTE, OURS, other, out=tmp_path, progress=False)
+
+
+@description
+class Nudge(WetStage):
+    """A stage of a user: a few steps, then all solvent of the first beads of binder is gone."""
+
+    steps: int = field("to take", default=40)
+    lost: float = field("share of the mass of one solid that is lost", default=0.0)
+
+    def carry_out(self, packing, formulation, field, comm, show):
+        """Do the stage."""
+        with BeadEngine(packing, self.forces(field), comm) as engine:
+            engine.run(self.steps)
+            reached = engine.packing()
+            report = engine.report()
+        masses = np.array(reached.masses)
+        masses[0] *= 1 - self.lost
+        return Course(packing=replace(reached, masses=masses), report=report)
+
+
+@pytest.mark.mpi
+def test_a_process_is_the_same_on_all_ranks_and_goes_on(comm, shared_path):
+    """Would catch ranks that disagree, files of all of them, and a ledger that loses a solid."""
+    start = disperse(FORMULATION, seed=2)
+    given = {"out": shared_path / "out", "progress": False, "comm": comm}
+    first = process(start, [Nudge()], FORMULATION, alabdali2023.H1, **given)
+    both = process(start, [Nudge(), Nudge(steps=20)], FORMULATION, alabdali2023.H1, **given)
+    assert np.array_equal(both[0].positions, first[0].positions)
+    places = comm.allgather(both[1].positions)
+    assert all(np.array_equal(places[0], other) for other in places)
+    names = sorted(path.name for path in (shared_path / "out").iterdir() if path.suffix == ".h5")
+    assert names == ["01_nudge.h5", "02_nudge.h5"]
+    assert both[1].origin["stages"][1]["steps"] == 20
+    with pytest.raises(NotConverged, match="Nudge: AM went from"):
+        process(start, [Nudge(lost=0.01)], FORMULATION, alabdali2023.H1, comm=comm, progress=False)
 
 
 @pytest.mark.mpi
@@ -223,7 +259,7 @@ def test_a_few_steps_are_the_same_on_any_ranks(comm):
 )
 def test_what_cannot_be_processed_is_named(change, said):
     """Would catch an hour of LAMMPS on a slurry of something else."""
-    given = {"stages": ROUTE, "formulation": FORMULATION, "forces": alabdali2023.H1} | change
+    given = {"stages": Slurry(), "formulation": FORMULATION, "forces": alabdali2023.H1} | change
     start = disperse(FORMULATION, seed=1)
     if given.pop("dry", False):
         wet = start.of_phase("CBD")

