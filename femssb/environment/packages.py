@@ -9,6 +9,7 @@ import lazy_loader
 from femssb.errors import EngineError
 
 EXTRAS = {  # of femssb, that install a package
+    "bayes_opt": "calibration",
     "dolfinx_solver": "wheels",
     "dolfinx": "wheels",
     "gmsh": "wheels",

@@ -10,6 +10,11 @@ from .drying import Drying as Drying
 from .flow_curve import FlowCurve as FlowCurve
 from .flow_curve import FlowPoint as FlowPoint
 from .flow_curve import flow_curve as flow_curve
+from .flow_laws import Carreau as Carreau
+from .flow_laws import HerschelBulkley as HerschelBulkley
+from .flow_laws import fit_carreau as fit_carreau
+from .flow_laws import fit_herschel_bulkley as fit_herschel_bulkley
+from .flow_laws import krieger_dougherty as krieger_dougherty
 from .laws import ContactLaw as ContactLaw
 from .laws import ElasticPlastic as ElasticPlastic
 from .laws import HertzMindlin as HertzMindlin
@@ -26,6 +31,10 @@ from .stages import Stage as Stage
 from .stages import Swell as Swell
 from .stages import Uniaxial as Uniaxial
 from .stages import cycles as cycles
+from .tuning import Aim as Aim
+from .tuning import Structure as Structure
+from .tuning import Tuned as Tuned
+from .tuning import tune as tune
 from .wet import WetStage as WetStage
 from .wet import ledger as ledger
 from .wet import summary as summary

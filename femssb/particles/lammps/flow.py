@@ -62,10 +62,9 @@ class Flow:
         """
         self._engine, self.rate = engine, rate
         self._averaged = 0  # steps over which LAMMPS has been told to average
-        lower, upper = engine.box()
         velocities = np.zeros((len(engine.radii), 3))
-        middle = (lower[1] + upper[1]) / 2
-        velocities[:, 0] = rate * (engine.positions()[:, 1] - middle)
+        # At rest where LAMMPS's own mean flow is: at the lower side.
+        velocities[:, 0] = rate * (engine.positions()[:, 1] - engine.box()[0][1])
         spins = np.zeros_like(velocities)
         spins[:, 2] = -rate / 2
         engine.set_velocities(velocities, spins)
