@@ -36,6 +36,7 @@ FIRST = "thickness before calendering [m]"  # in reports
 DRAG = 0.0134  # decay of velocities in one, as in a slurry
 WINDOW = 1500  # of a plateau
 SQUEEZED = 0.1  # overlap with a plane over the radius, at which time steps must still be stable
+NUDGE = 5e-3  # of the smallest radius, farthest that a bead moves in a step as it is freed
 SLACK = 0.1  # relative error of the pressure above which planes move as fast as they may
 NEAR = 0.05  # relative error of the pressure below which a thickness may be at its plateau
 
@@ -130,29 +131,53 @@ class Pressed(WetStage):
         show: Show,
     ) -> Course:
         """Do the stage."""
-        forces = self.forces(field)
-        touching = max(forces.bead(name).contact_enlargement for name in packing.phase_names)
-        start = opened(packing, touching)
-        step = self.time_step or USUAL_STEP * self.longest_step(start, forces)
-        with BeadEngine(room(start), forces, comm, time_step=step, drag=DRAG) as engine:
-            planes = Planes(engine, np.array([start.lower[2], start.upper[2]]), self.plane_stiffness)
-            press = Press(planes, self, first_thickness(packing), show)
-            seen, tolerances = press.settle()
-            if seen is None or seen.reached:
-                seen, tolerances = self.press(press)
-            report: dict[str, Any] = {
-                "plateaus": seen.report(),
-                "thickness [m]": planes.thickness,
-                "pressure on planes [Pa]": planes.pressure(),
-                "stress between planes [Pa]": planes.stress(),
-                "highest_inertia": press.highest_inertia,
-                "warnings": [],
-                **engine.report(),
-            }
-            if press.first is not None:
-                report |= {FIRST: press.first, "degree": 1 - planes.thickness / press.first}
-            reached = planes.packing()
-        return Course(packing=reached, report=report, outcome=seen.outcome(self, tolerances))
+        return between_planes(self, packing, self.forces(field), comm, show)
+
+
+def between_planes(
+    stage: Pressed,
+    packing: Packing,
+    forces: BeadForces,
+    comm: MPI.Intracomm,
+    show: Show,
+    *,
+    freeing: int = 0,
+) -> Course:
+    """Do a stage with planes.
+
+    Args:
+        stage: To be done.
+        packing: Dried, with or without planes.
+        forces: Between the beads.
+        comm: The ranks.
+        show: Takes lines of progress.
+        freeing: Longest stable time steps in which beads that overlap part first.
+    """
+    touching = max(forces.bead(name).contact_enlargement for name in packing.phase_names)
+    start = opened(packing, touching)
+    step = stage.time_step or USUAL_STEP * stage.longest_step(start, forces)
+    with BeadEngine(room(start), forces, comm, time_step=step, drag=DRAG) as engine:
+        planes = Planes(engine, np.array([start.lower[2], start.upper[2]]), stage.plane_stiffness)
+        if freeing:
+            steps = round(freeing * engine.limit / engine.time_step)
+            engine.run_limited(steps, NUDGE * float(engine.radii.min()))
+        press = Press(planes, stage, first_thickness(packing), show)
+        seen, tolerances = press.settle()
+        if seen is None or seen.reached:
+            seen, tolerances = stage.press(press)
+        report: dict[str, Any] = {
+            "plateaus": seen.report(),
+            "thickness [m]": planes.thickness,
+            "pressure on planes [Pa]": planes.pressure(),
+            "stress between planes [Pa]": planes.stress(),
+            "highest_inertia": press.highest_inertia,
+            "warnings": [],
+            **engine.report(),
+        }
+        if press.first is not None:
+            report |= {FIRST: press.first, "degree": 1 - planes.thickness / press.first}
+        reached = planes.packing()
+    return Course(packing=reached, report=report, outcome=seen.outcome(stage, tolerances))
 
 
 def first_thickness(packing: Packing) -> float | None:

@@ -227,6 +227,11 @@ class FilmEngine:
         return self._top * LENGTH
 
     @property
+    def speed(self) -> float:
+        """Speed at which the surface falls, over that of evaporation."""
+        return self._speed
+
+    @property
     def time(self) -> float:
         """Time since the start [s]."""
         return self._elapsed * LENGTH / self._rate
