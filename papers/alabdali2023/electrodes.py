@@ -45,14 +45,14 @@ COARSE = Level(
     beads=1500,
     degrees=(0.1, 0.2, 0.3, 0.4, 0.5),
     released=(0.3, 0.5),
-    spacing=0.8 * um,
+    spacing=0.5 * um,
     sheared=300,
 )
 FULL = Level(
     beads=5089,
     degrees=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
     released=(0.1, 0.2, 0.3, 0.4, 0.5),
-    spacing=0.5 * um,
+    spacing=0.4 * um,
     sheared=1000,
 )
 

@@ -33,28 +33,26 @@ WIDTHS = (0.1, 0.5, 0.9)  # shares of the pores whose width is kept
 
 
 def own_porosity(packing):
-    """Return the share of pores in the beads of binder: what their mass does not fill.
-
-    In a slurry they hold the solvent, and the beads are as porous as they will be.
-    """
+    """Return the share of pores in the dry beads of binder: what their mass does not fill."""
     binder = packing.of_phase("CBD")
     density = packing.masses[binder].sum() / packing.volumes[binder].sum()
-    dry = packing.origin["stages"][-1]["stage"] != "Slurry"
-    return {"CBD": max(0.0, 1 - density / DENSE) if dry else PORES}
+    return {"CBD": max(0.0, 1 - float(density) / DENSE)}
 
 
 def weighed(packing):
-    """Return what weighing a state gives, the slurry too."""
-    found = weigh(packing, own_porosity=own_porosity(packing))
-    return {
+    """Return what weighing a state gives; of a slurry no porosity, as solvent fills its beads."""
+    wet = packing.origin["stages"][-1]["stage"] == "Slurry"
+    found = weigh(packing, own_porosity=None if wet else own_porosity(packing))
+    numbers = {
         "thickness": found.thickness,
         "density": found.density,
         "loading": found.loading,
-        "porosity": found.porosity,
-        "uncovered": found.uncovered,
         "swallowed": found.swallowed,
         **{f"nominal {name}": share for name, share in found.shares.items()},
     }
+    if not wet:
+        numbers |= {"porosity": found.porosity, "uncovered": found.uncovered}
+    return numbers
 
 
 def measure(packing, spacing, *, enlargement=ENLARGED, fitted=None):
@@ -148,15 +146,14 @@ def pores(image):
 def profiles(image):
     """Return the share of every phase in slices across the thickness, from the lower plane up."""
     found = phase_profile(image)
-    slices = np.minimum(np.arange(len(found.positions)) * SLICES // len(found.positions), SLICES)
-    layers = np.bincount(slices, minlength=SLICES)
-    return {
-        f"{name} at {number}": share
-        for name in ("void", *PHASES)
-        for number, share in enumerate(
-            np.bincount(slices, found.of_phase(name), SLICES) / np.maximum(layers, 1)
-        )
-    }
+    layers = np.linspace(0, 1, len(found.positions) + 1)
+    edges = np.linspace(0, 1, SLICES + 1)
+    numbers = {}
+    for name in ("void", *PHASES):
+        below = np.concatenate([[0.0], np.cumsum(found.of_phase(name))]) / len(found.positions)
+        shares = SLICES * np.diff(np.interp(edges, layers, below))
+        numbers |= {f"{name} at {number}": share for number, share in enumerate(shares)}
+    return numbers
 
 
 def profile(numbers, name):

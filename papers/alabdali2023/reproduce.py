@@ -210,7 +210,7 @@ def studies(level, seeds, out, pictures=True):
 
 
 def main(
-    coarse: Annotated[bool, "1500 beads, voxels of 0.8 um, every tenth per cent"] = False,
+    coarse: Annotated[bool, "1500 beads, voxels of 0.5 um, degrees ten per cent apart"] = False,
     seeds: Annotated[int, "electrodes of different random numbers"] = 3,
     jobs: Annotated[int, "electrodes made at a time"] = 1,
     case: Annotated[int | None, "make this case only, from 1; writes no page"] = None,

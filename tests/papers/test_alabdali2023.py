@@ -174,6 +174,8 @@ def test_measures_of_columns():
     assert found["pore width"] > 1 * um
     _, shares = measures.profile(found, "SE")
     assert shares.mean() == pytest.approx(found["SE on voxels"], rel=1e-6)
+    layers = [found[f"AM at {number}"] for number in range(measures.SLICES)]
+    assert min(layers) > 0.3 * max(layers) > 0  # 24 layers of voxels in 20 slices
     shrunk = replace(column(), radii=np.repeat([1.0, 1.0, 0.9], 8) * um)
     assert measures.own_porosity(column())["CBD"] == pytest.approx(0.5)
     assert measures.own_porosity(shrunk)["CBD"] == pytest.approx(1 - 0.5 / 0.9**3)
