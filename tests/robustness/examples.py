@@ -338,7 +338,6 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "priority": ("AM", "SE"),
         "conserve": None,
         "tolerance": 1e-3,
-        "comm": None,
     },
     "electrode.transmission_line": lambda: {
         "thickness": 100 * um,
