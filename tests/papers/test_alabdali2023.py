@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 import femssb
 from femssb import plotting
 from femssb.packing import Packing
+from femssb.particles import FlowCurve, FlowPoint
 from femssb.studies import Results, read_targets, report
 from femssb.units import um
-from papers.alabdali2023 import electrodes, measures, reproduce
+from papers.alabdali2023 import electrodes, flow, measures, reproduce
 from papers.alabdali2023.quantities import QUANTITIES, label, number, states_of, trends
 
 TARGETS = read_targets(reproduce.TARGETS)
@@ -81,20 +82,51 @@ def test_every_target_has_its_quantity():
         ours = number(found, target)
         assert ours is not None, target.key
         assert np.isfinite(ours.value), target.key
-    flow = made_up_flow()
+    viscosities = made_up_flow()
     for target in (row for row in TARGETS if row.study == reproduce.VISCOSITY):
-        assert reproduce.viscosity_numbers(flow, target).value > 0, target.key
+        assert reproduce.viscosity_numbers(viscosities, target).value > 0, target.key
 
 
 def made_up_flow():
     """Return viscosities of Table S1 and calibrated ones, with their errors."""
     rates = {"printed": (100, 1000, 10000), "calibrated": (50, 100, 1000)}
-    found = {"factor of the forces": 1e-3, "factor of the dashpots": 0.3, "cpu": 100.0}
+    found = {"factor of the forces": 1e-3, "factor of the dashpots": 0.3}
     for kind, values in rates.items():
         for rate in values:
             found[f"{kind} viscosity {rate:g}"] = 100.0 / rate
             found[f"{kind} error {rate:g}"] = 3.0 / rate
     return found
+
+
+def sheared(formula, forces, pressure, rates, folder, **options):
+    """Return a flow curve as beads without inertia have it, for any factors of their forces."""
+    epsilon = pressure / electrodes.ATMOSPHERE
+    gamma = forces.slurry.damping / flow.FORCES.slurry.damping
+    assert forces.slurry.bead("SE").depth == pytest.approx(
+        epsilon * flow.FORCES.slurry.bead("SE").depth
+    )
+    points = []
+    for rate in rates:
+        stress = epsilon * (7700 + 3.4 * (rate * gamma / epsilon) ** 0.87)
+        same = {"rate": rate, "stress": stress, "error": 0.02 * stress, "strain": 2.0, "start": 1.0}
+        same |= {"halves": (stress, stress), "halves_error": 0.0, "pressure": pressure}
+        same |= {"pressure_error": 0.0, "normal_differences": (0.0, 0.0), "inertia": 0.01}
+        same |= {"mass_scaling": 1.0, "motion": 0.0, "steps": 1, "time_step": 1e-9}
+        points.append(FlowPoint(**same, cpu_time=1.0))
+    return FlowCurve(points=tuple(points))
+
+
+def test_two_factors_bring_the_viscosity_to_its_window(tmp_path, monkeypatch):
+    """Catches factors that do not reach the forces, and direct runs that are not of them."""
+    monkeypatch.setattr(flow, "sheared", sheared)
+    found = flow.make(300, tmp_path)
+    assert found["printed viscosity 100"] == pytest.approx(77 + 3.4 * 100 ** (0.87 - 1))
+    assert found["factor of the forces"] < 0.1
+    for rate in flow.CALIBRATED:
+        direct = found[f"calibrated viscosity {rate:g}"]
+        assert 0.3 < direct < 0.6
+        assert direct == pytest.approx(found[f"predicted viscosity {rate:g}"], rel=0.05)
+    assert set(made_up_flow()) < set(found)
 
 
 def test_what_a_row_compares_is_what_it_says():
@@ -198,10 +230,10 @@ def test_every_figure_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(plotting, "save", partial(plotting.save, dots_per_inch=20))
     packings = {state: column() for state in ("slurry", "dried", "30 %", "50 %")}
     monkeypatch.setattr(reproduce, "packings_in", lambda case, out: packings)
-    inputs, made, flow = reproduce.studies(electrodes.COARSE, 2, tmp_path)
+    inputs, made, curves = reproduce.studies(electrodes.COARSE, 2, tmp_path)
     found = [made_up(0), made_up(1)]
     blocks = report({"": (made["Table S1"], found)}, tmp_path / "electrodes")
-    blocks += report({"": (flow, made_up_flow())}, tmp_path / "viscosity")
+    blocks += report({"": (curves, made_up_flow())}, tmp_path / "viscosity")
     blocks += report({"": (inputs, True)}, tmp_path / "inputs")
     drawn = {path.stem for path in tmp_path.rglob("*.png")}
     assert drawn == {
