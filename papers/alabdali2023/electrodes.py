@@ -42,7 +42,7 @@ class Level:
 
 
 COARSE = Level(
-    beads=1500,
+    beads=800,
     degrees=(0.1, 0.2, 0.3, 0.4, 0.5),
     released=(0.3, 0.5),
     spacing=0.5 * um,
@@ -52,7 +52,7 @@ FULL = Level(
     beads=5089,
     degrees=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
     released=(0.1, 0.2, 0.3, 0.4, 0.5),
-    spacing=0.4 * um,
+    spacing=0.5 * um,
     sheared=1000,
 )
 

@@ -23,18 +23,19 @@ from papers.alabdali2024wet.quantities import (
     FREED,
     FREQUENCIES,
     HELD,
+    LOADED,
     SLURRIES,
     cell,
     content_label,
 )
 
-GREY, SHADE = "0.6", "0.9"
+GREY, SHADE, PURPLE = "0.6", "0.9", "#CC79A7"
 COLOURS = dict(zip(CONTENTS, (BLUE, GREEN, VERMILION), strict=True))
 MARKERS = dict(zip(CATHODES, ("o", "^"), strict=True))
 BARS = {"markersize": 4.5, "capsize": 2, "linewidth": 1.2}
 CONTENT = "Solid content [%]"
 PHASE_COLOURS = {"void": "black", "AM": "0.75", "SE": "#F0E6B0", "CBD": "#E377A2"}
-STEPS = (DRIED, HELD, FREED, CALENDERED)
+STEPS = (DRIED, HELD, LOADED, CALENDERED)
 
 
 def draw(found, folder, packings, images):
@@ -119,9 +120,10 @@ def structures(found):
     panels = figure.subplots(2, 2, sharex=True)
     looks = {
         DRIED: (BLUE, "dried"),
-        HELD: (ORANGE, "elastic, held"),
-        FREED: (GREEN, "elastic, released"),
-        CALENDERED: (VERMILION, "yielding, 102 MPa, released"),
+        HELD: (ORANGE, HELD),
+        FREED: (GREEN, FREED),
+        LOADED: (PURPLE, LOADED),
+        CALENDERED: (VERMILION, CALENDERED),
     }
     windows = {"density": ((1.0, 1.5), (2.0, 2.5)), "porosity": ((20, 30),)}
     for row, cathode in zip(panels, CATHODES, strict=True):
@@ -165,12 +167,12 @@ def spectra(found):
 
 def conduction(found):
     """Draw both conductivities of calendered electrodes against the solid content."""
-    figure = Figure(figsize=(7.4, 3.0), layout="constrained")
+    figure = Figure(figsize=(7.4, 3.6), layout="constrained")
     first, second = figure.subplots(1, 2)
     for cathode, colour in zip(CATHODES, (BLUE, VERMILION), strict=True):
-        for state, line in ((CALENDERED, "-"), (HELD, ":")):
+        for state, line in ((LOADED, "-"), (CALENDERED, "--"), (HELD, ":")):
             style = {"color": colour, "marker": MARKERS[cathode], "linestyle": line, **BARS}
-            label = f"{cathode}, {'yielding' if line == '-' else 'elastic, held'}"
+            label = f"{cathode}: {state}"
             first.errorbar(*_known(found, _of(cathode), state, "sigma_e"), label=label, **style)
             ions = _known(found, _of(cathode), state, "D_eff", 10 * BULK)  # [mS/cm]
             second.errorbar(*ions, label=label, **style)
@@ -180,7 +182,9 @@ def conduction(found):
     first.set(xlabel=CONTENT, ylabel=r"$\sigma_e$ [S/m]", ylim=(0, None))
     second.axhspan(0.12, 0.15, color=SHADE, zorder=0)
     second.set(xlabel=CONTENT, ylabel=r"$\sigma_{ion}$ [mS/cm]", ylim=(0, None))
-    first.legend(fontsize=7)
+    figure.legend(
+        *first.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7
+    )
     return figure
 
 

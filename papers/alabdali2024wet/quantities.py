@@ -24,8 +24,8 @@ BULK = 0.125  # [S/m] of the electrolyte, 1.25 mS/cm, Effective conductivities
 FITTED = 9.88  # [S/m] of the binder, section 2.4
 DOUBLE_LAYER = 0.1  # [F/m2] of the interface of electrons and ions: assumed, 10 uF/cm2
 FREQUENCIES = np.logspace(-1, 9, 101)  # [Hz]
-DRIED, CALENDERED = "dried", "plastic released"
-HELD, FREED = "elastic held", "elastic released"
+DRIED, LOADED, CALENDERED = "dried", "yielding, 102 MPa", "yielding, released"
+HELD, FREED = "elastic, held", "elastic, released"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,23 +259,20 @@ QUANTITIES = {
 }
 
 
-def elastic(found, target):
-    """Return our number with the electrode held by elastic contacts, where one was measured."""
-    row = ELASTIC.get(target.key)
-    return None if row is None else row(found)
-
-
-ELASTIC = {
-    **{
-        f"calendered {quantity} {name}": over_contents(name, HELD, quantity)
-        for quantity in ("density", "porosity")
-        for name in CATHODES
-    },
-    "calendered density AM_1 over AM_2": cathode_ratio("AM_1", "AM_2", HELD, "density"),
-    "sigma_e AM_1 50 %": at(MIDDLE, HELD, "sigma_e"),
-    "sigma_e AM_1 over AM_2": cathode_ratio("AM_1", "AM_2", HELD, "sigma_e"),
-    **{f"sigma_ion {name}": over_contents(name, HELD, "D_eff", BULK) for name in CATHODES},
-}
+def in_state(state):
+    """Return what gives our number for a row on calendered electrodes, taken of another state."""
+    rows = {
+        **{
+            f"calendered {quantity} {name}": over_contents(name, state, quantity)
+            for quantity in ("density", "porosity")
+            for name in CATHODES
+        },
+        "calendered density AM_1 over AM_2": cathode_ratio("AM_1", "AM_2", state, "density"),
+        "sigma_e AM_1 50 %": at(MIDDLE, state, "sigma_e"),
+        "sigma_e AM_1 over AM_2": cathode_ratio("AM_1", "AM_2", state, "sigma_e"),
+        **{f"sigma_ion {name}": over_contents(name, state, "D_eff", BULK) for name in CATHODES},
+    }
+    return lambda found, target: rows[target.key](found) if target.key in rows else None
 
 
 def trends(found):
