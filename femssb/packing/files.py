@@ -4,14 +4,15 @@
 suffix                    what is kept                           what must be said when reading
 ========================  =====================================  ===============================
 ``.h5``, ``.hdf5``        everything                             nothing
-``.vtp``                  all but the contacts                   nothing
-``.csv``                  all but the contacts                   nothing; box of foreign files
+``.vtp``                  all but contacts and masses            nothing
+``.csv``                  all but contacts and masses            nothing; box of foreign files
 ``.dump``, ``.liggghts``  spheres, box                           units, names of the types
 ``.data``                 spheres, box                           names of the types; of foreign
                                                                  files also units and sides
 ========================  =====================================  ===============================
 
-Only HDF5 keeps the contacts, with which the next stage starts exactly where the last one ended.
+Only HDF5 keeps the contacts and the masses, with which the next stage starts exactly where the last
+one ended.
 All but dumps carry a checksum: one that was damaged since femssb wrote it is refused. HDF5 and VTK
 files are read in a process of their own, so that a damaged one does no harm.
 """

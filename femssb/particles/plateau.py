@@ -54,12 +54,14 @@ class Plateau:
         """Whether both halves agree within two standard errors."""
         return abs(self.drift) <= 2 * self.drift_error
 
+    @checked
     def reached(self, tolerance: float) -> bool:
         """Whether the error is within a tolerance, and so is the drift unless it is noise.
 
         Args:
             tolerance: Relative to the mean.
         """
+        check_number("Plateau.reached", "tolerance", tolerance, above=0)
         small = abs(self.drift) <= tolerance * abs(self.mean)
         return self.relative_error <= tolerance and (small or self.steady)
 

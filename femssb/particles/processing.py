@@ -19,8 +19,8 @@ from femssb.inputs.case import describe, fingerprint
 from femssb.library.suspension import suspension
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
-from femssb.particles.wet import Show, WetStage, check_ledger, ledger
-from femssb.particles.workflow import Record, check_options, take_through
+from femssb.particles.wet import Show, WetStage, check_ledger, ledger, narrow_sides
+from femssb.particles.workflow import Record, check_options, last_stage, take_through
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -125,10 +125,12 @@ def _done(
         "cpu_time": used,
         "key": record.key,
     }
+    narrow = narrow_sides(course.packing, stage.forces(field))
+    report["warnings"] = [*course.report.get("warnings", []), *narrow]
     made = [*start.origin.get("stages", []), report]
     origin = {**start.origin, "femssb": __version__, "stages": made}
     reached = replace(course.packing, origin=origin)
-    for warning in report.get("warnings", []):
+    for warning in report["warnings"]:
         show(f"warning: {warning}")
         logger.warning("%s: %s", stage.label, warning)
     record.keep(comm, reached, course.outcome)
@@ -145,7 +147,8 @@ def density(packing: Packing) -> float:
 def porosity(packing: Packing, formulation: Formulation) -> float:
     """Return the share of the box that neither solids nor solvent take.
 
-    Pores of the binder count where they are dry. Volumes are those of the masses: overlaps of beads do not count.
+    Pores of the binder count where they are dry. Volumes are those of the masses: overlaps of
+    beads do not count.
     """
     masses = ledger(packing, formulation)
     solid = 0.0
@@ -189,7 +192,7 @@ def _check(
 
 def _key(packing: Packing, stage: WetStage, formulation: Formulation, field: ForceField) -> str:
     """Return a word that changes with all that the result of a stage depends on."""
-    before = [report["key"] for report in packing.origin.get("stages", [])[-1:]]
+    before = last_stage(packing).get("key")
     bare = replace(packing, origin={}, stress=None)
     # A stage that found its plateau did not need more steps, however many were allowed.
     stage = replace(stage, most_steps=1)

@@ -79,6 +79,8 @@ class Slurry(WetStage):
         forces = self.forces(field)
         with BeadEngine(packing, forces, comm, time_step=self.time_step, drag=DRAG) as engine:
             mass = float(engine.masses.sum())
+            for line in str(formulation.balance()).splitlines():
+                show(line)
             if self.pressure is None:
                 lengths = packing.lengths * np.cbrt(formulation.balance().box / engine.volume())
                 engine.resize(lengths, round(CLOSING * engine.limit / engine.time_step))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from femssb.particles.lammps.beads import BeadEngine
 
+NARROWEST = 1.98  # distance of periodic sides over the largest diameter at which beads touch
 WEIGHED = 1e-9  # relative difference of masses that counts as the same
 LOOKS = 2  # in a row at which a plateau must be seen: one may be an accident
 Show = Callable[[str], None]  # takes a line of progress
@@ -174,6 +175,19 @@ def ledger(packing: Packing, formulation: Formulation) -> dict[str, float]:
     found[formulation.solvent.name] = solvent if solvent > WEIGHED * sum(known.values()) else 0.0
     found[formulation.binder] -= found[formulation.solvent.name]
     return found
+
+
+def narrow_sides(packing: Packing, forces: BeadForces) -> list[str]:
+    """Return a warning if two beads may touch twice, across different sides; else nothing."""
+    phases = tuple(packing.phase_names[row] for row in packing.phases)
+    largest = 2 * float(forces.contact_radii(phases, 2 * packing.radii).max())
+    side = float(np.min(packing.lengths[np.array(packing.periodic)], initial=np.inf))
+    if side >= NARROWEST * largest:
+        return []
+    return [
+        f"the box is narrow: periodic sides are {side:.4g} m apart, but beads touch up to a "
+        f"diameter of {largest:.4g} m: two may touch twice; take more beads"
+    ]
 
 
 def has_solvent(packing: Packing, formulation: Formulation) -> bool:

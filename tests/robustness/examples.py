@@ -195,8 +195,8 @@ def instances() -> dict[type, Any]:
         particles.HertzMindlin(solids={"AM": SAM, "SE": library.LI6PS5CL}), particles.Servo(),
         particles.Uniaxial(pressure=10 * MPa), particles.Isostatic(pressure=10 * MPa),
         particles.Swell(pressure=10 * MPa, phase="AM", growth=0.01),
-        particles.Slurry(pressure=1e5), particles.Drying(), particles.plateau(np.ones(40)),
-        slurry().balance(), library.alabdali2023.H1,
+        particles.Slurry(pressure=1e5), particles.Drying(),
+        slurry(), library.alabdali2023.H1,
         grains.tessellate(ball), image(), sides, conduction(), conduction().tortuosity("SE"),
         voxels.ConductivityTensor(value=np.eye(3), asymmetry=0.0, along=(conduction(),) * 3),
         voxels.interface_areas(image()), networks, voxels.phase_profile(image()),
@@ -365,6 +365,9 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "meshing.from_arrays": lambda: tetrahedra() | {"orientations": None, "facets": None},
     "meshing.from_gmsh": lambda: {
         "model": gmsh_model(), "unit": um, "orientations": np.eye(3), "comm": MPI.COMM_SELF,
+    },
+    "library.suspension": lambda: {
+        "formulation": slurry(), "viscosity": 0.1, "depth": 1e-12,
     },
     "meshing.read": lambda: {"path": "cell.msh", "unit": um, "orientations": None},
     "meshing.write": lambda: {"data": model().data, "path": "written.msh"},
@@ -615,6 +618,13 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "electrode.PowerLaw.__call__": lambda: (
         instances()[electrode.PowerLaw].__call__, {"x": [0.1, 0.2]},
     ),
+    "packing.Formulation.balance": lambda: (slurry().balance, {"density": 1900.0}),
+    "particles.Plateau.reached": lambda: (
+        particles.plateau(np.ones(40)).reached, {"tolerance": 0.1},
+    ),
+    "BeadForces.scaled": lambda: (
+        library.alabdali2023.H1.slurry.scaled, {"depth": 0.1, "damping": 2.0, "stiffness": 1.0},
+    ),
     "electrode.SymmetricCell.impedance": lambda: (
         instances()[electrode.SymmetricCell].impedance, {"frequencies": FREQUENCIES},
     ),
@@ -689,6 +699,7 @@ INTERNAL = {
     "particles.WetStage.check", "particles.WetStage.carry_out", "particles.Slurry.check",
     "particles.Slurry.carry_out", "particles.Drying.forces", "particles.Drying.expected",
     "particles.Drying.check", "particles.Drying.carry_out", "BeadForces.bead",
+    "BeadForces.pairs", "BeadForces.contact_radii",
     "particles.Swell.expected", "particles.Swell.work", "particles.Uniaxial.axes",
     "studies.Case.run", "studies.Case.load", "studies.Case.numbers", "studies.HalfCellRun.run",
     "studies.HalfCellRun.load", "studies.HalfCellRun.numbers", "studies.Measurement.run",
@@ -735,6 +746,8 @@ NO_EXAMPLE = {
     "packing.Sizes": "abstract",
     "particles.Stage": "abstract",
     "particles.WetStage": "abstract",
+    "packing.VolumeBalance": "what Formulation.balance returns",
+    "particles.Plateau": "what plateau returns",
     "particles.ContactLaw": "abstract",
     "studies.Case": "abstract",
     "studies.Results": "a dictionary",

@@ -7,6 +7,7 @@ worth reading are `test_forces_of_pairs_are_those_of_the_closed_form` and
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 from mpi4py import MPI
@@ -16,17 +17,19 @@ import pytest
 
 from femssb import library
 from femssb.description import description, field
-from femssb.errors import EngineError, InputError, NotConverged
+from femssb.errors import EngineError, InputError, Interrupted, NotConverged
 from femssb.inputs.beads import Bead, BeadForces, ForceField, lennard_jones
 from femssb.library import alabdali2023
-from femssb.packing import Packing, disperse
+from femssb.packing import ListedSizes, Packing, disperse
 from femssb.particles import Drying, Slurry, WetStage, ledger, process, summary
 from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.lammps.beads import BeadEngine
-from femssb.particles.wet import Course
+from femssb.particles.wet import Course, until_plateau
 from femssb.units import kPa, um
 
-FORMULATION = alabdali2023.formulation(beads=60)
+PAPER = alabdali2023.formulation(beads=70)
+SMALL = replace(PAPER.components[0], sizes=ListedSizes(diameters=(5 * um,)))
+FORMULATION = replace(PAPER, components=(SMALL, *PAPER.components[1:]))  # fits a small box
 OURS = replace(FORMULATION, swelling=None)
 ROUTE = [
     Slurry(pressure_tolerance=0.3, time_step=9e-8),
@@ -120,11 +123,11 @@ def test_the_time_step_is_estimated_and_one_above_is_refused():
     limit = stable_time_step(forces, kinds.phases, kinds.diameters, kinds.lightest)
     assert 0.002 * MICROSECOND < limit < 0.01 * MICROSECOND
     fast = Slurry(pressure=100 * kPa, time_step=0.01 * MICROSECOND)
-    with pytest.raises(InputError, match=r"Slurry.time_step = 1e-08 s is outside \(0, 6"):
+    with pytest.raises(InputError, match=r"Slurry.time_step = 1e-08 s is outside \(0, [678]"):
         process(start, fast, FORMULATION, alabdali2023.H1)
+    stages = [Slurry(pressure=100 * kPa), Drying(time_step=0.004 * MICROSECOND)]
     with pytest.raises(InputError, match=r"Drying.time_step = 4e-09 s is outside \(0, 1"):
-        drying = Drying(time_step=0.004 * MICROSECOND)
-        process(start, [Slurry(pressure=100 * kPa), drying], FORMULATION, alabdali2023.H1)
+        process(start, stages, FORMULATION, alabdali2023.H1)
     # Masses x 100: ten times longer where springs decide, as they do here.
     heavy = stable_time_step(
         replace(forces, damping=forces.damping / 100), kinds.phases, kinds.diameters,
@@ -141,19 +144,7 @@ def test_a_bead_that_leaves_through_a_plane_is_named(comm):
     with BeadEngine(start, forces, comm) as engine:
         engine.set_velocities(np.array([[0.0, 0, 0], [0, 0, 5.0]]))
         with pytest.raises(EngineError, match=r"bead 1 \(CBD\) left the box .* by \d.* s \(step"):
-            for _ in range(20):
-                engine.run(200)
-
-
-def test_a_volume_balance_that_does_not_close_is_warned_of():
-    """Would catch a report that keeps quiet on a slurry with more beads than box."""
-    stage = Slurry(pressure=30 * kPa, tolerance=0.2)
-    made = process(disperse(FORMULATION, seed=1), stage, FORMULATION, alabdali2023.H1)[-1]
-    report = made.origin["stages"][-1]
-    balance = FORMULATION.balance(box=float(np.prod(made.lengths)))
-    assert report["warnings"] == list(balance.warnings)
-    assert balance.warnings
-    assert "warning: the volume balance does not close" in summary(made)
+            engine.run(4000)
 
 
 def test_masses_close_through_slurry_and_drying(tmp_path):
@@ -272,6 +263,38 @@ def test_what_cannot_be_processed_is_named(change, said):
         process(start, **given)
 
 
+@description
+class Stopped(WetStage):
+    """A stage in which a signal comes."""
+
+    def carry_out(self, packing, formulation, field, comm, show):
+        """Do the stage."""
+
+        def measure():
+            signal.raise_signal(signal.SIGTERM)
+            return 1.0
+
+        with BeadEngine(packing, self.forces(field), comm) as engine:
+            seen = until_plateau(
+                engine, {"a": measure}, {"a": 0.1}, window=64 * engine.time_step,
+                most_steps=1000, show=show,
+            )  # fmt: skip
+            reached = engine.packing()
+        return Course(packing=reached, report={}, outcome=seen.outcome(self, {"a": 0.1}))
+
+
+def test_a_signal_keeps_what_was_reached(tmp_path, capfd):
+    """Would catch a wet stage that cannot be stopped, or loses what was before it."""
+    start = disperse(FORMULATION, seed=1)
+    stages = [Nudge(), Stopped()]
+    with pytest.raises(Interrupted) as stop:
+        process(start, stages, FORMULATION, alabdali2023.H1, out=tmp_path, progress=False)
+    assert stop.value.code == 143
+    names = sorted(path.name for path in tmp_path.glob("*.h5"))
+    assert names == ["01_nudge.h5", "02_stopped_unfinished.h5"]
+    assert "what this one had reached is in 02_stopped_unfinished.h5" in capfd.readouterr().err
+
+
 def test_a_force_field_without_a_phase_is_refused():
     """Would catch beads that LAMMPS lets through each other."""
     bead = Bead(depth=1e-9)
@@ -283,6 +306,22 @@ def test_a_force_field_without_a_phase_is_refused():
             FORMULATION,
             ForceField(slurry=forces, dried=forces),
         )
+
+
+def test_what_a_report_warns_of():
+    """Would catch tangential springs that belong to two contacts, of a bead and its image.
+
+    And a report that keeps quiet on a slurry whose beads and box are not as large as each other.
+    """
+    few = alabdali2023.formulation(beads=30)
+    stage = Slurry(pressure=1 * kPa, tolerance=0.4)
+    made = process(disperse(few, seed=1), stage, few, alabdali2023.H1, progress=False)[-1]
+    warnings = made.origin["stages"][-1]["warnings"]
+    balance = few.balance(box=float(np.prod(made.lengths)))
+    assert balance.warnings
+    assert warnings[:-1] == list(balance.warnings)
+    assert "the box is narrow" in warnings[-1]
+    assert "warning: the volume balance does not close" in summary(made)
 
 
 def test_no_plateau_is_no_result(tmp_path):
