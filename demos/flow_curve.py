@@ -56,10 +56,10 @@ def draw(curve, estimate, window):
 
 
 def main(
-    rates: Annotated[tuple[float, ...], "1/s", "of the shear"] = RATES,
+    rates: Annotated[tuple[float, ...], "of the shear, 1/s"] = RATES,
     beads: Annotated[int, "250 or more"] = 300,
-    epsilon: Annotated[float, "attraction over that of Table S1"] = 1e-3,
-    gamma: Annotated[float, "dashpots over those of Table S1"] = 0.3,
+    epsilon: Annotated[float, "attraction over that of Table S1"] = 5.8e-4,
+    gamma: Annotated[float, "dashpots over those of Table S1"] = 0.536,
     seed: Annotated[int, "of the places of the beads"] = 1,
     out: Annotated[Path, "folder for the results"] = Path("results/flow_curve"),
 ):

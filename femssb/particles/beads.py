@@ -16,6 +16,8 @@ from femssb.packing.packing import Packing
 SQUEEZED = 0.9  # distance of pressed beads over sigma, at which pairs are this stiff
 TOUCHED = 0.1  # overlap of pressed beads over the sum of their radii
 NEIGHBOURS = 2.0  # stiffness around a bead over that of its stiffest pair
+TURNING = 3.5  # inverse mass of two spheres at their contact, across over along: they turn as well
+STICKING = 0.1  # friction from which contacts hold long enough to be springs across
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +71,8 @@ def stable_time_step(
 
     Every pair is a spring and a dashpot at the deepest overlap that is met in a slurry, where
     distances are `SQUEEZED` of sigma; a step of the leapfrog kind is stable up to
-    2/omega (sqrt(1 + zeta^2) - zeta) for a frequency omega and a damping ratio zeta.
+    2/omega (sqrt(1 + zeta^2) - zeta) for a frequency omega and a damping ratio zeta. Contacts that
+    stick are springs and dashpots across as well, on spheres that turn.
 
     Args:
         forces: Of the beads.
@@ -87,6 +90,10 @@ def stable_time_step(
     root = np.sqrt(overlap * np.multiply.outer(radii, radii) / touch)
     spring = np.maximum(spring, 0.0) + 1.5 * forces.stiffness * root
     rate = forces.damping * root  # of the relative velocity [1/s]
+    if forces.friction > STICKING:
+        across = TURNING * forces.tangential_stiffness * forces.stiffness * root
+        spring = np.maximum(spring, across)
+        rate = rate * max(1.0, TURNING * forces.tangential_damping)
     omega = np.sqrt(NEIGHBOURS * spring * inverse)
     with np.errstate(divide="ignore", invalid="ignore"):
         zeta = NEIGHBOURS * rate / (2 * omega)

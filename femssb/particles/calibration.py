@@ -4,8 +4,8 @@ Beads without heat and without inertia know two scales: their potentials and con
 their dashpots. Multiply all of the former by epsilon, with the pressure that the beads stand under,
 and the dashpots by gamma: the beads then do the same, gamma / epsilon times as slowly, under
 stresses that are epsilon times as large. So stress / epsilon is one function of
-rate gamma / epsilon, the master curve, and viscosity(rate) = gamma viscosity_1(rate gamma / epsilon)
-with viscosity_1 of the curve that was measured.
+rate gamma / epsilon, the master curve, and the viscosity at a rate is gamma times that of the curve
+at rate gamma / epsilon.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from scipy import interpolate, optimize
 from femssb.arrays import Array, Reals
 from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number, shown
+
+SMALLEST, LARGEST = 1e-12, 1e12  # rates [1/s], stresses [Pa] and viscosities [Pa s]
 
 _SHIFTS = 400  # of the curve that are tried before the best is refined
 _SAME = 1e-9  # share by which a rate may be beyond the curve
@@ -60,8 +62,16 @@ class Window:
 
     @checked
     def holds(self, rates: Reals, viscosities: Reals) -> bool:
-        """Return whether the viscosities [Pa s] at rates between its own [1/s] are all in it."""
+        """Return whether the viscosities [Pa s] at rates between its own [1/s] are all in it.
+
+        Raises:
+            InputError: If rates and viscosities are not of one shape.
+        """
         rates, values = np.asarray(rates), np.asarray(viscosities)
+        if rates.shape != values.shape:
+            raise InputError(
+                f"Window.holds: rates {rates.shape} and viscosities {values.shape} differ in shape"
+            )
         asked = (rates >= self.slowest) & (rates <= self.fastest)
         return bool(np.all((self.lowest <= values[asked]) & (values[asked] <= self.highest)))
 
@@ -94,9 +104,11 @@ class MasterCurve:
             raise InputError(f"MasterCurve: rates, stresses, errors have the shapes {shapes}")
         for name in ("rates", "stresses", "errors"):
             values = getattr(self, name)
-            least = np.min(values) >= 0 if name == "errors" else np.min(values) > 0
-            if not (least and np.all(np.isfinite(values))):
-                raise InputError(f"MasterCurve.{name} = {shown(values)} must be above 0")
+            least = 0.0 if name == "errors" else SMALLEST
+            if not np.all((values >= least) & (values <= LARGEST)):
+                raise InputError(
+                    f"MasterCurve.{name} = {shown(values)} must be from {least:g} to {LARGEST:g}"
+                )
         if np.any(np.diff(self.rates) <= 0):
             raise InputError(f"MasterCurve.rates = {shown(self.rates)} must rise")
 
@@ -117,7 +129,7 @@ class MasterCurve:
             InputError: If this asks for rates beyond the curve.
         """
         for name, value in (("epsilon", epsilon), ("gamma", gamma)):
-            check_number("MasterCurve", name, value, above=0, upper=1e12)
+            check_number("MasterCurve.viscosity", name, value, lower=1e-12, upper=1e12)
         shift = gamma / epsilon
         asked = np.asarray(rates, dtype=np.float64) * shift
         low, high = self.rates[0], self.rates[-1]
@@ -129,12 +141,17 @@ class MasterCurve:
                 f"{gamma:g} are {shown(asked)} 1/s on the curve, which goes from {low:g} to "
                 f"{high:g} 1/s"
             )
-        place, known = np.log(np.clip(asked, low, high)), np.log(self.rates)
-        logarithm = np.log(self.stresses)
+        values, errors = self._shifted(asked)
+        return gamma * values, gamma * errors
+
+    def _shifted(self, rates: Array) -> tuple[Array, Array]:
+        """Return viscosity and error of the curve itself at its rates, or just beyond its ends."""
+        place = np.log(np.clip(rates, self.rates[0], self.rates[-1]))
+        known, logarithm = np.log(self.rates), np.log(self.stresses)
         smooth = interpolate.PchipInterpolator(known, logarithm)(place)
         straight = np.interp(place, known, logarithm)
         measured = np.interp(place, known, self.errors / self.stresses)
-        value = gamma * np.exp(smooth) / asked
+        value = np.exp(smooth) / rates
         return value, value * np.hypot(measured, smooth - straight)
 
     @checked
@@ -157,8 +174,11 @@ class MasterCurve:
                 "of one shape (m,), at two rates at least"
             )
         for name, values in (("rates", rates), ("viscosities", wanted)):
-            if not np.all((values > 0) & (values < np.inf)):
-                raise InputError(f"MasterCurve.shift: {name} = {shown(values)} must be above 0")
+            if not np.all((values >= SMALLEST) & (values <= LARGEST)):
+                raise InputError(
+                    f"MasterCurve.shift: {name} = {shown(values)} must be from {SMALLEST:g} to "
+                    f"{LARGEST:g}"
+                )
         low = np.log(self.rates[0] / rates.min())
         high = np.log(self.rates[-1] / rates.max())
         if not low < high:
@@ -170,7 +190,7 @@ class MasterCurve:
         def missed(along: float) -> Array:
             """Return ln(wanted / curve), which ln gamma levels, for a ln(gamma / epsilon)."""
             ratio = float(np.exp(along))
-            return np.asarray(np.log(wanted / self.viscosity(rates, epsilon=1 / ratio)[0]))
+            return np.asarray(np.log(wanted / self._shifted(rates * ratio)[0]))
 
         tried = np.linspace(low, high, _SHIFTS)
         spreads = [float(np.var(missed(along))) for along in tried]

@@ -149,6 +149,7 @@ class FlowCurve:
         errors = self.errors / self.rates
         return fit_carreau(self.rates, self.viscosities, errors, confidence=confidence)
 
+    @checked
     def yield_stress(self, *, confidence: float = 0.95) -> tuple[float, float]:
         """Return the interval of the yield stress [Pa].
 

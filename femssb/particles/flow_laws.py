@@ -4,7 +4,7 @@ Both laws are sums of two terms with coefficients that are not negative, times f
 two shape parameters. So a fit searches the shape alone, by SciPy, and takes the best coefficients
 in closed form. The intervals are profiles of the likelihood: the values of one parameter for which
 the others still let the law pass the points. An interval that does not close is open (0 or
-infinity), as where a power law is given to `fit_carreau`: then the points do not hold the parameter.
+infinity), as where a power law is given to `fit_carreau`: the points do not hold the parameter.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ type Interval = tuple[float, float]
 
 DENSEST = 0.64  # share of volume of random close packing, equal spheres
 EINSTEIN = 2.5  # intrinsic viscosity of spheres, doi:10.1002/andp.19063240204
+
+SLOWEST, FASTEST = 1e-12, 1e12  # shear rates [1/s]
+LARGEST, WIDEST = 1e30, 1e15  # points of a curve, and the ratio of the largest to the smallest
 
 _FLATTEST, _STEEPEST = 0.02, 2.0  # index of Herschel and Bulkley
 _FAR = 1e4  # how far a relaxation time is sought beyond the rates of the points
@@ -60,13 +63,15 @@ class HerschelBulkley:
     @checked
     def stress(self, rates: Reals) -> Array:
         """Return the shear stress [Pa] at shear rates above 0 [1/s], of their shape."""
-        rates = _rates("HerschelBulkley.stress", rates)
-        return np.asarray(self.yield_stress + self.consistency * rates**self.index)
+        owner = "HerschelBulkley.stress"
+        rates = _rates(owner, rates)
+        with np.errstate(over="ignore"):
+            return _finite(owner, self.yield_stress + self.consistency * rates**self.index)
 
     @checked
     def viscosity(self, rates: Reals) -> Array:
         """Return stress over rate [Pa s] at shear rates above 0 [1/s], of their shape."""
-        return np.asarray(self.stress(rates) / np.asarray(rates))
+        return np.asarray(self.stress(rates) / np.asarray(rates, dtype=np.float64))
 
 
 @checked
@@ -103,14 +108,16 @@ class Carreau:
     @checked
     def viscosity(self, rates: Reals) -> Array:
         """Return the viscosity [Pa s] at shear rates above 0 [1/s], of their shape."""
-        rates = _rates("Carreau.viscosity", rates)
-        share = _carreau(rates, np.log(self.time), self.index)
-        return np.asarray(self.fast + (self.slow - self.fast) * share)
+        owner = "Carreau.viscosity"
+        rates = _rates(owner, rates)
+        with np.errstate(all="ignore"):
+            share = _carreau(rates, np.log(self.time), self.index)
+            return _finite(owner, self.fast + (self.slow - self.fast) * share)
 
     @checked
     def stress(self, rates: Reals) -> Array:
         """Return the shear stress [Pa] at shear rates above 0 [1/s], of their shape."""
-        return np.asarray(self.viscosity(rates) * np.asarray(rates))
+        return np.asarray(self.viscosity(rates) * np.asarray(rates, dtype=np.float64))
 
 
 @checked
@@ -230,7 +237,8 @@ def krieger_dougherty(
     shares = np.asarray(solids, dtype=np.float64)
     for extreme in (shares.min(initial=0.0), shares.max(initial=0.0)):
         check_number(owner, "solids", float(extreme), lower=0, below=densest)
-    return np.asarray(solvent_viscosity * (1 - shares / densest) ** (-intrinsic * densest))
+    with np.errstate(over="ignore"):
+        return _finite(owner, solvent_viscosity * (1 - shares / densest) ** (-intrinsic * densest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +264,12 @@ class _Fit:
         bounds: list[Interval],
         confidence: float,
     ) -> None:
-        """Take points, columns of a shape, (..., k) -> (..., n, 2), and bounds of its parameters."""
+        """Take points, columns of a shape, (..., k) -> (..., n, 2), and its bounds.
+
+        Raises:
+            InputError: If the confidence is no probability.
+        """
+        check_number("fit", "confidence", confidence, lower=0.01, upper=0.9999)
         self._points, self._basis, self._bounds = points, basis, bounds
         self._least, self.shape, self.coefficients = self._best({}, {})
         free = len(points.rates) - len(bounds) - 2
@@ -346,7 +359,8 @@ class _Fit:
         at, bt = np.sum(one * target, axis=-1), np.sum(two * target, axis=-1)
         determinant = aa * bb - ab**2
         with np.errstate(divide="ignore", invalid="ignore"):
-            both = np.stack([at * bb - bt * ab, bt * aa - at * ab], axis=-1) / determinant[..., None]
+            numerators = np.stack([at * bb - bt * ab, bt * aa - at * ab], axis=-1)
+            both = numerators / determinant[..., None]
         sound = (determinant > 1e-14 * aa * bb) & np.all(both >= 0, axis=-1)
         zero = np.zeros_like(at)
         first = np.stack([_alone(one, target), zero], axis=-1)
@@ -366,8 +380,12 @@ def _alone(column: Array, target: Array) -> Array:
     return np.maximum(np.sum(column * target, axis=-1) / np.where(square > 0, square, 1.0), 0.0)
 
 
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    return float(optimize.brentq(function, low, high, rtol=1e-6))
+def _root(excess: Callable[[float], float], low: float, high: float) -> float:
+    """Return where an excess is zero; its end towards the best where rounding leaves none."""
+    ends = excess(low), excess(high)
+    if min(ends) > 0:
+        return low if ends[0] < ends[1] else high
+    return float(optimize.brentq(excess, low, high, rtol=1e-6))
 
 
 def _carreau(rates: Array, log_time: Reals, index: Reals) -> Array:
@@ -378,14 +396,20 @@ def _carreau(rates: Array, log_time: Reals, index: Reals) -> Array:
 
 def _rates(owner: str, rates: Reals) -> Array:
     given = np.asarray(rates, dtype=np.float64)
-    if not given.size or not np.all((given > 0) & (given < np.inf)):
-        raise InputError(f"{owner}: rates = {shown(rates)} must be above 0 [1/s]")
+    if not given.size or not np.all((given >= SLOWEST) & (given <= FASTEST)):
+        raise InputError(
+            f"{owner}: rates = {shown(rates)} must be from {SLOWEST:g} to {FASTEST:g} 1/s"
+        )
     return given
 
 
-def _points(
-    owner: str, rates: Reals, values: Reals, errors: Reals | None, least: int
-) -> _Points:
+def _finite(owner: str, values: Array) -> Array:
+    if not np.all(np.isfinite(values)):
+        raise InputError(f"{owner}: not finite with these parameters")
+    return np.asarray(values)
+
+
+def _points(owner: str, rates: Reals, values: Reals, errors: Reals | None, least: int) -> _Points:
     """Return the points of a curve, checked."""
     rates, values = np.asarray(rates, dtype=np.float64), np.asarray(values, dtype=np.float64)
     given = np.asarray(values if errors is None else errors, dtype=np.float64)
@@ -394,9 +418,12 @@ def _points(
             f"{owner}: rates, values and errors have the shapes {rates.shape}, {values.shape}, "
             f"{given.shape}, expected one shape (n,)"
         )
-    for name, array in (("rates", rates), ("values", values), ("errors", given)):
-        if not np.all((array > 0) & (array < np.inf)):
-            raise InputError(f"{owner}: {name} = {shown(array)} must be above 0")
+    rates = _rates(owner, rates)
+    for name, array in (("values", values), ("errors", given)):
+        if not np.all((array > 0) & (array <= LARGEST)):
+            raise InputError(f"{owner}: {name} = {shown(array)} must be above 0, to {LARGEST:g}")
+        if array.min() < array.max() / WIDEST:
+            raise InputError(f"{owner}: {name} = {shown(array)} differ by more than {WIDEST:g}")
     if len(np.unique(rates)) < least:
         raise InputError(
             f"{owner}: {len(np.unique(rates))} shear rates that differ; the law needs at least "

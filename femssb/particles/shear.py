@@ -17,7 +17,7 @@ stress. It is bounded: a point with more is refused.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np

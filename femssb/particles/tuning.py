@@ -211,7 +211,7 @@ def tune(
     done: list[tuple[dict[str, float], dict[str, float], float]] = []
     failure: NotConverged | None = None
     for number in range(1, trials + 1):
-        place = from_first_rank(comm, lambda: search.next(done))  # noqa: B023
+        place = from_first_rank(comm, lambda: search.next(done))
         parameters = {
             name: low + share * (high - low)
             for share, (name, (low, high)) in zip(place, bounds.items(), strict=True)

@@ -211,3 +211,18 @@ def test_harder_pressing_closes_pores(tmp_path):
         assert float(soft["Pressure [MPa]"]) == 100
         assert float(hard["Porosity [-]"]) < float(soft["Porosity [-]"])
     assert (tmp_path / "map.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_flow_curve(tmp_path):
+    """Catches a demo that no longer runs, and a slurry that does not thin."""
+    options = ("--beads", 250, "--rates", 300, 1000, 3000, 10000, 30000, "--out", tmp_path)
+    done = run("flow_curve", *options)
+    assert done.returncode == 0, done.stderr
+    assert "yield stress" in done.stdout
+    assert "Krieger-Dougherty" in done.stdout
+    rows = rows_of(tmp_path / "flow_curve.csv")
+    viscosities = [float(row["Viscosity [Pa s]"]) for row in rows]
+    assert len(rows) == 5
+    assert viscosities[0] > viscosities[-1] > 0
+    assert (tmp_path / "flow_curve.png").stat().st_size > 10_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from tests.robustness.public import Public
 from tests.runs import ALONE, tiny_model
 
 SAM = library.NCM523
+RATES = np.geomspace(10, 1000, 5)
 SIZES = packing.ListedSizes(diameters=(2 * um, 3 * um), numbers=(1.0, 2.0))
 
 
@@ -197,6 +198,12 @@ def instances() -> dict[type, Any]:
         particles.Swell(pressure=10 * MPa, phase="AM", growth=0.01),
         particles.Slurry(pressure=1e5), particles.Drying(),
         slurry(), library.alabdali2023.H1,
+        particles.Shear(rate=100.0), curve_of_flow(), master(), particles.Window(),
+        particles.calibrate(master(), particles.Window()), particles.Aim(value=1.0, error=0.1),
+        particles.Structure(formulation=slurry(), forces=library.alabdali2023.H1),
+        particles.Tuned(parameters={"a": 1.0}, numbers={"b": 1.0}, misfit=0.0, trials=()),
+        particles.fit_herschel_bulkley(RATES, 5 + 2 * RATES**0.6),
+        particles.fit_carreau(RATES, 0.2 + 3 / (1 + 0.1 * RATES)),
         grains.tessellate(ball), image(), sides, conduction(), conduction().tortuosity("SE"),
         voxels.ConductivityTensor(value=np.eye(3), asymmetry=0.0, along=(conduction(),) * 3),
         voxels.interface_areas(image()), networks, voxels.phase_profile(image()),
@@ -271,6 +278,43 @@ def dispersed() -> packing.Packing:
         "density [kg/m3]": 1900.0, "porosity": 0.0,
     }  # fmt: skip
     return replace(made, origin={**made.origin, "stages": [stage]})
+
+
+@cache
+def flowed() -> packing.Packing:
+    """Return a packing with the report of a shear that was not done."""
+    made = dispersed()
+    report = {"stage": "Shear", "flow": asdict(curve_of_flow().points[0])}
+    return replace(made, origin={**made.origin, "stages": [report]})
+
+
+@cache
+def curve_of_flow() -> particles.FlowCurve:
+    """Return a flow curve of five points."""
+    point = particles.FlowPoint(
+        rate=1.0, stress=5.0, error=0.1, strain=2.0, start=1.0, halves=(5.0, 5.0),
+        halves_error=0.2, pressure=20.0, pressure_error=0.1, normal_differences=(0.1, -0.1),
+        inertia=0.01, mass_scaling=100.0, motion=0.0, steps=40_000, time_step=1e-7, cpu_time=1.0,
+    )  # fmt: skip
+    stresses = 5 + 2 * RATES**0.6
+    return particles.FlowCurve(
+        points=tuple(
+            replace(point, rate=float(rate), stress=float(stress), halves=(float(stress),) * 2)
+            for rate, stress in zip(RATES, stresses, strict=True)
+        )
+    )
+
+
+@cache
+def master() -> particles.MasterCurve:
+    """Return a master curve."""
+    rates = np.geomspace(1e2, 1e7, 11)
+    return particles.MasterCurve(rates=rates, stresses=5e3 + 30 * rates**0.9, errors=10.0 * rates)
+
+
+def two_numbers(parameters: Mapping[str, float], out: Path | None) -> dict[str, float]:
+    """Return what a trial measures."""
+    return {"density": 1000 * parameters["a"], "porosity": parameters["a"]}
 
 
 @cache
@@ -427,6 +471,28 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     },
     "particles.cycles": lambda: {
         "phase": "AM", "growth": 0.02, "pressure": 10 * MPa, "count": 2, "of": "diameter",
+    },
+    "particles.calibrate": lambda: {"curve": master(), "window": particles.Window()},
+    "particles.fit_carreau": lambda: {
+        "rates": RATES, "viscosities": 3 / RATES**0.5, "errors": 0.1 / RATES**0.5,
+        "confidence": 0.9,
+    },
+    "particles.fit_herschel_bulkley": lambda: {
+        "rates": RATES, "stresses": 5 + 2 * RATES**0.6, "errors": 0.1 * RATES**0.5,
+        "confidence": 0.9,
+    },
+    "particles.flow_curve": lambda: {"packing": flowed()},
+    "particles.krieger_dougherty": lambda: {
+        "solvent_viscosity": 1e-3, "solids": [0.1, 0.3], "densest": 0.6, "intrinsic": 2.7,
+    },
+    "particles.tune": lambda: {
+        "measure": two_numbers,
+        "bounds": {"a": (0.5, 2.0)},
+        "aims": {"density": particles.Aim(value=1000.0, error=10.0)},
+        "trials": 3,
+        "seed": 1,
+        "out": "tuned",
+        "progress": False,
     },
     "particles.ledger": lambda: {"packing": dispersed(), "formulation": slurry()},
     "particles.plateau": lambda: {"values": np.arange(40.0), "discard": 0.5},
@@ -609,6 +675,44 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
 
 # The methods of these classes that a user calls with arguments, and sound ones.
 METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
+    "particles.MasterCurve.viscosity": lambda: (
+        master().viscosity, {"rates": [10.0, 100.0], "epsilon": 1e-3, "gamma": 0.3},
+    ),
+    "particles.MasterCurve.shift": lambda: (
+        master().shift, {"rates": [50.0, 1000.0], "viscosities": [0.55, 0.33]},
+    ),
+    "particles.Calibration.viscosity": lambda: (
+        instances()[particles.Calibration].viscosity, {"rates": [50.0, 1000.0]},
+    ),
+    "particles.Window.holds": lambda: (
+        particles.Window().holds, {"rates": [50.0, 1000.0], "viscosities": [0.55, 0.33]},
+    ),
+    "particles.HerschelBulkley.stress": lambda: (
+        instances()[particles.HerschelBulkley].stress, {"rates": RATES},
+    ),
+    "particles.HerschelBulkley.viscosity": lambda: (
+        instances()[particles.HerschelBulkley].viscosity, {"rates": RATES},
+    ),
+    "particles.Carreau.stress": lambda: (
+        instances()[particles.Carreau].stress, {"rates": RATES},
+    ),
+    "particles.Carreau.viscosity": lambda: (
+        instances()[particles.Carreau].viscosity, {"rates": RATES},
+    ),
+    "particles.FlowCurve.herschel_bulkley": lambda: (
+        curve_of_flow().herschel_bulkley, {"confidence": 0.9},
+    ),
+    "particles.FlowCurve.carreau": lambda: (curve_of_flow().carreau, {"confidence": 0.9}),
+    "particles.FlowCurve.yield_stress": lambda: (
+        curve_of_flow().yield_stress, {"confidence": 0.9},
+    ),
+    "particles.Structure.changed": lambda: (
+        instances()[particles.Structure].changed, {"parameters": {"enlargement": 1.1}},
+    ),
+    "particles.Structure.__call__": lambda: (
+        instances()[particles.Structure].__call__,
+        {"parameters": {"enlargement": 1.1}, "out": None},
+    ),
     "electrode.CompositeCathode.current_density": lambda: (
         instances()[electrode.CompositeCathode].current_density, {"voltage_drop": 0.1},
     ),
@@ -698,7 +802,8 @@ INTERNAL = {
     "particles.WetStage.forces", "particles.WetStage.prepared", "particles.WetStage.expected",
     "particles.WetStage.check", "particles.WetStage.carry_out", "particles.Slurry.check",
     "particles.Slurry.carry_out", "particles.Drying.forces", "particles.Drying.expected",
-    "particles.Drying.check", "particles.Drying.carry_out", "BeadForces.bead",
+    "particles.Drying.check", "particles.Drying.carry_out", "particles.Shear.check",
+    "particles.Shear.carry_out", "BeadForces.bead",
     "BeadForces.pairs", "BeadForces.contact_radii",
     "particles.Swell.expected", "particles.Swell.work", "particles.Uniaxial.axes",
     "studies.Case.run", "studies.Case.load", "studies.Case.numbers", "studies.HalfCellRun.run",
@@ -722,6 +827,8 @@ WORK = {
     "packing.pack_spheres": ("femssb.packing.jamming._separate",),
     "particles.press": ("femssb.particles.pressing.Engine",),
     "particles.process": ("femssb.particles.slurry.BeadEngine",),
+    "particles.tune": ("femssb.particles.tuning.load",),
+    "particles.Structure.__call__": ("femssb.particles.tuning.disperse",),
     "plotting.cycle": ("femssb.plotting.runs.save",),
     "plotting.compare": ("femssb.plotting.runs.save",),
     "plotting.compare_cells": ("femssb.plotting.runs.save",),
@@ -733,6 +840,7 @@ WORK = {
 FUNCTIONS_OF_A_USER = {
     ("command", "main"), ("environment.from_first_rank", "work"),
     ("environment.on_first_rank", "work"), ("plotting.save", "draw"),
+    ("particles.tune", "measure"),
 }  # fmt: skip
 # Calls that take longer than the others: their share of the usual number of examples.
 SLOW = {

@@ -133,16 +133,14 @@ def test_stress_over_epsilon_is_one_function_of_rate_gamma_over_epsilon(slurry):
     other = forces.scaled(depth=epsilon, stiffness=epsilon, damping=gamma)
     strains = [0.1] * 4
     found = sheared(slurry, forces, strains)
-    slow = sheared(
-        slurry, other, strains, rate=1e5 * epsilon / gamma, scaling=gamma**2 / epsilon
-    )
+    slow = sheared(slurry, other, strains, rate=1e5 * epsilon / gamma, scaling=gamma**2 / epsilon)
     np.testing.assert_allclose(slow / epsilon, found, rtol=1e-3)
     assert found.mean() > 0
 
 
 def test_a_point_is_measured_and_its_packing_goes_on(slurry):
     """Would catch a packing whose box is not the one in which its beads were left."""
-    stage = Shear(rate=1e5, inertia=0.2)
+    stage = Shear(rate=1e5, inertia=0.3)
     forces = ForceField(slurry=alabdali2023.SLURRY, dried=alabdali2023.DRIED)
     packing = process(slurry, stage, FORMULATION, forces, progress=False)[-1]
     (point,) = flow_curve(packing).points
@@ -151,7 +149,7 @@ def test_a_point_is_measured_and_its_packing_goes_on(slurry):
     assert point.error <= 0.05 * point.stress
     assert 0 < point.viscosity < 100
     assert point.pressure > 0
-    assert 0 < point.inertia <= 0.2 or point.mass_scaling == 1
+    assert 0 < point.inertia <= 0.3 or point.mass_scaling == 1
     assert abs(point.motion) < 0.05
     with BeadEngine(packing, alabdali2023.SLURRY, MPI.COMM_SELF) as engine:
         assert engine.pressure() == pytest.approx(point.pressure, rel=0.25)

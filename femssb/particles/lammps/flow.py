@@ -87,27 +87,34 @@ class Flow:
     def run(self, strain: float) -> Stress:
         """Shear by about a strain and return the mean stress."""
         steps, engine = self.steps(strain), self._engine
-        if steps != self._averaged:
-            if self._averaged:
-                engine.command("unfix means")
-            # LAMMPS averages up to multiples of the number of steps alone.
-            if ahead := -engine.steps % steps:
-                engine.run(ahead)
-            terms = [f"c_{name}[{part}]" for name in ("pressing", "motion") for part in _PARTS]
-            engine.command(
-                f"fix means all ave/time {SAMPLE} {steps // SAMPLE} {steps} {' '.join(terms)}"
-            )
-            self._averaged = steps
+        self.average(steps)
         engine.run(steps)
         means = -PRESSURE * engine.fix_values("means", 2 * len(_PARTS))
         strain = steps * engine.time_step * self.rate
         return Stress(strain=strain, pairs=means[:4], motion=means[4:])
 
-    def straighten(self) -> None:
-        """Shear on until the lattice of the box has right angles, and stop."""
+    def average(self, steps: int) -> None:
+        """Have the stress averaged over so many steps at a time from now on, 0 for no more."""
+        if steps == self._averaged:
+            return
         engine = self._engine
         if self._averaged:
             engine.command("unfix means")
+        self._averaged = steps
+        if not steps:
+            return
+        # LAMMPS averages up to multiples of the number of steps alone.
+        if ahead := -engine.steps % steps:
+            engine.run(ahead)
+        terms = [f"c_{name}[{part}]" for name in ("pressing", "motion") for part in _PARTS]
+        engine.command(
+            f"fix means all ave/time {SAMPLE} {steps // SAMPLE} {steps} {' '.join(terms)}"
+        )
+
+    def straighten(self) -> None:
+        """Shear on until the lattice of the box has right angles, and stop."""
+        engine = self._engine
+        self.average(0)
         lower, upper = engine.box()
         # Tilted by a whole length, the lattice is what it was; the box is tilted by half at most.
         left = (engine.tilt() / (upper - lower)[0]) % 1.0

@@ -78,9 +78,7 @@ def test_a_slurry_is_brought_into_the_window():
 
 def test_a_curve_that_ends_too_early_says_where_points_are_missing():
     """Would catch an extrapolation: at slow rates this curve thins too much for the window."""
-    slow = MasterCurve(
-        rates=RATES[:8], stresses=CURVE.stresses[:8], errors=CURVE.errors[:8]
-    )
+    slow = MasterCurve(rates=RATES[:8], stresses=CURVE.stresses[:8], errors=CURVE.errors[:8])
     with pytest.raises(InputError, match="faster rates"):
         calibrate(slow, Window())
     with pytest.raises(InputError, match="on the curve"):
