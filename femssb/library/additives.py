@@ -31,7 +31,7 @@ CBD = Solid(
         young_modulus=0.5e9,  # [Pa] derived: 2 GPa dense (assumed, 1 to 3), Gibson 1997, e = 0.5
         poisson_ratio=0.3,  # [-] assumed
     ),
-    yield_strength=25e6,  # [Pa] derived: 0.65 +- 0.25 GPa (Iyer 2023) over 2.8, Gibson 1997, e = 0.5
+    yield_strength=25e6,  # [Pa] derived: 0.65 +- 0.25 GPa (Iyer 2023) / 2.8, Gibson 1997, e = 0.5
     ionic_conductivity=0.0,  # [S/m] assumed: conducts no lithium
     electronic_conductivity=15.93,  # [S/m] Alabdali 2023 and 2024
 )

@@ -6,7 +6,11 @@ from .calibration import Window as Window
 from .calibration import calibrate as calibrate
 from .densification import Compaction as Compaction
 from .densification import Porous as Porous
+from .densification import collapsed as collapsed
 from .drying import Drying as Drying
+from .film import FilmDrying as FilmDrying
+from .film import FilmNumbers as FilmNumbers
+from .film import sinking_speed as sinking_speed
 from .flow_curve import FlowCurve as FlowCurve
 from .flow_curve import FlowPoint as FlowPoint
 from .flow_curve import flow_curve as flow_curve

@@ -9,8 +9,8 @@ are elastic: what is released springs back nearly whole. For contacts that yield
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +19,11 @@ from femssb.description import description, field
 from femssb.errors import InputError, check_number
 from femssb.inputs.beads import BeadForces, ForceField
 from femssb.packing.formulation import Formulation
-from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
 from femssb.particles.beads import Kinds, stable_time_step
 from femssb.particles.lammps.beads import USUAL_STEP, BeadEngine
 from femssb.particles.lammps.planes import LOOK, MovedPlanes, Planes, room
+from femssb.particles.stages import opened
 from femssb.particles.wet import Course, Show, Watched, WetStage, until_plateau
 from femssb.units import MPa
 
@@ -38,31 +38,9 @@ WINDOW = 1500  # of a plateau
 SQUEEZED = 0.1  # overlap with a plane over the radius, at which time steps must still be stable
 NUDGE = 5e-3  # of the smallest radius, farthest that a bead moves in a step as it is freed
 SLACK = 0.1  # relative error of the pressure above which planes move as fast as they may
-NEAR = 0.05  # relative error of the pressure below which a thickness may be at its plateau
-
-
-def opened(packing: Packing, touching: float) -> Packing:
-    """Return a packing whose sides across z, if they were periodic, just clear all beads.
-
-    Args:
-        packing: Any.
-        touching: Largest radius at which a bead touches over its own.
-    """
-    if not packing.periodic[2]:
-        return packing
-    positions = wrapped(packing.positions, packing.period, packing.lower)
-    lower, upper = packing.lower.copy(), packing.upper.copy()
-    lower[2] = np.min(positions[:, 2] - touching * packing.radii)
-    upper[2] = np.max(positions[:, 2] + touching * packing.radii)
-    return replace(
-        packing,
-        positions=positions,
-        lower=lower,
-        upper=upper,
-        periodic=(*packing.periodic[:2], False),
-        contacts=None,
-        stress=None,
-    )
+STIFFEST = 100.0  # modulus over pressure at which planes must follow without overshoot
+SAMPLES = 64  # of a plateau
+NEAR = 0.05  # relative error of the mean pressure below which a thickness may be at its plateau
 
 
 @description
@@ -92,7 +70,7 @@ class Pressed(WetStage):
 
     def expected(self, packing: Packing, formulation: Formulation) -> Packing:
         """Return a packing with the sides, radii and masses that there will be after the stage."""
-        return replace(opened(packing, 1.0), contacts=None)
+        return opened(packing, 1.0)
 
     def check(self, packing: Packing, formulation: Formulation, field: ForceField) -> None:
         """Check, before any work, what would fail later.
@@ -131,10 +109,10 @@ class Pressed(WetStage):
         show: Show,
     ) -> Course:
         """Do the stage."""
-        return between_planes(self, packing, self.forces(field), comm, show)
+        return pressed(self, packing, self.forces(field), comm, show)
 
 
-def between_planes(
+def pressed(
     stage: Pressed,
     packing: Packing,
     forces: BeadForces,
@@ -213,11 +191,17 @@ class Press:
 
     def to_pressure(self, pressure: float) -> tuple[Watched, dict[str, float]]:
         """Let the planes follow a pressure until the thickness rests [Pa]."""
+        interval = LOOK * self.planes.engine.time_step
 
         def approach() -> float:
             found = self.planes.pressure()
-            lack = (pressure - found) / (SLACK * max(pressure, found))
-            return self._slowly(max(pressure, found), lambda slow: np.clip(lack, -1, 1) * slow)
+            lack = (pressure - found) / max(pressure, found)
+
+            def speed(slow: float) -> float:
+                strain = slow * interval / self.planes.thickness
+                return float(np.clip(lack / max(SLACK, STIFFEST * strain), -1, 1)) * slow
+
+            return self._slowly(max(pressure, found), speed)
 
         return self._watch(
             approach,
@@ -232,7 +216,7 @@ class Press:
         def approach() -> float:
             left = (self.planes.thickness - thickness) / interval
             found = max(REFERENCE, self.planes.pressure())
-            return self._slowly(found, lambda slow: np.clip(left, -slow, slow))
+            return self._slowly(found, lambda slow: float(np.clip(left, -slow, slow)))
 
         return self._watch(
             approach,
@@ -241,21 +225,31 @@ class Press:
         )
 
     def _watch(
-        self, approach: Callable[[], float], tolerances: dict[str, float], ready: Callable[[float], bool]
+        self,
+        approach: Callable[[], float],
+        tolerances: dict[str, float],
+        ready: Callable[[float], bool],
     ) -> tuple[Watched, dict[str, float]]:
         planes = self.planes
         moved: Any = MovedPlanes(planes, approach)
+        seen_pressures: deque[float] = deque(maxlen=SAMPLES)
+
+        def pressure() -> float:
+            seen_pressures.append(planes.pressure())
+            return seen_pressures[-1]
+
         seen = until_plateau(
             moved,
             {
                 "thickness [m]": lambda: planes.thickness,
-                "pressure on planes [Pa]": planes.pressure,
+                "pressure on planes [Pa]": pressure,
             },
             tolerances,
+            samples=SAMPLES,
             window=WINDOW * planes.engine.limit,
             most_steps=self.stage.most_steps,
             show=self._show,
-            ready=lambda: ready(planes.pressure()),
+            ready=lambda: ready(float(np.mean(seen_pressures))),
         )
         return seen, tolerances
 
@@ -274,8 +268,8 @@ class Calendering(Pressed):
     """Bring the planes together to a degree or to a pressure.
 
     The first stage of its kind finds the thickness before calendering: it opens sides across z that
-    were periodic, puts planes there and lets them follow `REFERENCE`. The forces of contacts have no
-    memory of the stage before.
+    were periodic, puts planes there and lets them follow `REFERENCE`. Contacts have no memory of
+    the stage before.
 
     Raises:
         InputError: If a field is out of its bounds, or not exactly one of degree and pressure is
@@ -285,9 +279,7 @@ class Calendering(Pressed):
     degree: float | None = field(
         "relative reduction of the thickness", lower=0, upper=0.9, default=None
     )
-    pressure: float | None = field(
-        "on the planes", unit="Pa", lower=1e3, upper=1e11, default=None
-    )
+    pressure: float | None = field("on the planes", unit="Pa", lower=1e3, upper=1e11, default=None)
 
     def __post_init__(self) -> None:
         if (self.degree is None) == (self.pressure is None):
@@ -306,7 +298,8 @@ class Calendering(Pressed):
         """Move the planes; return what was seen, and the tolerances of what decided."""
         if self.pressure is not None:
             return press.to_pressure(self.pressure)
-        assert press.first is not None and self.degree is not None  # settled; checked when made
+        assert press.first is not None  # settled
+        assert self.degree is not None  # checked when made
         return press.to_thickness((1 - self.degree) * press.first)
 
 

@@ -14,12 +14,11 @@ import numpy as np
 
 from femssb.arrays import Array
 from femssb.description import checked, description, field
-from femssb.errors import InputError
+from femssb.errors import InputError, check_number
 from femssb.packing.packing import Packing
 from femssb.packing.stress import particle_stress
-from femssb.particles.calendering import opened
 from femssb.particles.servo import Servo
-from femssb.particles.stages import Uniaxial, Work
+from femssb.particles.stages import Uniaxial, Work, opened
 from femssb.units import MPa, um
 
 if TYPE_CHECKING:
@@ -56,7 +55,12 @@ def collapsed(porosity: float, strength: float, pressure: Array) -> Array:
         porosity: Before, e_0.
         strength: At which the collapse begins, p_0 [Pa].
         pressure: Mean one in the solid, pores included, any shape [Pa].
+
+    Raises:
+        InputError: If porosity or strength is out of its bounds.
     """
+    check_number("collapsed", "porosity", porosity, above=0, below=1)
+    check_number("collapsed", "strength", strength, lower=1e4, upper=1e11, unit="Pa")
     return np.asarray(porosity ** np.maximum(1.0, np.asarray(pressure) / strength))
 
 
@@ -64,10 +68,10 @@ def collapsed(porosity: float, strength: float, pressure: Array) -> Array:
 class Compaction(Uniaxial):
     """Press a dried electrode to a pressure, or with that pressure at least to a thickness.
 
-    Sides across z that are periodic are opened where the outermost spheres end. The thickness is the
-    distance of the planes. Under the pressure of `porous`, volume-averaged over the spheres of that
-    phase, all of them shrink alike as their pores collapse; unloaded, the pores stay collapsed. The
-    contacts of a sphere do not become harder as it becomes denser.
+    Sides across z that are periodic are opened where the outermost spheres end. The thickness is
+    the distance of the planes. Under the mean pressure in the spheres of `porous`, all of them
+    shrink alike as their pores collapse; unloaded, the pores stay collapsed. The contacts of a
+    sphere do not become harder as it becomes denser.
     """
 
     thickness: float | None = field(

@@ -31,12 +31,12 @@ import numpy as np
 from femssb.arrays import Array
 from femssb.description import checked, description, field
 from femssb.environment.interruption import stop_if_asked
-from femssb.errors import InputError, Interrupted, NotConverged
+from femssb.errors import InputError, Interrupted, NotConverged, check_number
 from femssb.inputs.beads import ForceField
 from femssb.packing.formulation import Formulation
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
-from femssb.particles.calendering import Pressed, Release, between_planes
+from femssb.particles.calendering import Pressed, Release, pressed
 from femssb.particles.drying import FREEING, dried
 from femssb.particles.lammps.film import FilmEngine
 from femssb.particles.wet import Course, Show
@@ -77,14 +77,19 @@ def sinking_speed(radius: Array, excess_density: Array, viscosity: float) -> Arr
         radius: Any shape [m].
         excess_density: Of the spheres over that of the liquid, same shape [kg/m3].
         viscosity: Of the medium [Pa s].
+
+    Raises:
+        InputError: If the viscosity is not above 0.
     """
+    check_number("sinking_speed", "viscosity", viscosity, above=0, upper=1e12, unit="Pa s")
     return np.asarray(2 / 9 * excess_density * GRAVITY * radius**2 / viscosity)
 
 
 @description
 class FilmDrying(Pressed):
-    """The surface of the film falls until the beads carry it; then they take the forces of the dried
-    state, and the planes a pressure, until the thickness rests.
+    """The surface of the film falls until the beads carry it; then these take the dried state.
+
+    With the forces of that state, planes follow a pressure until the thickness rests.
 
     The packing ends between planes across z, of which the lower one was the floor. With a film that
     is thicker in life than in the box, what matters is the Peclet number: take the evaporation rate
@@ -169,7 +174,7 @@ class FilmDrying(Pressed):
         return sinking_speed(film.radii, excess, self.viscosity)
 
     def diffusivities(self, film: Packing, formulation: Formulation) -> Array:
-        """Return the diffusivity of each bead, of grains by Stokes and Einstein, shape (n,) [m2/s]."""
+        """Return the diffusivity of each bead, grains by Stokes and Einstein, (n,) [m2/s]."""
         grains = BOLTZMANN * self.temperature / (6 * np.pi * self.viscosity * film.radii)
         return np.where(film.of_phase(formulation.binder), self.diffusivity, grains)
 
@@ -250,6 +255,6 @@ class FilmDrying(Pressed):
             time_step=self.time_step,
             most_steps=self.most_steps,
         )
-        course = between_planes(last, film, field.dried, comm, show, freeing=FREEING)
+        course = pressed(last, film, field.dried, comm, show, freeing=FREEING)
         course.report = {**course.report, **told}
         return course

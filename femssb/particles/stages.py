@@ -198,6 +198,30 @@ def between_planes(packing: Packing) -> Packing:
     )
 
 
+def opened(packing: Packing, touching: float) -> Packing:
+    """Return a packing whose sides across z, if they were periodic, just clear all beads.
+
+    Args:
+        packing: Any.
+        touching: Largest radius at which a bead touches over its own.
+    """
+    if not packing.periodic[2]:
+        return packing
+    positions = wrapped(packing.positions, packing.period, packing.lower)
+    lower, upper = packing.lower.copy(), packing.upper.copy()
+    lower[2] = np.min(positions[:, 2] - touching * packing.radii)
+    upper[2] = np.max(positions[:, 2] + touching * packing.radii)
+    return replace(
+        packing,
+        positions=positions,
+        lower=lower,
+        upper=upper,
+        periodic=(*packing.periodic[:2], False),
+        contacts=None,
+        stress=None,
+    )
+
+
 def cycles(
     phase: str,
     growth: float,

@@ -197,6 +197,10 @@ def instances() -> dict[type, Any]:
         particles.Uniaxial(pressure=10 * MPa), particles.Isostatic(pressure=10 * MPa),
         particles.Swell(pressure=10 * MPa, phase="AM", growth=0.01),
         particles.Slurry(pressure=1e5), particles.Drying(),
+        particles.Calendering(degree=0.1), particles.Release(),
+        particles.FilmDrying(evaporation=1e-6, viscosity=0.5, diffusivity=1e-12),
+        particles.Porous(phase="CBD", porosity=0.5, strength=25 * MPa),
+        particles.Compaction(pressure=10 * MPa),
         slurry(), library.alabdali2023.H1,
         particles.Shear(rate=100.0), curve_of_flow(), master(), particles.Window(),
         particles.calibrate(master(), particles.Window()), particles.Aim(value=1.0, error=0.1),
@@ -469,6 +473,13 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "units": "micro",
         "densities": {"AM": 4700.0, "SE": 1800.0},
     },
+    "particles.collapsed": lambda: {
+        "porosity": 0.5, "strength": 25 * MPa, "pressure": np.array([10.0, 50.0]) * MPa,
+    },
+    "particles.sinking_speed": lambda: {
+        "radius": np.array([1.0, 5.0]) * um, "excess_density": np.array([1e3, 4e3]),
+        "viscosity": 0.5,
+    },
     "particles.cycles": lambda: {
         "phase": "AM", "growth": 0.02, "pressure": 10 * MPa, "count": 2, "of": "diameter",
     },
@@ -723,6 +734,10 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
         instances()[electrode.PowerLaw].__call__, {"x": [0.1, 0.2]},
     ),
     "packing.Formulation.balance": lambda: (slurry().balance, {"density": 1900.0}),
+    "particles.FilmDrying.numbers": lambda: (
+        instances()[particles.FilmDrying].numbers,
+        {"packing": dispersed(), "formulation": slurry()},
+    ),
     "particles.Plateau.reached": lambda: (
         particles.plateau(np.ones(40)).reached, {"tolerance": 0.1},
     ),
@@ -854,6 +869,9 @@ NO_EXAMPLE = {
     "packing.Sizes": "abstract",
     "particles.Stage": "abstract",
     "particles.WetStage": "abstract",
+    "particles.FilmNumbers": "what FilmDrying.numbers returns",
+    "packing.Composition": "what composition returns",
+    "packing.Stratification": "what stratification returns",
     "packing.VolumeBalance": "what Formulation.balance returns",
     "particles.Plateau": "what plateau returns",
     "particles.ContactLaw": "abstract",

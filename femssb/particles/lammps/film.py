@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 LENGTH = 1e-6  # [m]
 OVERLAP = 0.1  # largest radius that a sphere is pressed in by at the last pressure, over itself
 MARGIN = 2.0  # last pressure over that of all spheres dragged at once, which does not stop the film
-LIGHT = 0.01  # drag of binder, through which liquid drains, over that of a solid sphere: it moves none
+LIGHT = (
+    0.01  # drag of binder, through which liquid drains, over that of a solid sphere: it moves none
+)
 BLOB = 0.5  # depth to which two binder beads meet in their random motion, over their radius
 KICK = 0.3  # way of random motion at once, over the smallest radius
 INERTIA = 0.01  # way on which a sphere without forces stops, over the smallest radius
@@ -118,7 +120,8 @@ class FilmEngine:
         random = np.sum(self._drags * self._diffusivities * ~binder) / (self._area * self._top)
         self.last_pressure = MARGIN * float(dragged + random)
         own = float(radii.max())
-        stiff = 4 * self.last_pressure * own / OVERLAP
+        fast = 1 + float(np.max(np.abs(self._settling)))
+        stiff = max(4 * self.last_pressure * own, MARGIN * fast) / OVERLAP
         self._stiffness = stiff
         least = float(np.min(radii[~binder] / stiff, initial=np.inf))
         self._soft = 0.0
@@ -130,7 +133,6 @@ class FilmEngine:
             self._soft = LIGHT * blob * max(thermal, dragging)
             least = min(least, LIGHT * float(radii[binder].min()) / self._soft)
         size = float(np.min(radii))
-        fast = 1 + float(np.max(np.abs(self._settling)))
         # Time in which the motion of a sphere without forces ends.
         self._stop = min(0.5 * least, INERTIA * size / fast)
         self._step = min(STEP * least, 0.4 * self._stop)
@@ -181,8 +183,12 @@ class FilmEngine:
                     run(f"pair_coeff {i} {j} harmonic/cut {soft / 2:.17g} {reach:.17g}")
         if not loose:
             run("pair_coeff 1 1 harmonic/cut 0.0 1.0")
-        run("group solid empty" if len(loose) == len(names) else "group solid type "
-            + " ".join(str(i) for i in range(1, len(names) + 1) if i not in loose))
+        run(
+            "group solid empty"
+            if len(loose) == len(names)
+            else "group solid type "
+            + " ".join(str(i) for i in range(1, len(names) + 1) if i not in loose)
+        )
         run("group binder type " + " ".join(map(str, loose)) if loose else "group binder empty")
         for name, value in (("at", 0.0), ("speed", 0.0), ("since", 0.0)):
             run(f"variable {name} internal {value}")
@@ -198,9 +204,7 @@ class FilmEngine:
         own, top = reach / 2, self._top
         run(f"variable above atom z-({top:.17g}+v_moved)+{own:.17g}")
         run(f"variable below atom {own:.17g}-z")
-        run(
-            f"variable pushed atom {soft:.17g}*(v_below*(v_below>0)-v_above*(v_above>0))"
-        )
+        run(f"variable pushed atom {soft:.17g}*(v_below*(v_below>0)-v_above*(v_above>0))")
         run("fix planes binder addforce 0.0 0.0 v_pushed")
         run("fix pull all external pf/array 1")
         run(f"fix drag all langevin 0.0 0.0 {self._stop:.17g} 1")

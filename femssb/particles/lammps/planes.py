@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from femssb.arrays import Array
 from femssb.errors import EngineError
 from femssb.packing.packing import Packing
-from femssb.particles.lammps.beads import FORCE, LENGTH, PRESSURE, TIME, BeadEngine
+from femssb.particles.lammps.beads import LENGTH, PRESSURE, TIME, BeadEngine
 
 FREE = 0.5  # space beyond each plane, over their distance, in which a lost bead is still found
 NAMES = ("lower", "upper")
-LOOK = 20  # steps between corrections of the planes
+LOOK = 50  # steps between corrections of the planes
 
 
 def room(packing: Packing) -> Packing:
