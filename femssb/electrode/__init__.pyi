@@ -7,3 +7,5 @@ from .impedance import ImpedanceFit as ImpedanceFit
 from .impedance import SymmetricCell as SymmetricCell
 from .impedance import fit_impedance as fit_impedance
 from .impedance import transmission_line as transmission_line
+from .transport import Transport as Transport
+from .transport import transport as transport

@@ -7,6 +7,8 @@ from .formulation import VolumeBalance as VolumeBalance
 from .formulation import disperse as disperse
 from .insertion import insert as insert
 from .jamming import pack_spheres as pack_spheres
+from .network import ContactNetwork as ContactNetwork
+from .network import contact_network as contact_network
 from .packing import Contacts as Contacts
 from .packing import Packing as Packing
 from .profiles import Composition as Composition
@@ -31,3 +33,5 @@ from .structure import profile as profile
 from .structure import rattlers as rattlers
 from .structure import solid_profile as solid_profile
 from .structure import thickness as thickness
+from .weighing import Weighed as Weighed
+from .weighing import weigh as weigh

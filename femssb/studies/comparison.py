@@ -17,7 +17,8 @@ from femssb.units import GPa, MPa, cm2, hour, mA, nm, pmol, um
 
 UNITS = {  # of the numbers of papers, in SI
     "-": 1.0, "%": 0.01, "wt%": 0.01, "1e-3": 1e-3, "s": 1.0, "1/h": 1 / hour, "V": 1.0, "nm": nm,
-    "um": um, "pmol": pmol, "MPa": MPa, "GPa": GPa, "mS/cm": 0.1, "mA/cm2": mA / cm2,
+    "um": um, "pmol": pmol, "MPa": MPa, "GPa": GPa, "S/m": 1.0, "mS/cm": 0.1, "mA/cm2": mA / cm2,
+    "g/cm3": 1e3, "Pa s": 1.0,
 }  # fmt: skip
 VERDICTS = {True: "yes", False: "**no**", None: ""}
 

@@ -39,3 +39,5 @@ from .measure.statistics import ChordLengths as ChordLengths
 from .measure.statistics import PhaseProfile as PhaseProfile
 from .measure.statistics import chord_lengths as chord_lengths
 from .measure.statistics import phase_profile as phase_profile
+from .measure.widths import LocalWidths as LocalWidths
+from .measure.widths import local_widths as local_widths

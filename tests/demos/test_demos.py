@@ -139,6 +139,8 @@ def test_the_conductivity_of_the_example(tmp_path):
         ("conductivity_of_an_image", ["--conductivities", "SE"], "'SE' must read KEY=VALUE"),
         ("dry_press_and_cycle", ["--particles", "10"], "particles = 10"),
         ("pressing_map", ["--particles", "10"], "particles = 10"),
+        ("wet_process", ["--beads", "10"], "beads = 10"),
+        ("wet_process", ["--active", "0.99"], "share"),
         ("c_rate_study", ["--case", "5"], "case 5 is not between 1 and 4"),
     ],
 )
@@ -176,6 +178,25 @@ def test_a_small_electrode_goes_through_everything(ranks, tmp_path):
     again = run("dry_press_and_cycle", *arguments, "--no-pictures", ranks=ranks)
     assert again.stdout == first.stdout
     assert (tmp_path / "01_uniaxial.h5").stat().st_mtime_ns == pressed
+
+
+@pytest.mark.slow
+def test_a_slurry_becomes_an_electrode(tmp_path):
+    """Catches a wet route that no longer runs, and contacts that yield but do not stay pressed."""
+    arguments = ["--beads", 250, "--spacing", 1, "--movie", "--out", tmp_path]
+    first = run("wet_process", *arguments)
+    assert first.returncode == 0, first.stderr
+    assert "solvent" in first.stdout
+    states = {row["state"]: row for row in rows_of(tmp_path / "states.csv")}
+    assert list(states) == ["dried", "calendered", "released"]
+    pores = {name: float(row["porosity [-]"]) for name, row in states.items()}
+    assert pores["calendered"] < pores["released"] < pores["dried"]
+    assert pores["dried"] - pores["released"] > 0.03
+    assert float(states["released"]["sigma_ion [S/m]"]) > 0
+    assert (tmp_path / "phases.png").stat().st_size > 20_000
+    assert len(list((tmp_path / "frames").glob("*.png"))) == 4
+    again = run("wet_process", *arguments[:-3], "--no-pictures", "--out", tmp_path)
+    assert again.stdout == first.stdout
 
 
 @pytest.mark.slow

@@ -186,6 +186,13 @@ def instances() -> dict[type, Any]:
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
         powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
+        packing.contact_network(spheres()),
+        packing.weigh(spheres(), densities={"AM": 4700.0, "SE": 1800.0}),
+        electrode.transport(
+            spheres(), electronic={"AM": 0.1, "SE": 0.1}, ionic={"SE": 1.0, "AM": 0.1},
+            spacing=0.5 * um,
+        ),
+        voxels.local_widths(image(), "void"),
         particles.HertzMindlin(solids={"AM": SAM, "SE": library.LI6PS5CL}), particles.Servo(),
         particles.Uniaxial(pressure=10 * MPa), particles.Isostatic(pressure=10 * MPa),
         particles.Swell(pressure=10 * MPa, phase="AM", growth=0.01),
@@ -372,6 +379,16 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "priority": ("AM", "SE"),
         "background": "void",
     },
+    "electrode.transport": lambda: {
+        "packing": spheres(),
+        "electronic": {"AM": 0.1},
+        "ionic": {"SE": 1.0},
+        "spacing": 1 * um,
+        "own_porosity": {"AM": 0.1},
+        "priority": ("AM", "SE"),
+        "conserve": None,
+        "tolerance": 1e-3,
+    },
     "electrode.transmission_line": lambda: {
         "thickness": 100 * um,
         "through": 1.0,
@@ -405,6 +422,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "meshing.read": lambda: {"path": "cell.msh", "unit": um, "orientations": None},
     "meshing.write": lambda: {"data": model().data, "path": "written.msh"},
     "packing.composition": lambda: {"packing": spheres(), "bins": 3},
+    "packing.contact_network": lambda: {"packing": spheres(), "enlargement": {"AM": 1.1}},
     "packing.coordination": lambda: {"packing": spheres()},
     "packing.disperse": lambda: {"formulation": slurry(), "seed": 1},
     "packing.force_chains": lambda: {"packing": spheres(), "above": 1.0},
@@ -453,6 +471,11 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "packing.solid_profile": lambda: {"packing": spheres(), "bins": 5},
     "packing.stratification": lambda: {"packing": spheres(), "phase": "SE"},
     "packing.thickness": lambda: {"packing": spheres()},
+    "packing.weigh": lambda: {
+        "packing": spheres(),
+        "densities": {"AM": 4700.0, "SE": 1800.0},
+        "own_porosity": {"SE": 0.1},
+    },
     "packing.write": lambda: {
         "packing": spheres(),
         "path": "written.csv",
@@ -654,6 +677,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "sides": None,
         "frequencies": (10.0,),
     },
+    "voxels.local_widths": lambda: {"image": image(), "phase": "void", "classes": 4},
     "voxels.phase_profile": lambda: {"image": image(), "axis": "z"},
     "voxels.pore_network": lambda: {
         "image": image(), "phase": "void", "smoothing": 0.4, "window": 4,
@@ -742,6 +766,19 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     ),
     "electrode.SymmetricCell.impedance": lambda: (
         instances()[electrode.SymmetricCell].impedance, {"frequencies": FREQUENCIES},
+    ),
+    "electrode.Transport.cell": lambda: (
+        instances()[electrode.Transport].cell,
+        {"capacitance": 0.1, "exponent": 0.9, "contacts": "ionic"},
+    ),
+    "packing.ContactNetwork.clusters": lambda: (
+        instances()[packing.ContactNetwork].clusters, {"phases": ("AM", "SE")},
+    ),
+    "packing.ContactNetwork.percolating": lambda: (
+        instances()[packing.ContactNetwork].percolating, {"phases": "AM", "axis": "x"},
+    ),
+    "packing.ContactNetwork.percolating_share": lambda: (
+        instances()[packing.ContactNetwork].percolating_share, {"phases": ["AM"], "axis": "z"},
     ),
     "packing.Contacts.part": lambda: (spheres().contacts.part, {"rows": np.array([0, 2])}),
     "packing.ListedSizes.by_volume": lambda: (
