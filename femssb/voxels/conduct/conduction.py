@@ -9,7 +9,7 @@ estimated: `femssb.voxels.conduct.bounds`. It is the error against the same voxe
 the distance of these from the true shapes follows from two images of different voxel size:
 `femssb.voxels.extrapolate`.
 
-On one core a solve takes 0.5 to 2 s per million voxels and, of each that conducts, 200 bytes:
+On one core a solve takes 0.4 to 2 s per million voxels and, of each that conducts, 200 bytes:
 `benchmarks/voxels.py`.
 """
 
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Array
 from femssb.description import checked
+from femssb.environment.compiled import on_threads
 from femssb.errors import InputError, check_number
 from femssb.voxels.conduct import cut_links
 from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
@@ -220,6 +221,7 @@ def conductivity(
     faces: Sequence[NDArray[Any]] | None = None,
     tolerance: float = 1e-4,
     maps: bool = False,
+    threads: int | None = None,
     comm: Any = None,
 ) -> Conduction:
     """Return the effective conductivity of an image along an axis.
@@ -238,6 +240,8 @@ def conductivity(
             and the last one leads round to voxel 0.
         tolerance: Error of the conductivity at which to stop, over its value; it is proven.
         maps: Whether to return the potential and the current density of every voxel.
+        threads: Of this process, that share the work; None: as many as it may use, of a rank of
+            MPI one. They change the value by roundoff only.
         comm: Communicator of mpi4py: its ranks share the work, every one with the whole image;
             None: this process alone.
 
@@ -292,7 +296,10 @@ def conductivity(
         faces=None if faces is None else [np.transpose(faces[a], order) for a in order],
         cut=cut,
     )
-    found = solve_flux(problem, tolerance=tolerance, maps=maps, comm=comm)
+    if threads is None and comm is not None and comm.size > 1:
+        threads = 1
+    with on_threads(threads) as count:
+        found = solve_flux(problem, tolerance=tolerance, maps=maps, threads=count, comm=comm)
     back = np.argsort(order)
     kinds = ["periodic" if joined else "insulating" for joined in periodic]
     kinds[flux] = "plates"
