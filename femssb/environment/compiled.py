@@ -66,30 +66,25 @@ class _Active(threading.local):
 _active = _Active()
 
 
-class Threaded:
-    """A function whose loops over `prange` are shared out to the threads of `on_threads`.
+def threaded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function whose loops over `prange` are shared out to the threads of `on_threads`.
 
     Its first argument is an array of where each part of the work begins and ends. One part is done
     by one thread, without the cost of waking up others.
     """
+    twin = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__
+    )
+    twin.__qualname__ = f"{function.__qualname__}_by_threads"  # a file of its own on the disk
+    options: dict[str, Any] = {"cache": True, "error_model": "numpy"}  # 1 / 0 is infinite
+    alone = njit(**options)(function)
+    together = njit(**options, parallel={"prange": True, **_ONLY_LOOPS})(twin)
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        twin = FunctionType(
-            function.__code__, function.__globals__, function.__name__, function.__defaults__
-        )
-        twin.__qualname__ = f"{function.__qualname__}_by_threads"  # a file of its own on the disk
-        options: dict[str, Any] = {"cache": True, "error_model": "numpy"}  # 1 / 0 is infinite
-        self._alone = njit(**options)(function)
-        self._together = njit(**options, parallel={"prange": True, **_ONLY_LOOPS})(twin)
+    def call(parts: Any, *arguments: Any) -> Any:
+        several = _active.count > 1 and len(parts) > 2
+        return (together if several else alone)(parts, *arguments)
 
-    def __call__(self, parts: Any, *arguments: Any) -> Any:
-        together = _active.count > 1 and len(parts) > 2
-        return (self._together if together else self._alone)(parts, *arguments)
-
-
-def threaded(function: Callable[..., Any]) -> Threaded:
-    """Compile a function for one thread and for several, both when they are first called."""
-    return Threaded(function)
+    return call
 
 
 def most_threads() -> int:
@@ -101,6 +96,24 @@ def most_threads() -> int:
         return 1
     most = int(_numba.config.NUMBA_NUM_THREADS)
     return min(most, _number("OMP_NUM_THREADS", most))
+
+
+def _start() -> None:
+    """Start the threads, unless they are there.
+
+    They sleep while there is nothing to do: those that wait in a loop, as they do by default, keep
+    other processes off the cores, and took up to 3.5 times the time of the work itself.
+    """
+    if _started_in:
+        return
+    policy = os.environ.get("OMP_WAIT_POLICY")
+    os.environ["OMP_WAIT_POLICY"] = policy or "PASSIVE"  # read when the library is loaded
+    try:
+        _numba.get_num_threads()
+    finally:
+        if policy is None:
+            del os.environ["OMP_WAIT_POLICY"]
+    _started_in.append(os.getpid())
 
 
 def _number(variable: str, otherwise: int) -> int:
@@ -127,9 +140,9 @@ def on_threads(count: int | None = None) -> Iterator[int]:
     wanted = most_threads() if count is None else int(count)
     if wanted > 1 and (_started_in or [os.getpid()]) == [os.getpid()]:
         if _lock.acquire(blocking=False):
+            _start()
             before = _active.count, _numba.get_num_threads()
             try:
-                _started_in[:] = [os.getpid()]
                 _numba.set_num_threads(wanted)
                 _active.count = wanted
                 yield wanted

@@ -11,8 +11,8 @@ degree L = l + l' converge at once but for small L, where they are done by Ewald
 L = 2 depends on the shape of the whole, and is 4 pi n / 3 for a given mean field.
 
 Source: Rayleigh, Phil. Mag. 34 (1892) 481; McPhedran and McKenzie, doi:10.1098/rspa.1978.0031 (SC),
-McKenzie, McPhedran and Derrick, doi:10.1098/rspa.1978.0129 (BCC, FCC); Nijboer and de Wette, Physica
-23 (1957) 309, for the sums; the surface resistance as in Cheng and Torquato,
+McKenzie, McPhedran and Derrick, doi:10.1098/rspa.1978.0129 (BCC, FCC); Nijboer and de Wette,
+Physica 23 (1957) 309, for the sums; the surface resistance as in Cheng and Torquato,
 doi:10.1098/rspa.1997.0074.
 """
 
@@ -30,6 +30,7 @@ CENTRES = {  # of the spheres of a cell, over its edge
     "FCC": [(0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)],
 }
 EWALD = 12  # degree below which a sum over the lattice is split
+FAST = 20  # degree from which near neighbours are enough
 SPLIT = 2.0  # inverse length at which
 
 
@@ -47,21 +48,20 @@ def conductivity_of_lattice(
     """
     number = len(CENTRES[kind])
     radius = (3 * fraction / (4 * math.pi * number)) ** (1 / 3)
-    terms = [(l, m) for l in range(1, degree + 1, 2) for m in range(0, l + 1, 4)]
+    terms = [(k, m) for k in range(1, degree + 1, 2) for m in range(0, k + 1, 4)]
     answer, scale = np.empty(len(terms)), np.empty(len(terms))
-    for n, (l, m) in enumerate(terms):
-        poor = min(1.0, 1 / ratio) if ratio > 0 else 1.0
-        good = min(1.0, ratio)
-        answer[n] = (good * (1 - resistance * l) - poor) / (
-            good * (1 + resistance * (l + 1)) + poor * (l + 1) / l
+    poor, good = (0.0, 1.0) if ratio == math.inf else (1.0, ratio)
+    for n, (k, m) in enumerate(terms):
+        answer[n] = (good * (1 - resistance * k) - poor) / (
+            good * (1 + resistance * (k + 1)) + poor * (k + 1) / k
         )
-        logs = (2 * l + 1) * math.log(radius) - math.lgamma(l + m + 1) - math.lgamma(l - m + 1)
+        logs = (2 * k + 1) * math.log(radius) - math.lgamma(k + m + 1) - math.lgamma(k - m + 1)
         scale[n] = math.exp(logs / 2)
     sent = np.empty((len(terms), len(terms)))
-    for n, (l, m) in enumerate(terms):
-        for p, (k, q) in enumerate(terms):
-            both = _sum(kind, l + k, m + q) + _sum(kind, l + k, abs(m - q))
-            sent[n, p] = -both * (1 if m > 0 else 0.5) * scale[n] * scale[p]
+    for n, (k, m) in enumerate(terms):
+        for o, (p, q) in enumerate(terms):
+            both = _sum(kind, k + p, m + q) + _sum(kind, k + p, abs(m - q))
+            sent[n, o] = -both * (1 if m > 0 else 0.5) * scale[n] * scale[o]
     sent[0, 0] = -4 * math.pi * number / 3 * scale[0] ** 2
     field = np.zeros(len(terms))
     field[0] = scale[0]
@@ -75,7 +75,7 @@ def _sum(kind: str, degree: int, order: int) -> float:
     """Return the sum over all sites but one of (L - M)! P_LM cos(M phi) / r^(L + 1)."""
     if degree < 4 or order > degree:
         return 0.0
-    reach = 9 if degree < EWALD else 12
+    reach = 7 if degree < EWALD else 12 if degree < FAST else 4
     n = np.arange(-reach, reach + 1)
     cells = np.stack(np.meshgrid(n, n, n, indexing="ij"), -1).reshape(-1, 3)
     sites = np.concatenate([cells + centre for centre in np.array(CENTRES[kind])])

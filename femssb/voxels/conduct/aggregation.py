@@ -18,7 +18,8 @@ import numpy as np
 
 from femssb.arrays import Array
 from femssb.environment.compiled import njit, prange, threaded
-from femssb.voxels.conduct.network import Integers, Longs, Network, Single, unite
+from femssb.voxels.conduct.links import Longs
+from femssb.voxels.conduct.network import Integers, Network, Single, unite
 
 STRONG = 0.1  # share of the strongest link of either end from which a link is strong [-]
 OVERCORRECTION = 0.7  # factor on the conductances of a coarser network [-]

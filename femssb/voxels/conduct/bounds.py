@@ -24,7 +24,8 @@ from femssb.voxels.conduct.aggregation import (
     strongest_links,
 )
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.network import Integers, Longs, Network, Single
+from femssb.voxels.conduct.links import Longs
+from femssb.voxels.conduct.network import Integers, Network, Single
 
 
 def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Array, float]:

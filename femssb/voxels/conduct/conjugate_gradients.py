@@ -9,8 +9,9 @@ from femssb.arrays import Array
 from femssb.environment.compiled import prange, threaded
 from femssb.errors import NotConverged
 from femssb.voxels.conduct import bounds
+from femssb.voxels.conduct.links import Longs
 from femssb.voxels.conduct.multigrid import Multigrid
-from femssb.voxels.conduct.network import Longs, Single
+from femssb.voxels.conduct.network import Single
 
 HOPE = 0.1  # error left over the decrease by the last step, at best [-]
 MOST_STEPS = 100  # after which the solve has failed; 5 to 15 are usual

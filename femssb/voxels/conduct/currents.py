@@ -4,7 +4,8 @@ import numpy as np
 
 from femssb.arrays import Array
 from femssb.environment.compiled import prange, threaded
-from femssb.voxels.conduct.network import Longs, Network, Single
+from femssb.voxels.conduct.links import Longs
+from femssb.voxels.conduct.network import Network, Single
 
 
 def flow(

@@ -12,7 +12,8 @@ from scipy.sparse.linalg import splu
 
 from femssb.arrays import Array
 from femssb.voxels.conduct.aggregation import Grouping, aggregate, coarsen, group
-from femssb.voxels.conduct.network import Integers, Longs, Network, parts_of
+from femssb.voxels.conduct.links import Longs
+from femssb.voxels.conduct.network import Integers, Network, parts_of
 
 DIRECT = 600  # largest network that is solved directly [nodes]
 SLOW = 0.7  # share of nodes left above which blocks are doubled again before they are used [-]

@@ -14,7 +14,8 @@ import numpy as np
 from femssb.arrays import Array
 from femssb.environment.compiled import njit, prange, threaded
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.network import Integers, Longs, Network, Single
+from femssb.voxels.conduct.links import Longs
+from femssb.voxels.conduct.network import Integers, Network, Single
 
 ENOUGH = 0.25  # share of the residual left below which the second step on a level is spared [-]
 
