@@ -6,6 +6,7 @@ and lacks its last line break is mended by any editor. A table of our own also e
 with the SHA-256 of all lines in front of it, which is checked wherever it is found.
 """
 
+import codecs
 import hashlib
 import os
 import re
@@ -33,7 +34,7 @@ def read_text(path: Path, *, end: str = "") -> str:
     """Return the text of a file, without the seal if it has one, with plain line breaks.
 
     Args:
-        path: The file, in UTF-8.
+        path: The file, in UTF-8, or in UTF-16 with a byte-order mark.
         end: Last line of formats that have a closing mark, which then needs no line break.
 
     Raises:
@@ -42,7 +43,10 @@ def read_text(path: Path, *, end: str = "") -> str:
     if not os.path.isfile(path):
         raise InputError(f"{path} cannot be read: there is no such file")
     try:
-        text = path.read_text(encoding="utf-8-sig")  # line breaks of any system become \n
+        with path.open("rb") as file:
+            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        # A byte-order mark is no part of the text; line breaks of any system become \n.
+        text = path.read_text(encoding="utf-16" if wide else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     if "\0" in text:

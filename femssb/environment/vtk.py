@@ -19,6 +19,7 @@ from femssb.errors import EngineError
 _HEAD = re.compile(
     rb"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)?<VTKFile\s(?:[^>]*?\s)?type=\"(\w+)\"", re.DOTALL
 )
+_LEGACY = b"# vtk DataFile Version"
 _EXTENT = re.compile(rb"<(ImageData|Piece)\s[^>]*?Extent=\"([^\"]*)\"")
 
 
@@ -63,6 +64,31 @@ def read(path: Path, kind: Literal["ImageData", "PolyData"]) -> Any:
     if said := " ".join(window.GetOutput().split()):
         raise damaged(path, said[:300])
     return reader.GetOutput()
+
+
+def read_legacy(path: Path) -> Any:
+    """Return the points of a file in VTK's older format; for `isolation.in_child`, too.
+
+    Raises:
+        InputError: If it holds no points, or is not whole.
+        EngineError: If VTK is missing.
+    """
+    core = load("vtkmodules.vtkCommonCore", extra="plot")
+    reader = load("vtkmodules.vtkIOLegacy", extra="plot").vtkGenericDataObjectReader()
+    with path.open("rb") as file:
+        if not file.read(len(_LEGACY)) == _LEGACY:
+            raise damaged(path, "it does not begin as a file of VTK")
+    window = core.vtkStringOutputWindow()
+    core.vtkOutputWindow.SetInstance(window)
+    reader.SetFileName(str(path))
+    for kind in ("Scalars", "Vectors", "Fields"):  # by itself it reads one of each
+        getattr(reader, f"ReadAll{kind}On")()
+    reader.Update()
+    if said := " ".join(window.GetOutput().split()):
+        raise damaged(path, said[:300])
+    if not hasattr(data := reader.GetOutput(), "GetPoints"):
+        raise damaged(path, "it holds no points")
+    return data
 
 
 def arrays(data: Any) -> dict[str, NDArray[Any]]:

@@ -1,5 +1,6 @@
-from .files import read as read
-from .files import write as write
+from .files.reading import read as read
+from .files.reading import read_frames as read_frames
+from .files.writing import write as write
 from .insertion import insert as insert
 from .jamming import pack_spheres as pack_spheres
 from .packing import Contacts as Contacts

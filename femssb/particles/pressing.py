@@ -26,7 +26,8 @@ from femssb.environment.progress import progress_lines
 from femssb.environment.ranks import communicator, from_first_rank, on_first_rank
 from femssb.errors import InputError, Interrupted, NotConverged
 from femssb.inputs.case import fingerprint
-from femssb.packing import files
+from femssb.packing.files.reading import read
+from femssb.packing.files.writing import write
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
 from femssb.packing.sizes import LARGEST, SMALLEST
@@ -209,7 +210,7 @@ class _Record:
         """Return the packing, or None if the stage was not finished from the same start."""
         if not self.path.exists():
             return None
-        found = files.read(self.path)
+        found = read(self.path)
         report = _last_stage(found)
         if report.get("key") != self.key:
             return None
@@ -225,9 +226,7 @@ class _Record:
     def check_place(self) -> None:
         """Check that nothing of another press is where this stage and the next ones go."""
         own = {self.state.name}
-        if self.unfinished.exists() and _last_stage(files.read(self.unfinished)).get("key") == (
-            self.key
-        ):
+        if self.unfinished.exists() and _last_stage(read(self.unfinished)).get("key") == (self.key):
             own.add(self.unfinished.name)
         there = _stages_in(self.path.parent)
         others = [name for name, number in there.items() if number >= self.number]
@@ -236,7 +235,7 @@ class _Record:
 
     def write(self, packing: Packing, settled: bool) -> None:
         """Write the packing, whole or not at all."""
-        files.write(packing, self.path if settled else self.unfinished)
+        write(packing, self.path if settled else self.unfinished)
         if settled:
             with writing(self.unfinished):
                 self.unfinished.unlink(missing_ok=True)

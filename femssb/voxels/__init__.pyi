@@ -7,8 +7,11 @@ from .conduct.conduction import conductivity_tensor as conductivity_tensor
 from .conduct.extrapolation import Extrapolation as Extrapolation
 from .conduct.extrapolation import extrapolate as extrapolate
 from .conduct.flux import Cost as Cost
-from .files import read_image as read_image
-from .files import write_image as write_image
+from .conduct.impedance import ImpedanceTortuosity as ImpedanceTortuosity
+from .conduct.impedance import impedance_tortuosity as impedance_tortuosity
+from .files.arrays import RawHeader as RawHeader
+from .files.reading import read_image as read_image
+from .files.writing import write_image as write_image
 from .image import VoxelImage as VoxelImage
 from .image import empty_image as empty_image
 from .image import from_array as from_array

@@ -2,7 +2,8 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +43,7 @@ def _as_labels(value: object, phase_names: tuple[str, ...]) -> Labels:
     if low < 0 or high >= len(phase_names):
         raise InputError(
             f"VoxelImage.labels goes from {low} to {high}, but phase_names = {phase_names!r} "
-            f"names 0 to {len(phase_names) - 1}"
+            f"names 0 to {len(phase_names) - 1}; it holds {listed_values(given)}"
         )
     if given.dtype == np.uint8 and given.flags.c_contiguous and not given.flags.writeable:
         if type(given) is np.ndarray and given.base is None:
@@ -58,6 +59,26 @@ def counts_of(labels: Labels, phases: int) -> NDArray[np.int64]:
     for slab in labels:  # slab by slab: bincount makes 8 bytes of every label
         counts += np.bincount(slab.ravel(), minlength=phases)
     return counts
+
+
+def listed_values(values: NDArray[Any], without: Collection[int] = ()) -> str:
+    """Return the values of an array in words, each with its share of all voxels.
+
+    Args:
+        values: Whole numbers.
+        without: Values to leave out.
+    """
+    counts: Counter[int] = Counter()
+    for slab in values:  # slab by slab: what is sorted is copied
+        found, times = np.unique(np.asarray(slab), return_counts=True)
+        counts.update(dict(zip(map(int, found), map(int, times), strict=True)))
+    listed = sorted(value for value in counts if value not in without)
+    if len(listed) > MOST_PHASES:
+        return (
+            f"{len(listed)} different values from {listed[0]} to {listed[-1]}, more than "
+            f"{MOST_PHASES}: segment a grey image first"
+        )
+    return ", ".join(f"{value} ({counts[value] / values.size:.3%})" for value in listed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -234,8 +255,8 @@ def _relabelled(values: NDArray[Any], meaning: Mapping[int, str], names: Sequenc
         unknown = known[place] != slab
         if unknown.any():
             raise InputError(
-                f"VoxelImage.labels holds the value {slab[unknown][0]}, to which phase_names gives "
-                f"no name; it names {known.tolist()}"
+                f"VoxelImage.labels holds values to which phase_names gives no name: "
+                f"{listed_values(given, without=meaning)}; it names {known.tolist()}"
             )
         into[...] = numbers[place]
     labels.flags.writeable = False

@@ -192,6 +192,8 @@ def instances() -> dict[type, Any]:
         voxels.ConductivityTensor(value=np.eye(3), asymmetry=0.0, along=(conduction(),) * 3),
         voxels.interface_areas(image()), networks, voxels.phase_profile(image()),
         voxels.chord_lengths(image(), "SE"), composite(),
+        voxels.RawHeader(shape=(6, 5, 4), fastest="x"),
+        voxels.impedance_tortuosity(image(), "SE", walls=["AM"]),
         voxels.Prisms(height=3 * um, height_spread=0.1 * um, ray=2 * um, ray_spread=0.1 * um),
         voxels.Extrapolation(value=1.0, uncertainty=0.1, discretisation_error=0.1, order=1.0),
         voxels.PoreNetwork(
@@ -369,6 +371,13 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "box": ((0, 0, 0), (6 * um, 6 * um, 6 * um)),
         "periodic": (True, True, False),
     },
+    "packing.read_frames": lambda: {
+        "path": "packing.csv",
+        "units": "si",
+        "phases": {1: "AM", 2: "SE"},
+        "box": ((0, 0, 0), (6 * um, 6 * um, 6 * um)),
+        "periodic": (True, True, False),
+    },
     "packing.solid_profile": lambda: {"packing": spheres(), "bins": 5},
     "packing.thickness": lambda: {"packing": spheres()},
     "packing.write": lambda: {
@@ -519,6 +528,17 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "priority": ("AM", "SE"),
         "samples": 2,
         "background": "void",
+    },
+    "voxels.impedance_tortuosity": lambda: {
+        "image": image(),
+        "phase": "SE",
+        "walls": ("AM",),
+        "bulk": 0.3,
+        "double_layer": 0.1,
+        "axis": "z",
+        "separator": "lower",
+        "sides": None,
+        "frequencies": (10.0,),
     },
     "voxels.phase_profile": lambda: {"image": image(), "axis": "z"},
     "voxels.pore_network": lambda: {

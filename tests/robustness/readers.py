@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
+from importlib import util
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -227,6 +229,65 @@ def image_kind(name: str, *, guarded: bool, weight: float = 1.0, **options: Any)
 
 
 NAMED = {"phase_names": ("void", "AM", "SE"), "spacing": um}
+DATA = Path(__file__).parents[1] / "data"
+FEW = 0.15  # weight of files of other programs, of which there are many kinds
+
+
+def foreign_image(
+    make: Callable[[Path], object], name: str = "", *, child: bool = True, **options: Any
+) -> Kind:
+    """Return a kind of file of a voxel image that another program writes."""
+    return Kind(
+        make=make,
+        read=lambda folder: voxels.read_image(folder / name, **NAMED, **options),
+        guarded=False,
+        weight=FEW if child else 1.0,
+    )
+
+
+def foreign_packing(name: str, *, child: bool = False, **options: Any) -> Kind:
+    """Return a kind of file of a packing that another program wrote."""
+    box = ((0, 0, 0), (20 * um, 20 * um, 20 * um))
+    given = {"box": box, "periodic": (True, True, False), "phases": {1: "AM", 2: "SE"}, **options}
+    return Kind(
+        make=copy_of(f"packings/{name}"),
+        read=lambda folder: packing.read_frames(folder / name, **given),
+        guarded=False,
+        weight=FEW if child else 0.5,
+    )
+
+
+def copy_of(name: str) -> Callable[[Path], object]:
+    """Return what copies a file that another program wrote."""
+    return lambda folder: shutil.copy(DATA / name, folder)
+
+
+def make_matlab(folder: Path) -> None:
+    """Write an image as MATLAB does."""
+    from scipy import io
+
+    labels = examples.image().labels.astype(float)
+    io.savemat(folder / "image.mat", {"labels": labels}, do_compression=True)
+
+
+def make_png(folder: Path) -> None:
+    """Write an image as a folder of PNG files."""
+    from PIL import Image
+
+    for number, plane in enumerate(examples.image().labels.T):
+        Image.fromarray(np.ascontiguousarray(plane)).save(folder / f"plane_{number:02d}.png")
+
+
+def make_dream3d(folder: Path) -> None:
+    """Write an image in the layout of DREAM.3D."""
+    import h5py
+
+    labels = np.ascontiguousarray(examples.image().labels.T)
+    with h5py.File(folder / "image.dream3d", "w") as file:
+        file["DataContainers/Grid/CellData/Phases"] = labels[..., np.newaxis].astype(np.int32)
+        geometry = "DataContainers/Grid/_SIMPL_GEOMETRY"
+        file[f"{geometry}/DIMENSIONS"] = np.array(labels.shape[::-1])
+        file[f"{geometry}/SPACING"] = np.full(3, 0.25, np.float32)
 
 
 def make_planes(folder: Path) -> None:
@@ -310,10 +371,33 @@ KINDS: dict[str, Kind] = {
     "packing.data": packing_kind(
         "packing.data", guarded=True, units="micro", phases={1: "AM", 2: "SE"}
     ),
+    "packing.vtk": foreign_packing("liggghts.vtk", child=True, units="si"),
+    "packing of LIGGGHTS": foreign_packing("liggghts.vtp", child=True, units="si"),
+    "packing with labels": foreign_packing("labels.data"),
+    "packing of a general cell": foreign_packing("gen.data", units="micro"),
+    "frames": foreign_packing("typelabel.dump", units="micro", phases=None),
+    "packing of Yade": foreign_packing("yade_id.txt", units="si", phases={0: "AM", 1: "SE"}),
+    "packing of MercuryDPM": foreign_packing(
+        "mercury.data", units="micro", phases={0: "AM"}, box=None
+    ),
     "image.npy": image_kind("image.npy", guarded=True, **NAMED),
     "image.tif": image_kind("image.tif", guarded=True, weight=CHILD),
     "image.vti": image_kind("image.vti", guarded=True, weight=CHILD),
     "image.h5": image_kind("image.h5", guarded=True, weight=CHILD),
+    "image.npz": foreign_image(
+        lambda folder: np.savez_compressed(folder / "image.npz", labels=examples.image().labels),
+        "image.npz",
+        axes="xyz",
+    ),
+    "image.raw": foreign_image(
+        lambda folder: examples.image().labels.tofile(folder / "image.raw"),
+        "image.raw",
+        child=False,
+        header=voxels.RawHeader(shape=examples.image().shape, fastest="z"),
+    ),
+    "image.mat": foreign_image(make_matlab, "image.mat", axes="xyz"),
+    "image.dream3d": foreign_image(make_dream3d, "image.dream3d"),
+    "image of PNG": foreign_image(make_png),
     "image planes": Kind(
         make_planes, lambda folder: voxels.read_image(folder, **NAMED), False, CHILD
     ),
@@ -347,6 +431,10 @@ KINDS: dict[str, Kind] = {
         guarded=False,
     ),
 }
+if util.find_spec("nrrd"):
+    KINDS["image.nrrd"] = foreign_image(copy_of("images/units.nrrd"), "units.nrrd")
+if util.find_spec("imagecodecs"):
+    KINDS["image.lzw"] = foreign_image(copy_of("images/lzw.tif"), "lzw.tif")
 # Those that the sound calls of `examples` read.
 OF_EXAMPLES = (
     "packing.csv", "image.npy", "mesh.msh", "cells.tess", "orientations.txt", "sites.csv",

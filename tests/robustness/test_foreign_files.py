@@ -22,9 +22,10 @@ import pytest
 import pyvista
 import tifffile
 
+from femssb import packing as files
 from femssb.errors import FemssbError, InputError, MeshError
 from femssb.meshing import read
-from femssb.packing import Packing, files
+from femssb.packing import Packing
 from femssb.units import um
 from femssb.voxels import VoxelImage, read_image, write_image
 

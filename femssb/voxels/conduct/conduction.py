@@ -16,7 +16,7 @@ On one core a solve takes 0.4 to 2 s per million voxels and, of each that conduc
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from femssb.arrays import Array
 from femssb.description import checked
 from femssb.environment.compiled import on_threads
 from femssb.errors import InputError, check_number
+from femssb.inputs.case import describe
 from femssb.voxels.conduct import cut_links
 from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
 from femssb.voxels.conduct.links import conductivities_of
@@ -80,6 +81,27 @@ class Tortuosity:
     def tau_of_solid(self) -> float:
         """Root of `tau_squared_of_solid` [-]."""
         return math.sqrt(self.tau_squared_of_solid)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields and what follows from them as plain data, for JSON."""
+        derived = ("tau_squared", "tau", "tau_squared_of_solid", "tau_of_solid")
+        return describe(self) | describe({name: getattr(self, name) for name in derived})
+
+    def __str__(self) -> str:
+        """Return the tortuosity in words, a line for each share that it may be taken of."""
+        whole = f"{self.phase}, void included" if not math.isnan(self.fraction_of_solid) else "void"
+        lines = [
+            f"tortuosity factor tau^2  {self.tau_squared:.4g}   tau  {self.tau:.4g}   ({whole})"
+        ]
+        if not math.isnan(self.fraction_of_solid):
+            lines.append(
+                f"the same of the solids   {self.tau_squared_of_solid:.4g}   tau  "
+                f"{self.tau_of_solid:.4g}   ({self.phase}, without void)"
+            )
+        lines.append(
+            f"share of {self.phase}  {self.fraction:.4g}, bulk conductivity {self.bulk:.4g} S/m"
+        )
+        return "\n".join(lines)
 
 
 @checked
@@ -164,21 +186,21 @@ class Conduction:
             formation_factor=bulk / self.value if self.value > 0 else math.inf,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data, for JSON; of maps only their shape."""
+        kept = {item.name: getattr(self, item.name) for item in fields(self)}
+        if self.maps is not None:
+            kept["maps"] = {"shape": self.maps.potential.shape}
+        return describe(kept) | {
+            "percolates": self.percolates,
+            "tortuosity": self.tortuosity().to_dict(),
+        }
+
     def __str__(self) -> str:
         """Return the result in words, with the conventions it is given in."""
-        of = self.tortuosity()
-        void = f"{of.phase}, void included" if of.phase != "void" else of.phase
         lines = [
             f"conductivity along {self.axis}  {self.value:.6g} S/m, proven to {self.error:.1g} S/m",
-            f"tortuosity factor tau^2  {of.tau_squared:.4g}   tau  {of.tau:.4g}   ({void})",
-        ]
-        if not math.isnan(of.fraction_of_solid):
-            lines.append(
-                f"the same of the solids   {of.tau_squared_of_solid:.4g}   tau  "
-                f"{of.tau_of_solid:.4g}   ({of.phase}, without void)"
-            )
-        lines += [
-            f"share of {of.phase}  {of.fraction:.4g}, bulk conductivity {of.bulk:.4g} S/m",
+            str(self.tortuosity()),
             f"sides across x, y, z  {', '.join(self.sides)}; plates on the outer faces of the "
             "first and last voxels",
         ]
@@ -208,6 +230,25 @@ class ConductivityTensor:
     value: Array
     asymmetry: float
     along: tuple[Conduction, Conduction, Conduction]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data, for JSON; of maps only their shape."""
+        return {
+            "value": describe(self.value),
+            "asymmetry": self.asymmetry,
+            "along": {one.axis: one.to_dict() for one in self.along},
+        }
+
+    def __str__(self) -> str:
+        """Return the tensor, and the tortuosity along each axis."""
+        rows = ["   ".join(f"{number: .6g}" for number in row) for row in self.value]
+        lines = ["conductivity tensor [S/m]", *rows, f"asymmetry  {self.asymmetry:.2g}"]
+        for one in self.along:
+            of = one.tortuosity()
+            lines.append(
+                f"along {one.axis}  tau^2  {of.tau_squared:.4g}   tau  {of.tau:.4g}   ({of.phase})"
+            )
+        return "\n".join(lines)
 
 
 @checked

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
+from typing import Any
 
 from scipy import optimize
 
 from femssb.description import checked
 from femssb.errors import InputError
+from femssb.inputs.case import describe
 from femssb.voxels.conduct.conduction import Conduction
 
 ORDERS = (0.01, 10.0)  # between which an order of convergence is looked for [-]
@@ -32,6 +34,19 @@ class Extrapolation:
     uncertainty: float
     discretisation_error: float
     order: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain data, for JSON."""
+        return describe({item.name: getattr(self, item.name) for item in fields(self)})
+
+    def __str__(self) -> str:
+        """Return the limit in words."""
+        return (
+            f"conductivity at vanishing voxel size  {self.value:.6g} S/m, estimated to "
+            f"{self.uncertainty:.1g} S/m\n"
+            f"error of the finest voxels  {100 * self.discretisation_error:.2g} %, order of "
+            f"convergence  {self.order:.2g}"
+        )
 
 
 @checked

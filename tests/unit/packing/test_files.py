@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import pyvista as pv
 
+from femssb import packing as files
 from femssb.errors import InputError
-from femssb.packing import Contacts, Packing, files
+from femssb.packing import Contacts, Packing
 from femssb.units import um
 
 NAMED = {1: "AM", 2: "SE"}
@@ -190,7 +191,8 @@ ROWS = "1 1 2.0 1.6 1 2 3\n2 2 3.0 4.7 -4 5 2"
         ({"units": "si"}, {"units": None}, r"radii from 1 to 1.5 m"),
         ({}, {"periodic": None}, "which sides are periodic"),
         ({"more": "0.1 0 0 xy xz yz"}, {}, "skewed box"),
-        ({"more": "1 0 0 avec"}, {}, "skewed box"),
+        ({"more": "1 0 0 avec"}, {}, r"only \['avec'\] of its box"),
+        ({"more": "20 1 0 avec\n0 40 0 bvec\n0 0 5 cvec\n"}, {}, "skewed box"),
         ({"rows": ROWS + "\n3 1 2 1.6 1 2 3"}, {}, "announces 2 spheres but has more"),
         ({"rows": ROWS.partition("\n")[0]}, {}, "announces 2 spheres but has fewer"),
         ({"rows": "1 1 2.0 1 2 3\n2 2 3.0 4 5 2"}, {}, "6 columns"),
@@ -243,8 +245,8 @@ ITEM: ATOMS id type x y z radius{columns}
         ({"row": "1 2 3 1 5"}, "6 columns, but a line"),
         ({"row": "1 2 3e6 1"}, r"sphere 1 at .*beyond"),
         ({"row": "1 2 6.1 1"}, r"sphere 1 at .*beyond"),
-        ({"sides": "xy xz yz pp pp pp"}, "skewed"),
-        ({"sides": "abc origin pp pp pp"}, "skewed"),
+        ({"sides": "xy xz yz pp pp pp"}, "its box has the lines"),
+        ({"sides": "abc origin pp pp pp"}, "its box has the lines"),
         ({"sides": "pp pp"}, "sides"),
         ({"sides": "pp pp yes"}, "sides"),
         ({"sides": ""}, "which sides are periodic"),

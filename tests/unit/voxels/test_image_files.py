@@ -262,9 +262,6 @@ def test_colours_channels_and_times_are_no_planes(tmp_path):
     tifffile.imwrite(tmp_path / "stack.tif", stack, imagej=True, metadata={"axes": "TZYX"})
     with pytest.raises(InputError, match="expected three axes"):
         read_image(tmp_path / "stack.tif", axes="zyx", **named)
-    tifffile.imwrite(tmp_path / "plane.tif", np.zeros((4, 3), np.uint8))
-    with pytest.raises(InputError, match="expected three axes"):
-        read_image(tmp_path / "plane.tif", **named)
     with tifffile.TiffWriter(tmp_path / "two.tif") as writer:
         writer.write(np.zeros((4, 3), np.uint8), contiguous=False)
         writer.write(np.zeros((2, 2), np.uint8), contiguous=False)
@@ -395,15 +392,15 @@ def test_not_an_image(tmp_path):
     """Catches an error of a library instead of one line that helps."""
     with pytest.raises(InputError, match="no such file"):
         read_image(tmp_path / "none.tif")
-    (tmp_path / "image.png").write_text("x")
-    with pytest.raises(InputError, match=r"ending '\.png' is none of"):
-        read_image(tmp_path / "image.png")
+    (tmp_path / "image.jpg").write_text("x")
+    with pytest.raises(InputError, match=r"ending '\.jpg' is none of"):
+        read_image(tmp_path / "image.jpg")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"holds no \.tif file"):
+    with pytest.raises(InputError, match=r"holds no \.tif or \.png file"):
         read_image(tmp_path / "empty")
-    np.save(tmp_path / "flat.npy", np.zeros((4, 4), int))
-    with pytest.raises(InputError, match=r"shape \(4, 4\), expected three axes"):
-        read_image(tmp_path / "flat.npy", phase_names=("a",), spacing=1 * um)
+    np.save(tmp_path / "line.npy", np.zeros(4, int))
+    with pytest.raises(InputError, match=r"shape \(4,\), expected three axes, or two"):
+        read_image(tmp_path / "line.npy", phase_names=("a",), spacing=1 * um)
     meshio.write_points_cells(tmp_path / "mesh.vtu", [[0.0, 0, 0], [1, 0, 0]], {"line": [[0, 1]]})
     (tmp_path / "mesh.vti").write_bytes((tmp_path / "mesh.vtu").read_bytes())
     with pytest.raises(InputError, match="damaged"):
