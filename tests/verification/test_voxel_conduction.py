@@ -216,7 +216,10 @@ def test_spheres_by_cut_voxels(ratio, fraction, exact):
     found = packing_conductivity(sphere, {"void": 1.0, "AM": ratio}, spacing=edge, grids=3)
     assert [result.value for result in found.results][1:] == pytest.approx([exact] * 2, rel=0.02)
     assert found.limit.value == pytest.approx(exact, rel=0.004)
-    assert abs(found.limit.value - exact) < 3 * found.limit.uncertainty
+    assert abs(found.limit.value - exact) < 2 * found.limit.uncertainty
+    of = found.tortuosity("void")
+    assert of.tau_squared == pytest.approx((1 - fraction) / exact, rel=0.01)
+    assert of.fraction == found.results[-1].fractions["void"]
 
 
 def lattice(kind, fraction, radius):

@@ -13,6 +13,9 @@ from femssb.voxels.conduct.links import Longs
 from femssb.voxels.conduct.multigrid import Multigrid
 from femssb.voxels.conduct.network import Single
 
+# Where the true conductance lies between its bounds, from the upper one on: the median of 90 cases,
+# between 0.02 and 0.27 in half of them.
+TRUTH = 1 / 6
 HOPE = 0.1  # error left over the decrease by the last step, at best [-]
 MOST_STEPS = 100  # after which the solve has failed; 5 to 15 are usual
 
@@ -22,8 +25,8 @@ class Solved(NamedTuple):
 
     Attributes:
         potential: At own nodes, 1 at the lower plate and 0 at the upper, shape (n,).
-        conductance: Between the plates, the middle between the bounds.
-        error: Half the gap between the bounds.
+        conductance: Between the plates, where it is expected between its bounds.
+        error: Its distance from the farther bound.
         iterations: Steps taken.
     """
 
@@ -39,8 +42,8 @@ def solve(solver: Multigrid, lower: Single, potential: Array, *, tolerance: floa
     Each step takes `step * slope` off the dissipation beyond that of the true potential. Once that
     is little, the bounds are worth their cost, about that of a step.
     The potential, shape (n,), is the first guess, and overwritten; `lower` is the conductance of
-    own nodes to the lower plate, shape (n,); the tolerance is half the gap between the bounds, over
-    their mean.
+    own nodes to the lower plate, shape (n,); the tolerance is the proven error over the
+    conductance.
 
     Raises:
         NotConverged: If the bounds are still too far apart.
@@ -65,10 +68,11 @@ def solve(solver: Multigrid, lower: Single, potential: Array, *, tolerance: floa
         upper -= step * slope
         if HOPE * step * slope <= tolerance * upper:
             residual, upper = bounds.residual(hierarchy, potential, lower)
-            bound = max(upper - bounds.gap(hierarchy, residual), 0.0)
-            distance = (upper - bound) / (upper + bound)
+            gap = min(bounds.gap(hierarchy, residual), upper)
+            conductance, error = upper - TRUTH * gap, (1 - TRUTH) * gap
+            distance = error / conductance
             if distance <= tolerance:
-                return Solved(potential, (bound + upper) / 2, (upper - bound) / 2, iteration)
+                return Solved(potential, conductance, error, iteration)
         if exhausted:
             break
     raise NotConverged(

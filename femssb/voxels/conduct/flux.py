@@ -76,7 +76,7 @@ class FluxSolution:
 
     Attributes:
         row: Mean current density times distance of the plates, shape (3,) [S/m].
-        error: Half the distance between the bounds of ``row[0]`` [S/m].
+        error: Distance of ``row[0]`` from the farther of its bounds [S/m].
         imbalance: Largest relative difference of the current through a plane from the mean [-].
         maps: Potential, shape (n0, n1, n2), NaN where nothing flows [V], and current density, shape
             (n0, n1, n2, 3) [A/m2]; None unless asked for.
@@ -95,7 +95,7 @@ def solve_flux(
 ) -> FluxSolution:
     """Solve for the flux between the plates, with the voxels whole on every rank.
 
-    The tolerance is half the distance between the bounds of the conductance, over their mean.
+    The tolerance is the proven error of the conductance, over its value.
     There are that many threads by now: `femssb.environment.compiled.on_threads`.
 
     Raises:

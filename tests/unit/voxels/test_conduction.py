@@ -256,14 +256,30 @@ def made_up(value: float, size: float, error: float = 0.0) -> Conduction:
     return replace(known, value=value, error=error, spacing=(size,) * 3)
 
 
-def test_extrapolation_of_a_first_order_error() -> None:
+def test_extrapolation_of_what_does_not_conduct() -> None:
+    """Would catch a claim about an image in which no path is left: coarse voxels close it."""
+    results = [made_up(value, h * um) for value, h in ((0.0, 1.0), (0.2, 0.5), (0.3, 0.25))]
+    assert math.isnan(extrapolate(results).uncertainty)
+    assert extrapolate([made_up(0.0, h * um) for h in (1.0, 0.5)]).value == 0
+
+
+def test_extrapolation_of_two_kinds_of_voxels() -> None:
+    """Would catch changes that come from another kind of voxels, not from their size."""
+    results = [made_up(1.0, h * um) for h in (1.0, 0.5, 0.25)]
+    with pytest.raises(InputError, match="all be cut, or all be whole"):
+        extrapolate([results[0], results[1], replace(results[2], voxels="cut")])
+
+
+def test_extrapolation_of_a_regular_error() -> None:
     """Would catch the wrong sign or ratio: the result would be worse than the finest value."""
     results = [made_up(1.0 + 0.2 * h, h * um, error=1e-3) for h in (1.0, 0.5, 0.25)]
     two, three = extrapolate(results[1:]), extrapolate(results)
-    assert two.value == pytest.approx(1.0, rel=1e-12)
-    assert two.uncertainty == pytest.approx(0.025 + 2e-3)
-    assert two.discretisation_error == pytest.approx(0.05)
+    assert two.value == three.value == pytest.approx(1.025, rel=1e-12)
+    assert math.isnan(two.uncertainty)
+    assert "error not estimated" in str(two)
+    assert three.discretisation_error == pytest.approx(1.05 / 1.025 - 1)
     assert three.order == pytest.approx(1.0, rel=1e-6)
-    assert three.uncertainty == pytest.approx(2e-3)
+    assert abs(three.value - 1.0) < three.uncertainty
+    assert three.uncertainty > extrapolate([replace(r, error=0.0) for r in results]).uncertainty
     third = extrapolate([made_up(1 + h**2, h * um) for h in (0.9, 0.6, 0.5)])
     assert third.order == pytest.approx(2.0, rel=1e-6)
