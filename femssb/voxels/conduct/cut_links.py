@@ -53,8 +53,6 @@ from femssb.voxels.make.cut_voxels import NOWHERE, CutVoxels
 
 NEAREST = 0.02  # of two nodes along an axis, over the spacing: it bounds the conductances
 SPREAD = math.sqrt(math.pi) / 2  # makes a circle of area A constrict by 1 / (2 s radius)
-    math.sqrt(math.pi) / 2
-)  # constriction by an area A: that of a circle, over 1 / (2 s sqrt(A))
 MERGED = 1e9  # conductance from which two pieces of a voxel are one node, over that of a voxel
 
 

@@ -5,13 +5,13 @@ true shapes can only be *estimated*, from how the conductivity changes with the 
 changes D1 and D2 from the coarse to the middle and on to the fine image, each as it would be for
 twice the voxel size if the error were of first order,
 
-    limit = fine + D2 / 2,    uncertainty = a |D2| + b |D1| + c limit
+    limit = fine + g D2,    uncertainty = a |D2| + b |D1| + c limit
 
-Surfaces fall anew on every grid, so the error has no clean order: the whole of D2, which Richardson
-adds for the first, overshoots as often as not. The factors are those with which the interval holds
-the truth in 95 % of the cases of `benchmarks/voxel_size.py` and is about three times as wide as the
-error, in the median. Two images cannot tell a change that shrinks from one that does not: from them
-nothing is estimated.
+Surfaces fall anew on every grid, so the error has no clean order, above all of cut voxels: where
+the changes do not shrink or change their sign, Richardson's g = 1 is as often wrong as right. The
+factors are those with which the interval holds the truth in 95 % of the cases of
+`benchmarks/voxel_size.py` and is at most three times as wide as the error, in the median. Two
+images cannot tell a change that shrinks from one that does not: from them nothing is estimated.
 """
 
 import math
@@ -28,8 +28,12 @@ from femssb.inputs.case import describe
 from femssb.voxels.conduct.conduction import Conduction
 
 ORDERS = (0.01, 10.0)  # between which an order of convergence is looked for [-]
-GAIN = 0.5  # share of D2 that is added
-FACTORS = {"cut": (0.7, 0.0, 5e-4), "whole": (1.0, 0.2, 2e-3)}  # a, b, c
+MOST_CHANGE = 0.1  # |D2| over the limit, above which the voxels do not resolve the shapes [-]
+# Of changes that shrink and keep their sign, and of others: g, a, b, c.
+FACTORS = {
+    "cut": ((0.8, 0.9, 0.0, 5e-4), (0.5, 1.0, 0.2, 5e-4)),
+    "whole": ((1.0, 0.4, 0.3, 2e-3), (0.5, 1.4, 0.4, 2e-3)),
+}
 
 
 @checked
@@ -41,7 +45,8 @@ class Extrapolation:
         value: Of the true shapes, from the two finest images [S/m].
         uncertainty: Estimated, not proven: the truth lies within `value` plus or minus this in 95 %
             of many cases [S/m]. The proven errors of the solves are in it. NaN: not estimated, as
-            there are but two images, or as nothing conducts in one of them.
+            there are but two images, nothing conducts in one of them, or |D2| exceeds 10 % of the
+            limit.
         discretisation_error: Finest image less extrapolated, over the extrapolated value [-].
         order: Observed order of convergence of the last three images; NaN with two, or where they
             do not approach a limit [-].
@@ -98,13 +103,15 @@ def extrapolate(results: Sequence[Conduction]) -> Extrapolation:
             pairwise(values), pairwise(sizes[-3:]), strict=True
         )
     ]
-    value = max(values[-1] + GAIN * changes[-1], 0.0)
+    regular = len(values) < 3 or 0 < changes[1] / changes[0] < 1 if changes[0] else False
+    gain, last, before, floor = FACTORS[kinds.pop()][0 if regular else 1]
+    value = max(values[-1] + gain * changes[-1], 0.0)
     uncertainty, order = math.nan, math.nan
-    if len(values) == 3 and min(values) > 0:
-        last, before, floor = FACTORS[kinds.pop()]
-        uncertainty = last * abs(changes[1]) + before * abs(changes[0]) + floor * value
-        uncertainty += results[-1].error + results[-2].error
+    if len(values) == 3:
         order = _observed_order(values, sizes[-3:])
+        if min(values) > 0 and abs(changes[1]) <= MOST_CHANGE * value:
+            uncertainty = last * abs(changes[1]) + before * abs(changes[0]) + floor * value
+            uncertainty += results[-1].error + results[-2].error
     return Extrapolation(
         value=value,
         uncertainty=uncertainty,
