@@ -10,8 +10,9 @@ twice the voxel size if the error were of first order,
 Surfaces fall anew on every grid, so the error has no clean order, above all of cut voxels: where
 the changes do not shrink or change their sign, Richardson's g = 1 is as often wrong as right. The
 factors are those with which the interval holds the truth in 95 % of the cases of
-`benchmarks/voxel_size.py` and is at most three times as wide as the error, in the median. Two
-images cannot tell a change that shrinks from one that does not: from them nothing is estimated.
+`benchmarks/voxel_size.py`, the half of it being at most three times the error in the median. Two
+images cannot tell a change that shrinks from one that does not: from them nothing is estimated, and
+the first order is taken for granted.
 """
 
 import math
@@ -28,11 +29,12 @@ from femssb.inputs.case import describe
 from femssb.voxels.conduct.conduction import Conduction
 
 ORDERS = (0.01, 10.0)  # between which an order of convergence is looked for [-]
-MOST_CHANGE = 0.1  # |D2| over the limit, above which the voxels do not resolve the shapes [-]
+# |D2| over the limit, above which the voxels do not resolve the shapes [-].
+MOST_CHANGE = {"cut": 0.05, "whole": 0.1}
 # Of changes that shrink and keep their sign, and of others: g, a, b, c.
 FACTORS = {
-    "cut": ((0.8, 0.9, 0.0, 5e-4), (0.5, 1.0, 0.2, 5e-4)),
-    "whole": ((1.0, 0.4, 0.3, 2e-3), (0.5, 1.4, 0.4, 2e-3)),
+    "cut": ((0.8, 0.4, 0.2, 5e-4), (0.5, 0.5, 0.1, 5e-4)),
+    "whole": ((0.9, 0.2, 0.3, 2e-3), (0.5, 1.3, 0.3, 2e-3)),
 }
 
 
@@ -45,8 +47,8 @@ class Extrapolation:
         value: Of the true shapes, from the two finest images [S/m].
         uncertainty: Estimated, not proven: the truth lies within `value` plus or minus this in 95 %
             of many cases [S/m]. The proven errors of the solves are in it. NaN: not estimated, as
-            there are but two images, nothing conducts in one of them, or |D2| exceeds 10 % of the
-            limit.
+            there are but two images, nothing conducts in one of them, or |D2| is too large, 5 %
+            of the limit for cut voxels and 10 % for whole ones.
         discretisation_error: Finest image less extrapolated, over the extrapolated value [-].
         order: Observed order of convergence of the last three images; NaN with two, or where they
             do not approach a limit [-].
@@ -103,13 +105,15 @@ def extrapolate(results: Sequence[Conduction]) -> Extrapolation:
             pairwise(values), pairwise(sizes[-3:]), strict=True
         )
     ]
-    regular = len(values) < 3 or 0 < changes[1] / changes[0] < 1 if changes[0] else False
-    gain, last, before, floor = FACTORS[kinds.pop()][0 if regular else 1]
+    regular = len(values) == 3 and changes[0] != 0 and 0 < changes[1] / changes[0] < 1
+    kind = kinds.pop()
+    gain, last, before, floor = FACTORS[kind][0 if regular else 1]
+    gain = gain if len(values) == 3 else 1.0
     value = max(values[-1] + gain * changes[-1], 0.0)
     uncertainty, order = math.nan, math.nan
     if len(values) == 3:
         order = _observed_order(values, sizes[-3:])
-        if min(values) > 0 and abs(changes[1]) <= MOST_CHANGE * value:
+        if min(values) > 0 and abs(changes[1]) <= MOST_CHANGE[kind] * value:
             uncertainty = last * abs(changes[1]) + before * abs(changes[0]) + floor * value
             uncertainty += results[-1].error + results[-2].error
     return Extrapolation(
