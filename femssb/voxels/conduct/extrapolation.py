@@ -33,8 +33,8 @@ ORDERS = (0.01, 10.0)  # between which an order of convergence is looked for [-]
 MOST_CHANGE = {"cut": 0.05, "whole": 0.1}
 # Of changes that shrink and keep their sign, and of others: g, a, b, c.
 FACTORS = {
-    "cut": ((0.8, 0.4, 0.2, 5e-4), (0.5, 0.5, 0.1, 5e-4)),
-    "whole": ((0.9, 0.2, 0.3, 2e-3), (0.5, 1.3, 0.3, 2e-3)),
+    "cut": ((0.1, 0.0, 0.2, 5e-4), (0.5, 0.5, 0.1, 5e-4)),
+    "whole": ((0.9, 0.1, 0.3, 2e-3), (0.5, 1.3, 0.3, 2e-3)),
 }
 
 
@@ -108,7 +108,8 @@ def extrapolate(results: Sequence[Conduction]) -> Extrapolation:
     regular = len(values) == 3 and changes[0] != 0 and 0 < changes[1] / changes[0] < 1
     kind = kinds.pop()
     gain, last, before, floor = FACTORS[kind][0 if regular else 1]
-    gain = gain if len(values) == 3 else 1.0
+    if kind == "whole" and len(values) == 2:
+        gain = 1.0
     value = max(values[-1] + gain * changes[-1], 0.0)
     uncertainty, order = math.nan, math.nan
     if len(values) == 3:
