@@ -34,7 +34,7 @@ MOST_CHANGE = {"cut": 0.05, "whole": 0.1}
 # Of changes that shrink and keep their sign, and of others: g, a, b, c.
 FACTORS = {
     "cut": ((0.1, 0.0, 0.2, 5e-4), (0.5, 0.5, 0.1, 5e-4)),
-    "whole": ((0.9, 0.1, 0.3, 2e-3), (0.5, 1.3, 0.3, 2e-3)),
+    "whole": ((0.95, 0.1, 0.3, 2e-3), (0.5, 1.3, 0.3, 2e-3)),
 }
 
 

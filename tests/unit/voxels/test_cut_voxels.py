@@ -186,7 +186,7 @@ def test_necks_of_overlapping_spheres(radius, exact):
 def test_ranks_do_not_matter(comm: MPI.Intracomm) -> None:
     """Catches pieces lost or counted twice where the planes of two ranks meet."""
     voxels = cut_voxels(spheres(0.2, number=20), spacing=1 / 12)
-    options: Any = {"contact_resistance": {("AM", "SE"): 0.1}, "tolerance": 1e-8, "maps": True}
+    options: Any = {"contact_resistance": {("AM", "SE"): 0.1}, "tolerance": 1e-10, "maps": True}
     for axis in AXES:
         for sigma in ({"void": 0.1, "AM": 1.0, "SE": 20.0}, {"AM": 1.0, "SE": 2.0}):
             alone = conductivity(voxels, sigma, axis=axis, **options)
