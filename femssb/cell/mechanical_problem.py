@@ -2,6 +2,12 @@
 
 Unknowns are the displacements of the bodies; lithium strains the grains, surfaces open and are
 damaged.
+
+A linear displacement is too stiff where the strain changes within a cell: around an inclusion it
+decays with the third power of the distance, and its first layer of cells sets the error of the
+stress *inside*. There the displacement has a quadratic part as well, on the edges of these cells.
+It vanishes on all surfaces, so what acts there is as it is without. On edges of the surface itself
+it would make things worse: the polyhedron has edges where the sphere has none.
 """
 
 from contextlib import suppress
@@ -12,7 +18,7 @@ import femssb.environment.platform
 from petsc4py import PETSc
 
 import numpy as np
-from dolfinx import fem, la
+from dolfinx import fem
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
@@ -26,7 +32,9 @@ from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form, n_dofs
 from femssb.fem.constraints import Field, Unknowns
+from femssb.fem.edges import edge_nodes, edge_space, touching
 from femssb.fem.linear_solver import KrylovSolver, LinearSolver
+from femssb.fem.recovery import Recovery
 from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import Trace, surface_nodes
 from femssb.inputs.boundary import Fixed, Pressure
@@ -42,7 +50,8 @@ class MechanicalProblem:
     """Elastic bodies, the cohesive surfaces between them, and the supports of their ends.
 
     Attributes:
-        spaces: Space of the displacement of each body.
+        spaces: Space of the displacement of each body; of the quadratic part of one, too, where it
+            has one, under `edges_of` its name.
         unknowns: How these are numbered.
         problem: The discrete problem.
         linear_solver: Solver of its linear systems.
@@ -66,11 +75,13 @@ class MechanicalProblem:
                 on = self._trace(surface.name, surface.minus)
                 nodes = surface_nodes(self.spaces[surface.minus], on)
                 held[surface.minus].append((3 * nodes[:, None] + np.arange(3)).ravel())
+        fixed = {body: np.unique(np.concatenate(nodes)) for body, nodes in held.items()}
+        if displacement_order == 1:
+            for body in dict.fromkeys(s.plus for s in bodies.surfaces if s.name in bodies.cohesive):
+                name, space = edges_of(body), edge_space(bodies.parts[body].mesh)
+                self.spaces[name], fixed[name] = space, self._linear_edges(body, space)
         self.unknowns = Unknowns(
-            [
-                Field(space=space, fixed=np.unique(np.concatenate(held[body])))
-                for body, space in self.spaces.items()
-            ],
+            [Field(space=space, fixed=fixed[name]) for name, space in self.spaces.items()],
             period=bodies.period,
         )
         self._assemble()
@@ -99,19 +110,24 @@ class MechanicalProblem:
         self._chemical_load = Operator(
             mechanics.chemical_load(space, bodies.vectors, stiffness, direction)
         ).matrix[:, first]
+        cells = fem.functionspace(host.mesh, ("DG", 0, (3,)))
+        owned = 3 * cells.dofmap.list[: host.mesh.topology.index_map(3).size_local, 0]
         self._hydrostatic_of_displacement = Operator(
-            mechanics.hydrostatic_of_displacement(space, bodies.vectors, stiffness)
-        ).matrix[first]
+            mechanics.hydrostatic_of_displacement(space, cells, stiffness)
+        ).matrix[owned]
         self._hydrostatic_of_expansion = Operator(
-            mechanics.hydrostatic_of_expansion(bodies.scalars, stiffness, direction)
-        ).matrix
+            mechanics.hydrostatic_of_expansion(bodies.vectors, cells, stiffness, direction)
+        ).matrix[owned][:, first]
+        grains = np.searchsorted(bodies.data.grain_tags, host.cell_tags)
+        self._recovery = Recovery(bodies.scalars, grains)
         self.node_volume = linear_form(mechanics.volume_weight(bodies.scalars))
         self._face_forces = self._pressures()
         numbers = dict(zip(self.spaces, self.unknowns.reduced, strict=True))
         entries = [
-            Operator(mechanics.elasticity(self.spaces[body], self.stiffness[body])).triplets(n)
-            for body, n in numbers.items()
+            Operator(mechanics.elasticity(self.spaces[body], stiffness)).triplets(numbers[body])
+            for body, stiffness in self.stiffness.items()
         ]
+        entries += [entry for body in self.stiffness for entry in self._of_edges(body, numbers)]
         self._anchors = Anchors(bodies, space, stiffness)
         self._elastic = [values for _, _, values in entries]
         entries.append(self._anchors.triplets(numbers[self._host]))
@@ -122,6 +138,41 @@ class MechanicalProblem:
             [self._jump(s, numbers) for s in bodies.surfaces if s.name in bodies.cohesive],
             block_size=3,  # a node is free or held as a whole
         )
+
+    def _linear_edges(self, body: str, space: fem.FunctionSpace) -> NDArray[np.int64]:
+        """Return the components of the edges of a body on which it stays linear; collective.
+
+        They are those that do not touch a cohesive surface, and those on any surface.
+        """
+        near, on_surface = [], []
+        for surface in self.bodies.surfaces:
+            if body in (surface.minus, surface.plus):
+                side: Side = "minus" if body == surface.minus else "plus"
+                if surface.name in self.bodies.cohesive:
+                    on = self._trace(surface.name, body, side)
+                    near.append(surface_nodes(self.spaces[body], on))
+                points, part = self.bodies.points[surface.name], self.bodies.parts[body]
+                cells = self.bodies.cells_behind(surface.name, part, side)
+                on_surface.append(edge_nodes(space, cells, points.vertices))
+        quadratic = touching(self.spaces[body], space, np.concatenate(near))
+        quadratic[np.concatenate(on_surface)] = False
+        return (3 * np.flatnonzero(~quadratic)[:, None] + np.arange(3)).ravel()
+
+    def _of_edges(
+        self, body: str, numbers: dict[str, NDArray[np.int64]]
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], Array]]:
+        """Return the parts of the matrix that the quadratic displacement of a body adds."""
+        name = edges_of(body)
+        if name not in self.spaces:
+            return []
+        space, edges, stiffness = self.spaces[body], self.spaces[name], self.stiffness[body]
+        within = Operator(mechanics.elasticity(edges, stiffness)).triplets(numbers[name])
+        rows, columns, values = Operator(mechanics.elasticity(space, stiffness, edges)).triplets(
+            numbers[body], numbers[name]
+        )
+        parts = [within, (rows, columns, values), (columns, rows, values)]
+        kept = [(rows >= 0) & (columns >= 0) for rows, columns, _ in parts]  # most edges are linear
+        return [tuple(x[free] for x in part) for part, free in zip(parts, kept, strict=True)]
 
     def _jump(self, surface: Surface, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
         """Return what evaluates the displacement jump, in the local frame, at the points."""
@@ -143,7 +194,7 @@ class MechanicalProblem:
 
     def _pressures(self) -> dict[str, Array]:
         """Return the nodal forces of pressures on the ends of each body, ghosts included."""
-        forces = {body: np.zeros(n_dofs(space)) for body, space in self.spaces.items()}
+        forces = {name: np.zeros(n_dofs(space)) for name, space in self.spaces.items()}
         for surface in self.bodies.surfaces:
             if isinstance(surface.traction, Pressure):
                 points = self.bodies.points[surface.name]
@@ -156,7 +207,9 @@ class MechanicalProblem:
     def _rigid_modes(self) -> list[PETSc.Vec]:
         """Return orthonormal rigid motions of the whole cell, in the unknowns."""
         modes = [self.unknowns.vector() for _ in range(6)]
-        for index, space in enumerate(self.spaces.values()):
+        for index, (name, space) in enumerate(self.spaces.items()):
+            if name not in self.bodies.parts:
+                continue  # a rigid motion has no quadratic part
             x, axes = space.tabulate_dof_coordinates(), np.eye(3)
             motions = [*(np.tile(e, (len(x), 1)) for e in axes), *(np.cross(e, x) for e in axes)]
             for mode, motion in zip(modes, motions, strict=True):
@@ -317,14 +370,15 @@ class MechanicalProblem:
     def hydrostatic_stress(self, x: PETSc.Vec, expansion: Array) -> Array:
         """Return a third of the trace of the stress at the particle nodes, ghosts included [Pa].
 
-        The cell-wise stress is averaged to the nodes by volume (a lumped L2 projection). The
+        Recovered from its means over the cells, within each grain (`femssb.fem.recovery`). The
         chemical strain amplitude is given at the particle nodes, ghosts included.
         """
         displacement = self._on_host(x)
-        total = la.vector(self.bodies.scalars.dofmap.index_map, 1)
-        total.array[:] = (
-            self._hydrostatic_of_displacement @ displacement
-            - self._hydrostatic_of_expansion @ expansion
-        )
-        total.scatter_reverse(la.InsertMode.add)
-        return self.bodies.spread(total.array[: self.node_volume.size] / self.node_volume)
+        integrals = self._hydrostatic_of_displacement @ displacement
+        integrals -= self._hydrostatic_of_expansion @ expansion
+        return self.bodies.spread(self._recovery(integrals))
+
+
+def edges_of(body: str) -> str:
+    """Return the name of the quadratic part of the displacement of a body."""
+    return f"{body} edges"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.arrays import Array
 from femssb.cell import mechanics
+from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
 from femssb.cell.surfaces import INTERFACE
@@ -38,13 +39,19 @@ class _Body:
     """Operators that turn a displacement into cell-wise strain and stress."""
 
     def __init__(self, model: Model, name: str, corners: fem.FunctionSpace) -> None:
+        self.name = name
         self.part = part = model.bodies.parts[name]
         self.corners = corners  # linear scalar space whose nodes are the points of the output
         space = fem.functionspace(part.mesh, ("DG", 0, (6,)))
-        self.displacement = fem.Function(model.mechanics.spaces[name])
+        spaces = model.mechanics.spaces
+        # Name of each part of the displacement, linear first, and its function.
+        self.displacements = {
+            part: fem.Function(spaces[part]) for part in (name, edges_of(name)) if part in spaces
+        }
         self.strain = fem.Function(space)
         self.expression = fem.Expression(
-            mechanics.strain(self.displacement), space.element.interpolation_points
+            sum(map(mechanics.strain, self.displacements.values())),
+            space.element.interpolation_points,
         )
         # Shape (cells, 6, 6) [Pa].
         self.stiffness = _by_cell(model.mechanics.stiffness[name]).reshape(-1, 6, 6)
@@ -171,11 +178,13 @@ class Readout:
     def _strain_and_stress(self, body: _Body, state: State) -> tuple[Array, Array]:
         """Return Voigt strain and stress (cells with ghosts, 6), means over each cell."""
         model = self.model
-        moved = model.mechanics.unknowns.expand(model.mechanical(state))
-        body.displacement.x.array[:] = moved[0 if body is self._particle else 1]
+        fields = model.mechanics.unknowns.expand(model.mechanical(state))
+        moved = dict(zip(model.mechanics.spaces, fields, strict=True))
+        for name, displacement in body.displacements.items():
+            displacement.x.array[:] = moved[name]
         body.strain.interpolate(body.expression)
         body.strain.x.scatter_forward()
-        body.at_corners.interpolate(body.displacement)
+        body.at_corners.interpolate(body.displacements[body.name])
         body.at_corners.x.scatter_forward()
         strain = _by_cell(body.strain)
         elastic = strain
