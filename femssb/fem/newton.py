@@ -17,7 +17,7 @@ from femssb.fem.surface_problem import Law, Linearised, SurfaceProblem
 
 _ROUNDOFF = 1e-15  # a residual is a sum, not known better than to the roundoff of its terms
 _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # until the residual is not above both of the last two
-_EVALUATIONS = 5  # of the residual along a step, where its work is searched for a zero
+_EVALUATIONS = 8  # of the residual along a step, where its work is searched for a zero
 _ENOUGH = 0.5  # of the work at the start of the step, left at its end
 
 
@@ -122,19 +122,24 @@ def _searched(
         return now
 
     first = before.residual.dot(step)
-    low, high = (0.0, first), (1.0, np.nan)
+    if first < 0:  # uphill: the Jacobian is not positive where surfaces soften
+        step.scale(-1.0)
+        first = -first
+    inner, outer = (0.0, first), (1.0, np.nan)  # fraction and work, on both sides of the zero
     fraction = 1.0
-    for evaluation in range(1, _EVALUATIONS + 1):
+    for evaluation in range(_EVALUATIONS):
         now = at(fraction)
         work = now.residual.dot(step)
-        if abs(work) <= _ENOUGH * abs(first) or (evaluation == 1 and work * first > 0):
+        if abs(work) <= _ENOUGH * first or (evaluation == 0 and work > 0):
             break
-        if not np.isfinite(work):
-            high, fraction = (fraction, np.nan), 0.5 * (low[0] + fraction)
-            continue
-        if work * first > 0:
-            low, high = (fraction, work), (high[0], high[1] / 2)
+        if work > 0:
+            inner = (fraction, work)
         else:
-            low, high = (low[0], low[1] / 2 if evaluation > 1 else low[1]), (fraction, work)
-        fraction = low[0] + (high[0] - low[0]) * low[1] / (low[1] - high[1])
+            outer = (fraction, work)
+        (a, at_a), (b, at_b) = inner, outer
+        fraction = 0.5 * (a + b)
+        if evaluation < 2 and np.isfinite(at_b):
+            fraction = a + (b - a) * at_a / (at_a - at_b)
+            if evaluation == 1: 
+                fraction = max(fraction, 2*a)
     return now
