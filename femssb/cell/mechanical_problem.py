@@ -43,6 +43,7 @@ from femssb.units import hour
 
 # Of the chemical strain at the start, in one step towards it.
 _LARGEST_SHARE, _SMALLEST_SHARE = 1 / 16, 1e-6
+_BLOCK = 3  # components of a node, which is free or held as a whole
 _MOVES = 20  # of what keeps loose particles in their place, in a time step
 
 
@@ -85,12 +86,13 @@ class MechanicalProblem:
             period=bodies.period,
         )
         self._assemble()
-        iterative = linear_solver.method_for(self.unknowns.size) == "iterative"
+        method = linear_solver.method_for(self.unknowns.size, _BLOCK)
         self.linear_solver = KrylovSolver(
             "mechanics",
             self.unknowns,
             linear_solver,
-            near_nullspace=self._rigid_modes() if iterative else (),
+            block_size=_BLOCK,
+            near_nullspace=self._rigid_modes() if method == "multigrid" else (),
         )
 
     def _assemble(self) -> None:
@@ -136,7 +138,8 @@ class MechanicalProblem:
             self.unknowns,
             entries,
             [self._jump(s, numbers) for s in bodies.surfaces if s.name in bodies.cohesive],
-            block_size=3,  # a node is free or held as a whole
+            block_size=_BLOCK,
+            energetic=True,
         )
 
     def _linear_edges(self, body: str, space: fem.FunctionSpace) -> NDArray[np.int64]:

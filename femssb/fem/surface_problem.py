@@ -64,6 +64,7 @@ class SurfaceProblem:
     """A linear bulk with nonlinear surface laws: its residual and its Jacobian.
 
     Attributes:
+        energetic: Whether the residual derives from an energy, but for what dissipates.
         failure: What a law raised on this rank when the problem was last linearised, or None.
     """
 
@@ -77,6 +78,7 @@ class SurfaceProblem:
         operators: Sequence[PointOperator],
         *,
         block_size: int = 1,
+        energetic: bool = False,
     ) -> None:
         """Lay out the matrices; collective.
 
@@ -86,10 +88,12 @@ class SurfaceProblem:
             entries: Parts of the bulk matrix: rows, columns and values, shape (nnz,) each; repeated
                 ones add up, a row or column of -1 is left out.
             operators: One for each surface that has a law.
-            block_size: Unknowns of a node, which multigrid keeps together.
+            block_size: Unknowns of a node, which solvers keep together.
+            energetic: Whether the residual derives from an energy, but for what dissipates.
         """
         self.name = name
         self.unknowns = unknowns
+        self.energetic = energetic
         self.operators = list(operators)
         self._block_size = block_size
         places = [(rows, columns) for rows, columns, _ in entries]

@@ -394,6 +394,16 @@ class CohesiveLaw:
         if self.mixed_mode == "benzeggagh_kenane":
             self._check_mixed_softening()
 
+    @property
+    def failure_opening(self) -> float:
+        """Opening at which it has failed under the mode that needs less of it [m]."""
+        energies = self.normal_fracture_energy, self.shear_fracture_energy
+        strengths = self.normal_strength, self.shear_strength
+        return min(
+            2 * energy / strength if energy < math.inf else math.inf
+            for energy, strength in zip(energies, strengths, strict=True)
+        )
+
     def _check_softening(self, mode: str) -> None:
         strength = getattr(self, f"{mode}_strength")
         energy = getattr(self, f"{mode}_fracture_energy")

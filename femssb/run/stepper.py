@@ -186,6 +186,8 @@ class Stepper:
                 # Steps grow back slowly: what fails once, as the interface lets go, fails again.
                 ceiling = shorter
                 plain = True
+            else:
+                logger.info("time step of %.3g s has %.2g times the error", size, error)
             self.rejected += 1
             size = shorter
 
@@ -249,7 +251,16 @@ class Stepper:
             current = abs(error(held, lambda state: np.array([state.current])).item())
             known = _KNOWN_CURRENT * self._tolerances.exchange * model.one_c
             current /= max(abs(new.state.current), known)
-        return self._stepping.error(rms, voltage, current)
+        jump, before = error(past, lambda state: state.jump), new.state.jump
+        scale = np.hypot(self._model.failure_opening, self._rms(before))
+        opening = self._rms(jump) / scale if scale > 0 else 0.0
+        return self._stepping.error(rms, voltage, current, opening)
+
+    def _rms(self, jump: Array) -> float:
+        """Return the root mean square of a jump over the cohesive surfaces [m]; collective."""
+        bodies = self._model.bodies
+        squares = np.einsum("ni,ni->n", jump, jump)
+        return float(np.sqrt(bodies.sum(bodies.weights * squares) / bodies.sum(bodies.weights)))
 
     def _beyond(self, control: Control, position: Position, now: Past) -> float:
         """Return by how much a state is past what ends the protocol step, negative before it."""

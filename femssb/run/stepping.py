@@ -31,6 +31,12 @@ class Stepping:
     current_error: float = field(
         "allowed in one step of a hold, over the current", above=0, below=0.5, default=2e-4
     )
+    jump_error: float = field(
+        "allowed in one step, rms over the interface, over the jump or the opening at failure",
+        above=0,
+        below=0.5,
+        default=5e-3,
+    )
     first: float = field(
         "first step after a change of load", unit="s", above=0, below=hour, default=0.5
     )
@@ -73,12 +79,13 @@ class Stepping:
         size = min(wanted, largest, left)
         return left / 2 if size < left < 2 * size else size  # rather than a last sliver of a step
 
-    def error(self, stoichiometry: float, voltage: float, current: float) -> float:
-        """Return the largest of three errors [-], [V], [-] over what is allowed."""
+    def error(self, stoichiometry: float, voltage: float, current: float, jump: float) -> float:
+        """Return the largest of four errors [-], [V], [-], [-] over what is allowed."""
         return max(
             stoichiometry / self.stoichiometry_error,
             voltage / self.voltage_error,
             current / self.current_error,
+            jump / self.jump_error,
         )
 
     def shortened(self, size: float, error: float, c_rate: float) -> float | None:
@@ -122,7 +129,7 @@ class FixedSteps:
         """Return the size of the next time step [s]; see `Stepping.proposed`."""
         return min(self.sizes[min(number, len(self.sizes) - 1)], left)
 
-    def error(self, stoichiometry: float, voltage: float, current: float) -> float:
+    def error(self, stoichiometry: float, voltage: float, current: float, jump: float) -> float:
         """Return 0: every error is allowed."""
         return 0.0
 
