@@ -5,6 +5,7 @@ the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import femssb.environment.platform
@@ -34,6 +35,20 @@ from femssb.units import FARADAY, GAS_CONSTANT, hour
 
 VOLTAGE = "voltage"
 _FARTHEST = 1e5  # overpotential beyond which no current is looked for [V]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Powers:
+    """What becomes of the power that a charge puts in, voltage times current: their sum [W]."""
+
+    reversible: float  # open-circuit voltage at the mean lithium, times the current
+    # What is lost, positive for heat:
+    electronic: float  # to the resistance to electrons
+    ionic: float  # to that to ions
+    activation: float  # to the reaction at the particles
+    contact: float  # to the contact resistance there
+    concentration: float  # as lithium at the surface differs from its mean
+    anode: float  # to the reaction of the metal
 
 
 class ElectrochemicalProblem:
@@ -119,7 +134,9 @@ class ElectrochemicalProblem:
             IONIC: electrochemistry.conduction(spaces[IONIC], ionic),
             ELECTRONIC: electrochemistry.conduction(spaces[ELECTRONIC], electronic),
         }
-        entries = [Operator(form).triplets(numbers[name]) for name, form in forms.items()]
+        operators = {name: Operator(form) for name, form in forms.items()}
+        entries = [operator.triplets(numbers[name]) for name, operator in operators.items()]
+        self._conductors = [operators[name].matrix for name in (IONIC, ELECTRONIC)]
         diagonal = numbers[LITHIUM][: self.node_charge.size]
         storage = diagonal, diagonal, self.node_charge
         self._conduction = [values for _, _, values in entries]
@@ -204,6 +221,42 @@ class ElectrochemicalProblem:
     def anode_current(self, x: PETSc.Vec) -> float:
         """Return the charging current that the lithium anode carries [A]; collective."""
         return -self._carried(Metal, x, np.zeros(self.bodies.weights.size))
+
+    def powers(self, x: PETSc.Vec, gap: Array) -> Powers:
+        """Return where the power of a charge goes; exact in a solved state, term by term. Collective.
+
+        Multiply the residual of ions and electrons by their potentials and sum: what conducts
+        dissipates, and each law of a surface its current times the potential difference.
+        """
+        filled, *potentials = self.unknowns.expand(x)
+        ionic, electronic = (
+            self.bodies.sum(phi @ matrix @ phi)
+            for phi, matrix in zip(potentials, self._conductors, strict=True)
+        )
+        owned = filled[: self.node_charge.size]
+        mean = self.charge(owned) / self.charge(np.ones_like(owned))
+        found = dict.fromkeys(("reversible", "activation", "contact", "concentration"), 0.0)
+        anode = 0.0
+        for law, weights, values, gaps in self._reactions(x, gap):
+            if isinstance(law, Metal):
+                current = law.response(values, gaps)[0][:, 0]
+                anode += self.bodies.sum(weights * current * values[:, 0])
+                continue
+            kinetics, curve = law.current(values, gaps), law.active.open_circuit_voltage
+            carried = weights * kinetics.current
+            full = law.active.maximum_concentration
+            at_rest = curve.value(np.array([mean * full]))[0]
+            over = curve.value(values[:, 0] * full) - at_rest
+            # The overpotential is found to a tolerance; what is left of the difference is exact.
+            left = values[:, 1] - at_rest - over - kinetics.drop
+            for name, voltage in (
+                ("reversible", at_rest),
+                ("activation", left),
+                ("contact", kinetics.drop),
+                ("concentration", over),
+            ):
+                found[name] += self.bodies.sum(carried * voltage)
+        return Powers(ionic=ionic, electronic=electronic, anode=anode, **found)
 
     def _carried(self, kind: type, x: PETSc.Vec, gap: Array) -> float:
         """Return the current through all surfaces with a kind of law [A]."""

@@ -25,9 +25,7 @@ def edge_space(domain: mesh.Mesh) -> fem.FunctionSpace:
     points, weights = basix.make_quadrature(_TETRAHEDRON, 4)
     linear = np.column_stack([1 - points.sum(axis=1), points])
     functions = 4 * linear[:, _ENDS[:, 0]] * linear[:, _ENDS[:, 1]]
-    orthonormal = basix.tabulate_polynomials(
-        basix.PolynomialType.legendre, _TETRAHEDRON, 2, points
-    )
+    orthonormal = basix.tabulate_polynomials(basix.PolynomialType.legendre, _TETRAHEDRON, 2, points)
     middles = basix.geometry(_TETRAHEDRON)[_ENDS].mean(axis=1)
     none, of_none = np.zeros((0, 3)), np.zeros((0, 1, 0, 1))
     one = np.ones((1, 1, 1, 1))  # the value in the middle

@@ -342,7 +342,9 @@ def _split(model: Model, state: State) -> dict[str, Array]:
     scalars = model.electrochemistry.unknowns.expand(model.electrochemical(state))
     vectors = model.mechanics.unknowns.expand(model.mechanical(state))
     fields = dict(zip(_SCALARS, scalars, strict=True))
-    fields |= {name: x.reshape(-1, 3) for name, x in zip(model.mechanics.spaces, vectors, strict=True)}
+    fields |= {
+        name: x.reshape(-1, 3) for name, x in zip(model.mechanics.spaces, vectors, strict=True)
+    }
     owned = {name: fields[name][:n] for name, (_, n) in _spaces(model).items()}
     return owned | {
         "hydrostatic": state.hydrostatic[: len(owned["lithium"])],

@@ -4,6 +4,7 @@ All functions are collective. Numbers are the same on every rank; fields are gat
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import femssb.environment.platform
@@ -295,6 +296,8 @@ class _Measured:
         self.lithium = readout.lithium(self.stoichiometry)
         self.gap = np.maximum(self.state.jump[:, 0], 0.0)
         self.drop = self.model.interface_current(self.state).drop
+        x = self.model.electrochemical(self.state)
+        self.powers = self.model.electrochemistry.powers(x, self.state.gap)
         self.von_mises, self.volumetric = readout.particle_stress(self.state)
         self.mean_strain = self.volume.means(self.volumetric)
         self.stress_quantiles = self.volume.quantiles(self.von_mises, [0.99, 0.999])
@@ -319,13 +322,26 @@ class _Measured:
         lost = self.model.lithium_initial - self.lithium[0]
         return (lost - self.step.now.charge / FARADAY) / self.model.lithium_nominal
 
-    def current_error(self) -> float:
-        """Return the interface current minus the applied one, over the 1C current."""
+    def applied_current(self) -> float:
+        """Return the charging current at the collector [A]."""
         applied = self.step.control.current
         if applied is None:
             x = self.model.electrochemical(self.state)
             applied = self.model.electrochemistry.anode_current(x)
-        return (self.state.current - applied) / self.model.one_c
+        return applied
+
+    def current_error(self) -> float:
+        """Return the interface current minus the applied one, over the 1C current."""
+        return (self.state.current - self.applied_current()) / self.model.one_c
+
+    def power_error(self) -> float:
+        """Return voltage times current minus where it goes, over the sum of the magnitudes."""
+        put_in = self.state.voltage * self.applied_current()
+        parts = list(asdict(self.powers).values())
+        whole = max(
+            sum(map(abs, [put_in, *parts])), 1e-6 * abs(self.state.voltage) * self.model.one_c
+        )
+        return (put_in - sum(parts)) / whole
 
 
 # Column -> its value, or those of all particles together and of each, (1 + particles,).
@@ -363,6 +379,14 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Concentration overshoot [-]": lambda at: max(0.0, at.largest_stoichiometry(1) - 1.0),
     "Lithium ledger error [-]": _Measured.ledger_error,
     "Interface current error [-]": _Measured.current_error,
+    "Reversible power [W]": lambda at: 0.0 - at.powers.reversible,
+    "Electronic loss [W]": lambda at: at.powers.electronic,
+    "Ionic loss [W]": lambda at: at.powers.ionic,
+    "Activation loss [W]": lambda at: at.powers.activation,
+    "Contact loss [W]": lambda at: at.powers.contact,
+    "Concentration loss [W]": lambda at: at.powers.concentration,
+    "Anode loss [W]": lambda at: at.powers.anode,
+    "Power ledger error [-]": _Measured.power_error,
     "Cohesive energy dissipated [J]": lambda at: at.state.cohesive_dissipation,
     "Viscous energy dissipated [J]": lambda at: at.state.viscous_dissipation,
     "Step error [-]": lambda at: at.step.error,

@@ -147,9 +147,7 @@ def surface_error(size):
     elastic = q.strain(u) - at[..., None] * body.direction[: len(at), None]
     stress = np.einsum("cij,cqj->cqi", body.stiffness[: len(at)], elastic)[..., :3].sum(-1) / 3
     scalars = body.linear.sub(0).collapse()[0]
-    nodal = Recovery(scalars, np.zeros(n_cells(domain), np.int64))(
-        (q.weights * stress).sum(axis=1)
-    )
+    nodal = Recovery(scalars, np.zeros(n_cells(domain), np.int64))((q.weights * stress).sum(axis=1))
     rho = np.linalg.norm(x, axis=1) / RADIUS
     scale = 140 * GPa * 0.01 / (3 * (1 - 0.3))
     on = rho > 0.999

@@ -67,7 +67,7 @@ def stop_at(time: float, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.mpi
 @pytest.mark.parametrize(  # on charge with damage, on discharge
-    "time", [480.0, pytest.param(1200.0, marks=pytest.mark.slow)]
+    "time", [570.0, pytest.param(1200.0, marks=pytest.mark.slow)]
 )
 def test_a_stopped_run_continues_as_if_it_had_not_been(
     time: float,
