@@ -31,6 +31,7 @@ from femssb.inputs.case import describe
 from femssb.inputs.materials import Materials
 from femssb.meshing.data import MeshData
 
+
 _PROBLEMS = _ELECTROCHEMISTRY, _MECHANICS = "electrochemistry", "mechanics"
 
 
@@ -275,7 +276,5 @@ def _of_each(given: LinearSolver | Mapping[str, LinearSolver]) -> dict[str, Line
                 f"Model.linear_solver names {shown(name)}, which is not one of {list(_PROBLEMS)}"
             )
         if not isinstance(value, LinearSolver):
-            raise InputError(
-                f"Model.linear_solver[{name!r}] = {shown(value)} is not a LinearSolver"
-            )
+            raise InputError(f"Model.linear_solver[{name!r}] = {shown(value)} is not a LinearSolver")
     return dict.fromkeys(_PROBLEMS, LinearSolver()) | dict(given)
