@@ -21,6 +21,7 @@ from femssb.arrays import Array
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.kinetics import InsertionCurrent
+from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
 from femssb.cell.surfaces import Insertion, Metal, Prescribed, joined
 from femssb.errors import NotConverged
@@ -140,11 +141,17 @@ class ElectrochemicalProblem:
         diagonal = numbers[LITHIUM][: self.node_charge.size]
         storage = diagonal, diagonal, self.node_charge
         self._conduction = [values for _, _, values in entries]
+        diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
+        self._limited_drift = LimitedDrift(self._drift.matrix, numbers[LITHIUM])
+        self._limits = LimitedDiffusion(diffusion), self._limited_drift
         self.problem = SurfaceProblem(
             "electrochemistry",
             self.unknowns,
             [storage, self._drift.triplets(numbers[LITHIUM]), *entries],
-            [self._operator(name, numbers) for name in self._laws],
+            [
+                *(self._operator(name, numbers) for name in self._laws),
+                *(limit.operator for limit in self._limits),
+            ],
         )
 
     def _operator(self, surface: str, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
@@ -223,7 +230,7 @@ class ElectrochemicalProblem:
         return -self._carried(Metal, x, np.zeros(self.bodies.weights.size))
 
     def powers(self, x: PETSc.Vec, gap: Array) -> Powers:
-        """Return where the power of a charge goes; exact in a solved state, term by term. Collective.
+        """Return where the power of a charge goes; exact in a solved state; collective.
 
         Multiply the residual of ions and electrons by their potentials and sum: what conducts
         dissipates, and each law of a surface its current times the potential difference.
@@ -271,7 +278,7 @@ class ElectrochemicalProblem:
     ) -> list[tuple[Insertion | Metal, Array, Array, Array]]:
         """Return law, areas, values and gap of each surface that carries a current."""
         gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
-        rows = zip(self._laws.items(), self.problem.operators, seen, strict=True)
+        rows = zip(self._laws.items(), self.problem.operators, seen, strict=False)  # then edges
         return [(law, op.weights, values, gaps[name]) for (name, law), op, values in rows]
 
     def solve(
@@ -303,6 +310,7 @@ class ElectrochemicalProblem:
         """
         self._stress.x.array[:] = hydrostatic
         drift = self._drift.refresh()
+        self._limited_drift.refresh(drift)
         self.problem.set_bulk([rate * self.node_charge, drift, *self._conduction])
         storage = [np.zeros(numbers.size) for numbers in self.unknowns.reduced]
         storage[0][: history.size] = -self.node_charge * history
@@ -316,8 +324,11 @@ class ElectrochemicalProblem:
         gaps = self.bodies.split(gap)
 
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
-            laws = zip(self._laws.items(), values, strict=True)
-            return [law.response(seen, gaps[name]) for (name, law), seen in laws]
+            count = len(self._laws)
+            laws = zip(self._laws.items(), values[:count], strict=True)
+            answers = [law.response(seen, gaps[name]) for (name, law), seen in laws]
+            edges = zip(self._limits, values[count:], strict=True)
+            return answers + [limit.response(filled) for limit, filled in edges]
 
         solve = partial(
             newton.solve,
