@@ -10,14 +10,17 @@ It vanishes on all surfaces, so what acts there is as it is without. On edges of
 it would make things worse: the polyhedron has edges where the sphere has none.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import femssb.environment.platform
 
 from petsc4py import PETSc
 
 import numpy as np
+import scipy.sparse as sp
 from dolfinx import fem
 from numpy.typing import NDArray
 
@@ -57,7 +60,8 @@ class MechanicalProblem:
         problem: The discrete problem.
         linear_solver: Solver of its linear systems.
         stiffness: (6, 6) of each cell of each body, in the axes of the box [Pa].
-        expansion_direction: (6,) of each cell with lithium: strain over its amplitude.
+        expansion_directions: (6,) of each cell with lithium, for each amplitude of the chemical
+            strain: the strain over it.
         node_volume: Volume of each owned particle node [m3].
     """
 
@@ -104,22 +108,34 @@ class MechanicalProblem:
         host, first = bodies.domains[LITHIUM], bodies.first_component
         self._host = next(body for body, part in bodies.parts.items() if part is host)
         space, stiffness = self.spaces[self._host], self.stiffness[self._host]
-        self.expansion_direction = direction = bodies.by_cell(
-            host,
-            ActiveMaterial,
-            lambda r, a: mechanics.expansion_direction(a.expansion_ratio, r.orientations),
+        count = max(len(active.expansion_axes) for active, _ in bodies.active_nodes())
+        self.expansion_directions = [
+            bodies.by_cell(
+                host,
+                ActiveMaterial,
+                lambda r, a, k=k: mechanics.expansion_direction(
+                    a.expansion_axes[k], r.orientations
+                ),
+            )
+            for k in range(count)
+        ]
+
+        def of_amplitudes(form: Callable[[fem.Function], fem.Form]) -> sp.csr_array:
+            """Return a form of each direction, side by side, at the nodes of its amplitude."""
+            parts = (Operator(form(direction)).matrix for direction in self.expansion_directions)
+            return sp.hstack([part[:, first] for part in parts], format="csr")
+
+        self._chemical_load = of_amplitudes(
+            partial(mechanics.chemical_load, space, bodies.vectors, stiffness)
         )
-        self._chemical_load = Operator(
-            mechanics.chemical_load(space, bodies.vectors, stiffness, direction)
-        ).matrix[:, first]
         cells = fem.functionspace(host.mesh, ("DG", 0, (3,)))
         owned = 3 * cells.dofmap.list[: host.mesh.topology.index_map(3).size_local, 0]
         self._hydrostatic_of_displacement = Operator(
             mechanics.hydrostatic_of_displacement(space, cells, stiffness)
         ).matrix[owned]
-        self._hydrostatic_of_expansion = Operator(
-            mechanics.hydrostatic_of_expansion(bodies.vectors, cells, stiffness, direction)
-        ).matrix[owned][:, first]
+        self._hydrostatic_of_expansion = of_amplitudes(
+            partial(mechanics.hydrostatic_of_expansion, bodies.vectors, cells, stiffness)
+        )[owned]
         grains = np.searchsorted(bodies.data.grain_tags, host.cell_tags)
         self._recovery = Recovery(bodies.scalars, grains)
         self.node_volume = linear_form(mechanics.volume_weight(bodies.scalars))
@@ -239,7 +255,7 @@ class MechanicalProblem:
 
         Args:
             x: Guess, then solution.
-            expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
+            expansion: Chemical strain amplitudes, as `Model.expansion` returns them [-].
             previous: Unknowns on this rank at the start of the step.
             damage: (n,) at the cohesive points at the start of the step.
             spent: (n,) share of the fracture energy spent there at the start of the step.
@@ -296,7 +312,7 @@ class MechanicalProblem:
         slowly as at 1C, so that their viscosity carries what snaps back, and is then held.
 
         Args:
-            expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
+            expansion: Chemical strain amplitudes, as `Model.expansion` returns them [-].
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
 
         Returns:

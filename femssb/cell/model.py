@@ -28,7 +28,7 @@ from femssb.errors import InputError, NotConverged, shown
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
-from femssb.inputs.materials import Materials
+from femssb.inputs.materials import Curve, Materials
 from femssb.meshing.data import MeshData
 
 
@@ -48,8 +48,12 @@ class Couplings:
         """Return materials without what the couplings that do not act would need."""
         active, resistance, cohesive = materials.active, materials.resistance, materials.cohesive
         if not self.expansion:
-            none = replace(active.expansion, function=np.zeros_like, slope=np.zeros_like)
-            active = replace(active, expansion=none)
+            none = tuple(
+                replace(curve, function=np.zeros_like, slope=np.zeros_like)
+                for curve in active.expansion_curves
+            )
+            one = isinstance(active.expansion, Curve)
+            active = replace(active, expansion=none[0] if one else none)
         if not self.stress_drift:
             active = replace(active, drift_volume=0.0)
         if not self.gap_resistance:
@@ -202,9 +206,7 @@ class Model:
             NotConverged: If equilibrium is not found.
         """
         x, voltage = self.electrochemistry.at_rest()
-        expansion = self.bodies.at_nodes(
-            lambda active, _: active.chemical_strain(np.array([active.initial_concentration]))
-        )
+        expansion = self.expansion(x)
         try:
             moved, jump, cohesion = self.mechanics.at_rest(expansion, tolerance)
         except NotConverged as failure:
@@ -228,10 +230,21 @@ class Model:
         )
 
     def expansion(self, x: PETSc.Vec) -> Array:
-        """Return the chemical strain amplitude at the particle nodes, ghosts included [-]."""
+        """Return the chemical strain amplitude at the particle nodes, ghosts included [-].
+
+        Where each crystal axis has its curve, those of one follow those of the other.
+        """
         filled = self.electrochemistry.stoichiometry(x)
-        return self.bodies.at_nodes(
-            lambda active, at: active.chemical_strain(filled[at] * active.maximum_concentration)
+        curves = range(len(self.materials.active.expansion_curves))
+        return np.concatenate(
+            [
+                self.bodies.at_nodes(
+                    lambda active, at, curve=curve: active.chemical_strain(
+                        filled[at] * active.maximum_concentration
+                    )[curve]
+                )
+                for curve in curves
+            ]
         )
 
     def gap(self, jump: Array) -> Array:

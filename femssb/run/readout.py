@@ -190,9 +190,13 @@ class Readout:
         strain = _by_cell(body.strain)
         elastic = strain
         if body is self._particle:
-            amplitude = model.expansion(model.electrochemical(state))
-            mean = amplitude[body.corners.dofmap.list].mean(axis=1)
-            elastic = strain - mean[:, None] * _by_cell(model.mechanics.expansion_direction)
+            expansion = model.expansion(model.electrochemical(state))
+            directions = model.mechanics.expansion_directions
+            for amplitude, along in zip(
+                expansion.reshape(len(directions), -1), directions, strict=True
+            ):
+                mean = amplitude[body.corners.dofmap.list].mean(axis=1)
+                elastic = elastic - mean[:, None] * _by_cell(along)
         return strain, np.einsum("cij,cj->ci", body.stiffness, elastic)
 
     def _gather(
