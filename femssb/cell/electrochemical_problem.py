@@ -143,7 +143,10 @@ class ElectrochemicalProblem:
         self._conduction = [values for _, _, values in entries]
         diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
         self._limited_drift = LimitedDrift(self._drift.matrix, numbers[LITHIUM])
-        self._limits = LimitedDiffusion(diffusion), self._limited_drift
+        self._limits: tuple[LimitedDiffusion | LimitedDrift, ...] = (
+            LimitedDiffusion(diffusion),
+            self._limited_drift,
+        )
         self.problem = SurfaceProblem(
             "electrochemistry",
             self.unknowns,

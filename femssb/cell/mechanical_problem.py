@@ -109,16 +109,7 @@ class MechanicalProblem:
         self._host = next(body for body, part in bodies.parts.items() if part is host)
         space, stiffness = self.spaces[self._host], self.stiffness[self._host]
         count = max(len(active.expansion_axes) for active, _ in bodies.active_nodes())
-        self.expansion_directions = [
-            bodies.by_cell(
-                host,
-                ActiveMaterial,
-                lambda r, a, k=k: mechanics.expansion_direction(
-                    a.expansion_axes[k], r.orientations
-                ),
-            )
-            for k in range(count)
-        ]
+        self.expansion_directions = [self._expansion_direction(k) for k in range(count)]
 
         def of_amplitudes(form: Callable[[fem.Function], fem.Form]) -> sp.csr_array:
             """Return a form of each direction, side by side, at the nodes of its amplitude."""
@@ -158,6 +149,14 @@ class MechanicalProblem:
             energetic=True,
         )
 
+    def _expansion_direction(self, curve: int) -> fem.Function:
+        """Return the strain of each cell with lithium over the amplitude of one of the curves."""
+        return self.bodies.by_cell(
+            self.bodies.domains[LITHIUM],
+            ActiveMaterial,
+            lambda r, a: mechanics.expansion_direction(a.expansion_axes[curve], r.orientations),
+        )
+
     def _linear_edges(self, body: str, space: fem.FunctionSpace) -> NDArray[np.int64]:
         """Return the components of the edges of a body on which it stays linear; collective.
 
@@ -189,9 +188,11 @@ class MechanicalProblem:
         rows, columns, values = Operator(mechanics.elasticity(space, stiffness, edges)).triplets(
             numbers[body], numbers[name]
         )
-        parts = [within, (rows, columns, values), (columns, rows, values)]
-        kept = [(rows >= 0) & (columns >= 0) for rows, columns, _ in parts]  # most edges are linear
-        return [tuple(x[free] for x in part) for part, free in zip(parts, kept, strict=True)]
+        found = []
+        for row, column, value in (within, (rows, columns, values), (columns, rows, values)):
+            free = (row >= 0) & (column >= 0)  # most edges are linear
+            found.append((row[free], column[free], value[free]))
+        return found
 
     def _jump(self, surface: Surface, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
         """Return what evaluates the displacement jump, in the local frame, at the points."""

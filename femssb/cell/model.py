@@ -26,11 +26,11 @@ from femssb.cell.surfaces import surfaces
 from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, shown
 from femssb.fem.linear_solver import LinearSolver
+from femssb.fem.trace import Cells
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
-from femssb.inputs.materials import Curve, Materials
+from femssb.inputs.materials import ActiveMaterial, Materials
 from femssb.meshing.data import MeshData
-
 
 _PROBLEMS = _ELECTROCHEMISTRY, _MECHANICS = "electrochemistry", "mechanics"
 
@@ -48,12 +48,8 @@ class Couplings:
         """Return materials without what the couplings that do not act would need."""
         active, resistance, cohesive = materials.active, materials.resistance, materials.cohesive
         if not self.expansion:
-            none = tuple(
-                replace(curve, function=np.zeros_like, slope=np.zeros_like)
-                for curve in active.expansion_curves
-            )
-            one = isinstance(active.expansion, Curve)
-            active = replace(active, expansion=none[0] if one else none)
+            none = replace(active.expansion_curves[0], function=np.zeros_like, slope=np.zeros_like)
+            active = replace(active, expansion=none)
         if not self.stress_drift:
             active = replace(active, drift_volume=0.0)
         if not self.gap_resistance:
@@ -235,17 +231,15 @@ class Model:
         Where each crystal axis has its curve, those of one follow those of the other.
         """
         filled = self.electrochemistry.stoichiometry(x)
-        curves = range(len(self.materials.active.expansion_curves))
-        return np.concatenate(
-            [
-                self.bodies.at_nodes(
-                    lambda active, at, curve=curve: active.chemical_strain(
-                        filled[at] * active.maximum_concentration
-                    )[curve]
-                )
-                for curve in curves
-            ]
-        )
+
+        def amplitude(curve: int) -> Array:
+            def strain(active: ActiveMaterial, at: Cells) -> Array:
+                return active.chemical_strain(filled[at] * active.maximum_concentration)[curve]
+
+            return self.bodies.at_nodes(strain)
+
+        count = len(self.mechanics.expansion_directions)
+        return np.concatenate([amplitude(curve) for curve in range(count)])
 
     def gap(self, jump: Array) -> Array:
         """Return the opening at the cohesive points, shape (n,) [m]."""
@@ -289,5 +283,7 @@ def _of_each(given: LinearSolver | Mapping[str, LinearSolver]) -> dict[str, Line
                 f"Model.linear_solver names {shown(name)}, which is not one of {list(_PROBLEMS)}"
             )
         if not isinstance(value, LinearSolver):
-            raise InputError(f"Model.linear_solver[{name!r}] = {shown(value)} is not a LinearSolver")
+            raise InputError(
+                f"Model.linear_solver[{name!r}] = {shown(value)} is not a LinearSolver"
+            )
     return dict.fromkeys(_PROBLEMS, LinearSolver()) | dict(given)

@@ -140,6 +140,6 @@ def _searched(
         fraction = 0.5 * (a + b)
         if evaluation < 2 and np.isfinite(at_b):
             fraction = a + (b - a) * at_a / (at_a - at_b)
-            if evaluation == 1: 
-                fraction = max(fraction, 2*a)
+            if evaluation == 1:
+                fraction = max(fraction, 2 * a)
     return now

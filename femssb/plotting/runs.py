@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @checked
 def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
-    """Draw a run: curves against time, voltage losses against capacity, sections of each particle, the opened cell, the gap.
+    """Draw a run: curves against time, losses against capacity, particles, opened cell, gap.
 
     Pictures of fields are those of the first cycle and, in files named ``..._cycle_N.png``, of the
     last one, where there are several; ``cycles.png`` shows what each of them passed then.

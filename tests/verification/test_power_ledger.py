@@ -68,7 +68,7 @@ def test_each_loss_of_a_laminate(sign):
 
 
 def test_the_ledger_closes_in_every_row():
-    """Catches a term that is missing where the load changes, at rest, or while a voltage is held."""
+    """Catches a term that is missing after a change of load, at rest, or in a hold."""
     protocol = [
         Charge(c_rate=2, until_duration=200.0),
         Hold(voltage=3.9, until_duration=10.0),

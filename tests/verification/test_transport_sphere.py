@@ -197,7 +197,9 @@ def test_stress_drift_converges():
     sizes = [1.6 * um, 0.8 * um]
     errors = [np.abs(drift_errors(size)).max(axis=0) for size in sizes]
     assert np.all(errors[-1] < [0.05, 0.04, 0.03])
-    surface, centre, stress = (observed_order(sizes, list(pair)) for pair in zip(*errors))
+    surface, centre, stress = (
+        observed_order(sizes, list(pair)) for pair in zip(*errors, strict=True)
+    )
     assert surface > 1.9
     assert centre > 0.9
     assert stress > 1.7
