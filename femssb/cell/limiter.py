@@ -56,9 +56,12 @@ class LimitedDrift:
         """Find the edges in the matrix of drift, given the unknown of each local node."""
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         columns, place = matrix.indices.astype(np.int64), np.arange(matrix.nnz)
-        upper, lower = columns > rows, columns < rows
-        there = place[upper][np.lexsort((columns[upper], rows[upper]))]
-        back = place[lower][np.lexsort((rows[lower], columns[lower]))]
+        size, upper, lower = max(matrix.shape), columns > rows, columns < rows
+        # An entry without its counterpart is one of another rank's cells, and stays zero here.
+        _, there, back = np.intersect1d(
+            (rows * size + columns)[upper], (columns * size + rows)[lower], return_indices=True
+        )
+        there, back = place[upper][there], place[lower][back]
         self._places = np.column_stack([back, there])  # of what moves from the first, the second
         self.operator = _seeing(np.column_stack([numbers[rows[there]], numbers[columns[there]]]))
         self._entries = np.zeros(self._places.shape)
