@@ -437,7 +437,9 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "studies.convergence": lambda: {
         "case": instances()[studies.HalfCellRun], "out": "cases", "coarsening": 1.3, "jobs": 1,
     },
-    "studies.estimate": lambda: {"values": [1.0, 1.1, 1.3, 1.31], "coarsening": 1.3},
+    "studies.estimate": lambda: {
+        "values": [1.0, 1.1, 1.3, 1.31], "coarsening": 1.3, "local": False,
+    },
     "studies.perform": lambda: {
         "studies": (study(),),
         "out": "study",
