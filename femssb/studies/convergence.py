@@ -82,8 +82,8 @@ def convergence(
         jobs: Number of runs at the same time.
 
     Returns:
-        Key of `CYCLE` -> number and error, of those that all runs have; what is said there to depend
-        on the mesh is left out.
+        Key of `CYCLE` -> number and error, of those that all runs have. What is said there to
+        depend on the mesh is left out.
 
     Raises:
         InputError: If the factor is out of its bounds.
