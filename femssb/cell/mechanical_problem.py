@@ -25,6 +25,7 @@ from femssb.cell.surfaces import Side, Surface, joined
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form, n_dofs
+from femssb.fem.coarse_space import rigid_motions
 from femssb.fem.constraints import Field, Unknowns
 from femssb.fem.linear_solver import KrylovSolver, LinearSolver
 from femssb.fem.surface_problem import PointOperator, SurfaceProblem
@@ -82,6 +83,7 @@ class MechanicalProblem:
             linear_solver,
             block_size=_BLOCK,
             near_nullspace=self._rigid_modes() if method == "multigrid" else (),
+            coarse_space=self._rigid_lumps() if method == "incomplete" else None,
         )
 
     def _assemble(self) -> None:
@@ -169,6 +171,17 @@ class MechanicalProblem:
                 mode.axpy(-mode.dot(other), other)
             mode.normalize()
         return modes
+
+    def _rigid_lumps(self) -> PETSc.Mat:
+        """Return rigid motions of lumps of nodes, in the unknowns; collective."""
+        places = np.empty((3, self.unknowns.local_size))
+        for axis, values in enumerate(places):
+            at = self.unknowns.vector()
+            for index, space in enumerate(self.spaces.values()):
+                x = space.tabulate_dof_coordinates()[:, axis]
+                self.unknowns.assign(at, index, np.repeat(x, _BLOCK))
+            values[:] = at.array_r
+        return rigid_motions(self.unknowns, self.problem.bulk, places[:, ::_BLOCK].T)
 
     def solve(
         self,

@@ -65,6 +65,7 @@ class SurfaceProblem:
 
     Attributes:
         energetic: Whether the residual derives from an energy, but for what dissipates.
+        bulk: The matrix K.
         failure: What a law raised on this rank when the problem was last linearised, or None.
     """
 
@@ -97,7 +98,7 @@ class SurfaceProblem:
         self.operators = list(operators)
         self._block_size = block_size
         places = [(rows, columns) for rows, columns, _ in entries]
-        self._bulk = self._matrix(places)
+        self.bulk = self._matrix(places)
         self._jacobian = self._matrix(places + [_outer(op.columns) for op in operators])
         self._jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
         self._evaluate = [self._evaluation(op) for op in operators]
@@ -106,8 +107,8 @@ class SurfaceProblem:
     def set_bulk(self, values: Sequence[Array]) -> None:
         """Set the values of each part of the bulk matrix; collective."""
         self._bulk_values = np.concatenate(values)
-        self._bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
-        starts, _, entries = self._bulk.getValuesCSR()
+        self.bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
+        starts, _, entries = self.bulk.getValuesCSR()
         sums = np.append(0.0, np.cumsum(np.abs(entries)))
         self._sizes = np.diff(sums[starts])  # of the absolute entries of each row, or column
 
@@ -140,7 +141,7 @@ class SurfaceProblem:
             weighted.array[:] = (op.weights[:, None] * flux).ravel()
             matrix.multTranspose(weighted, part)
             surface.axpy(1.0, part)
-        residual = self._bulk @ x
+        residual = self.bulk @ x
         terms = x.duplicate()
         terms.array[:] = self._sizes * x.array_r  # |K| |x|: before they cancel
         magnitude = _norm(load) + _norm(surface) + _norm(terms)
