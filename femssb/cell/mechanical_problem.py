@@ -194,6 +194,7 @@ class MechanicalProblem:
         previous_jump: Array,
         time_step: float,
         tolerance: float,
+        limits: newton.Limits = newton.Limits(),  # noqa: B008  (frozen)
     ) -> tuple[newton.Convergence, Cohesion, Array]:
         """Solve equilibrium with the cohesive surfaces, in place; collective.
 
@@ -206,6 +207,7 @@ class MechanicalProblem:
             previous_jump: (n, 3) there at the start of the step [m].
             time_step: [s].
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
+            limits: When Newton's method gives up.
 
         Returns:
             The effort, the surfaces at the solution, and the jump (n, 3) [m].
@@ -229,6 +231,7 @@ class MechanicalProblem:
                     load,
                     lambda jumps: [(a.traction, a.tangent) for a in self._respond(jumps, *at)],
                     tolerance=tolerance,
+                    limits=limits,
                 )
             )
             before, place = place, self._on_host(x)

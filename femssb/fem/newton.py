@@ -30,6 +30,14 @@ class Convergence:
     residual: float  # final residual over its scale
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When Newton's method gives up."""
+
+    iterations: int = 25
+    patience: int = 15  # iterations in which the residual must have halved
+
+
 def solve(
     problem: SurfaceProblem,
     linear_solver: KrylovSolver,
@@ -40,8 +48,7 @@ def solve(
     tolerance: float,
     scale: float | None = None,
     fixed: int | None = None,
-    maximum_iterations: int = 25,
-    patience: int = 15,
+    limits: Limits = Limits(),  # noqa: B008  (frozen)
 ) -> Convergence:
     """Solve R(x) = 0 in place; collective.
 
@@ -54,8 +61,7 @@ def solve(
         tolerance: Largest sum of absolute residuals over ``scale``.
         scale: By default the sum of absolute loads and surface forces.
         fixed: An unknown that keeps its value in ``x``; its equation is left out.
-        maximum_iterations: Iterations after which to give up.
-        patience: Iterations in which the residual must have halved.
+        limits: When to give up.
 
     Raises:
         NotConverged: If Newton's method or the linear solver fails.
@@ -81,8 +87,8 @@ def solve(
             # petsc4py keeps dropped parallel objects until all ranks agree to free them.
             PETSc.garbage_cleanup(problem.unknowns.comm)
             return Convergence(newton=iteration, linear=linear, residual=now.relative)
-        hopeless = iteration >= patience and now.norm > 0.5 * norms[0]
-        if iteration == maximum_iterations or hopeless:
+        hopeless = iteration >= limits.patience and now.norm > 0.5 * norms[0]
+        if iteration == limits.iterations or hopeless:
             raise failure(f"Newton failed after {iteration} iterations", now.relative)
         stop_if_asked(problem.unknowns.comm)
         step, taken = linear_solver.solve(problem.jacobian(now.tangents, fixed), now.residual)

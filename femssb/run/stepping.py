@@ -16,7 +16,7 @@ from femssb.errors import InputError
 from femssb.units import hour
 
 
-_ROOM = 0.3  # of the error of the jump that is allowed, aimed at
+_ROOM = 0.5  # of the error of the jump that is allowed, aimed at
 
 
 @description
@@ -38,7 +38,7 @@ class Stepping:
         "allowed in one step, rms over the interface, over the jump or the opening at failure",
         above=0,
         below=0.5,
-        default=1e-2,
+        default=4e-3,
     )
     first: float = field(
         "first step after a change of load", unit="s", above=0, below=hour, default=0.5
