@@ -47,10 +47,10 @@ class Tolerances:
     )
     maximum_passes: int = field("of the two problems in one step", lower=2, upper=1000, default=30)
     maximum_newton: int = field(
-        "Newton iterations of one problem in one pass", lower=1, upper=1000, default=25
+        "Newton iterations of one problem in one pass", lower=1, upper=1000, default=100
     )
     patience: int = field(
-        "Newton iterations in which the residual must have halved", lower=1, upper=1000, default=15
+        "Newton iterations in which the smallest residual must halve", lower=1, upper=1000, default=15
     )
 
     @property

@@ -18,7 +18,6 @@ from femssb.fem.constraints import Unknowns
 
 _NODES = 150  # of a lump: with half as many or twice as many a solve takes as long
 _LUMPS = 1500  # of all ranks, beyond which lumps grow: their matrix is factored
-_MOTIONS = 6
 
 
 def rigid_motions(unknowns: Unknowns, bulk: PETSc.Mat, places: Array) -> PETSc.Mat:
@@ -36,19 +35,18 @@ def rigid_motions(unknowns: Unknowns, bulk: PETSc.Mat, places: Array) -> PETSc.M
         for body in _bodies(bulk, len(places))
         for lump in _halved(places, body, -(-len(body) // size))
     ]
-    count = _MOTIONS * len(lumps)
-    first = int(comm.exscan(count) or 0)
+    found = [_motions(places[lump]) for lump in lumps]
+    ends = np.cumsum([0, *(motions.shape[1] for motions in found)])
+    first = int(comm.exscan(int(ends[-1])) or 0)
+    rows = [(3 * lump[:, None] + np.arange(3)).ravel() for lump in lumps]
+    inside = sp.block_diag([sp.csr_array((0, 0)), *found], format="csr")
+    order = np.argsort(np.concatenate([np.empty(0, np.int64), *rows]))
+    inside = inside[order]
     motions = PETSc.Mat().create(comm)
-    motions.setSizes(((unknowns.local_size, unknowns.size), (count, None)))
+    motions.setSizes(((unknowns.local_size, unknowns.size), (int(ends[-1]), None)))
     motions.setType(PETSc.Mat.Type.AIJ)
-    motions.setBlockSizes(3, _MOTIONS)
-    columns = np.zeros((len(places), 3, _MOTIONS), PETSc.IntType)
-    values = np.zeros((len(places), 3, _MOTIONS))
-    for number, lump in enumerate(lumps):
-        columns[lump] = first + _MOTIONS * number + np.arange(_MOTIONS)
-        values[lump] = _motions(places[lump])
-    starts = _MOTIONS * np.arange(unknowns.local_size + 1, dtype=PETSc.IntType)
-    motions.setPreallocationCSR((starts, columns.ravel(), values.ravel()))
+    starts, columns = (part.astype(PETSc.IntType) for part in (inside.indptr, inside.indices))
+    motions.setPreallocationCSR((starts, columns + PETSc.IntType(first), inside.data))
     motions.assemble()
     return motions
 
@@ -78,14 +76,12 @@ def _halved(places: Array, nodes: Indices, parts: int) -> list[Indices]:
 
 
 def _motions(places: Array) -> Array:
-    """Return orthonormal rigid motions of nodes, (n, 3, 6); zero where there are fewer of them."""
+    """Return orthonormal rigid motions of nodes, (3 n, 6), or as many as they have."""
     arms = places - places.mean(axis=0)
     arms /= np.sqrt(np.einsum("ni,ni->", arms, arms)) or 1.0
     axes = np.eye(3)
     turns = np.stack([np.cross(axis, arms) for axis in axes], axis=-1)
     shifts = np.broadcast_to(axes, (len(places), 3, 3)) / np.sqrt(len(places))
-    motions = np.concatenate([shifts, turns], axis=-1).reshape(-1, _MOTIONS)
-    left, sizes, _ = np.linalg.svd(motions, full_matrices=False)
-    found = np.zeros_like(motions)
-    found[:, : left.shape[1]] = left * (sizes > 1e-6 * sizes[0])
-    return found.reshape(-1, 3, _MOTIONS)
+    motions = np.concatenate([shifts, turns], axis=-1).reshape(-1, 6)
+    orthonormal, sizes, _ = np.linalg.svd(motions, full_matrices=False)
+    return np.asarray(orthonormal[:, sizes > 1e-6 * sizes[0]])

@@ -34,8 +34,8 @@ class Convergence:
 class Limits:
     """When Newton's method gives up."""
 
-    iterations: int = 25
-    patience: int = 15  # iterations in which the residual must have halved
+    iterations: int = 100
+    patience: int = 15  # iterations in which the smallest residual must halve
 
 
 def solve(
@@ -87,7 +87,9 @@ def solve(
             # petsc4py keeps dropped parallel objects until all ranks agree to free them.
             PETSc.garbage_cleanup(problem.unknowns.comm)
             return Convergence(newton=iteration, linear=linear, residual=now.relative)
-        hopeless = iteration >= limits.patience and now.norm > 0.5 * norms[0]
+        late = norms[-limits.patience :]
+        early = norms[: -limits.patience]
+        hopeless = bool(early) and min(late) > 0.5 * min(early)
         if iteration == limits.iterations or hopeless:
             raise failure(f"Newton failed after {iteration} iterations", now.relative)
         stop_if_asked(problem.unknowns.comm)
