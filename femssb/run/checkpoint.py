@@ -45,7 +45,7 @@ neighbouring facets: nothing depends on how the mesh was numbered or shared out.
 Keys of the document: ``format``; ``case``, the inputs that must be the same to resume;
 ``index``, ``row``, ``first_row``, ``time_step``, ``ceiling`` and ``halfway``, as in `Position`; and
 ``log``: ``rows`` (of the time series, column -> value), ``records`` (of the protocol steps that are
-over, as `StepRecord`), ``rejected`` (time steps) and ``wall_time`` [s].
+over, as `StepRecord`), ``rejected`` and ``failed`` (time steps), and ``wall_time`` [s].
 """
 
 import io
@@ -84,7 +84,7 @@ from femssb.meshing.data import gather
 from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
-_FORMAT = "femssb checkpoint 3"
+_FORMAT = "femssb checkpoint 4"
 _SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell

@@ -80,6 +80,7 @@ class Stepper:
 
     Attributes:
         rejected: Time steps that were tried without success.
+        failed: Those of them that could not be solved.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Stepper:
         tolerances: Tolerances,
     ) -> None:
         """Keep the arguments; solves nothing."""
-        self.rejected = 0
+        self.rejected = self.failed = 0
         self._model = model
         self._stepping = stepping
         self._tolerances = tolerances
@@ -180,6 +181,7 @@ class Stepper:
                     return new, work, error, jump, 1.2 * ceiling
             except NotConverged as failure:
                 logger.info("time step of %.3g s failed: %s", size, failure.reason)
+                self.failed += 1
                 shorter = self._stepping.shortened(size, np.inf, control.c_rate)
                 if shorter is None:
                     self.rejected += 1
