@@ -38,8 +38,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "multigrid": {"method": "multigrid"},
 }
 COLUMNS = (
-    "particles  size/um  tetrahedra  unknowns  ranks  variant       cpu/s  steps  failed  repeated  "
-    "s/step  Newton  Krylov  factor.  memory/GB  plain/this"
+    "particles  size/um  tetrahedra  unknowns  ranks  variant       cpu/s  steps  failed  "
+    "repeated  s/step  Newton  Krylov  factor.  memory/GB  plain/this"
 )
 
 

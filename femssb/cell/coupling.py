@@ -50,7 +50,10 @@ class Tolerances:
         "Newton iterations of one problem in one pass", lower=1, upper=1000, default=100
     )
     patience: int = field(
-        "Newton iterations in which the smallest residual must halve", lower=1, upper=1000, default=15
+        "Newton iterations in which the smallest residual must halve",
+        lower=1,
+        upper=1000,
+        default=15,
     )
 
     @property

@@ -31,7 +31,6 @@ from femssb.inputs.case import describe
 from femssb.inputs.materials import Materials
 from femssb.meshing.data import MeshData
 
-
 _PROBLEMS = _ELECTROCHEMISTRY, _MECHANICS = "electrochemistry", "mechanics"
 
 
@@ -122,7 +121,7 @@ class Model:
             couplings: Which couplings act.
             displacement_order: Polynomial degree of the displacement, 1 or 2.
             linear_solver: How linear systems are solved: of both problems, or of each by its name,
-                ``electrochemistry`` and ``mechanics``; one that is not named is solved as by default.
+                ``electrochemistry`` and ``mechanics``; one not named is solved as by default.
 
         Raises:
             InputError: If an argument is out of bounds, or nothing holds the cell along z.
@@ -276,5 +275,7 @@ def _of_each(given: LinearSolver | Mapping[str, LinearSolver]) -> dict[str, Line
                 f"Model.linear_solver names {shown(name)}, which is not one of {list(_PROBLEMS)}"
             )
         if not isinstance(value, LinearSolver):
-            raise InputError(f"Model.linear_solver[{name!r}] = {shown(value)} is not a LinearSolver")
+            raise InputError(
+                f"Model.linear_solver[{name!r}] = {shown(value)} is not a LinearSolver"
+            )
     return dict.fromkeys(_PROBLEMS, LinearSolver()) | dict(given)

@@ -37,7 +37,8 @@ def rigid_motions(unknowns: Unknowns, bulk: PETSc.Mat, places: Array) -> PETSc.M
     ]
     found = [_motions(places[lump]) for lump in lumps]
     ends = np.cumsum([0, *(motions.shape[1] for motions in found)])
-    first = int(comm.exscan(int(ends[-1])) or 0)
+    before = comm.allgather(int(ends[-1]))[: comm.rank]
+    first = sum(before)
     rows = [(3 * lump[:, None] + np.arange(3)).ravel() for lump in lumps]
     inside = sp.block_diag([sp.csr_array((0, 0)), *found], format="csr")
     order = np.argsort(np.concatenate([np.empty(0, np.int64), *rows]))

@@ -101,9 +101,8 @@ class KrylovSolver:
         self._unknowns = unknowns
         self._method = linear_solver.method_for(unknowns.size, block_size)
         self._blocks = self._method == "incomplete" and block_size > 1
-        self._refactor_after = linear_solver.refactor_after
-        if self._refactor_after is None:
-            self._refactor_after = _PRICE[self._method]
+        given = linear_solver.refactor_after
+        self._refactor_after = _PRICE[self._method] if given is None else given
         self._preconditioner: PETSc.Mat | None = None
         self._aged = True
         self._fresh_iterations = 0  # of the first solve with the present preconditioner

@@ -18,6 +18,7 @@ from femssb.fem.surface_problem import Law, Linearised, SurfaceProblem
 _ROUNDOFF = 1e-15  # a residual is a sum, not known better than to the roundoff of its terms
 _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # until the residual is not above both of the last two
 _EVALUATIONS = 10  # of the residual along a step, where its work is searched for a zero
+_FARTHEST = 8.0  # that a step may be stretched to
 _ENOUGH = 0.5  # of the work at the start of the step, left at its end
 
 
@@ -48,7 +49,7 @@ def solve(
     tolerance: float,
     scale: float | None = None,
     fixed: int | None = None,
-    limits: Limits = Limits(),  # noqa: B008  (frozen)
+    limits: Limits = Limits(),
 ) -> Convergence:
     """Solve R(x) = 0 in place; collective.
 
@@ -111,7 +112,7 @@ def _searched(
     """Go along a step as far as it is good, in place; return what is found there.
 
     Of an energy the derivative along the step, the work of the residual, must come near zero: a
-    secant method that keeps the zero between two points finds how far to go. The norm of the
+    search that keeps the zero between two points finds how far to go, downhill. The norm of the
     residual is no such guide: where a surface softens it grows on the way. Without an energy the
     norm decides: it must not be above both of the last two.
     """
@@ -133,7 +134,7 @@ def _searched(
     if first < 0:  # uphill: the Jacobian is not positive where surfaces soften
         step.scale(-1.0)
         first = -first
-    inner, outer = [(0.0, first)], [(np.inf, -np.inf)]  # fraction and work, before and past the zero
+    inner, outer = [(0.0, first)], [(np.inf, -np.inf)]  # fraction, work: before, past the zero
     for fraction in _fractions(inner, outer):
         now = at(fraction)
         work = now.residual.dot(step)
@@ -149,14 +150,16 @@ def _fractions(
 ) -> Iterator[float]:
     """Yield where to look for a zero, between points and values on both sides, nearest last.
 
-    The step itself comes first, then twice as far until the zero is passed. Where a surface closes
-    the slope changes by orders of magnitude, so the distance is found before the place: by its
-    logarithm.
+    The step itself comes first, then twice as far until the zero is passed, within bounds. Where a
+    surface closes the slope changes by orders of magnitude, so the distance is found before the
+    place: by its logarithm.
     """
     yield 1.0
     for _ in range(_EVALUATIONS - 1):
         (a, at_a), (b, at_b) = inner[-1], outer[-1]
         if b == np.inf:
+            if a >= _FARTHEST:
+                return
             yield 2.0 * a
         elif a == 0.0:
             yield b * at_a / (at_a - at_b) if np.isfinite(at_b) else 0.1 * b

@@ -15,7 +15,6 @@ from femssb.description import description, field
 from femssb.errors import InputError
 from femssb.units import hour
 
-
 _ROOM = 0.5  # of the error of the jump that is allowed, aimed at
 
 

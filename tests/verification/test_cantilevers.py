@@ -1,6 +1,6 @@
-"""A double-cantilever beam: if this fails, a crack cannot grow without viscosity, or costs too much.
+"""A double-cantilever beam: if this fails, no crack grows without viscosity, or it costs too much.
 
-The oldest test of fracture mechanics: two arms, glued beyond a crack, are pulled apart at its mouth.
+The oldest test of fracture mechanics: two arms, glued beyond a crack, are pulled apart at its end.
 By beam theory, force P, opening and crack length a fix the energy that the crack takes, P^2 a^2 /
 (b E I): it must be that of the interface. The length is the one that the compliance tells, which
 counts how the arms turn at the tip and half of the zone that softens, as no crack is sharp.
