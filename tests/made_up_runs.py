@@ -209,6 +209,7 @@ def solution(particles=1, spacing=1.6 * um, grains=12, charge_only=False, snapsh
         case={"size": 0.8e-6, "protocol": [{"c_rate": 1.0, "until_voltage": 4.3}]},
         performance={
             "wall_time": 402.5, "ranks": 2, "peak_memory": 2.1e9, "factorisations": 31,
-            "rejected_steps": 2, "versions": {"femssb": "0.1.0", "dolfinx": "0.11.0"},
+            "rejected_steps": 2, "failed_steps": 1,
+            "versions": {"femssb": "0.1.0", "dolfinx": "0.11.0"},
         },
     )  # fmt: skip

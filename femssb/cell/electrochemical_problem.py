@@ -295,6 +295,7 @@ class ElectrochemicalProblem:
         current: float | None,
         voltage: float | None,
         tolerance: float,
+        limits: newton.Limits = newton.Limits(),  # noqa: B008  (frozen)
     ) -> newton.Convergence:
         """Solve lithium, ions and electrons implicitly, in place; collective.
 
@@ -307,6 +308,7 @@ class ElectrochemicalProblem:
             current: Charging current [A], or None to hold the voltage.
             voltage: Cell voltage to hold [V], or None.
             tolerance: Sum of absolute residual currents over the 1C current.
+            limits: When Newton's method gives up.
 
         Raises:
             NotConverged: If Newton's method fails.
@@ -343,6 +345,7 @@ class ElectrochemicalProblem:
             tolerance=tolerance,
             scale=self.one_c,
             fixed=fixed,
+            limits=limits,
         )
         guess = x.copy()
         try:

@@ -34,6 +34,7 @@ from femssb.cell.surfaces import Side, Surface, joined
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form, n_dofs
+from femssb.fem.coarse_space import rigid_motions
 from femssb.fem.constraints import Field, Unknowns
 from femssb.fem.edges import edge_nodes, edge_space, touching
 from femssb.fem.linear_solver import KrylovSolver, LinearSolver
@@ -97,6 +98,7 @@ class MechanicalProblem:
             linear_solver,
             block_size=_BLOCK,
             near_nullspace=self._rigid_modes() if method == "multigrid" else (),
+            coarse_space=self._rigid_lumps() if method == "incomplete" else None,
         )
 
     def _assemble(self) -> None:
@@ -240,6 +242,17 @@ class MechanicalProblem:
             mode.normalize()
         return modes
 
+    def _rigid_lumps(self) -> PETSc.Mat:
+        """Return rigid motions of lumps of nodes, in the unknowns; collective."""
+        places = np.empty((3, self.unknowns.local_size))
+        for axis, values in enumerate(places):
+            at = self.unknowns.vector()
+            for index, space in enumerate(self.spaces.values()):
+                x = space.tabulate_dof_coordinates()[:, axis]
+                self.unknowns.assign(at, index, np.repeat(x, _BLOCK))
+            values[:] = at.array_r
+        return rigid_motions(self.unknowns, self.problem.bulk, places[:, ::_BLOCK].T)
+
     def solve(
         self,
         x: PETSc.Vec,
@@ -251,6 +264,7 @@ class MechanicalProblem:
         previous_jump: Array,
         time_step: float,
         tolerance: float,
+        limits: newton.Limits = newton.Limits(),  # noqa: B008  (frozen)
     ) -> tuple[newton.Convergence, Cohesion, Array]:
         """Solve equilibrium with the cohesive surfaces, in place; collective.
 
@@ -263,6 +277,7 @@ class MechanicalProblem:
             previous_jump: (n, 3) there at the start of the step [m].
             time_step: [s].
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
+            limits: When Newton's method gives up.
 
         Returns:
             The effort, the surfaces at the solution, and the jump (n, 3) [m].
@@ -286,6 +301,7 @@ class MechanicalProblem:
                     load,
                     lambda jumps: [(a.traction, a.tangent) for a in self._respond(jumps, *at)],
                     tolerance=tolerance,
+                    limits=limits,
                 )
             )
             before, place = place, self._on_host(x)

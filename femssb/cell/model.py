@@ -122,7 +122,7 @@ class Model:
             couplings: Which couplings act.
             displacement_order: Polynomial degree of the displacement, 1 or 2.
             linear_solver: How linear systems are solved: of both problems, or of each by its name,
-                ``electrochemistry`` and ``mechanics``; one that is not named is solved as by default.
+                ``electrochemistry`` and ``mechanics``; one not named is solved as by default.
 
         Raises:
             InputError: If an argument is out of bounds, or nothing holds the cell along z.

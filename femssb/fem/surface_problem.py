@@ -65,6 +65,7 @@ class SurfaceProblem:
 
     Attributes:
         energetic: Whether the residual derives from an energy, but for what dissipates.
+        bulk: The matrix K.
         failure: What a law raised on this rank when the problem was last linearised, or None.
     """
 

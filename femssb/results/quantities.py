@@ -183,6 +183,7 @@ PARTICLE_COLUMNS = {one.of_each: f"{one.meaning}; this one alone" for one in SER
 # Key of `Solution.performance` -> meaning.
 PERFORMANCE = {
     "rejected_steps": "time steps that were cut and tried again",
+    "failed_steps": "those of them that could not be solved; the others had too large an error",
     "factorisations": "matrix factorisations",
     "wall_time": "wall time of the run [s]",
     "peak_memory": "largest resident memory, sum over ranks [byte]",

@@ -47,7 +47,7 @@ neighbouring facets: nothing depends on how the mesh was numbered or shared out.
 Keys of the document: ``format``; ``case``, the inputs that must be the same to resume;
 ``index``, ``row``, ``first_row``, ``time_step``, ``ceiling`` and ``halfway``, as in `Position`; and
 ``log``: ``rows`` (of the time series, column -> value), ``records`` (of the protocol steps that are
-over, as `StepRecord`), ``rejected`` (time steps) and ``wall_time`` [s].
+over, as `StepRecord`), ``rejected`` and ``failed`` (time steps), and ``wall_time`` [s].
 """
 
 import io

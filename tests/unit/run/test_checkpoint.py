@@ -286,7 +286,7 @@ def test_how_the_equations_are_solved_may_differ(model: Model, folder: Path) -> 
     """Catches a run that failed and cannot be tried again with smaller steps or another solver."""
     damage(folder / CHECKPOINT, 0.5)  # so that there is work left
     other = Model(
-        model.data, model.materials, couplings=ALONE, linear_solver=LinearSolver(method="iterative")
+        model.data, model.materials, couplings=ALONE, linear_solver=LinearSolver(method="multigrid")
     )
     again = Simulation(other, [PAUSE], tolerances=TIGHT, stepping=Stepping(largest=0.5))
     with pytest.warns(UserWarning, match="is damaged"):
