@@ -118,8 +118,10 @@ def test_equal_curves_are_one_curve():
     curve = base.active.expansion
     three = replace(base.active, expansion=(curve,) * 3, expansion_ratio=(1.0, 1.0, 1.0))
     one = replace(base.active, expansion_ratio=(1.0, 1.0, 1.0))
-    model_of = {name: tiny_model(materials=replace(base, active=active)) for name, active in
-                (("three", three), ("one", one))}
+    model_of = {
+        name: tiny_model(materials=replace(base, active=active))
+        for name, active in (("three", three), ("one", one))
+    }
     x = {name: strain_of(model, 20000.0) for name, model in model_of.items()}
     np.testing.assert_allclose(x["three"], x["one"], atol=1e-9)
 
