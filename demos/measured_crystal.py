@@ -2,7 +2,8 @@
 
 Along a and c the lattice of NMC811 does not follow one curve: c grows on charge and collapses at
 its end. Here a cycle with the measured curves stands beside one in which the strain along c is a
-constant multiple of that along a, such that both give the same crystal at 4.3 V::
+constant multiple of that along a, such that both give the same crystal at the end of the charge.
+Teaches a chemical strain with a curve for each crystal axis, and a table of your own on a page::
 
     python demos/measured_crystal.py --size 1
     mpirun -n 8 python demos/measured_crystal.py --upper 4.5
