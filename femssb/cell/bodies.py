@@ -117,10 +117,16 @@ class Bodies:
     def trace(self, space: fem.FunctionSpace, part: Part, surface: str, side: Side) -> Trace:
         """Return what evaluates a field of a part at the points of a surface, on one side."""
         points = self.points[surface]
-        own = submesh_cells(part.entities, getattr(points, side), n_cells(self.data.mesh))
+        cells = np.repeat(self.cells_behind(surface, part, side), points.per_facet)
+        return trace(space, cells, points.points)
+
+    def cells_behind(self, surface: str, part: Part, side: Side) -> Cells:
+        """Return the cell of a part behind each facet of a surface, on one side of it."""
+        parents = getattr(self.points[surface], side)
+        own = submesh_cells(part.entities, parents, n_cells(self.data.mesh))
         if np.any(own < 0):
             raise MeshError(f"a facet of {surface!r} does not belong to the region it bounds")
-        return trace(space, np.repeat(own, points.per_facet), points.points)
+        return own
 
     def cells_of(self, inner: Part, outer: Part) -> Cells:
         """Return the cell of a part that each local cell of another part, inside it, is."""

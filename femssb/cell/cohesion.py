@@ -95,7 +95,7 @@ def cohesive_traction(
     traction = stiffness * (jump - reached[:, None] * opening)
     intact = stiffness * (1.0 - reached)
     tangent = np.zeros((len(jump), 3, 3))
-    tangent[:, 0, 0] = np.where(jump[:, 0] > 0.0, intact, stiffness)
+    tangent[:, 0, 0] = np.where(jump[:, 0] >= 0.0, intact, stiffness)  # a crack may open at once
     tangent[:, 1, 1] = tangent[:, 2, 2] = intact
     if beyond.size:
         slope = np.zeros((3, len(jump)))  # of the damage by each energy

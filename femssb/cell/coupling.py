@@ -22,12 +22,13 @@ from femssb.cell.model import Model, State
 from femssb.cell.surfaces import Insertion
 from femssb.description import description, field
 from femssb.errors import NotConverged
+from femssb.fem import newton
 from femssb.units import GAS_CONSTANT
 
 
 @description
 class Tolerances:
-    """When a time step counts as solved."""
+    """When a time step counts as solved, and when as failed."""
 
     current: float = field(
         "sum of absolute current residuals over the 1C current", above=0, below=0.1, default=1e-9
@@ -45,6 +46,20 @@ class Tolerances:
         default=1e-3,
     )
     maximum_passes: int = field("of the two problems in one step", lower=2, upper=1000, default=30)
+    maximum_newton: int = field(
+        "Newton iterations of one problem in one pass", lower=1, upper=1000, default=100
+    )
+    patience: int = field(
+        "Newton iterations in which the smallest residual must halve",
+        lower=1,
+        upper=1000,
+        default=15,
+    )
+
+    @property
+    def limits(self) -> newton.Limits:
+        """When Newton's method gives up."""
+        return newton.Limits(iterations=self.maximum_newton, patience=self.patience)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +138,7 @@ def advance(
             current=current,
             voltage=voltage,
             tolerance=tolerances.current,
+            limits=tolerances.limits,
         )
         work.update(newton_electrochemistry=taken.newton, linear_electrochemistry=taken.linear)
         expansion = model.expansion(electrochemical)
@@ -135,6 +151,7 @@ def advance(
             previous_jump=previous.jump,
             time_step=time_step,
             tolerance=tolerances.force,
+            limits=tolerances.limits,
         )
         work.update(newton_mechanics=taken.newton, linear_mechanics=taken.linear)
         stress = mechanics.hydrostatic_stress(mechanical, expansion)

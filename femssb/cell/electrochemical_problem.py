@@ -5,6 +5,7 @@ the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import femssb.environment.platform
@@ -20,6 +21,7 @@ from femssb.arrays import Array
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.kinetics import InsertionCurrent
+from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
 from femssb.cell.surfaces import Insertion, Metal, Prescribed, joined
 from femssb.errors import NotConverged
@@ -34,6 +36,20 @@ from femssb.units import FARADAY, GAS_CONSTANT, hour
 
 VOLTAGE = "voltage"
 _FARTHEST = 1e5  # overpotential beyond which no current is looked for [V]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Powers:
+    """What becomes of the power that a charge puts in, voltage times current: their sum [W]."""
+
+    reversible: float  # open-circuit voltage at the mean lithium, times the current
+    # What is lost, positive for heat:
+    electronic: float  # to the resistance to electrons
+    ionic: float  # to that to ions
+    activation: float  # to the reaction at the particles
+    contact: float  # to the contact resistance there
+    concentration: float  # as lithium at the surface differs from its mean
+    anode: float  # to the reaction of the metal
 
 
 class ElectrochemicalProblem:
@@ -119,15 +135,26 @@ class ElectrochemicalProblem:
             IONIC: electrochemistry.conduction(spaces[IONIC], ionic),
             ELECTRONIC: electrochemistry.conduction(spaces[ELECTRONIC], electronic),
         }
-        entries = [Operator(form).triplets(numbers[name]) for name, form in forms.items()]
+        operators = {name: Operator(form) for name, form in forms.items()}
+        entries = [operator.triplets(numbers[name]) for name, operator in operators.items()]
+        self._conductors = [operators[name].matrix for name in (IONIC, ELECTRONIC)]
         diagonal = numbers[LITHIUM][: self.node_charge.size]
         storage = diagonal, diagonal, self.node_charge
         self._conduction = [values for _, _, values in entries]
+        diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
+        self._limited_drift = LimitedDrift(self._drift.matrix, numbers[LITHIUM])
+        self._limits: tuple[LimitedDiffusion | LimitedDrift, ...] = (
+            LimitedDiffusion(diffusion),
+            self._limited_drift,
+        )
         self.problem = SurfaceProblem(
             "electrochemistry",
             self.unknowns,
             [storage, self._drift.triplets(numbers[LITHIUM]), *entries],
-            [self._operator(name, numbers) for name in self._laws],
+            [
+                *(self._operator(name, numbers) for name in self._laws),
+                *(limit.operator for limit in self._limits),
+            ],
         )
 
     def _operator(self, surface: str, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
@@ -205,6 +232,42 @@ class ElectrochemicalProblem:
         """Return the charging current that the lithium anode carries [A]; collective."""
         return -self._carried(Metal, x, np.zeros(self.bodies.weights.size))
 
+    def powers(self, x: PETSc.Vec, gap: Array) -> Powers:
+        """Return where the power of a charge goes; exact in a solved state; collective.
+
+        Multiply the residual of ions and electrons by their potentials and sum: what conducts
+        dissipates, and each law of a surface its current times the potential difference.
+        """
+        filled, *potentials = self.unknowns.expand(x)
+        ionic, electronic = (
+            self.bodies.sum(phi @ matrix @ phi)
+            for phi, matrix in zip(potentials, self._conductors, strict=True)
+        )
+        owned = filled[: self.node_charge.size]
+        mean = self.charge(owned) / self.charge(np.ones_like(owned))
+        found = dict.fromkeys(("reversible", "activation", "contact", "concentration"), 0.0)
+        anode = 0.0
+        for law, weights, values, gaps in self._reactions(x, gap):
+            if isinstance(law, Metal):
+                current = law.response(values, gaps)[0][:, 0]
+                anode += self.bodies.sum(weights * current * values[:, 0])
+                continue
+            kinetics, curve = law.current(values, gaps), law.active.open_circuit_voltage
+            carried = weights * kinetics.current
+            full = law.active.maximum_concentration
+            at_rest = curve.value(np.array([mean * full]))[0]
+            over = curve.value(values[:, 0] * full) - at_rest
+            # The overpotential is found to a tolerance; what is left of the difference is exact.
+            left = values[:, 1] - at_rest - over - kinetics.drop
+            for name, voltage in (
+                ("reversible", at_rest),
+                ("activation", left),
+                ("contact", kinetics.drop),
+                ("concentration", over),
+            ):
+                found[name] += self.bodies.sum(carried * voltage)
+        return Powers(ionic=ionic, electronic=electronic, anode=anode, **found)
+
     def _carried(self, kind: type, x: PETSc.Vec, gap: Array) -> float:
         """Return the current through all surfaces with a kind of law [A]."""
         return sum(
@@ -218,7 +281,7 @@ class ElectrochemicalProblem:
     ) -> list[tuple[Insertion | Metal, Array, Array, Array]]:
         """Return law, areas, values and gap of each surface that carries a current."""
         gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
-        rows = zip(self._laws.items(), self.problem.operators, seen, strict=True)
+        rows = zip(self._laws.items(), self.problem.operators, seen, strict=False)  # then edges
         return [(law, op.weights, values, gaps[name]) for (name, law), op, values in rows]
 
     def solve(
@@ -232,6 +295,7 @@ class ElectrochemicalProblem:
         current: float | None,
         voltage: float | None,
         tolerance: float,
+        limits: newton.Limits = newton.Limits(),  # noqa: B008  (frozen)
     ) -> newton.Convergence:
         """Solve lithium, ions and electrons implicitly, in place; collective.
 
@@ -244,12 +308,14 @@ class ElectrochemicalProblem:
             current: Charging current [A], or None to hold the voltage.
             voltage: Cell voltage to hold [V], or None.
             tolerance: Sum of absolute residual currents over the 1C current.
+            limits: When Newton's method gives up.
 
         Raises:
             NotConverged: If Newton's method fails.
         """
         self._stress.x.array[:] = hydrostatic
         drift = self._drift.refresh()
+        self._limited_drift.refresh(drift)
         self.problem.set_bulk([rate * self.node_charge, drift, *self._conduction])
         storage = [np.zeros(numbers.size) for numbers in self.unknowns.reduced]
         storage[0][: history.size] = -self.node_charge * history
@@ -263,8 +329,11 @@ class ElectrochemicalProblem:
         gaps = self.bodies.split(gap)
 
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
-            laws = zip(self._laws.items(), values, strict=True)
-            return [law.response(seen, gaps[name]) for (name, law), seen in laws]
+            count = len(self._laws)
+            laws = zip(self._laws.items(), values[:count], strict=True)
+            answers = [law.response(seen, gaps[name]) for (name, law), seen in laws]
+            edges = zip(self._limits, values[count:], strict=True)
+            return answers + [limit.response(filled) for limit, filled in edges]
 
         solve = partial(
             newton.solve,
@@ -276,6 +345,7 @@ class ElectrochemicalProblem:
             tolerance=tolerance,
             scale=self.one_c,
             fixed=fixed,
+            limits=limits,
         )
         guess = x.copy()
         try:

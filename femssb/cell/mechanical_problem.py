@@ -2,17 +2,26 @@
 
 Unknowns are the displacements of the bodies; lithium strains the grains, surfaces open and are
 damaged.
+
+A linear displacement is too stiff where the strain changes within a cell: around an inclusion it
+decays with the third power of the distance, and its first layer of cells sets the error of the
+stress *inside*. There the displacement has a quadratic part as well, on the edges of these cells.
+It vanishes on all surfaces, so what acts there is as it is without. On edges of the surface itself
+it would make things worse: the polyhedron has edges where the sphere has none.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import femssb.environment.platform
 
 from petsc4py import PETSc
 
 import numpy as np
-from dolfinx import fem, la
+import scipy.sparse as sp
+from dolfinx import fem
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
@@ -25,8 +34,11 @@ from femssb.cell.surfaces import Side, Surface, joined
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form, n_dofs
+from femssb.fem.coarse_space import rigid_motions
 from femssb.fem.constraints import Field, Unknowns
+from femssb.fem.edges import edge_nodes, edge_space, touching
 from femssb.fem.linear_solver import KrylovSolver, LinearSolver
+from femssb.fem.recovery import Recovery
 from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import Trace, surface_nodes
 from femssb.inputs.boundary import Fixed, Pressure
@@ -35,6 +47,7 @@ from femssb.units import hour
 
 # Of the chemical strain at the start, in one step towards it.
 _LARGEST_SHARE, _SMALLEST_SHARE = 1 / 16, 1e-6
+_BLOCK = 3  # components of a node, which is free or held as a whole
 _MOVES = 20  # of what keeps loose particles in their place, in a time step
 
 
@@ -42,12 +55,14 @@ class MechanicalProblem:
     """Elastic bodies, the cohesive surfaces between them, and the supports of their ends.
 
     Attributes:
-        spaces: Space of the displacement of each body.
+        spaces: Space of the displacement of each body; of the quadratic part of one, too, where it
+            has one, under `edges_of` its name.
         unknowns: How these are numbered.
         problem: The discrete problem.
         linear_solver: Solver of its linear systems.
         stiffness: (6, 6) of each cell of each body, in the axes of the box [Pa].
-        expansion_direction: (6,) of each cell with lithium: strain over its amplitude.
+        expansion_directions: (6,) of each cell with lithium, for each amplitude of the chemical
+            strain: the strain over it.
         node_volume: Volume of each owned particle node [m3].
     """
 
@@ -66,20 +81,24 @@ class MechanicalProblem:
                 on = self._trace(surface.name, surface.minus)
                 nodes = surface_nodes(self.spaces[surface.minus], on)
                 held[surface.minus].append((3 * nodes[:, None] + np.arange(3)).ravel())
+        fixed = {body: np.unique(np.concatenate(nodes)) for body, nodes in held.items()}
+        if displacement_order == 1:
+            for body in dict.fromkeys(s.plus for s in bodies.surfaces if s.name in bodies.cohesive):
+                name, space = edges_of(body), edge_space(bodies.parts[body].mesh)
+                self.spaces[name], fixed[name] = space, self._linear_edges(body, space)
         self.unknowns = Unknowns(
-            [
-                Field(space=space, fixed=np.unique(np.concatenate(held[body])))
-                for body, space in self.spaces.items()
-            ],
+            [Field(space=space, fixed=fixed[name]) for name, space in self.spaces.items()],
             period=bodies.period,
         )
         self._assemble()
-        iterative = linear_solver.method_for(self.unknowns.size) == "iterative"
+        method = linear_solver.method_for(self.unknowns.size, _BLOCK)
         self.linear_solver = KrylovSolver(
             "mechanics",
             self.unknowns,
             linear_solver,
-            near_nullspace=self._rigid_modes() if iterative else (),
+            block_size=_BLOCK,
+            near_nullspace=self._rigid_modes() if method == "multigrid" else (),
+            coarse_space=self._rigid_lumps() if method == "incomplete" else None,
         )
 
     def _assemble(self) -> None:
@@ -91,27 +110,35 @@ class MechanicalProblem:
         host, first = bodies.domains[LITHIUM], bodies.first_component
         self._host = next(body for body, part in bodies.parts.items() if part is host)
         space, stiffness = self.spaces[self._host], self.stiffness[self._host]
-        self.expansion_direction = direction = bodies.by_cell(
-            host,
-            ActiveMaterial,
-            lambda r, a: mechanics.expansion_direction(a.expansion_ratio, r.orientations),
+        count = max(len(active.expansion_axes) for active, _ in bodies.active_nodes())
+        self.expansion_directions = [self._expansion_direction(k) for k in range(count)]
+
+        def of_amplitudes(form: Callable[[fem.Function], fem.Form]) -> sp.csr_array:
+            """Return a form of each direction, side by side, at the nodes of its amplitude."""
+            parts = (Operator(form(direction)).matrix for direction in self.expansion_directions)
+            return sp.hstack([part[:, first] for part in parts], format="csr")
+
+        self._chemical_load = of_amplitudes(
+            partial(mechanics.chemical_load, space, bodies.vectors, stiffness)
         )
-        self._chemical_load = Operator(
-            mechanics.chemical_load(space, bodies.vectors, stiffness, direction)
-        ).matrix[:, first]
+        cells = fem.functionspace(host.mesh, ("DG", 0, (3,)))
+        owned = 3 * cells.dofmap.list[: host.mesh.topology.index_map(3).size_local, 0]
         self._hydrostatic_of_displacement = Operator(
-            mechanics.hydrostatic_of_displacement(space, bodies.vectors, stiffness)
-        ).matrix[first]
-        self._hydrostatic_of_expansion = Operator(
-            mechanics.hydrostatic_of_expansion(bodies.scalars, stiffness, direction)
-        ).matrix
+            mechanics.hydrostatic_of_displacement(space, cells, stiffness)
+        ).matrix[owned]
+        self._hydrostatic_of_expansion = of_amplitudes(
+            partial(mechanics.hydrostatic_of_expansion, bodies.vectors, cells, stiffness)
+        )[owned]
+        grains = np.searchsorted(bodies.data.grain_tags, host.cell_tags)
+        self._recovery = Recovery(bodies.scalars, grains)
         self.node_volume = linear_form(mechanics.volume_weight(bodies.scalars))
         self._face_forces = self._pressures()
         numbers = dict(zip(self.spaces, self.unknowns.reduced, strict=True))
         entries = [
-            Operator(mechanics.elasticity(self.spaces[body], self.stiffness[body])).triplets(n)
-            for body, n in numbers.items()
+            Operator(mechanics.elasticity(self.spaces[body], stiffness)).triplets(numbers[body])
+            for body, stiffness in self.stiffness.items()
         ]
+        entries += [entry for body in self.stiffness for entry in self._of_edges(body, numbers)]
         self._anchors = Anchors(bodies, space, stiffness)
         self._elastic = [values for _, _, values in entries]
         entries.append(self._anchors.triplets(numbers[self._host]))
@@ -120,8 +147,54 @@ class MechanicalProblem:
             self.unknowns,
             entries,
             [self._jump(s, numbers) for s in bodies.surfaces if s.name in bodies.cohesive],
-            block_size=3,  # a node is free or held as a whole
+            block_size=_BLOCK,
+            energetic=True,
         )
+
+    def _expansion_direction(self, curve: int) -> fem.Function:
+        """Return the strain of each cell with lithium over the amplitude of one of the curves."""
+        return self.bodies.by_cell(
+            self.bodies.domains[LITHIUM],
+            ActiveMaterial,
+            lambda r, a: mechanics.expansion_direction(a.expansion_axes[curve], r.orientations),
+        )
+
+    def _linear_edges(self, body: str, space: fem.FunctionSpace) -> NDArray[np.int64]:
+        """Return the components of the edges of a body on which it stays linear; collective.
+
+        They are those that do not touch a cohesive surface, and those on any surface.
+        """
+        near, on_surface = [], []
+        for surface in self.bodies.surfaces:
+            if body in (surface.minus, surface.plus):
+                side: Side = "minus" if body == surface.minus else "plus"
+                if surface.name in self.bodies.cohesive:
+                    on = self._trace(surface.name, body, side)
+                    near.append(surface_nodes(self.spaces[body], on))
+                points, part = self.bodies.points[surface.name], self.bodies.parts[body]
+                cells = self.bodies.cells_behind(surface.name, part, side)
+                on_surface.append(edge_nodes(space, cells, points.vertices))
+        quadratic = touching(self.spaces[body], space, np.concatenate(near))
+        quadratic[np.concatenate(on_surface)] = False
+        return (3 * np.flatnonzero(~quadratic)[:, None] + np.arange(3)).ravel()
+
+    def _of_edges(
+        self, body: str, numbers: dict[str, NDArray[np.int64]]
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], Array]]:
+        """Return the parts of the matrix that the quadratic displacement of a body adds."""
+        name = edges_of(body)
+        if name not in self.spaces:
+            return []
+        space, edges, stiffness = self.spaces[body], self.spaces[name], self.stiffness[body]
+        within = Operator(mechanics.elasticity(edges, stiffness)).triplets(numbers[name])
+        rows, columns, values = Operator(mechanics.elasticity(space, stiffness, edges)).triplets(
+            numbers[body], numbers[name]
+        )
+        found = []
+        for row, column, value in (within, (rows, columns, values), (columns, rows, values)):
+            free = (row >= 0) & (column >= 0)  # most edges are linear
+            found.append((row[free], column[free], value[free]))
+        return found
 
     def _jump(self, surface: Surface, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
         """Return what evaluates the displacement jump, in the local frame, at the points."""
@@ -143,7 +216,7 @@ class MechanicalProblem:
 
     def _pressures(self) -> dict[str, Array]:
         """Return the nodal forces of pressures on the ends of each body, ghosts included."""
-        forces = {body: np.zeros(n_dofs(space)) for body, space in self.spaces.items()}
+        forces = {name: np.zeros(n_dofs(space)) for name, space in self.spaces.items()}
         for surface in self.bodies.surfaces:
             if isinstance(surface.traction, Pressure):
                 points = self.bodies.points[surface.name]
@@ -156,7 +229,9 @@ class MechanicalProblem:
     def _rigid_modes(self) -> list[PETSc.Vec]:
         """Return orthonormal rigid motions of the whole cell, in the unknowns."""
         modes = [self.unknowns.vector() for _ in range(6)]
-        for index, space in enumerate(self.spaces.values()):
+        for index, (name, space) in enumerate(self.spaces.items()):
+            if name not in self.bodies.parts:
+                continue  # a rigid motion has no quadratic part
             x, axes = space.tabulate_dof_coordinates(), np.eye(3)
             motions = [*(np.tile(e, (len(x), 1)) for e in axes), *(np.cross(e, x) for e in axes)]
             for mode, motion in zip(modes, motions, strict=True):
@@ -166,6 +241,17 @@ class MechanicalProblem:
                 mode.axpy(-mode.dot(other), other)
             mode.normalize()
         return modes
+
+    def _rigid_lumps(self) -> PETSc.Mat:
+        """Return rigid motions of lumps of nodes, in the unknowns; collective."""
+        places = np.empty((3, self.unknowns.local_size))
+        for axis, values in enumerate(places):
+            at = self.unknowns.vector()
+            for index, space in enumerate(self.spaces.values()):
+                x = space.tabulate_dof_coordinates()[:, axis]
+                self.unknowns.assign(at, index, np.repeat(x, _BLOCK))
+            values[:] = at.array_r
+        return rigid_motions(self.unknowns, self.problem.bulk, places[:, ::_BLOCK].T)
 
     def solve(
         self,
@@ -178,18 +264,20 @@ class MechanicalProblem:
         previous_jump: Array,
         time_step: float,
         tolerance: float,
+        limits: newton.Limits = newton.Limits(),  # noqa: B008  (frozen)
     ) -> tuple[newton.Convergence, Cohesion, Array]:
         """Solve equilibrium with the cohesive surfaces, in place; collective.
 
         Args:
             x: Guess, then solution.
-            expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
+            expansion: Chemical strain amplitudes, as `Model.expansion` returns them [-].
             previous: Unknowns on this rank at the start of the step.
             damage: (n,) at the cohesive points at the start of the step.
             spent: (n,) share of the fracture energy spent there at the start of the step.
             previous_jump: (n, 3) there at the start of the step [m].
             time_step: [s].
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
+            limits: When Newton's method gives up.
 
         Returns:
             The effort, the surfaces at the solution, and the jump (n, 3) [m].
@@ -213,6 +301,7 @@ class MechanicalProblem:
                     load,
                     lambda jumps: [(a.traction, a.tangent) for a in self._respond(jumps, *at)],
                     tolerance=tolerance,
+                    limits=limits,
                 )
             )
             before, place = place, self._on_host(x)
@@ -240,7 +329,7 @@ class MechanicalProblem:
         slowly as at 1C, so that their viscosity carries what snaps back, and is then held.
 
         Args:
-            expansion: Chemical strain amplitude at the particle nodes, ghosts included [-].
+            expansion: Chemical strain amplitudes, as `Model.expansion` returns them [-].
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
 
         Returns:
@@ -317,14 +406,15 @@ class MechanicalProblem:
     def hydrostatic_stress(self, x: PETSc.Vec, expansion: Array) -> Array:
         """Return a third of the trace of the stress at the particle nodes, ghosts included [Pa].
 
-        The cell-wise stress is averaged to the nodes by volume (a lumped L2 projection). The
+        Recovered from its means over the cells, within each grain (`femssb.fem.recovery`). The
         chemical strain amplitude is given at the particle nodes, ghosts included.
         """
         displacement = self._on_host(x)
-        total = la.vector(self.bodies.scalars.dofmap.index_map, 1)
-        total.array[:] = (
-            self._hydrostatic_of_displacement @ displacement
-            - self._hydrostatic_of_expansion @ expansion
-        )
-        total.scatter_reverse(la.InsertMode.add)
-        return self.bodies.spread(total.array[: self.node_volume.size] / self.node_volume)
+        integrals = self._hydrostatic_of_displacement @ displacement
+        integrals -= self._hydrostatic_of_expansion @ expansion
+        return self.bodies.spread(self._recovery(integrals))
+
+
+def edges_of(body: str) -> str:
+    """Return the name of the quadratic part of the displacement of a body."""
+    return f"{body} edges"

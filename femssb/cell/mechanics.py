@@ -23,9 +23,11 @@ def strain(displacement: ufl.core.expr.Expr) -> ufl.core.expr.Expr:
     return ufl.as_vector([(tensor[i, j] if i == j else 2 * tensor[i, j]) for i, j in PAIRS])
 
 
-def elasticity(space: fem.FunctionSpace, stiffness: fem.Function) -> fem.Form:
-    """Return ``(C : eps(u), eps(v))`` [N/m per m]."""
-    u, v = ufl.TrialFunction(space), ufl.TestFunction(space)
+def elasticity(
+    space: fem.FunctionSpace, stiffness: fem.Function, trial: fem.FunctionSpace | None = None
+) -> fem.Form:
+    """Return ``(C : eps(u), eps(v))`` [N/m per m], v in a space and u there or in another one."""
+    u, v = ufl.TrialFunction(trial or space), ufl.TestFunction(space)
     return fem.form(ufl.inner(ufl.dot(stiffness, strain(u)), strain(v)) * ufl.dx)
 
 
@@ -47,17 +49,26 @@ def chemical_load(
 def hydrostatic_of_displacement(
     space: fem.FunctionSpace, vectors: fem.FunctionSpace, stiffness: fem.Function
 ) -> fem.Form:
-    """Return ``(tr(C : eps(u))/3, w)``, w being the first component of ``vectors`` (rows)."""
+    """Return ``(tr(C : eps(u))/3, w)``, w being the first component of ``vectors`` (rows).
+
+    With a cell-wise constant w these are integrals over the cells [N m].
+    """
     u, w = ufl.TrialFunction(space), ufl.TestFunction(vectors)[0]
     stress = ufl.dot(stiffness, strain(u))
     return fem.form((stress[0] + stress[1] + stress[2]) / 3 * w * ufl.dx)
 
 
 def hydrostatic_of_expansion(
-    scalars: fem.FunctionSpace, stiffness: fem.Function, direction: fem.Function
+    vectors: fem.FunctionSpace,
+    test: fem.FunctionSpace,
+    stiffness: fem.Function,
+    direction: fem.Function,
 ) -> fem.Form:
-    """Return ``(beta tr(C : E)/3, w)``, bilinear in the amplitude beta and the scalar w."""
-    beta, w = ufl.TrialFunction(scalars), ufl.TestFunction(scalars)
+    """Return ``(beta tr(C : E)/3, w)``, bilinear in the amplitude beta (columns) and w (rows).
+
+    Each is the first component of a vector space: the amplitude of ``vectors``, w of ``test``.
+    """
+    beta, w = ufl.TrialFunction(vectors)[0], ufl.TestFunction(test)[0]
     stress = ufl.dot(stiffness, direction)
     return fem.form(beta * (stress[0] + stress[1] + stress[2]) / 3 * w * ufl.dx)
 

@@ -4,6 +4,7 @@
 between them; `coupling` solves them together in a time step.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,12 +24,15 @@ from femssb.cell.paths import check_mesh, check_paths
 from femssb.cell.regions import regions
 from femssb.cell.surfaces import surfaces
 from femssb.description import description, field
-from femssb.errors import InputError, NotConverged
+from femssb.errors import InputError, NotConverged, shown
 from femssb.fem.linear_solver import LinearSolver
+from femssb.fem.trace import Cells
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
-from femssb.inputs.materials import Materials
+from femssb.inputs.materials import ActiveMaterial, Materials
 from femssb.meshing.data import MeshData
+
+_PROBLEMS = _ELECTROCHEMISTRY, _MECHANICS = "electrochemistry", "mechanics"
 
 
 @description
@@ -44,7 +48,7 @@ class Couplings:
         """Return materials without what the couplings that do not act would need."""
         active, resistance, cohesive = materials.active, materials.resistance, materials.cohesive
         if not self.expansion:
-            none = replace(active.expansion, function=np.zeros_like, slope=np.zeros_like)
+            none = replace(active.expansion_curves[0], function=np.zeros_like, slope=np.zeros_like)
             active = replace(active, expansion=none)
         if not self.stress_drift:
             active = replace(active, drift_volume=0.0)
@@ -92,6 +96,7 @@ class Model:
         lithium_initial: Lithium in all particles at the start [mol].
         lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
         one_c: Current of 1C [A].
+        failure_opening: The smallest at which a cohesive surface has failed [m].
         warnings: What is doubtful before anything is solved: sentences that name a quantity, its
             value and its bound. They become `Solution.warnings`.
     """
@@ -105,7 +110,7 @@ class Model:
         anode: Support = Free(),  # noqa: B008
         couplings: Couplings = Couplings(),  # noqa: B008
         displacement_order: int = 1,
-        linear_solver: LinearSolver = LinearSolver(),  # noqa: B008
+        linear_solver: LinearSolver | Mapping[str, LinearSolver] = LinearSolver(),  # noqa: B008
     ) -> None:
         """Discretise a half-cell; collective.
 
@@ -116,7 +121,8 @@ class Model:
             anode: How the anode face is held.
             couplings: Which couplings act.
             displacement_order: Polynomial degree of the displacement, 1 or 2.
-            linear_solver: How linear systems are solved.
+            linear_solver: How linear systems are solved: of both problems, or of each by its name,
+                ``electrochemistry`` and ``mechanics``; one not named is solved as by default.
 
         Raises:
             InputError: If an argument is out of bounds, or nothing holds the cell along z.
@@ -131,7 +137,7 @@ class Model:
             "anode": (anode, support),
             "couplings": (couplings, (Couplings,)),
             "displacement_order": (displacement_order, (object,)),
-            "linear_solver": (linear_solver, (LinearSolver,)),
+            "linear_solver": (linear_solver, (LinearSolver, Mapping)),
         }
         for name, (value, kinds) in given.items():
             if not isinstance(value, kinds):
@@ -141,6 +147,7 @@ class Model:
             raise InputError(f"Model.displacement_order = {displacement_order!r} is not 1 or 2")
         if not isinstance(collector, Fixed) and not isinstance(anode, Fixed):
             raise InputError("Model.collector and Model.anode: one of them must be Fixed()")
+        solvers = _of_each(linear_solver)
         self.data = data
         self.materials = materials
         self.couplings = couplings
@@ -151,11 +158,12 @@ class Model:
         self.warnings = check_mesh(data, *tables)
         self.bodies = Bodies(data, *tables, order=displacement_order)
         self.electrochemistry = ElectrochemicalProblem(
-            self.bodies, linear_solver, temperature=materials.temperature
+            self.bodies, solvers[_ELECTROCHEMISTRY], temperature=materials.temperature
         )
         self.mechanics = MechanicalProblem(
-            self.bodies, linear_solver, displacement_order=displacement_order
+            self.bodies, solvers[_MECHANICS], displacement_order=displacement_order
         )
+        self.failure_opening = min(law.failure_opening for law in self.bodies.cohesive.values())
         self.lithium_initial = self.electrochemistry.lithium_initial
         self.lithium_nominal = self.electrochemistry.lithium_nominal
         self.one_c = self.electrochemistry.one_c
@@ -176,8 +184,8 @@ class Model:
             "grains": len(self.data.grain_tags),
             "cells": int(self.data.mesh.topology.index_map(3).size_global),
             "unknowns": {
-                "electrochemistry": self.electrochemistry.unknowns.size,
-                "mechanics": self.mechanics.unknowns.size,
+                _ELECTROCHEMISTRY: self.electrochemistry.unknowns.size,
+                _MECHANICS: self.mechanics.unknowns.size,
             },
         }
 
@@ -194,9 +202,7 @@ class Model:
             NotConverged: If equilibrium is not found.
         """
         x, voltage = self.electrochemistry.at_rest()
-        expansion = self.bodies.at_nodes(
-            lambda active, _: active.chemical_strain(np.array([active.initial_concentration]))
-        )
+        expansion = self.expansion(x)
         try:
             moved, jump, cohesion = self.mechanics.at_rest(expansion, tolerance)
         except NotConverged as failure:
@@ -220,11 +226,20 @@ class Model:
         )
 
     def expansion(self, x: PETSc.Vec) -> Array:
-        """Return the chemical strain amplitude at the particle nodes, ghosts included [-]."""
+        """Return the chemical strain amplitude at the particle nodes, ghosts included [-].
+
+        Where each crystal axis has its curve, those of one follow those of the other.
+        """
         filled = self.electrochemistry.stoichiometry(x)
-        return self.bodies.at_nodes(
-            lambda active, at: active.chemical_strain(filled[at] * active.maximum_concentration)
-        )
+
+        def amplitude(curve: int) -> Array:
+            def strain(active: ActiveMaterial, at: Cells) -> Array:
+                return active.chemical_strain(filled[at] * active.maximum_concentration)[curve]
+
+            return self.bodies.at_nodes(strain)
+
+        count = len(self.mechanics.expansion_directions)
+        return np.concatenate([amplitude(curve) for curve in range(count)])
 
     def gap(self, jump: Array) -> Array:
         """Return the opening at the cohesive points, shape (n,) [m]."""
@@ -252,3 +267,23 @@ class Model:
     def traction(self, state: State) -> Array:
         """Return the traction at the cohesive points in the local frame, shape (n, 3) [Pa]."""
         return self.mechanics.traction(state.jump, state.damage)
+
+
+def _of_each(given: LinearSolver | Mapping[str, LinearSolver]) -> dict[str, LinearSolver]:
+    """Return the linear solver of each problem.
+
+    Raises:
+        InputError: If a name is of no problem, or what it names no `LinearSolver`.
+    """
+    if isinstance(given, LinearSolver):
+        return dict.fromkeys(_PROBLEMS, given)
+    for name, value in given.items():
+        if name not in _PROBLEMS:
+            raise InputError(
+                f"Model.linear_solver names {shown(name)}, which is not one of {list(_PROBLEMS)}"
+            )
+        if not isinstance(value, LinearSolver):
+            raise InputError(
+                f"Model.linear_solver[{name!r}] = {shown(value)} is not a LinearSolver"
+            )
+    return dict.fromkeys(_PROBLEMS, LinearSolver()) | dict(given)

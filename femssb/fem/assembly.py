@@ -83,10 +83,18 @@ class Operator:
         self.matrix.data[:] = self._storage.data[self._kept]
         return self.matrix.data
 
-    def triplets(self, numbers: Indices) -> tuple[Indices, Indices, Array]:
-        """Return rows, columns and values of the entries, given the new number of each row."""
+    def triplets(
+        self, numbers: Indices, columns: Indices | None = None
+    ) -> tuple[Indices, Indices, Array]:
+        """Return rows, columns and values of the entries, in a new numbering.
+
+        Args:
+            numbers: The new number of each row.
+            columns: That of each column; None where it is that of the rows.
+        """
         row = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
-        return numbers[row], numbers[self.matrix.indices], self.matrix.data
+        columns = numbers if columns is None else columns
+        return numbers[row], columns[self.matrix.indices], self.matrix.data
 
 
 def linear_form(form: fem.Form) -> Array:

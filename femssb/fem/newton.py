@@ -1,6 +1,7 @@
 """Newton's method: how steps are shortened, when to stop, and when to give up."""
 
 import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import femssb.environment.platform
@@ -12,11 +13,13 @@ import numpy as np
 from femssb.environment.interruption import stop_if_asked
 from femssb.errors import NotConverged
 from femssb.fem.linear_solver import KrylovSolver
-from femssb.fem.surface_problem import Law, SurfaceProblem
+from femssb.fem.surface_problem import Law, Linearised, SurfaceProblem
 
 _ROUNDOFF = 1e-15  # a residual is a sum, not known better than to the roundoff of its terms
-_PATIENCE = 6  # iterations in which the residual must have halved: a shorter time step costs less
 _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # until the residual is not above both of the last two
+_EVALUATIONS = 10  # of the residual along a step, where its work is searched for a zero
+_FARTHEST = 8.0  # that a step may be stretched to
+_ENOUGH = 0.5  # of the work at the start of the step, left at its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,14 @@ class Convergence:
     newton: int  # Newton iterations
     linear: int  # iterations of the linear solver in all of them
     residual: float  # final residual over its scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When Newton's method gives up."""
+
+    iterations: int = 100
+    patience: int = 15  # iterations in which the smallest residual must halve
 
 
 def solve(
@@ -38,7 +49,7 @@ def solve(
     tolerance: float,
     scale: float | None = None,
     fixed: int | None = None,
-    maximum_newton: int = 14,
+    limits: Limits = Limits(),
 ) -> Convergence:
     """Solve R(x) = 0 in place; collective.
 
@@ -51,7 +62,7 @@ def solve(
         tolerance: Largest sum of absolute residuals over ``scale``.
         scale: By default the sum of absolute loads and surface forces.
         fixed: An unknown that keeps its value in ``x``; its equation is left out.
-        maximum_newton: Iterations after which to give up.
+        limits: When to give up.
 
     Raises:
         NotConverged: If Newton's method or the linear solver fails.
@@ -61,7 +72,10 @@ def solve(
     def failure(reason: str, residual: float) -> NotConverged:
         return NotConverged(f"{problem.name}: {reason}", residuals={problem.name: residual})
 
-    now = problem.linearise(x, load, law, scale=scale, fixed=fixed)
+    def evaluate() -> Linearised:
+        return problem.linearise(x, load, law, scale=scale, fixed=fixed)
+
+    now = evaluate()
     norms = [now.norm]
     linear = 0
     for iteration in itertools.count():
@@ -74,18 +88,80 @@ def solve(
             # petsc4py keeps dropped parallel objects until all ranks agree to free them.
             PETSc.garbage_cleanup(problem.unknowns.comm)
             return Convergence(newton=iteration, linear=linear, residual=now.relative)
-        hopeless = iteration >= _PATIENCE and now.norm > 0.5 * norms[0]
-        if iteration == maximum_newton or hopeless:
+        late = norms[-limits.patience :]
+        early = norms[: -limits.patience]
+        hopeless = bool(early) and min(late) > 0.5 * min(early)
+        if iteration == limits.iterations or hopeless:
             raise failure(f"Newton failed after {iteration} iterations", now.relative)
         stop_if_asked(problem.unknowns.comm)
         step, taken = linear_solver.solve(problem.jacobian(now.tangents, fixed), now.residual)
         linear += taken
-        start = x.copy()
-        for fraction in _STEP_LENGTHS:
-            start.copy(x)
-            x.axpy(-fraction, step)
-            now = problem.linearise(x, load, law, scale=scale, fixed=fixed)
-            if now.norm <= max(norms[-2:]):
-                break
+        now = _searched(problem, x, step, now, evaluate, norms)
         norms.append(now.norm)
     raise AssertionError  # the loop above only returns or raises
+
+
+def _searched(
+    problem: SurfaceProblem,
+    x: PETSc.Vec,
+    step: PETSc.Vec,
+    before: Linearised,
+    evaluate: Callable[[], Linearised],
+    norms: Sequence[float],
+) -> Linearised:
+    """Go along a step as far as it is good, in place; return what is found there.
+
+    Of an energy the derivative along the step, the work of the residual, must come near zero: a
+    search that keeps the zero between two points finds how far to go, downhill. The norm of the
+    residual is no such guide: where a surface softens it grows on the way. Without an energy the
+    norm decides: it must not be above both of the last two.
+    """
+    start = x.copy()
+
+    def at(fraction: float) -> Linearised:
+        start.copy(x)
+        x.axpy(-fraction, step)
+        return evaluate()
+
+    if not problem.energetic:
+        for fraction in _STEP_LENGTHS:
+            now = at(fraction)
+            if now.norm <= max(norms[-2:]):
+                break
+        return now
+
+    first = before.residual.dot(step)
+    if first < 0:  # uphill: the Jacobian is not positive where surfaces soften
+        step.scale(-1.0)
+        first = -first
+    inner, outer = [(0.0, first)], [(np.inf, -np.inf)]  # fraction, work: before, past the zero
+    for fraction in _fractions(inner, outer):
+        now = at(fraction)
+        work = now.residual.dot(step)
+        if abs(work) <= _ENOUGH * first:
+            return now
+        (inner if work > 0 else outer).append((fraction, work))
+    nearest, _ = inner[-1] if len(inner) > 1 else outer[-1]
+    return now if nearest == fraction else at(nearest)
+
+
+def _fractions(
+    inner: Sequence[tuple[float, float]], outer: Sequence[tuple[float, float]]
+) -> Iterator[float]:
+    """Yield where to look for a zero, between points and values on both sides, nearest last.
+
+    The step itself comes first, then twice as far until the zero is passed, within bounds. Where a
+    surface closes the slope changes by orders of magnitude, so the distance is found before the
+    place: by its logarithm.
+    """
+    yield 1.0
+    for _ in range(_EVALUATIONS - 1):
+        (a, at_a), (b, at_b) = inner[-1], outer[-1]
+        if b == np.inf:
+            if a >= _FARTHEST:
+                return
+            yield 2.0 * a
+        elif a == 0.0:
+            yield b * at_a / (at_a - at_b) if np.isfinite(at_b) else 0.1 * b
+        else:
+            yield float(np.sqrt(a * b)) if b > 4.0 * a else 0.5 * (a + b)

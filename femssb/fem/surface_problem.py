@@ -64,6 +64,8 @@ class SurfaceProblem:
     """A linear bulk with nonlinear surface laws: its residual and its Jacobian.
 
     Attributes:
+        energetic: Whether the residual derives from an energy, but for what dissipates.
+        bulk: The matrix K.
         failure: What a law raised on this rank when the problem was last linearised, or None.
     """
 
@@ -77,6 +79,7 @@ class SurfaceProblem:
         operators: Sequence[PointOperator],
         *,
         block_size: int = 1,
+        energetic: bool = False,
     ) -> None:
         """Lay out the matrices; collective.
 
@@ -86,14 +89,16 @@ class SurfaceProblem:
             entries: Parts of the bulk matrix: rows, columns and values, shape (nnz,) each; repeated
                 ones add up, a row or column of -1 is left out.
             operators: One for each surface that has a law.
-            block_size: Unknowns of a node, which multigrid keeps together.
+            block_size: Unknowns of a node, which solvers keep together.
+            energetic: Whether the residual derives from an energy, but for what dissipates.
         """
         self.name = name
         self.unknowns = unknowns
+        self.energetic = energetic
         self.operators = list(operators)
         self._block_size = block_size
         places = [(rows, columns) for rows, columns, _ in entries]
-        self._bulk = self._matrix(places)
+        self.bulk = self._matrix(places)
         self._jacobian = self._matrix(places + [_outer(op.columns) for op in operators])
         self._jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
         self._evaluate = [self._evaluation(op) for op in operators]
@@ -102,8 +107,8 @@ class SurfaceProblem:
     def set_bulk(self, values: Sequence[Array]) -> None:
         """Set the values of each part of the bulk matrix; collective."""
         self._bulk_values = np.concatenate(values)
-        self._bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
-        starts, _, entries = self._bulk.getValuesCSR()
+        self.bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
+        starts, _, entries = self.bulk.getValuesCSR()
         sums = np.append(0.0, np.cumsum(np.abs(entries)))
         self._sizes = np.diff(sums[starts])  # of the absolute entries of each row, or column
 
@@ -136,7 +141,7 @@ class SurfaceProblem:
             weighted.array[:] = (op.weights[:, None] * flux).ravel()
             matrix.multTranspose(weighted, part)
             surface.axpy(1.0, part)
-        residual = self._bulk @ x
+        residual = self.bulk @ x
         terms = x.duplicate()
         terms.array[:] = self._sizes * x.array_r  # |K| |x|: before they cancel
         magnitude = _norm(load) + _norm(surface) + _norm(terms)

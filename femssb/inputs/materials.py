@@ -213,8 +213,9 @@ class CrystalElasticity:
 class ActiveMaterial:
     """The cathode active material: lithium transport, open-circuit voltage, expansion, elasticity.
 
-    Crystal directions are [100], [010], [001]. The chemical strain of a grain whose crystal axes
-    are the columns of Q is ``chemical_strain(c) Q diag(expansion_ratio) Q^T``.
+    Crystal directions are [100], [010], [001], the columns of Q in a grain. Its chemical strain is
+    ``chemical_strain(c) Q diag(expansion_ratio) Q^T``, or, with a curve for each axis, that of each
+    along its axis.
 
     Where a run starts is independent of its C-rates and of where the grains are free of strain:
     `nominal_capacity` and `stress_free_concentration` stay as they are when `initial_concentration`
@@ -253,11 +254,15 @@ class ActiveMaterial:
         "partial molar volume in stress drift, 0 for none", unit="m3/mol", lower=-1e-4, upper=1e-4
     )
     open_circuit_voltage: Curve = field("voltage against lithium metal [V]")
-    expansion: Curve = field(
-        "chemical strain along [100], from any state: that at the stress-free one is taken off"
+    expansion: Curve | tuple[Curve, Curve, Curve] = field(
+        "chemical strain along [100], or a curve for each crystal axis, from any state: that at the"
+        " stress-free one is taken off"
     )
     expansion_ratio: tuple[float, float, float] = field(
-        "strain along each crystal axis over that along [100]", lower=-100, upper=100
+        "strain along each crystal axis over that along [100]; left out with three curves",
+        lower=-100,
+        upper=100,
+        default=(1.0, 1.0, 1.0),
     )
     elasticity: Elasticity | CrystalElasticity = field("elasticity of the grains")
 
@@ -275,8 +280,13 @@ class ActiveMaterial:
         start = np.array([float(initial)])
         voltage = self.open_circuit_voltage.value(start)[0]
         check("open_circuit_voltage (initial)", voltage, -1, 7, "V")
+        if isinstance(self.expansion, tuple) and self.expansion_ratio != (1.0, 1.0, 1.0):
+            raise InputError(
+                f"ActiveMaterial.expansion_ratio = {self.expansion_ratio} must be left out where"
+                " expansion is a curve for each axis"
+            )
         strains = self.chemical_strain(np.linspace(0, full, 101))
-        largest = np.max(np.abs(strains)) * max(map(abs, self.expansion_ratio))
+        largest = np.max(np.abs(strains[:, None] * np.array(self.expansion_axes)[..., None]))
         check("expansion (largest, along any axis)", largest, 0, MOST_STRAIN)
 
     @property
@@ -291,10 +301,25 @@ class ActiveMaterial:
         given = self.stress_free_concentration
         return self.maximum_concentration if given is None else given
 
+    @property
+    def expansion_curves(self) -> tuple[Curve, ...]:
+        """The curves of the chemical strain: one, or one for each crystal axis."""
+        return self.expansion if isinstance(self.expansion, tuple) else (self.expansion,)
+
+    @property
+    def expansion_axes(self) -> tuple[tuple[float, float, float], ...]:
+        """The strain along each crystal axis over each of the `expansion_curves` [-]."""
+        if isinstance(self.expansion, tuple):
+            return (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+        return (self.expansion_ratio,)
+
     def chemical_strain(self, concentration: Array) -> Array:
-        """Return the strain along [100] against the stress-free state, at concentrations [-]."""
-        free = self.expansion.value(np.array([float(self.stress_free)]))[0]
-        return self.expansion.value(concentration) - free
+        """Return the strain of each of the `expansion_curves` against the stress-free state [-].
+
+        From concentrations (n,) follows (curves, n): one row, along [100], or one for each axis.
+        """
+        free = np.array([float(self.stress_free)])
+        return np.array([c.value(concentration) - c.value(free) for c in self.expansion_curves])
 
 
 @description
@@ -393,6 +418,16 @@ class CohesiveLaw:
             self._check_softening(mode)
         if self.mixed_mode == "benzeggagh_kenane":
             self._check_mixed_softening()
+
+    @property
+    def failure_opening(self) -> float:
+        """Opening at which it has failed under the mode that needs less of it [m]."""
+        energies = self.normal_fracture_energy, self.shear_fracture_energy
+        strengths = self.normal_strength, self.shear_strength
+        return min(
+            2 * energy / strength if energy < math.inf else math.inf
+            for energy, strength in zip(energies, strengths, strict=True)
+        )
 
     def _check_softening(self, mode: str) -> None:
         strength = getattr(self, f"{mode}_strength")

@@ -1,4 +1,5 @@
 from . import alabdali2023 as alabdali2023
+from . import nmc811 as nmc811
 from . import yuan2023 as yuan2023
 from .additives import CARBON_BLACK as CARBON_BLACK
 from .additives import CBD as CBD

@@ -15,9 +15,9 @@ import numpy as np
 from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
 from femssb.plotting.style import BLUE, GREEN, ORANGE, SEQUENCE, VERMILION
-from femssb.results.quantities import PARTICLE_COLUMNS, of_particle, on_axis
+from femssb.results.quantities import LOSSES, PARTICLE_COLUMNS, of_particle, on_axis
 from femssb.results.solution import Solution
-from femssb.units import GPa, nm, pmol
+from femssb.units import GPa, mV, nm, pmol
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,6 +92,43 @@ def stress_and_strain(solution: Solution) -> Figure:
     }
     _curves(above, solution, "Von Mises stress [GPa]", GPa, stresses)
     _curves(below, solution, "Volumetric strain [%]", 0.01, strains)
+    return figure
+
+
+def losses(solution: Solution) -> Figure:
+    """Draw where the voltage goes on charge and discharge: all losses stacked, against capacity.
+
+    The cohesive energy that debonding has dissipated is drawn below.
+    """
+    from matplotlib.figure import Figure
+
+    halves = [half for half in (solution.charge, solution.discharge) if half]
+    figure = Figure(figsize=(1.4 + 2.9 * len(halves), 6.2), layout="constrained")
+    rows = figure.subplots(3, len(halves), sharex="col", sharey="row", squeeze=False)
+    series, colours = solution.series, dict(zip(LOSSES, SEQUENCE, strict=False))
+    capacity, charge = on_axis("Capacity [C]")
+    for half, (above, middle, below) in zip(halves, rows.T, strict=True):
+        # The first row has the load before it.
+        chosen = np.concatenate([np.arange(one.start_row + 1, one.end_row + 1) for one in half])
+        current = series["Current [A]"][chosen]
+        chosen, current = chosen[current != 0], current[current != 0]
+        start = series["Discharge capacity [C]"][half[0].start_row]
+        passed = np.abs(series["Discharge capacity [C]"][chosen] - start) / charge
+        at_rest = series["Reversible power [W]"][chosen] / current
+        above.plot(passed, at_rest, color="0.5", linestyle="--", label="at rest, mean lithium")
+        above.plot(passed, series["Voltage [V]"][chosen], color="black", label="cell")
+        above.set_title(half[0].kind, loc="left")
+        lost = [series[name][chosen] / np.abs(current) / mV for name in LOSSES]
+        middle.stackplot(passed, *lost, colors=colours.values(), labels=LOSSES.values())
+        spent = series["Cohesive energy dissipated [J]"][chosen]
+        label, energy = on_axis("Cohesive energy dissipated [J]")
+        below.plot(passed, spent / energy, color="black")
+        below.set_xlabel(capacity)
+    for axes, name in zip(rows[:, 0], ("Voltage [V]", "Voltage lost [mV]", label), strict=True):
+        axes.set_ylabel(textwrap.fill(name, 24))
+    for axes in rows[:2, -1]:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), reverse=True)
+    figure.align_ylabels(rows[:, 0])
     return figure
 
 

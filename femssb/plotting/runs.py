@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @checked
 def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
-    """Draw a run: curves against time, sections of each particle, the opened cell, the gap.
+    """Draw a run: curves against time, losses against capacity, particles, opened cell, gap.
 
     Pictures of fields are those of the first cycle and, in files named ``..._cycle_N.png``, of the
     last one, where there are several; ``cycles.png`` shows what each of them passed then.
@@ -44,6 +44,8 @@ def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     target = make_folder(Path(folder))
     over_time = (curves.voltage_and_gap, curves.lithium, curves.stress_and_strain)
     written = [save(target / f"{draw.__name__}.png", draw, solution) for draw in over_time]
+    if solution.charge or solution.discharge:
+        written.append(save(target / "losses.png", curves.losses, solution))
     cycles = solution.cycles
     if len(cycles) > 1:
         written.append(save(target / "cycles.png", curves.cycles, solution))

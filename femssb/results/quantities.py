@@ -112,6 +112,20 @@ SERIES = (
     Quantity("Interface current error", "-",
              "interface current minus applied current, over the 1C current",
              "interface_current_error", "largest"),
+    # Voltage times current is the reversible power minus all losses.
+    Quantity("Reversible power", "W",
+             "current times the open-circuit voltage at the mean lithium, positive on discharge"),
+    Quantity("Electronic loss", "W", "power lost to the resistance to electrons"),
+    Quantity("Ionic loss", "W", "power lost to the resistance to ions"),
+    Quantity("Activation loss", "W", "power lost to the reaction at the particles"),
+    Quantity("Contact loss", "W", "power lost to the contact resistance of the particles"),
+    Quantity("Concentration loss", "W",
+             "power lost as the open-circuit voltage at the surface of the particles differs from"
+             " that at their mean lithium"),
+    Quantity("Anode loss", "W", "power lost to the reaction of the lithium anode"),
+    Quantity("Power ledger error", "-",
+             "voltage times current minus reversible power plus losses, over the sum of their"
+             " magnitudes", "power_ledger_error", "largest"),
     Quantity("Cohesive energy dissipated", "J", "by debonding, since the start",
              "cohesive_energy_dissipated", "last"),
     Quantity("Viscous energy dissipated", "J",
@@ -123,6 +137,15 @@ SERIES = (
     Quantity("Coupling iterations", "", "between electrochemistry and mechanics",
              "coupling_iterations", "sum"),
 )
+# Column of each loss -> its name in figures, in the order in which they are stacked.
+LOSSES = {
+    "Electronic loss [W]": "electrons",
+    "Ionic loss [W]": "ions",
+    "Anode loss [W]": "anode",
+    "Contact loss [W]": "contact",
+    "Activation loss [W]": "activation",
+    "Concentration loss [W]": "concentration",
+}
 # Every field of a snapshot. Tensors have the components xx yy zz yz xz xy; see `vtk_files`.
 SNAPSHOT = (
     Quantity("Concentration", "mol/m3", "lithium in the particles"),
@@ -160,6 +183,7 @@ PARTICLE_COLUMNS = {one.of_each: f"{one.meaning}; this one alone" for one in SER
 # Key of `Solution.performance` -> meaning.
 PERFORMANCE = {
     "rejected_steps": "time steps that were cut and tried again",
+    "failed_steps": "those of them that could not be solved; the others had too large an error",
     "factorisations": "matrix factorisations",
     "wall_time": "wall time of the run [s]",
     "peak_memory": "largest resident memory, sum over ranks [byte]",
@@ -205,6 +229,7 @@ _ON_AXES = {
     "Pa": ("GPa", GPa),
     "A": ("nA", nA),
     "J": ("pJ", 1e-12),
+    "W": ("nW", 1e-9),
     "C": ("µC", 1e-6),
     "mol/m3": ("10³ mol m⁻³", 1e3),
     "mV": ("mV", mV),

@@ -29,6 +29,7 @@ neighbouring facets: nothing depends on how the mesh was numbered or shared out.
 ``places of electronic``       (n, 3)     nodes of the electronic potential [m]
 ``places of particle``         (n, 3)     nodes of the displacement of the particles [m]
 ``places of matrix``           (n, 3)     nodes of the displacement around them [m]
+``places of matrix edges``     (n, 3)     middles of edges, where it has a quadratic part [m]
 ``places of interface``        (n, 6)     interface points, then the middles of their facets [m]
 ``lithium 0``, ...             (n,)       stoichiometry c / c_max at the places of lithium
 ``hydrostatic 0``, ...         (n,)       hydrostatic stress there [Pa]
@@ -36,6 +37,7 @@ neighbouring facets: nothing depends on how the mesh was numbered or shared out.
 ``electronic 0``, ...          (n,)       electronic potential minus the cell voltage [V]
 ``particle 0``, ...            (n, 3)     displacement of the particles [m]
 ``matrix 0``, ...              (n, 3)     displacement around them [m]
+``matrix edges 0``, ...        (n, 3)     its quadratic part in the middle of each edge [m]
 ``jump 0``, ...                (n, 3)     displacement jump at the interface, axes of the box [m]
 ``damage 0``, ...              (n,)       damage of the interface: loss of stiffness
 ``spent 0``, ...               (n,)       share of its fracture energy that is spent
@@ -45,7 +47,7 @@ neighbouring facets: nothing depends on how the mesh was numbered or shared out.
 Keys of the document: ``format``; ``case``, the inputs that must be the same to resume;
 ``index``, ``row``, ``first_row``, ``time_step``, ``ceiling`` and ``halfway``, as in `Position`; and
 ``log``: ``rows`` (of the time series, column -> value), ``records`` (of the protocol steps that are
-over, as `StepRecord`), ``rejected`` (time steps) and ``wall_time`` [s].
+over, as `StepRecord`), ``rejected`` and ``failed`` (time steps), and ``wall_time`` [s].
 """
 
 import io
@@ -71,7 +73,7 @@ from scipy.spatial import cKDTree
 from femssb.arrays import Array
 from femssb.cell.electrochemical_problem import VOLTAGE
 from femssb.cell.model import Model, State
-from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
+from femssb.cell.regions import ELECTRONIC, IONIC
 from femssb.cell.surfaces import INTERFACE
 from femssb.environment.files import append_seal, newest, read_sealed, writing
 from femssb.environment.ranks import collect
@@ -84,16 +86,13 @@ from femssb.meshing.data import gather
 from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
-_FORMAT = "femssb checkpoint 3"
+_FORMAT = "femssb checkpoint 4"
 _SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
 _POSITION = tuple(one.name for one in fields(Position) if one.name not in ("start", "past"))
 _NUMBERS = ("time", "voltage", "current", "cohesive_dissipation", "viscous_dissipation")
-_SCALARS, _VECTORS = ("lithium", "ionic", "electronic"), ("particle", "matrix")
-# Each field of a state -> the places that it is given at.
-_PLACES = {name: name for name in (*_SCALARS, *_VECTORS)} | {"hydrostatic": "lithium"}
-_PLACES |= dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
+_SCALARS = ("lithium", "ionic", "electronic")
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ def position_of(
         Past(
             state=_join(
                 model,
-                {name: arrays[f"{name} {number}"][rows[at]] for name, at in _PLACES.items()},
+                {name: arrays[f"{name} {number}"][rows[at]] for name, at in _fields(model).items()},
                 {name: float(arrays[name][number]) for name in _NUMBERS},
             ),
             charge=float(charge),
@@ -317,10 +316,14 @@ def _spaces(model: Model) -> dict[str, tuple[fem.FunctionSpace, int]]:
         "lithium": model.bodies.scalars,
         "ionic": model.electrochemistry.spaces[IONIC],
         "electronic": model.electrochemistry.spaces[ELECTRONIC],
-        "particle": model.mechanics.spaces[PARTICLE],
-        "matrix": model.mechanics.spaces[MATRIX],
-    }
+    } | model.mechanics.spaces
     return {name: (space, space.dofmap.index_map.size_local) for name, space in spaces.items()}
+
+
+def _fields(model: Model) -> dict[str, str]:
+    """Return each field of a state and what it is given at the places of."""
+    fields = {name: name for name in _spaces(model)} | {"hydrostatic": "lithium"}
+    return fields | dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
 
 
 def _places(model: Model) -> dict[str, Array]:
@@ -339,7 +342,9 @@ def _split(model: Model, state: State) -> dict[str, Array]:
     scalars = model.electrochemistry.unknowns.expand(model.electrochemical(state))
     vectors = model.mechanics.unknowns.expand(model.mechanical(state))
     fields = dict(zip(_SCALARS, scalars, strict=True))
-    fields |= {name: x.reshape(-1, 3) for name, x in zip(_VECTORS, vectors, strict=True)}
+    fields |= {
+        name: x.reshape(-1, 3) for name, x in zip(model.mechanics.spaces, vectors, strict=True)
+    }
     owned = {name: fields[name][:n] for name, (_, n) in _spaces(model).items()}
     return owned | {
         "hydrostatic": state.hydrostatic[: len(owned["lithium"])],
@@ -358,7 +363,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
         _put(model.electrochemistry.unknowns, x, index, values[name])
     model.electrochemistry.unknowns.write_single(x, VOLTAGE, numbers["voltage"])
     moved = model.mechanics.unknowns.vector()
-    for index, name in enumerate(_VECTORS):
+    for index, name in enumerate(model.mechanics.spaces):
         _put(model.mechanics.unknowns, moved, index, values[name].ravel())
     return State(
         electrochemical=x.array_r.copy(),

@@ -4,6 +4,7 @@ All functions are collective. Numbers are the same on every rank; fields are gat
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import femssb.environment.platform
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.arrays import Array
 from femssb.cell import mechanics
+from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
 from femssb.cell.surfaces import INTERFACE
@@ -38,13 +40,19 @@ class _Body:
     """Operators that turn a displacement into cell-wise strain and stress."""
 
     def __init__(self, model: Model, name: str, corners: fem.FunctionSpace) -> None:
+        self.name = name
         self.part = part = model.bodies.parts[name]
         self.corners = corners  # linear scalar space whose nodes are the points of the output
         space = fem.functionspace(part.mesh, ("DG", 0, (6,)))
-        self.displacement = fem.Function(model.mechanics.spaces[name])
+        spaces = model.mechanics.spaces
+        # Name of each part of the displacement, linear first, and its function.
+        self.displacements = {
+            part: fem.Function(spaces[part]) for part in (name, edges_of(name)) if part in spaces
+        }
         self.strain = fem.Function(space)
         self.expression = fem.Expression(
-            mechanics.strain(self.displacement), space.element.interpolation_points
+            sum(map(mechanics.strain, self.displacements.values())),
+            space.element.interpolation_points,
         )
         # Shape (cells, 6, 6) [Pa].
         self.stiffness = _by_cell(model.mechanics.stiffness[name]).reshape(-1, 6, 6)
@@ -171,18 +179,24 @@ class Readout:
     def _strain_and_stress(self, body: _Body, state: State) -> tuple[Array, Array]:
         """Return Voigt strain and stress (cells with ghosts, 6), means over each cell."""
         model = self.model
-        moved = model.mechanics.unknowns.expand(model.mechanical(state))
-        body.displacement.x.array[:] = moved[0 if body is self._particle else 1]
+        fields = model.mechanics.unknowns.expand(model.mechanical(state))
+        moved = dict(zip(model.mechanics.spaces, fields, strict=True))
+        for name, displacement in body.displacements.items():
+            displacement.x.array[:] = moved[name]
         body.strain.interpolate(body.expression)
         body.strain.x.scatter_forward()
-        body.at_corners.interpolate(body.displacement)
+        body.at_corners.interpolate(body.displacements[body.name])
         body.at_corners.x.scatter_forward()
         strain = _by_cell(body.strain)
         elastic = strain
         if body is self._particle:
-            amplitude = model.expansion(model.electrochemical(state))
-            mean = amplitude[body.corners.dofmap.list].mean(axis=1)
-            elastic = strain - mean[:, None] * _by_cell(model.mechanics.expansion_direction)
+            expansion = model.expansion(model.electrochemical(state))
+            directions = model.mechanics.expansion_directions
+            for amplitude, along in zip(
+                expansion.reshape(len(directions), -1), directions, strict=True
+            ):
+                mean = amplitude[body.corners.dofmap.list].mean(axis=1)
+                elastic = elastic - mean[:, None] * _by_cell(along)
         return strain, np.einsum("cij,cj->ci", body.stiffness, elastic)
 
     def _gather(
@@ -286,6 +300,8 @@ class _Measured:
         self.lithium = readout.lithium(self.stoichiometry)
         self.gap = np.maximum(self.state.jump[:, 0], 0.0)
         self.drop = self.model.interface_current(self.state).drop
+        x = self.model.electrochemical(self.state)
+        self.powers = self.model.electrochemistry.powers(x, self.state.gap)
         self.von_mises, self.volumetric = readout.particle_stress(self.state)
         self.mean_strain = self.volume.means(self.volumetric)
         self.stress_quantiles = self.volume.quantiles(self.von_mises, [0.99, 0.999])
@@ -310,13 +326,26 @@ class _Measured:
         lost = self.model.lithium_initial - self.lithium[0]
         return (lost - self.step.now.charge / FARADAY) / self.model.lithium_nominal
 
-    def current_error(self) -> float:
-        """Return the interface current minus the applied one, over the 1C current."""
+    def applied_current(self) -> float:
+        """Return the charging current at the collector [A]."""
         applied = self.step.control.current
         if applied is None:
             x = self.model.electrochemical(self.state)
             applied = self.model.electrochemistry.anode_current(x)
-        return (self.state.current - applied) / self.model.one_c
+        return applied
+
+    def current_error(self) -> float:
+        """Return the interface current minus the applied one, over the 1C current."""
+        return (self.state.current - self.applied_current()) / self.model.one_c
+
+    def power_error(self) -> float:
+        """Return voltage times current minus where it goes, over the sum of the magnitudes."""
+        put_in = self.state.voltage * self.applied_current()
+        parts = list(asdict(self.powers).values())
+        whole = max(
+            sum(map(abs, [put_in, *parts])), 1e-6 * abs(self.state.voltage) * self.model.one_c
+        )
+        return (put_in - sum(parts)) / whole
 
 
 # Column -> its value, or those of all particles together and of each, (1 + particles,).
@@ -354,6 +383,14 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Concentration overshoot [-]": lambda at: max(0.0, at.largest_stoichiometry(1) - 1.0),
     "Lithium ledger error [-]": _Measured.ledger_error,
     "Interface current error [-]": _Measured.current_error,
+    "Reversible power [W]": lambda at: 0.0 - at.powers.reversible,
+    "Electronic loss [W]": lambda at: at.powers.electronic,
+    "Ionic loss [W]": lambda at: at.powers.ionic,
+    "Activation loss [W]": lambda at: at.powers.activation,
+    "Contact loss [W]": lambda at: at.powers.contact,
+    "Concentration loss [W]": lambda at: at.powers.concentration,
+    "Anode loss [W]": lambda at: at.powers.anode,
+    "Power ledger error [-]": _Measured.power_error,
     "Cohesive energy dissipated [J]": lambda at: at.state.cohesive_dissipation,
     "Viscous energy dissipated [J]": lambda at: at.state.viscous_dissipation,
     "Step error [-]": lambda at: at.step.error,

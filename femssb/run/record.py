@@ -143,6 +143,7 @@ class Record:
                 "wall_time": self.wall_time,
                 "ranks": comm.size,
                 "rejected_steps": self._stepper.rejected,
+                "failed_steps": self._stepper.failed,
                 "factorisations": self._factorisations() - self._factorisations_before,
                 "peak_memory": memory,
                 "versions": self._versions,
@@ -199,6 +200,7 @@ class Record:
             "rows": self._rows,
             "records": [asdict(step) for step in self._steps],
             "rejected": self._stepper.rejected,
+            "failed": self._stepper.failed,
             "wall_time": self.wall_time,
         }
         arrays = checkpoint.content(self._model, self._case, position, log)
@@ -261,7 +263,8 @@ class Record:
         path, document, arrays = from_first_rank(self._model.comm, load)
         position = checkpoint.position_of(path, self._model, document, arrays)
         log = document["log"]
-        self._rows, self._stepper.rejected = log["rows"], log["rejected"]
+        self._rows = log["rows"]
+        self._stepper.rejected, self._stepper.failed = log["rejected"], log["failed"]
         self._steps = [StepRecord(**step) for step in log["records"]]
         self._started -= log["wall_time"]
         self._good = path.name

@@ -2,7 +2,8 @@
 
 Time derivatives are written on amounts, so that lithium is conserved to roundoff. The difference
 between the new stoichiometry and its extrapolation estimates the error and sets the step size, as
-that of the voltage does, or of the current where a voltage is held.
+that of the voltage does, of the current where a voltage is held, and of the jump of the interface,
+over the jump or the opening at which it has failed.
 """
 
 import logging
@@ -79,6 +80,7 @@ class Stepper:
 
     Attributes:
         rejected: Time steps that were tried without success.
+        failed: Those of them that could not be solved.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class Stepper:
         tolerances: Tolerances,
     ) -> None:
         """Keep the arguments; solves nothing."""
-        self.rejected = 0
+        self.rejected = self.failed = 0
         self._model = model
         self._stepping = stepping
         self._tolerances = tolerances
@@ -125,7 +127,7 @@ class Stepper:
         wanted = min(position.time_step, position.ceiling)
         size = self._stepping.proposed(taken, wanted, left, control.c_rate, bool(control.sign))
         try:
-            new, work, error, ceiling = self._attempt(control, position, size)
+            new, work, error, jump, ceiling = self._attempt(control, position, size)
         except NotConverged as failure:
             raise failed(failure.reason, residuals=failure.residuals) from failure
         size = new.state.time - past[0].state.time
@@ -144,7 +146,7 @@ class Stepper:
             position,
             past=(new, *past[:2]),
             row=position.row + 1,
-            time_step=self._stepping.next(size, error),
+            time_step=self._stepping.next(size, error, jump),
             ceiling=ceiling,
             halfway=position.halfway or middle,
         )
@@ -162,23 +164,24 @@ class Stepper:
 
     def _attempt(
         self, control: Control, position: Position, size: float
-    ) -> tuple[Past, Work, float, float]:
-        """Return what was reached, the work, the error of the step and the new ceiling of sizes."""
+    ) -> tuple[Past, Work, float, float, float]:
+        """Return what was reached, the work, two errors (`_error`) and the new ceiling of sizes."""
         past, ceiling = position.past, position.ceiling
         plain = False  # whether the guess is the last state itself, after a failure
         while True:
             try:
                 new, work = self._advance(control, past, size, plain)
-                error = self._error(control, position, new)
+                error, jump = self._error(control, position, new)
                 shorter = None
                 if not error <= 1:
                     shorter = self._stepping.shortened(size, error, control.c_rate)
                 if shorter is None:
                     if self._beyond(control, position, new) >= 0:
                         new, work = self._locate(control, position, new, work, plain)
-                    return new, work, error, 1.2 * ceiling
+                    return new, work, error, jump, 1.2 * ceiling
             except NotConverged as failure:
                 logger.info("time step of %.3g s failed: %s", size, failure.reason)
+                self.failed += 1
                 shorter = self._stepping.shortened(size, np.inf, control.c_rate)
                 if shorter is None:
                     self.rejected += 1
@@ -186,6 +189,8 @@ class Stepper:
                 # Steps grow back slowly: what fails once, as the interface lets go, fails again.
                 ceiling = shorter
                 plain = True
+            else:
+                logger.info("time step of %.3g s has %.2g times the error", size, error)
             self.rejected += 1
             size = shorter
 
@@ -225,11 +230,14 @@ class Stepper:
         current = state.current if control.current is None else control.current
         return Past(state=state, charge=(current - charges) / new), work
 
-    def _error(self, control: Control, position: Position, new: Past) -> float:
-        """Return the estimated error of a step over what is allowed; 0 where nothing is known."""
+    def _error(self, control: Control, position: Position, new: Past) -> tuple[float, float]:
+        """Return the estimated error of a step over what is allowed, and that of the jump [-].
+
+        They are 0 where nothing is known.
+        """
         model, past = self._model, position.past
         if len(past) < 2:
-            return 0.0
+            return 0.0, 0.0
 
         def error(past: Sequence[Past], value: Callable[[State], Array]) -> Array:
             times = [item.state.time for item in past]
@@ -249,7 +257,15 @@ class Stepper:
             current = abs(error(held, lambda state: np.array([state.current])).item())
             known = _KNOWN_CURRENT * self._tolerances.exchange * model.one_c
             current /= max(abs(new.state.current), known)
-        return self._stepping.error(rms, voltage, current)
+        scale = np.hypot(model.failure_opening, self._rms(new.state.jump))
+        jump = self._rms(error(past, lambda state: state.jump)) / scale
+        return self._stepping.error(rms, voltage, current, jump), jump
+
+    def _rms(self, jump: Array) -> float:
+        """Return the root mean square of a jump over the cohesive surfaces [m]; collective."""
+        bodies = self._model.bodies
+        squares = np.einsum("ni,ni->n", jump, jump)
+        return float(np.sqrt(bodies.sum(bodies.weights * squares) / bodies.sum(bodies.weights)))
 
     def _beyond(self, control: Control, position: Position, now: Past) -> float:
         """Return by how much a state is past what ends the protocol step, negative before it."""

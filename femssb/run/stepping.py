@@ -15,6 +15,8 @@ from femssb.description import description, field
 from femssb.errors import InputError
 from femssb.units import hour
 
+_ROOM = 0.5  # of the error of the jump that is allowed, aimed at
+
 
 @description
 class Stepping:
@@ -30,6 +32,12 @@ class Stepping:
     voltage_error: float = field("allowed in one step", unit="V", above=0, below=0.5, default=2e-3)
     current_error: float = field(
         "allowed in one step of a hold, over the current", above=0, below=0.5, default=2e-4
+    )
+    jump_error: float = field(
+        "allowed in one step, rms over the interface, over the jump or the opening at failure",
+        above=0,
+        below=0.5,
+        default=4e-3,
     )
     first: float = field(
         "first step after a change of load", unit="s", above=0, below=hour, default=0.5
@@ -73,12 +81,13 @@ class Stepping:
         size = min(wanted, largest, left)
         return left / 2 if size < left < 2 * size else size  # rather than a last sliver of a step
 
-    def error(self, stoichiometry: float, voltage: float, current: float) -> float:
-        """Return the largest of three errors [-], [V], [-] over what is allowed."""
+    def error(self, stoichiometry: float, voltage: float, current: float, jump: float) -> float:
+        """Return the largest of four errors [-], [V], [-], [-] over what is allowed."""
         return max(
             stoichiometry / self.stoichiometry_error,
             voltage / self.voltage_error,
             current / self.current_error,
+            jump / self.jump_error,
         )
 
     def shortened(self, size: float, error: float, c_rate: float) -> float | None:
@@ -93,8 +102,17 @@ class Stepping:
         factor = 0.6 if np.isinf(error) else max(0.2, 0.8 * error ** (-1 / 3))
         return max(size * factor, smallest) if size > smallest else None
 
-    def next(self, size: float, error: float) -> float:
-        """Return the size that an accepted step suggests for the next one [s]."""
+    def next(self, size: float, error: float, jump: float) -> float:
+        """Return the size that an accepted step suggests for the next one [s].
+
+        Where an interface snaps, no error tells of it before: the jump has more room than others.
+
+        Args:
+            size: Size of the step [s].
+            error: Its error over what is allowed.
+            jump: Error of the jump [-].
+        """
+        error = max(error, jump / (_ROOM * self.jump_error))
         return size * (min(2.0, max(0.3, 0.9 * error ** (-1 / 3))) if error > 0 else 2.0)
 
 
@@ -122,14 +140,14 @@ class FixedSteps:
         """Return the size of the next time step [s]; see `Stepping.proposed`."""
         return min(self.sizes[min(number, len(self.sizes) - 1)], left)
 
-    def error(self, stoichiometry: float, voltage: float, current: float) -> float:
+    def error(self, stoichiometry: float, voltage: float, current: float, jump: float) -> float:
         """Return 0: every error is allowed."""
         return 0.0
 
     def shortened(self, size: float, error: float, c_rate: float) -> None:
         """Return None: no other size is allowed."""
 
-    def next(self, size: float, error: float) -> float:
+    def next(self, size: float, error: float, jump: float) -> float:
         """Return the size itself, which `proposed` ignores."""
         return size
 

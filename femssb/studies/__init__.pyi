@@ -7,6 +7,9 @@ from .comparison import Target as Target
 from .comparison import near as near
 from .comparison import read_targets as read_targets
 from .comparison import rising as rising
+from .convergence import Estimate as Estimate
+from .convergence import convergence as convergence
+from .convergence import estimate as estimate
 from .half_cell import CYCLE as CYCLE
 from .half_cell import HalfCellRun as HalfCellRun
 from .measurement import Measurement as Measurement

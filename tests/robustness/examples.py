@@ -579,6 +579,13 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "studies.Cache": lambda: {"folder": "cases"},
     "studies.Number": lambda: {"value": 1.0, "spread": 0.1},
     "studies.near": lambda: {"one": 1.0, "other": 1.05, "share": 0.1},
+    "studies.Estimate": lambda: {"value": 1.0, "mesh": 0.1, "steps": 0.01},
+    "studies.convergence": lambda: {
+        "case": instances()[studies.HalfCellRun], "out": "cases", "coarsening": 1.3, "jobs": 1,
+    },
+    "studies.estimate": lambda: {
+        "values": [1.0, 1.1, 1.3, 1.31], "coarsening": 1.3, "local": False,
+    },
     "studies.perform": lambda: {
         "studies": (study(),),
         "out": "study",
@@ -882,6 +889,7 @@ WORK = {
     "plotting.compare_cells": ("femssb.plotting.runs.save",),
     "plotting.compare_sections": ("femssb.plotting.runs.save",),
     "Simulation.run": ("femssb.run.stepper.Stepper.start",),
+    "studies.convergence": ("femssb.studies.convergence.run",),
     "voxels.pore_network": ("femssb.voxels.measure.pores._load_porespy",),
 }
 # Functions of a user, whose errors are the user's: another function is not tried.

@@ -225,6 +225,7 @@ class Solid:
             self.unknowns,
             entries,
             operators,
+            energetic=True,
         )
         method = linear_solver or LinearSolver(method="direct")
         self.linear_solver = KrylovSolver("solid", self.unknowns, method)
@@ -424,11 +425,13 @@ class Path:
 
         return respond
 
-    def move(self, to: float, time_step: float = 1.0) -> None:
-        """Move the tied components [m] in a time [s]; collective."""
+    def move(self, to: float, time_step: float = 1.0, *, tangent: bool = False) -> None:
+        """Move the tied components [m] in a time [s], with the rest along the tangent if asked."""
         solid, unknowns = self.solid, self.solid.unknowns
         respond = self.law(time_step)
         x = self.x.copy()
+        if tangent:
+            x.axpy(1.0, self._tangent(respond, to - self.moves[-1]))
         unknowns.write_single(x, self.name, to)
         displacement, taken = solid.solve(
             respond, x=x, fixed=self.name, tolerance=self.tolerance, scale=self._scale
@@ -447,6 +450,15 @@ class Path:
         self.moves.append(to)
         self.forces.append(reaction)
         self.newton.append(taken.newton)
+
+    def _tangent(self, respond: Callable[[Array], Cohesion], by: float) -> PETSc.Vec:
+        """Return by how much all unknowns move with the tied components, to first order."""
+        solid, number = self.solid, self.solid.unknowns.single[self.name]
+        cohesion = respond(self.jump)
+        moved = solid.unknowns.vector()
+        solid.unknowns.write(moved, number, by)
+        matrix = solid.problem.jacobian([cohesion.tangent], number)
+        return solid.linear_solver.solve(matrix, moved)[0]
 
     def stored(self) -> float:
         """Return the elastic energy of bodies and interface [J]; collective."""

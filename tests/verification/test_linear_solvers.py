@@ -1,4 +1,4 @@
-"""The direct and the iterative linear solver, by name, on the whole coupled problem.
+"""The linear solvers, by name, on the whole coupled problem.
 
 If these fail, the results depend on how the equations were solved. The one worth reading:
 `test_same_charge`, which goes through the onset of debonding.
@@ -30,7 +30,8 @@ SOLVERS = {
     "shared": LinearSolver(
         method="direct", options={"pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
     ),
-    "iterative": LinearSolver(method="iterative"),
+    "incomplete": LinearSolver(method="incomplete"),
+    "multigrid": LinearSolver(method="multigrid"),
 }
 COARSE, FINE = 2.5 * um, 1.25 * um  # the fine mesh has about 5 times the unknowns
 TIGHT = Tolerances(current=1e-12, force=1e-11, exchange=1e-8)
@@ -102,14 +103,15 @@ def test_same_step(comm):
 
 
 @pytest.mark.mpi(ranks=2)
-def test_iterations_do_not_grow():
-    """Would catch rigid modes that multigrid does not see, and fields split at the wrong place.
+@pytest.mark.parametrize("name", ["incomplete", "multigrid"])
+def test_iterations_do_not_grow(name):
+    """Would catch rigid motions that a method does not see, and fields split at the wrong place.
 
-    Electrochemistry takes about 5 and mechanics 14 to 18 iterations a solve, on both meshes; the
-    bounds leave room for other processors and partitions.
+    By multigrid, electrochemistry takes about 5 and mechanics 14 to 18 iterations a solve, on both
+    meshes; the bounds leave room for other processors and partitions.
     """
     for size in (COARSE, FINE):
-        _, _, work = step(size, "iterative")
+        _, _, work = step(size, name)
         assert work.linear_electrochemistry < 15 * work.newton_electrochemistry
         assert work.linear_mechanics < 30 * work.newton_mechanics
 
@@ -141,17 +143,35 @@ def charged(linear_solver):
 def test_same_charge():
     """Would catch a preconditioner that fails, or is never renewed, once the interface opens.
 
-    Both take the same time steps. They solve the forces to 1e-8; where the interface softens, gap
+    All take the same time steps. They solve the forces to 1e-8; where the interface softens, gap
     and damage err by up to a thousand times more.
     """
-    (voltage, gap, damage), (other_voltage, other_gap, other_damage) = (
-        charged(SOLVERS[name]) for name in ("direct", "iterative")
-    )
+    voltage, gap, damage = charged(SOLVERS["direct"])
     assert damage[0] < 1e-3
     assert 0.5 < damage[-1] < 0.99
-    np.testing.assert_allclose(other_voltage, voltage, rtol=0, atol=1e-7)
-    np.testing.assert_allclose(other_gap, gap, rtol=0, atol=1e-5 * gap[-1])
-    np.testing.assert_allclose(other_damage, damage, rtol=0, atol=1e-5)
+    for name in ("incomplete", "multigrid"):
+        other_voltage, other_gap, other_damage = charged(SOLVERS[name])
+        np.testing.assert_allclose(other_voltage, voltage, rtol=0, atol=1e-7)
+        np.testing.assert_allclose(other_gap, gap, rtol=0, atol=1e-5 * gap[-1])
+        np.testing.assert_allclose(other_damage, damage, rtol=0, atol=1e-5)
+
+
+def test_each_problem_has_its_solver():
+    """Would catch a choice for one problem that counts for both, or for none."""
+    given = {"mechanics": LinearSolver(method="multigrid")}
+    model, _, _ = step_by(given)
+    kinds = [
+        problem.linear_solver._ksp.getPC().getType()
+        for problem in (model.mechanics, model.electrochemistry)
+    ]
+    assert kinds[0] == "gamg"
+    assert kinds[1] != "gamg"
+    for wrong, message in (
+        ({"heat": LinearSolver()}, r"linear_solver names 'heat'.*electrochemistry"),
+        ({"mechanics": "direct"}, r"linear_solver\['mechanics'\] = 'direct' is not a LinearSolver"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Model(meshed(COARSE), library.yuan2023.materials(), linear_solver=wrong)
 
 
 def test_refactor_at_each_newton_step():

@@ -25,7 +25,7 @@ from femssb.results.fields import FieldData, Snapshots
 from femssb.results.quantities import COLUMNS
 from femssb.units import GPa, nm, pmol, um
 
-CURVES = ["voltage_and_gap.png", "lithium.png", "stress_and_strain.png"]
+CURVES = ["voltage_and_gap.png", "lithium.png", "stress_and_strain.png", "losses.png"]
 VIEWS = {
     "x-y": View(focus=(1, 2, 3), towards=(0, 0, 1), up=(0, 1, 0), half_height=5.0),
     "z-y": View(focus=(1, 2, 3), towards=(-2, 0, 0), up=(0, 3, 0), half_height=5.0),

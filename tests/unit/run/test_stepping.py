@@ -109,9 +109,11 @@ def test_bad_fixed_steps_name_the_field(arguments: dict[str, object], message: s
 def test_steps_shrink_and_grow_with_their_error() -> None:
     """Catches steps that leave their bounds, or do not follow the order of the method."""
     stepping = Stepping(first=1.0, largest=100.0, smallest=0.01)
-    assert stepping.next(10.0, error=1.0) == pytest.approx(9.0)
-    assert stepping.next(10.0, error=0.125) == pytest.approx(18.0)
-    assert [stepping.next(10.0, error) for error in (0.0, 1e-9, 1e9)] == [20.0, 20.0, 3.0]
+    assert stepping.next(10.0, error=1.0, jump=0.0) == pytest.approx(9.0)
+    assert stepping.next(10.0, error=0.125, jump=0.0) == pytest.approx(18.0)
+    assert [stepping.next(10.0, error, 0.0) for error in (0.0, 1e-9, 1e9)] == [20.0, 20.0, 3.0]
+    assert stepping.next(10.0, error=1.0, jump=0.5 * stepping.jump_error) == pytest.approx(9.0)
+    assert stepping.next(10.0, error=1.0, jump=stepping.jump_error) < 8.0
     assert stepping.shortened(10.0, error=8.0, c_rate=1) == pytest.approx(4.0)
     assert stepping.shortened(10.0, error=np.inf, c_rate=1) == pytest.approx(6.0)
     assert stepping.shortened(0.011, error=1e9, c_rate=1) == 0.01
@@ -126,7 +128,10 @@ def test_steps_shrink_and_grow_with_their_error() -> None:
 
 def test_the_worst_of_the_errors_counts() -> None:
     """Catches steps of a hold that follow nothing but its stoichiometry."""
-    stepping = Stepping(stoichiometry_error=1e-4, voltage_error=1e-3, current_error=1e-2)
-    assert stepping.error(2e-4, 1e-3, 1e-2) == pytest.approx(2)
-    assert stepping.error(1e-4, 3e-3, 1e-2) == pytest.approx(3)
-    assert stepping.error(1e-4, 1e-3, 4e-2) == pytest.approx(4)
+    stepping = Stepping(
+        stoichiometry_error=1e-4, voltage_error=1e-3, current_error=1e-2, jump_error=1e-3
+    )
+    assert stepping.error(2e-4, 1e-3, 1e-2, 1e-3) == pytest.approx(2)
+    assert stepping.error(1e-4, 3e-3, 1e-2, 1e-3) == pytest.approx(3)
+    assert stepping.error(1e-4, 1e-3, 4e-2, 1e-3) == pytest.approx(4)
+    assert stepping.error(1e-4, 1e-3, 1e-2, 5e-3) == pytest.approx(5)
