@@ -127,9 +127,8 @@ READINGS: Mapping[str, ForceField] = MappingProxyType(
         # derived: as printed
         "dried not enlarged": replace(H1, dried=_enlarged(DRIED, 1.0, 1.0)),
         "enlarged in contacts only": ForceField(
-            # paper 2.3: 14 %
-            slurry=_enlarged(SLURRY, 1.0, 1.14),
-            dried=_enlarged(DRIED, 1.0, 1.14),
+            slurry=_enlarged(SLURRY, 1.0, 1.14),  # paper 2.3
+            dried=_enlarged(DRIED, 1.0, 1.14),  # paper 2.3
         ),
         "binder by its dry diameter": ForceField(
             slurry=_dry_based(SLURRY), dried=_dry_based(DRIED)
