@@ -25,7 +25,6 @@ from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.units import GAS_CONSTANT
 
-
 # Lithium that follows the stress at once is known no better than it. With this factor on the stress
 # it is known to less than `Stepping.stoichiometry_error`, below which no shorter step would lead.
 _STRICTER = 9.0
