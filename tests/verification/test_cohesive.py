@@ -433,7 +433,7 @@ def test_jacobian_feels_the_bulk(change):
     stiffness[change] *= 1.1
     stiffness[change[::-1]] = stiffness[change]
     domain = box((2, 2, 2))
-    norms = [Solid(domain, {0: c}).problem._bulk.norm() for c in (HARD, stiffness)]
+    norms = [Solid(domain, {0: c}).problem.bulk.norm() for c in (HARD, stiffness)]
     assert abs(norms[1] / norms[0] - 1) > 1e-4
 
 

@@ -205,7 +205,7 @@ def test_periodic_box_against_an_independent_matrix(comm):
     force[: 3 * owned] = pull(space.tabulate_dof_coordinates()[:owned]).ravel()
     (u,), _ = solid.solve(forces=[force])
     assert solid.unknowns.size == size
-    assert solid.problem._bulk.norm() == pytest.approx(norm, rel=1e-12)  # Frobenius; roundoff
+    assert solid.problem.bulk.norm() == pytest.approx(norm, rel=1e-12)  # Frobenius; roundoff
     assert solid.elastic_energy([u]) == pytest.approx(energy, rel=1e-11)  # roundoff x condition
 
 
