@@ -48,7 +48,8 @@ def cohesive_traction(
     - traction = K (jump - D d) + (1 - s0) viscosity (jump - previous_jump) / time_step.
 
     So unloading follows the secant, no change of mode mix heals, and a closed surface keeps its
-    full normal stiffness whatever the damage (contact; a failed one slides without friction). An
+    full normal stiffness whatever the damage (contact; a failed one slides without friction). At a
+    jump of zero the tangent is that of an opening, so that a crack at rest opens at once. An
     infinite strength, with infinite energy, never fails.
 
     D tells how much of K is lost and depends on K: of a stiff interface, 99 % are lost when hardly

@@ -25,6 +25,10 @@ from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.units import GAS_CONSTANT
 
+# Lithium that follows the stress at once is known no better than it. With this factor on the stress
+# it is known to less than `Stepping.stoichiometry_error`, below which no shorter step would lead.
+_STRICTER = 9.0
+
 
 @description
 class Tolerances:
@@ -114,7 +118,7 @@ def advance(
     electrochemistry, mechanics, bodies = model.electrochemistry, model.mechanics, model.bodies
     electrochemical = electrochemistry.unknowns.filled(guess.electrochemical)
     mechanical = mechanics.unknowns.filled(guess.mechanical)
-    exchange = _Exchange(model)
+    exchange = _Exchange(model, time_step)
     incoming = outgoing = exchange.pack(guess.gap, guess.hydrostatic)
     anderson = _Anderson(model.comm)
     work: Counter[str] = Counter()
@@ -177,10 +181,18 @@ def advance(
     return state, Work(passes=passes, **work)
 
 
+def _followed(model: Model, time_step: float) -> float:
+    """Return how much of a change of stress lithium follows in a step: 0 little, 1 all of it."""
+    volume = model.bodies.sum(model.mechanics.node_volume) / (model.data.grain_particle.max() + 1)
+    fastest = max(max(active.diffusivity) for active, _ in model.bodies.active_nodes())
+    reached = model.bodies.largest(np.array([fastest])) * time_step
+    return float(reached / (reached + volume ** (2 / 3)))
+
+
 class _Exchange:
     """The exchange as one vector whose square norm is a sum of mean squares of pure numbers."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, time_step: float) -> None:
         energy = GAS_CONSTANT * model.materials.temperature
         bodies, node_volume = model.bodies, model.mechanics.node_volume
         self._spread = bodies.spread
@@ -188,7 +200,8 @@ class _Exchange:
         decay = {n: a.resistance.decay_length for n, a in laws if isinstance(a, Insertion)}
         roots = {n: np.sqrt(bodies.points[n].weights / bodies.area(n)) for n in bodies.cohesive}
         self._gap = np.concatenate([root * (1 / decay.get(n, np.inf)) for n, root in roots.items()])
-        drift = bodies.at_nodes(lambda active, _: active.drift_volume / energy)
+        weight = 1 + _STRICTER * _followed(model, time_step)
+        drift = bodies.at_nodes(lambda active, _: weight * active.drift_volume / energy)
         self._stress = np.sqrt(node_volume / bodies.sum(node_volume)) * drift[: node_volume.size]
 
     def pack(self, gap: Array, hydrostatic: Array) -> Array:
