@@ -13,7 +13,8 @@ that is not public: most values are ``derived`` from what the paper reports, or 
   surface away from zero and adds 0.1 mV at y = 0.06.
 - Chemical strain: -1.22 % along [100] when charged, with a plateau below y = 0.19 as the gap of the
   paper has one; chosen so that mean gap, largest gap, peak strain and the measured change of the
-  unit cell (-1.2 % by volume between 3.0 and 4.3 V, Kondrakov 2017) agree.
+  unit cell (-1.2 % by volume between 3.0 and 4.3 V, Kondrakov 2017) agree. Its shape between the
+  ends decides when the interface opens, and is calibrated with the rest.
 
 Kondrakov 2017: doi 10.1021/acs.jpcc.6b12885. Koerver 2018: doi 10.1039/c8ee00907d, Table 1.
 Xu 2017: R. Xu et al., J. Electrochem. Soc. 164, A3333. "second-hand": from a digest of the paper.
@@ -49,11 +50,7 @@ DROP_AT = 0.9856  # [-] About:Energy BPX NMC111 curve, mapped to y
 BARRIER = 0.05  # [V] assumed: no effect above y = 0.06
 BARRIER_WIDTH = 0.01  # [-] assumed: no effect above y = 0.06
 
-PLATEAU = 0.19  # [-] derived: y where the gap of the paper stops growing, 0.15 to 0.22
-STRAIN_1 = 0.3  # [-] derived: residual stress of the paper at 0.1C (slope at y = 1)
-STRAIN_2 = 2.4  # [-] derived: shape between both ends, slope 0 at the plateau
-STRAIN_3 = -1.7  # [-] derived: shape between both ends, the three sum to 1
-
+EARLY = 8.0  # [-] assumed: exponent with which the early share of the chemical strain levels off
 SLOW = 1e-20  # [m2/s] paper 3.2, along [001]
 
 
@@ -76,19 +73,38 @@ class Open:
     rate_constant: float = field("rate constant of insertion", unit="m/s", above=0, default=4.2e-9)
     # derived: gaps of the paper, Kondrakov 2017; 0.0105 to 0.0130
     strain: float = field("shrinkage along [100] when charged", above=0, default=0.0122)
+    # derived: residual stress of the paper at 0.1C
+    strain_early: float = field("share that sets in at once", above=0, below=1, default=0.26)
+    # assumed: as smooth as a cubic between both ends; 2 to 6
+    strain_exponent: float = field("of the other share", lower=1, below=100, default=2.0)
+    # derived: where the gap of the paper stops growing, 0.15 to 0.22
+    plateau: float = field("lithium below which it is whole", above=0, below=1, default=0.19)
+    # derived: 0.027 nm at 0.1 to 0.3 GPa in the 500 MPa case; 3e18 to 1e19
+    cohesive_stiffness: float = field("of the closed interface", unit="Pa/m", above=0, default=1e19)
     # paper 3.2
     diffusivity: float = field("along [100] and [010]", unit="m2/s", above=0, default=1e-14)
 
     def chemical_strain(self, concentration: Array) -> Array:
-        """Return the chemical strain along [100] against the full state of the paper [-]."""
-        s = (1 - concentration / INITIAL) / (1 - PLATEAU)
-        return -self.strain * s * (STRAIN_1 + s * (STRAIN_2 + s * STRAIN_3))
+        """Return the chemical strain along [100] against the full state of the paper [-].
+
+        With s = (1 - y)/(1 - plateau) and m = `EARLY`, it is -strain (a (m s - s^m)/(m - 1) +
+        (1 - a) ((n + 1) s^n - n s^(n + 1))): a, `strain_early`, gives the slope at y = 1, and the
+        slope where the plateau begins is 0 whatever the exponent n.
+        """
+        s, a, n = self._progress(concentration), self.strain_early, self.strain_exponent
+        late = (n + 1) * s**n - n * s ** (n + 1)
+        return -self.strain * (a * (EARLY * s - s**EARLY) / (EARLY - 1) + (1 - a) * late)
 
     def chemical_strain_slope(self, concentration: Array) -> Array:
         """Return the derivative of `chemical_strain` [m3/mol]."""
-        s = (1 - concentration / INITIAL) / (1 - PLATEAU)
-        shape = STRAIN_1 + s * (2 * STRAIN_2 + 3 * s * STRAIN_3)
-        return self.strain * shape / (INITIAL * (1 - PLATEAU))
+        s, a, n = self._progress(concentration), self.strain_early, self.strain_exponent
+        late = n * (n + 1) * s ** (n - 1) * (1 - s)
+        slope = a * EARLY * (1 - s ** (EARLY - 1)) / (EARLY - 1) + (1 - a) * late
+        return self.strain * slope / (INITIAL * (1 - self.plateau))
+
+    def _progress(self, concentration: Array) -> Array:
+        """Return s, 0 in the full state and 1 where the plateau begins."""
+        return np.maximum((1 - concentration / INITIAL) / (1 - self.plateau), 0)
 
 
 DERIVED = Open()
@@ -183,7 +199,7 @@ def materials(*, values: Open = DERIVED, ecbd: Conductor | None = None) -> Mater
             expansion=Curve(  # continues along its tangents: flat below the plateau
                 function=values.chemical_strain,
                 slope=values.chemical_strain_slope,
-                lower=PLATEAU * INITIAL,
+                lower=values.plateau * INITIAL,
                 upper=INITIAL,
             ),
             expansion_ratio=(1.0, 1.0, -1.0),  # [-] paper 3.2, along [100], [010], [001]
@@ -219,7 +235,7 @@ def materials(*, values: Open = DERIVED, ecbd: Conductor | None = None) -> Mater
             shear_strength=100e6,  # [Pa] paper 3.3: equal in normal and shear
             normal_fracture_energy=1.0,  # [J/m2] paper 3.3, baseline
             shear_fracture_energy=1.0,  # [J/m2] assumed: only one energy is stated
-            stiffness=1e19,  # [Pa/m] derived: 0.027 nm at 0.1 to 0.3 GPa in the 500 MPa case
+            stiffness=values.cohesive_stiffness,
             viscosity=1e16,  # [Pa s/m] assumed: carries snap-back, below 1 MPa at ordinary rates
         ),
         anode=MetalKinetics(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -95,17 +95,21 @@ def test_the_misfit_of_the_paper_itself_is_zero(tmp_path: Path, monkeypatch) -> 
     def as_printed(case):
         calls.append(case.name)
         found = {key: paper for name, key, paper, _ in calibrate.TARGETS if name == case.name}
-        return found | ({"charge_time": 3103.0 * np.exp(0.02)} if case.name == "1C" else {})
+        return found | (
+            {"charge_time": 3103.0 * np.exp(calibrate.TIME)} if case.name == "1C" else {}
+        )
 
     monkeypatch.setattr(calibrate, "solve", as_printed)
-    residuals = calibrate.misfit(calibrate.START, 2 * um, tmp_path, jobs=1)
+    residuals = calibrate.misfits([calibrate.START], 2 * um, tmp_path, jobs=1)[0]
     wanted = [float((name, key) == ("1C", "charge_time")) for name, key, *_ in calibrate.TARGETS]
     assert residuals == pytest.approx(wanted, abs=1e-9)
-    again = calibrate.misfit(calibrate.START, 2 * um, tmp_path, jobs=1)
+    again = calibrate.misfits([calibrate.START], 2 * um, tmp_path, jobs=1)[0]
     assert (again == residuals).all()
     assert len(calls) == len({name for name, *_ in calibrate.TARGETS})  # each case once
     values = json.loads((tmp_path / "calibration.jsonl").read_text().splitlines()[0])["values"]
-    assert calibrate.best_so_far(tmp_path / "calibration.jsonl") == values
+    assert calibrate.best_so_far(tmp_path / "calibration.jsonl", 2 * um) == values
+    start = asdict(calibrate.START)
+    assert calibrate.best_so_far(tmp_path / "calibration.jsonl", 1 * um) == start
 
 
 def test_a_case_without_solution_counts_in_the_misfit(tmp_path: Path, monkeypatch) -> None:
@@ -115,8 +119,48 @@ def test_a_case_without_solution_counts_in_the_misfit(tmp_path: Path, monkeypatc
         raise InputError("no")
 
     monkeypatch.setattr(calibrate, "solve", fails)
-    residuals = calibrate.misfit(calibrate.values_at([1.5] * 4), 2 * um, tmp_path, jobs=1)
+    residuals = calibrate.misfits(
+        [calibrate.values_at([1.5] * len(calibrate.BOUNDS))], 2 * um, tmp_path, jobs=1
+    )
     assert (residuals == calibrate.UNFINISHED).all()
+
+
+def test_the_profile_knows_what_the_targets_determine() -> None:
+    """Catches an interval that holds the other values fixed, and a value nobody feels."""
+    places = np.full(len(calibrate.BOUNDS), 1.5)
+    jacobian = np.zeros((len(calibrate.TARGETS), len(places)))
+    jacobian[0, :2] = jacobian[1, 0] = 10.0  # the second can give way to the first
+    jacobian[2, 2] = 10.0
+    rows = {name: numbers for name, *numbers in calibrate.profile(jacobian, places)}
+    low, high = calibrate.BOUNDS["strain"]
+    middle, width = np.sqrt(low * high), np.log(high / low)
+    reach = np.log([float(x) for x in rows["strain"][1:3]] / middle) / width
+    assert reach == pytest.approx([-np.sqrt(0.02), np.sqrt(0.02)], abs=0.01)
+    low, high = calibrate.BOUNDS["strain_early"]
+    reach = np.log(float(rows["strain_early"][2]) / np.sqrt(low * high)) / np.log(high / low)
+    assert reach == pytest.approx(0.1, abs=0.01)
+    low, high = calibrate.BOUNDS["decay_length"]
+    assert [float(x) for x in rows["decay_length"][1:3]] == pytest.approx([low, high], rel=1e-3)
+    assert [rows[name][3] for name in ("strain", "decay_length")] == ["yes", "no"]
+
+
+def test_slopes_are_taken_inwards() -> None:
+    """Catches a difference quotient across a bound, or of the wrong sign."""
+    places = np.array([1.001, 1.999, *[1.5] * (len(calibrate.BOUNDS) - 2)])
+
+    def measure(points):
+        inside = [
+            low <= getattr(values, name) <= high
+            for values in points
+            for name, (low, high) in calibrate.BOUNDS.items()
+        ]
+        assert all(inside)
+        return np.array([[np.log(values.ecbd_modulus), values.plateau] for values in points])
+
+    found = calibrate.slopes(places, measure([calibrate.values_at(places)])[0], measure)
+    assert found[0, 0] == pytest.approx(np.log(12))
+    assert np.abs(found[0, 1:]).max() == 0
+    assert found[1, 4] > 0
 
 
 def test_a_case_of_the_calibration_is_solved() -> None:
@@ -129,7 +173,7 @@ def test_a_case_of_the_calibration_is_solved() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "option"), [("reproduce", "--studies"), ("calibrate", "--evaluations")]
+    ("script", "option"), [("reproduce", "--studies"), ("calibrate", "--iterations")]
 )
 def test_scripts_start(script: str, option: str) -> None:
     """Catches a script that does not start, and lines of help that are missing."""
