@@ -12,7 +12,7 @@ import pytest
 
 from femssb.library import alabdali2023, suspension
 from femssb.packing import disperse
-from femssb.particles import Shear, Slurry, Window, flow_curve, process
+from femssb.particles import Drying, Shear, Slurry, Window, flow_curve, process
 
 pytestmark = pytest.mark.slow
 
@@ -35,3 +35,12 @@ def test_the_slurry_flows_as_it_was_calibrated():
     assert Window().holds(curve.rates, curve.viscosities)
     warned = [text for stage in end.origin["stages"] for text in stage["warnings"]]
     assert not warned
+
+
+def test_the_film_dries_nearly_to_the_porosity_of_the_paper():
+    """Would catch dried forces that have moved: .466 was measured, the paper has about .50."""
+    formulation = replace(alabdali2023.formulation(beads=500), swelling=None)
+    start = disperse(formulation, seed=1)
+    stages = [Slurry(pressure_tolerance=0.1), Drying()]
+    film = process(start, stages, formulation, suspension(formulation), progress=False)[-1]
+    assert film.origin["stages"][-1]["porosity"] == pytest.approx(0.466, abs=0.03)
