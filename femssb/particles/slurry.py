@@ -71,6 +71,13 @@ class Slurry(WetStage):
         how = "by volume" if self.pressure is None else f"{self.pressure / 1e3:.3g} kPa"
         return f"Slurry {how}"
 
+    def moving(self, field: ForceField, kinds: Kinds) -> BeadForces:
+        """Return the forces with which the beads are moved: dashpots may be weakened."""
+        forces = self.forces(field)
+        if self.pressure is not None:
+            return forces
+        return forces.scaled(damping=min(1.0, CALM / damping_ratio(forces, kinds)))
+
     def check(self, packing: Packing, formulation: Formulation, field: ForceField) -> None:
         """Check, before any work, what would fail later.
 
@@ -90,11 +97,7 @@ class Slurry(WetStage):
         show: Show,
     ) -> Course:
         """Do the stage."""
-        forces = self.forces(field)
-        if self.pressure is None:
-            forces = forces.scaled(
-                damping=min(1.0, CALM / damping_ratio(forces, Kinds.of(packing)))
-            )
+        forces = self.moving(field, Kinds.of(packing))
         with BeadEngine(packing, forces, comm, time_step=self.time_step, drag=DRAG) as engine:
             mass = float(engine.masses.sum())
             for line in str(formulation.balance()).splitlines():

@@ -21,7 +21,7 @@ from femssb.errors import FemssbError, InputError, Interrupted, NotConverged, ch
 from femssb.inputs.beads import BeadForces, ForceField
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
-from femssb.particles.beads import Kinds, stable_time_step
+from femssb.particles.beads import Kinds
 from femssb.particles.plateau import FEWEST, Plateau, plateau
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ class WetStage:
         """Return the forces between the beads in this stage."""
         return field.slurry if self.wet else field.dried
 
+    def moving(self, field: ForceField, kinds: Kinds) -> BeadForces:
+        """Return the forces with which the beads are moved; they rest as with those of `forces`."""
+        return self.forces(field)
+
     def prepared(self, packing: Packing, formulation: Formulation) -> Packing:
         """Return the packing with which the stage starts."""
         return packing
@@ -104,9 +108,8 @@ class WetStage:
         for phase in packing.phase_names:
             forces.bead(phase)
         if self.time_step is not None:
-            moved = self.expected(packing, formulation)
-            kinds = Kinds.of(moved)
-            limit = stable_time_step(forces, kinds.phases, kinds.diameters, kinds.lightest)
+            kinds = Kinds.of(self.expected(packing, formulation))
+            limit = kinds.longest_step(self.moving(field, kinds))
             name = type(self).__name__
             check_number(name, "time_step", self.time_step, above=0, upper=limit, unit="s")
 

@@ -28,7 +28,8 @@ def made(formulation, forces, seed):
 def test_h1_gives_the_density_and_the_porosity_of_the_paper():
     """Would catch forces, sizes or ends of stages that have moved.
 
-    The paper has 1.89 g/cm3, its measurement 1.90, and a porosity of about 50 %.
+    The paper has 1.89 g/cm3, its measurement 1.90, and a porosity of about 50 %. Measured here:
+    1.938, 1.939, 1.941 g/cm3 and .497, .496, .496.
     """
     formulation = alabdali2023.formulation(beads=1500)
     found = np.array([made(formulation, alabdali2023.H1, seed) for seed in (1, 2, 3)])
@@ -37,28 +38,34 @@ def test_h1_gives_the_density_and_the_porosity_of_the_paper():
 
 
 def test_the_sizes_of_the_second_paper_give_its_density():
-    """Would catch a force field that fits one formulation only: 1.0 to 1.5 g/cm3, .5 to .7."""
-    formulation = alabdali2023.second_formulation(beads=1500)
+    """Would catch a force field that fits one formulation only.
+
+    The paper dries to 1.0 to 1.5 g/cm3. Measured here: slurries of 1.157, 1.156, 1.160 g/cm3, dried
+    to 1.116, 1.119, 1.106 g/cm3 with porosities of .609, .608, .612. 1500 beads, seed 1, give
+    1.178 and 1.134 g/cm3 and .602.
+    """
+    formulation = alabdali2023.second_formulation(beads=600)
     found = np.array([made(formulation, alabdali2023.H1, seed) for seed in (1, 2, 3)])
     assert np.all((found[:, 1] >= 1.0) & (found[:, 1] <= 1.5))
-    assert np.all((found[:, 2] >= 0.5) & (found[:, 2] <= 0.7))
+    assert np.all(np.abs(found - [1.158, 1.114, 0.610]) <= [0.04, 0.04, 0.02])
 
 
 @pytest.mark.parametrize(
     ("reading", "slurry", "porosity"),
     [
-        ("dried enlarged by 2 %", (1.87, 1.99), (0.27, 0.35)),
-        ("dried not enlarged", (1.87, 1.99), (0.25, 0.33)),
-        ("enlarged in contacts only", (2.24, 2.42), (0.25, 0.33)),
-        ("binder by its dry diameter", (3.3, 4.7), (0.44, 0.52)),
+        ("dried enlarged by 2 %", 1.945, 0.338),
+        ("dried not enlarged", 1.945, 0.304),
+        ("enlarged in contacts only", 2.301, 0.326),
+        ("binder by its dry diameter", 3.340, 0.487),
     ],
 )
 def test_other_readings_give_something_else(reading, slurry, porosity):
     """Would catch readings that are the same, or are mixed up.
 
-    One seed with 600 beads each: porosities within .04 of .31, .29, .29 and .48, measured once.
+    The numbers are what was measured with 600 beads, seed 1. The bands are those that H1 has: 3 %
+    of the density, .02 of the porosity. Seeds of H1, 1500 beads, differ by .003 g/cm3 and .001.
     """
     formulation = alabdali2023.formulation(beads=600)
     density, _, pores = made(formulation, alabdali2023.READINGS[reading], 1)
-    assert slurry[0] <= density <= slurry[1]
-    assert porosity[0] <= pores <= porosity[1]
+    assert density == pytest.approx(slurry, rel=0.03)
+    assert pores == pytest.approx(porosity, abs=0.02)

@@ -32,7 +32,7 @@ SMALL = replace(PAPER.components[0], sizes=ListedSizes(diameters=(5 * um,)))
 FORMULATION = replace(PAPER, components=(SMALL, *PAPER.components[1:]))  # fits a small box
 OURS = replace(FORMULATION, swelling=None)
 ROUTE = [
-    Slurry(pressure_tolerance=0.3, time_step=9e-8),
+    Slurry(pressure_tolerance=0.3, time_step=3e-8),
     Drying(tolerance=0.05, time_step=1e-9),
 ]
 MICROSECOND = 1e-6
