@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from femssb import library
-from femssb.errors import EngineError, InputError
+from femssb.errors import EngineError, InputError, NotConverged
 from femssb.inputs.beads import lennard_jones
 from femssb.library import alabdali2023
 from femssb.packing import (
@@ -47,6 +47,7 @@ from femssb.particles import (
     sinking_speed,
     yield_pressure,
 )
+from femssb.particles.calendering import pressed, unrest
 from femssb.particles.drying import dried
 from femssb.particles.lammps.beads import BeadEngine
 from femssb.particles.lammps.film import INERTIA, FilmEngine
@@ -179,6 +180,62 @@ def test_degrees_are_of_the_first_thickness(tmp_path):
     assert all(stage["highest_inertia"] <= 0.02 * (1 + 1e-9) for stage in (tenth, fifth, last))
     again = process(start, route, FORMULATION, alabdali2023.H1, out=tmp_path, progress=False)
     assert [p.origin for p in again] == [p.origin for p in done]
+
+
+def crystal(layers: int) -> Packing:
+    """Return beads of 4 um in a face-centred crystal, pressed by 0.5 % across x and y."""
+    edge = 4 * um * np.sqrt(2) * 0.995
+    cell = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    corners = np.indices((2, 2, layers // 2)).reshape(3, -1).T
+    positions = (corners[:, None] + cell).reshape(-1, 3) * edge + [0, 0, 2 * um]
+    count = len(positions)
+    return Packing(
+        positions=positions,
+        radii=np.full(count, 2 * um),
+        phases=np.zeros(count, dtype=int),
+        phase_names=("AM",),
+        lower=np.zeros(3),
+        upper=np.array([2 * edge, 2 * edge, positions[:, 2].max() + 2 * um]),
+        periodic=(True, True, False),
+        masses=np.full(count, 1.6e-13),
+    )
+
+
+def test_planes_do_not_swing_on_dashpots():
+    """Would catch planes whose speed goes with the lack of pressure.
+
+    With dashpots five times as strong these swung between 70 and 110 kPa at every correction, for
+    ever, under a mean of 91 kPa.
+    """
+    damped = replace(alabdali2023.DRIED, damping=5 * alabdali2023.DRIED.damping)
+    stage = Calendering(pressure=100 * kPa, most_steps=60_000)
+    course = pressed(stage, crystal(6), damped, MPI.COMM_SELF, lambda line: None)
+    assert course.outcome is None
+    assert course.report["pressure on planes [Pa]"] == pytest.approx(100 * kPa, rel=0.02)
+    assert course.report["stress between planes [Pa]"] == pytest.approx(100 * kPa, rel=0.02)
+
+
+def test_a_swing_or_a_slip_is_no_rest():
+    """Would catch a stage that ends because the mean pressure has a small error."""
+    steady, turns = np.full(64, 10 * um), np.resize([-0.3, 0.3], 64)
+    still = np.full((64, 2), 100 * kPa)
+    assert max(unrest(steady, still, 100 * kPa).values()) < 1e-9
+    swing = unrest(steady, still * (1 + turns[:, None]), 100 * kPa)
+    assert swing["swing of pressure"] == pytest.approx(0.06)  # five tolerances of 0.06
+    assert swing["blocks of pressure"] < 1e-9
+    slipped = still * np.where(np.arange(64) < 56, 1.0, 0.92)[:, None]
+    found = unrest(steady, slipped, None)["blocks of pressure"]
+    assert found == pytest.approx(0.07 / 0.99 / 2)
+    assert unrest(steady, still, 90 * kPa)["blocks of pressure"] == pytest.approx(1 / 18)
+    assert unrest(steady, 0 * still, None)["swing of pressure"] == np.inf
+
+
+def test_a_pressure_that_does_not_come_to_rest_is_an_error():
+    """Would catch a stage that keeps what it has reached when its steps are used up."""
+    stage = Calendering(pressure=100 * kPa, most_steps=5000)
+    course = pressed(stage, crystal(6), alabdali2023.DRIED, MPI.COMM_SELF, lambda line: None)
+    assert isinstance(course.outcome, NotConverged)
+    assert course.outcome.residuals["swing of pressure"] > 1
 
 
 def test_a_bead_that_goes_through_a_plane_is_named():
