@@ -159,6 +159,44 @@ def test_planes_carry_what_the_contacts_carry():
     assert [lower, upper] == pytest.approx([stress, stress], rel=0.1)
 
 
+@pytest.mark.mpi
+def test_planes_press_alike_on_several_ranks(comm):
+    """Would catch beads at planes that count twice or not at all, and ranks that disagree.
+
+    Friction is on: contacts must keep their memory as beads change ranks.
+    """
+    found = {}
+    for name, ranks in (("one", MPI.COMM_SELF), ("all", comm)):
+        with BeadEngine(room(electrode()), alabdali2023.DRIED, ranks, drag=0.01) as engine:
+            planes = Planes(engine, np.array([0.0, 24 * um]), 250 * MPa)
+            planes.move(8.0 * np.array([1.0, -1.0]))
+            planes.run(350)
+            found[name] = planes.pressures(), planes.stress(), planes.packing()
+    (pressures, stress, one), (together, same_stress, all_of) = found["one"], found["all"]
+    assert pressures.min() > 5 * kPa
+    assert together == pytest.approx(pressures, rel=1e-6)
+    assert same_stress == pytest.approx(stress, rel=1e-6)
+    np.testing.assert_allclose(all_of.positions, one.positions, rtol=0, atol=1e-6 * um)
+    assert all_of.upper == pytest.approx(one.upper, rel=1e-12)
+    assert len(set(comm.allgather(all_of.positions.tobytes()))) == 1
+
+
+@pytest.mark.mpi
+def test_planes_follow_a_pressure_alike_on_several_ranks(comm):
+    """Would catch a rank that moves its planes by its own beads, or ends a stage alone."""
+    stage = Calendering(pressure=100 * kPa, most_steps=400)
+    one, together = (
+        pressed(stage, crystal(4), alabdali2023.DRIED, ranks, lambda line: None)
+        for ranks in (MPI.COMM_SELF, comm)
+    )
+    assert isinstance(together.outcome, NotConverged)
+    assert together.report["steps"] == one.report["steps"] >= 400
+    assert together.packing.lengths[2] == pytest.approx(one.packing.lengths[2], rel=1e-9)
+    assert together.report["pressure on planes [Pa]"] > 1 * kPa
+    ends = comm.allgather((str(together.outcome), together.packing.positions.tobytes()))
+    assert len(set(ends)) == 1
+
+
 def test_degrees_are_of_the_first_thickness(tmp_path):
     """Would catch a degree of the stage before, planes that miss it, or stages done twice."""
     route = [
