@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError, check_number
 from femssb.inputs.beads import BeadForces, ForceField
