@@ -397,59 +397,108 @@ def test_pores_collapse_by_the_closed_form():
     assert further.origin["stages"][-1]["pressures"]["zlo"] > 60 * MPa
 
 
-def slurry(beads: int) -> tuple[Packing, Formulation]:
+def slurry(beads: int, seed: int = 1) -> tuple[Packing, Formulation]:
     """Return a slurry of the paper by reading H1, and its formulation."""
     made = alabdali2023.formulation(beads=beads)
     stage = Slurry(pressure=alabdali2023.PRESSURE)
-    start = disperse(made, seed=1)
+    start = disperse(made, seed=seed)
     return process(start, stage, made, alabdali2023.H1, progress=False)[-1], made
 
 
 @pytest.mark.slow
-def test_elastic_beads_spring_back():
+def test_elastic_beads_spring_back_at_a_speed_that_does_not_matter():
     """Would catch planes that are too fast, or beads that yield.
 
-    At 50 % the pores nearly close at some MPa; released, almost all comes back.
+    The bound of the inertial number and a quarter of it, from the same electrodes. At 50 % the
+    pores nearly close at some MPa; released, almost all comes back. How beads slip past each other
+    is chance: it moves the pressure at 30 % by more than its error in time, so that seeds count.
     """
-    wet, made = slurry(400)
-    dry = process(wet, Drying(), made, alabdali2023.H1, progress=False)[-1]
     found = {}
-    for inertia in (5e-3, 2.5e-3):
-        stages = [Calendering(degree=0.5, inertia=inertia), Release(inertia=inertia)]
-        done = process(dry, stages, made, alabdali2023.H1, progress=False)
-        reports = [packing.origin["stages"][-1] for packing in done]
-        found[inertia] = [reports[0]["pressure on planes [Pa]"], *(r["porosity"] for r in reports)]
-    pressure, closed, open_again = found[5e-3]
-    assert 4 * MPa < pressure < 12 * MPa
-    assert closed < 0.15
-    assert open_again > 0.42
-    assert found[2.5e-3][0] == pytest.approx(pressure, rel=0.1)
-    assert found[2.5e-3][2] == pytest.approx(open_again, abs=0.02)
+    for seed in (1, 2, 3):
+        wet, made = slurry(300, seed)
+        route = [Drying(), Calendering(pressure=100 * kPa)]
+        rested = process(wet, route, made, alabdali2023.H1, progress=False)[-1]
+        found[seed] = [sprung(rested, made, inertia) for inertia in (5e-3, 1.25e-3)]
+        assert found[seed][0][2] > porosity_of(rested) - 0.04
+    numbers = np.array(list(found.values()))  # of a seed, a speed, and what was measured
+    change = np.diff(numbers, axis=1)[:, 0]
+    scatter = change.std(axis=0, ddof=1) / np.sqrt(len(change))
+    fast, mean = numbers[:, 0].mean(axis=0), change.mean(axis=0)
+    assert np.all(np.abs(mean) < 4.3 * scatter)  # Student's 95 % of three
+    assert np.all(np.abs(mean) < [0.15 * fast[0], 0.05 * fast[1], 0.015])
+    assert 1 * MPa < fast[0] < 1.6 * MPa
+    assert 7 * MPa < fast[1] < 11 * MPa
+
+
+def sprung(start: Packing, made: Formulation, inertia: float) -> list[float]:
+    """Return the pressures at 30 and 50 % [Pa], and the porosity at 1 atm after them."""
+    stages = [Calendering(degree=degree, inertia=inertia) for degree in (0.3, 0.5)]
+    stages += [Release(inertia=inertia)]
+    done = process(start, stages, made, alabdali2023.H1, progress=False)
+    held = [packing.origin["stages"][-1]["plateaus"] for packing in done[:2]]
+    pressures = [seen["pressure on planes [Pa]"]["mean"] for seen in held]
+    assert porosity_of(done[1]) < 0.15
+    return [*pressures, porosity_of(done[2])]
+
+
+def porosity_of(packing: Packing) -> float:
+    """Return the porosity that the last stage reports."""
+    return float(packing.origin["stages"][-1]["porosity"])
 
 
 @pytest.mark.slow
 def test_yielding_contacts_leave_the_porosity_of_pressed_electrodes():
     """Would catch a law that springs back: 100 MPa leaves 20 to 30 %, as in electrodes of 2024.
 
-    The beads of that paper as a loose packing, with pores in the binder as the formulation says.
+    The beads of that paper as a loose packing, with pores in the binder as the formulation says:
+    1453 of 1 um, 17 grains and 30 of binder. Counted, as in that paper, are all pores, those inside
+    the binder included, over the distance of the planes, with solids as if overlaps had moved.
     """
     made = alabdali2023.second_formulation(beads=1500)
     width = 10 * um
-    solids = {component.name: component.solid for component in made.components}
     mass = sum(made.ledger()[name] for name in made.names)
     powder = Recipe(components=made.components, loading=mass / width**2, width=width)
     start = insert(powder, height=powder.dense_thickness() / 0.45, seed=1)
-    yields = {name: yield_pressure(solids[name]) for name in ("SE", "CBD")}
-    law = ElasticPlastic(solids=solids, yield_pressures=yields, friction=0.5)
-    porous = Porous(phase="CBD", porosity=0.5, strength=solids["CBD"].yield_strength)
-    stages = [Compaction(pressure=100 * MPa, porous=porous), Uniaxial(pressure=100 * kPa)]
-    pressed, released = press(start, stages, law, progress=False)
-    solid = start.volumes.sum() - 0.5 * start.volumes[start.of_phase("CBD")].sum()
-    pores = [1 - solid / np.prod(packing.lengths) for packing in (start, pressed, released)]
+    pressed, released = pressed_plastic(start, made)
+    pores = [all_pores(packing, start) for packing in (start, pressed, released)]
     assert pores[0] > 0.5
     assert 0.20 < pores[2] < 0.30
     assert pores[1] < pores[2] < pores[1] + 0.12
     assert porosity(released).union < 0.30
+
+
+@pytest.mark.slow
+def test_a_dried_electrode_keeps_the_porosity_of_pressed_ones():
+    """Would catch a dried electrode that the dry route cannot press, or that springs back.
+
+    The inner half counts: at the planes, grains of up to 10 um leave gaps, and the electrode is 25
+    um thick here. All pores of all of it: 0.31 with 300 and 500 beads, 0.294 with 1000.
+    """
+    wet, made = slurry(1000)
+    dry = process(wet, Drying(), made, alabdali2023.H1, progress=False)[-1]
+    pressed, released = pressed_plastic(dry, made)
+    found = composition(released, bins=8)
+    binder = found.shares[released.phase_names.index("CBD")]
+    inner = float((found.pores + 0.5 * binder)[2:6].mean())
+    assert 0.20 < inner < 0.30
+    assert inner < all_pores(released, dry) < 0.32
+    assert all_pores(pressed, dry) < all_pores(released, dry) < all_pores(dry, dry) - 0.15
+
+
+def pressed_plastic(start: Packing, made: Formulation) -> list[Packing]:
+    """Return a packing at 100 MPa and at 1 atm, with contacts that yield and pores that may."""
+    solids = {component.name: component.solid for component in made.components}
+    yields = {name: yield_pressure(solids[name]) for name in ("SE", "CBD")}
+    law = ElasticPlastic(solids=solids, yield_pressures=yields, friction=0.5)
+    porous = Porous(phase="CBD", porosity=0.5, strength=solids["CBD"].yield_strength)
+    stages = [Compaction(pressure=100 * MPa, porous=porous), Uniaxial(pressure=100 * kPa)]
+    return press(start, stages, law, progress=False)
+
+
+def all_pores(packing: Packing, start: Packing) -> float:
+    """Return the share of pores, those inside the binder included, half of it at the start."""
+    solid = start.volumes.sum() - 0.5 * start.volumes[start.of_phase("CBD")].sum()
+    return float(1 - solid / np.prod(packing.lengths))
 
 
 @pytest.mark.slow
