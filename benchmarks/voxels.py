@@ -1,7 +1,8 @@
-"""Conduction through voxel images: femssb, TauFactor and PoreSpy on the same images, one process.
+"""Conduction through voxel images: femssb, TauFactor and PoreSpy on the same images, all cores.
 
     python benchmarks/voxels.py                          # the comparison, minutes
     python benchmarks/voxels.py --part ours --size 64 128 200
+    python benchmarks/voxels.py --part threads --size 128 200   # one thread against all
     mpirun -n 2 python benchmarks/voxels.py --part large --size 300
     python benchmarks/voxels.py --part bandwidth         # what large machines need
 
@@ -9,12 +10,13 @@ Three cases, periodic, of spheres that overlap at random: `pores` is what sphere
 leave, 40 %, at 1 | 0 S/m; `carbon` has active material at 0.005, carbon at 15.93 and the rest at
 0 S/m; `ions` is the same image with the active material at 1e-4 and the electrolyte at 1 S/m.
 
-Times are CPU seconds of all threads together, one thread being asked for, per million voxels of the
-whole box; memory is what a solve adds to the process at its peak, per voxel. A tool's error is
-against the exact solution of its own discretisation: the plates of TauFactor (several phases) lie a
-voxel beyond the image, those of PoreSpy at the centres of the first and last voxels. The proven
-error of femssb is shown next to the true one. `ratio` is the time of a tool over that of femssb at
-the loosest tolerance at which its true error is no larger.
+Times are wall time and CPU seconds of all threads together, per million voxels of the whole box;
+all tools have the same number of threads, by default one for each core (`--threads`). Memory is
+what a solve adds to the process at its peak, per voxel. A tool's error is against the exact
+solution of its own discretisation: the plates of TauFactor (several phases) lie a voxel beyond the
+image, those of PoreSpy at the centres of the first and last voxels. The proven error of femssb is
+shown next to the true one. `ratio` is the wall time of a tool over that of femssb at the loosest
+tolerance at which its true error is no larger.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from femssb.environment.compiled import most_threads
 from femssb.packing import Packing
+from femssb.units import um
 from femssb.voxels import VoxelImage, conductivity, from_array, voxelise
 
 CASES = {
@@ -46,7 +50,11 @@ CASES = {
 }
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
 MOST_STEPS = 2000  # of TauFactor, which would run indefinitely in some cases
-HEAD = "| case | voxels | sides | tool | it | CPU s/Mvox | B/voxel | sigma [S/m] | error | ratio |"
+HEAD = (
+    "| case | voxels | sides | tool | it | wall s/Mvox | CPU s/Mvox | B/voxel | sigma [S/m] "
+    "| error | ratio |"
+)
+THREADS = most_threads()
 
 
 @dataclass
@@ -85,15 +93,15 @@ def spheres(radius: float, share: float, shape: tuple[int, ...], seed: int) -> n
     random = np.random.default_rng(seed)
     number = round(-math.log(1 - share) * math.prod(shape) / (4 / 3 * math.pi * radius**3))
     packing = Packing(
-        positions=random.random((number, 3)) * shape,
-        radii=np.full(number, radius),
+        positions=random.random((number, 3)) * shape * um,
+        radii=np.full(number, radius * um),
         phases=np.zeros(number),
         phase_names=("AM",),
         lower=np.zeros(3),
-        upper=np.array(shape, dtype=float),
+        upper=np.array(shape) * um,
         periodic=(True, True, True),
     )
-    return voxelise(packing, spacing=1.0).labels
+    return voxelise(packing, spacing=um).labels
 
 
 def image_of(case: str, size: int) -> VoxelImage:
@@ -144,7 +152,14 @@ def ours(
 ) -> tuple[Any, Cost]:
     """Solve and return the result and what it cost."""
     with measure() as cost:
-        found = conductivity(image, CASES[case], sides=sides, tolerance=tolerance, comm=comm)
+        found = conductivity(
+            image,
+            CASES[case],
+            sides=sides,
+            tolerance=tolerance,
+            threads=THREADS if comm is None else None,
+            comm=comm,
+        )
     return found, cost
 
 
@@ -175,7 +190,7 @@ def tools(case: str, image: VoxelImage, sides: str) -> dict[str, Callable[[], An
     """Return what else can solve a case, as far as it is installed."""
     found: dict[str, Callable[[], Any]] = {}
     if util.find_spec("taufactor") and util.find_spec("torch"):
-        import_module("torch").set_num_threads(1)
+        import_module("torch").set_num_threads(THREADS)
         if case == "pores" or sides == "insulating":
             for criterion in (1e-2, 1e-3):
                 found[f"TauFactor {criterion:g}"] = lambda c=criterion: taufactor(
@@ -222,8 +237,8 @@ def row(
     voxels = image.labels.size
     print(
         f"| {case} | {image.shape[0]}³ | {sides} | {tool} | {steps} | "
-        f"{cost.cpu / voxels * 1e6:.2f} | {cost.memory / voxels:.0f} | {sigma:.6g} | {error} | "
-        f"{ratio} |",
+        f"{cost.wall / voxels * 1e6:.2f} | {cost.cpu / voxels * 1e6:.2f} | "
+        f"{cost.memory / voxels:.0f} | {sigma:.6g} | {error} | {ratio} |",
         flush=True,
     )
 
@@ -231,7 +246,7 @@ def row(
 def compare(sizes: list[int], cases: list[str]) -> None:
     """Print the comparison."""
     print(HEAD)
-    print("|---" * 10 + "|")
+    print("|---" * 11 + "|")
     for case, sides in (
         ("pores", "periodic"),
         ("pores", "insulating"),
@@ -245,7 +260,7 @@ def compare(sizes: list[int], cases: list[str]) -> None:
             for tolerance in TOLERANCES:
                 found, cost = ours(case, image, sides, tolerance)
                 error = abs(found.value / exact - 1)
-                mine[error] = cost.cpu
+                mine[error] = cost.wall
                 shown = f"{error:.0e} (proven {found.error / found.value:.0e})"
                 name, steps = f"femssb {tolerance:g}", found.cost.iterations
                 row(case, image, sides, name, steps, cost, found.value, shown, "1")
@@ -253,15 +268,15 @@ def compare(sizes: list[int], cases: list[str]) -> None:
                 steps, sigma, plates = answer
                 error = abs(sigma / reference(case, image, sides, *plates) - 1)
                 note = " (not converged)" if "not converged" in noise else ""
-                equal = [cpu for found, cpu in mine.items() if found <= error]
-                ratio = f"{cost.cpu / min(equal):.1f}" if equal else "-"
+                equal = [wall for found, wall in mine.items() if found <= error]
+                ratio = f"{cost.wall / min(equal):.1f}" if equal else "-"
                 row(case, image, sides, name + note, steps, cost, sigma, f"{error:.0e}", ratio)
 
 
 def alone(sizes: list[int], cases: list[str], tolerance: float) -> None:
     """Print what femssb alone takes, all cases, one rank."""
     print(HEAD)
-    print("|---" * 10 + "|")
+    print("|---" * 11 + "|")
     for size in sizes:
         for case in cases:
             image = image_of(case, size)
@@ -297,6 +312,47 @@ def large(sizes: list[int], cases: list[str], tolerance: float) -> None:
                 )
 
 
+def threads(sizes: list[int], cases: list[str], tolerance: float) -> None:
+    """Print how much faster all threads are than one, the best of three runs of each.
+
+    `path` is CPU time of one thread over that of the main thread of several: what the cores would
+    give if nothing else ran on them.
+    """
+    print("| case | voxels | threads | first [s] | best [s] | CPU [s] | faster | path | GB/s |")
+    print("|---" * 9 + "|")
+    for size in sizes:
+        for case in cases:
+            image = image_of(case, size)
+            alone = math.inf, math.inf
+            for count in (1, THREADS) if THREADS > 1 else (1,):
+                runs = []
+                for _ in range(4):
+                    marks = time.perf_counter(), time.process_time(), time.thread_time()
+                    found = conductivity(image, CASES[case], tolerance=tolerance, threads=count)
+                    now = time.perf_counter(), time.process_time(), time.thread_time()
+                    runs.append([end - begin for begin, end in zip(marks, now, strict=True)])
+                wall, cpu, main = np.min(runs[1:], axis=0)
+                alone = (wall, cpu) if count == 1 else alone
+                moved = size**3 * moved_bytes(found) / wall / 1e9
+                print(
+                    f"| {case} | {size}³ | {count} | {runs[0][0]:.2f} | {wall:.2f} | {cpu:.2f} | "
+                    f"{alone[0] / wall:.2f} | {alone[1] / main:.2f} | {moved:.1f} |"
+                )
+
+
+def moved_bytes(found: Any) -> float:
+    """Return the bytes that a solve must move at least, per voxel of the box.
+
+    Of a node with 4 links on the finest level, and twice a seventh with 9, and so on: 8 bytes a
+    link and 20 a node in each of the five passes of a cycle, ten passes for the set-up.
+    """
+    voxels = found.cost.nodes / sum(
+        found.fractions[name] for name, value in found.conductivities.items() if value > 0
+    )
+    node = (4 * 8 + 20) + 2 / 7 * (9 * 8 + 20) + 4 / 49 * (12 * 8 + 20)
+    return found.cost.nodes / voxels * node * (5 * found.cost.iterations + 10)
+
+
 def bandwidth(sizes: list[int], tolerance: float) -> None:
     """Print the bandwidth of the memory, what a solve uses of it, and what 10^9 voxels need."""
     count = 1 << 24
@@ -328,21 +384,26 @@ def bandwidth(sizes: list[int], tolerance: float) -> None:
 
 
 def main() -> None:
+    global THREADS
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts = ("compare", "ours", "large", "bandwidth")
+    parts = ("compare", "ours", "threads", "large", "bandwidth")
     parser.add_argument("--part", default="compare", choices=parts)
     parser.add_argument("--size", type=int, nargs="+", default=[100], help="voxels along an edge")
     parser.add_argument("--case", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--tolerance", type=float, default=1e-4, help="of ours, and of large")
+    parser.add_argument("--threads", type=int, default=THREADS)
     given = parser.parse_args()
-    with threadpool_limits(1):
+    THREADS = given.threads
+    with threadpool_limits(THREADS):
         warm_up()
         if given.part == "compare":
             compare(given.size, given.case)
         elif given.part == "ours":
             alone(given.size, given.case, given.tolerance)
+        elif given.part == "threads":
+            threads(given.size, given.case, given.tolerance)
         elif given.part == "large":
             large(given.size, given.case, given.tolerance)
         else:

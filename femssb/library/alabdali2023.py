@@ -27,8 +27,8 @@ from femssb.packing.sizes import ListedSizes, LognormalSizes
 from femssb.units import um
 
 PRESSURE = 100e3  # [Pa] paper 2.2: 1 atm; 100 kPa in the public inputs of the group
-PER_LENGTH = 1e-9  # [N] one pg um2/us2 per um, the unit of epsilon/d in S1
-PER_DAMPING = 1e12  # [1/(m s)] one 1/(um us), the unit of gamma_n in S1
+PER_LENGTH = 1e-9  # [N] one pg um2/us2 per um, the unit of epsilon/d in paper S1
+PER_DAMPING = 1e12  # [1/(m s)] one 1/(um us), the unit of gamma_n in paper S1
 DRY_BINDER = 3 * um  # [m] paper 3.1
 
 P_XYLENE = Solvent(
@@ -46,28 +46,28 @@ BUTYL_ACETATE = Solvent(
 SLURRY = BeadForces(
     beads={
         "AM": Bead(
-            depth=1.0 * PER_LENGTH,  # [N] S1
-            distance=0.99,  # [-] S1
-            cutoff=1.5,  # [-] S1
+            depth=1.0 * PER_LENGTH,  # [N] paper S1
+            distance=0.99,  # [-] paper S1
+            cutoff=1.5,  # [-] paper S1
             enlargement=1.14,  # [-] paper 2.3
             contact_enlargement=1.14,  # [-] paper 2.3
         ),
         "SE": Bead(
-            depth=10.5 * PER_LENGTH,  # [N] S1
-            distance=0.99,  # [-] S1
-            cutoff=1.5,  # [-] S1
+            depth=10.5 * PER_LENGTH,  # [N] paper S1
+            distance=0.99,  # [-] paper S1
+            cutoff=1.5,  # [-] paper S1
             enlargement=1.14,  # [-] paper 2.3
             contact_enlargement=1.14,  # [-] paper 2.3
         ),
         "CBD": Bead(
-            depth=0.88 * PER_LENGTH,  # [N] S1
-            distance=0.97,  # [-] S1, printed without the diameter: taken as a factor
-            cutoff=2.2,  # [-] S1
+            depth=0.88 * PER_LENGTH,  # [N] paper S1
+            distance=0.97,  # [-] paper S1, printed without the diameter: taken as a factor
+            cutoff=2.2,  # [-] paper S1
         ),
     },
-    stiffness=0.1e3,  # [Pa] S1
-    damping=55 * PER_DAMPING,  # [1/(m s)] S1
-    friction=0.016,  # [-] S1
+    stiffness=0.1e3,  # [Pa] paper S1
+    damping=55 * PER_DAMPING,  # [1/(m s)] paper S1
+    friction=0.016,  # [-] paper S1
     tangential_stiffness=1.378,  # [-] paper S4
     tangential_damping=0.959,  # [-] paper S4
     mixing="geometric",  # derived: public inputs of the group
@@ -75,28 +75,28 @@ SLURRY = BeadForces(
 DRIED = BeadForces(
     beads={
         "AM": Bead(
-            depth=100 * PER_LENGTH,  # [N] S1
-            distance=0.93,  # [-] S1
-            cutoff=1.2,  # [-] S1
+            depth=100 * PER_LENGTH,  # [N] paper S1
+            distance=0.93,  # [-] paper S1
+            cutoff=1.2,  # [-] paper S1
             enlargement=1.14,  # [-] derived: without it the dried porosity is .3, not .5
             contact_enlargement=1.14,  # [-] derived: as above
         ),
         "SE": Bead(
-            depth=200 * PER_LENGTH,  # [N] S1
-            distance=0.93,  # [-] S1
-            cutoff=1.2,  # [-] S1
+            depth=200 * PER_LENGTH,  # [N] paper S1
+            distance=0.93,  # [-] paper S1
+            cutoff=1.2,  # [-] paper S1
             enlargement=1.14,  # [-] derived: as above
             contact_enlargement=1.14,  # [-] derived: as above
         ),
         "CBD": Bead(
-            depth=400 * PER_LENGTH,  # [N] S1
-            distance=0.89,  # [-] S1, printed without the diameter: taken as a factor
-            cutoff=2.2,  # [-] S1
+            depth=400 * PER_LENGTH,  # [N] paper S1
+            distance=0.89,  # [-] paper S1, printed without the diameter: taken as a factor
+            cutoff=2.2,  # [-] paper S1
         ),
     },
-    stiffness=100e3,  # [Pa] S1
-    damping=10 * PER_DAMPING,  # [1/(m s)] S1
-    friction=12.5,  # [-] S1
+    stiffness=100e3,  # [Pa] paper S1
+    damping=10 * PER_DAMPING,  # [1/(m s)] paper S1
+    friction=12.5,  # [-] paper S1
     tangential_stiffness=1.378,  # [-] paper S4
     tangential_damping=0.959,  # [-] paper S4
     mixing="geometric",  # derived: public inputs of the group
@@ -122,10 +122,13 @@ def _dry_based(forces: BeadForces) -> BeadForces:
 READINGS: Mapping[str, ForceField] = MappingProxyType(
     {
         "H1": H1,
+        # derived: by how much, from the public inputs of the group, or not at all
         "dried enlarged by 2 %": replace(H1, dried=_enlarged(DRIED, 1.02, 1.02)),
+        # derived: as printed
         "dried not enlarged": replace(H1, dried=_enlarged(DRIED, 1.0, 1.0)),
         "enlarged in contacts only": ForceField(
-            slurry=_enlarged(SLURRY, 1.0, 1.14), dried=_enlarged(DRIED, 1.0, 1.14)
+            slurry=_enlarged(SLURRY, 1.0, 1.14),  # paper 2.3
+            dried=_enlarged(DRIED, 1.0, 1.14),  # paper 2.3
         ),
         "binder by its dry diameter": ForceField(
             slurry=_dry_based(SLURRY), dried=_dry_based(DRIED)
@@ -145,7 +148,7 @@ ELECTROLYTE_SIZES = LognormalSizes(
 
 
 @checked
-def formulation(*, beads: int = 5089) -> Formulation:
+def formulation(*, beads: int = 5089) -> Formulation:  # paper 3.1
     """Return the formulation of the paper.
 
     Args:
@@ -188,8 +191,8 @@ _MEDIANS = {"AM_1": 4 * um, "AM_2": 6 * um}  # [m] second paper, by volume
 def second_formulation(
     *,
     cathode: Literal["AM_1", "AM_2"] = "AM_1",
-    solid_content: float = 0.50,
-    beads: int = 5051,
+    solid_content: float = 0.50,  # second paper
+    beads: int = 5051,  # second paper
 ) -> Formulation:
     """Return a formulation of the second paper, with equal beads of each phase.
 

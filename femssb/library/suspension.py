@@ -21,7 +21,7 @@ from femssb.errors import InputError, check_number
 from femssb.inputs.beads import Bead, BeadForces, ForceField
 from femssb.packing.formulation import Formulation
 
-TOUCHING = 2 ** (-1 / 6)  # [-] sigma over the distance of the minimum
+TOUCHING = 2 ** (-1 / 6)  # [-] derived: sigma over the distance of the minimum
 REACH = 1.5  # [-] Table S1 of Alabdali 2023, AM and SE: longer ones cost more and add nothing
 OVERLAP = 0.1  # [-] assumed: of beads of binder that touch, over the sum of their radii
 SOFTNESS = 1e-12  # [N] assumed: well of binder over diameter; a yield stress of a few Pa
@@ -56,15 +56,18 @@ def suspension(
         raise InputError(
             f"suspension.viscosity is missing: that of {solvent.name} is not known [Pa s]"
         )
+    # assumed: a hundred times as viscous as honey
     check_number("suspension", "viscosity", eta, above=0, upper=1e3, unit="Pa s")
     check_number("suspension", "depth", depth, above=0, upper=1, unit="N")
     component = formulation.components[formulation.names.index(formulation.binder)]
     sizes = component.sizes.listed()
     dry = float(np.average(sizes.diameters, weights=sizes.numbers))
     wet = dry * formulation.swollen()
+    # derived: a ball, and solvent in its share
     mass = component.solid.density * np.pi / 6 * dry**3 * formulation.wet_share()
     # Two equal beads of radius r: both the reduced radius and the reduced mass are halves.
-    coefficient = 6 * np.pi * eta * wet / 4  # [kg/s]
+    coefficient = 6 * np.pi * eta * wet / 4  # [kg/s] derived: Stokes's law
+    # derived: LAMMPS's dashpot of a Hertzian contact at this overlap
     damping = coefficient / (mass / 2 * np.sqrt(wet / 4 * OVERLAP * wet))
     soft = Bead(depth=depth, distance=TOUCHING, cutoff=REACH)
     hard = Bead(depth=HARDNESS * depth, distance=TOUCHING, cutoff=REACH)

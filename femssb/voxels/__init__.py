@@ -9,8 +9,9 @@
 - `conduct`: effective conductivity by a flux from plate to plate, with a proven error. `links`
   joins voxels, `network` keeps those that carry current, `aggregation`, `hierarchy`, `multigrid`
   and `conjugate_gradients` solve it, `bounds` proves the error, `currents` reads the answer,
-  `cut_links` joins voxels cut by spheres, `extrapolation` removes the voxel size; `impedance` is
-  that of a blocking symmetric cell, and another tortuosity.
+  `cut_links` joins voxels cut by spheres, `extrapolation` removes the voxel size and estimates
+  what is left, `many` has a process for each of many images; `impedance` is that of a blocking
+  symmetric cell, and another tortuosity.
 - `measure`: interface areas, clusters and networks, chords and profiles, pores.
 """
 

@@ -9,6 +9,7 @@ from .conduct.extrapolation import extrapolate as extrapolate
 from .conduct.flux import Cost as Cost
 from .conduct.impedance import ImpedanceTortuosity as ImpedanceTortuosity
 from .conduct.impedance import impedance_tortuosity as impedance_tortuosity
+from .conduct.many import conductivities_of as conductivities_of
 from .files.arrays import RawHeader as RawHeader
 from .files.reading import read_image as read_image
 from .files.writing import write_image as write_image

@@ -630,6 +630,10 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "tolerance": 1e-3,
         "maps": False,
     },
+    "voxels.conductivities_of": lambda: {
+        "images": [image(), image()], "conductivities": {"SE": 1.0, "AM": 0.1}, "processes": 1,
+        "tolerance": 1e-3,
+    },
     "voxels.conductivity_tensor": lambda: {
         "image": image(), "conductivities": {"SE": 1.0, "AM": 0.1}, "tolerance": 1e-3,
     },

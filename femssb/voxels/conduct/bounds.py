@@ -16,10 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
-from femssb.environment.compiled import njit
-from femssb.voxels.conduct.aggregation import OVERCORRECTION, STRONG, members, strongest_links
+from femssb.environment.compiled import njit, prange, threaded
+from femssb.voxels.conduct.aggregation import (
+    OVERCORRECTION,
+    STRONG,
+    Grouping,
+    strongest_links,
+)
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.network import Integers, Longs, Network, Single
+from femssb.voxels.conduct.links import Longs
+from femssb.voxels.conduct.network import Integers, Network, Single
 
 
 def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Array, float]:
@@ -30,8 +36,10 @@ def residual(hierarchy: Hierarchy, potential: Array, lower: Single) -> tuple[Arr
     """
     level = hierarchy.levels[0]
     surplus = np.empty(level.nodes)
-    dissipation = _residual(level, lower, hierarchy.halos[0].extend(potential), surplus)
-    return surplus, float(hierarchy.sum(dissipation))
+    parts = hierarchy.parts[0]
+    heats = np.zeros(len(parts) - 1)
+    _residual(parts, level, lower, hierarchy.halos[0].extend(potential), surplus, heats)
+    return surplus, float(hierarchy.sum(float(heats.sum())))
 
 
 def gap(hierarchy: Hierarchy, surplus: Array) -> float:
@@ -40,9 +48,10 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
     The surplus is the current that arrives at each own node beyond what leaves it, shape (n,).
     """
     surpluses = [surplus.copy()]
-    for aggregates, level in zip(hierarchy.aggregates, hierarchy.levels[1:], strict=True):
-        joined = aggregates[: len(surpluses[-1])]
-        surpluses.append(np.bincount(joined, surpluses[-1], level.nodes))
+    for aggregates, grouping in zip(hierarchy.aggregates, hierarchy.groupings, strict=True):
+        joined = np.empty(len(grouping.begins) - 1)
+        _join(grouping.parts, grouping.firsts, aggregates, surpluses[-1], joined)
+        surpluses.append(joined)
     level = hierarchy.levels[-1]
     own = hierarchy.solve_coarsest(surpluses.pop())
     potential = hierarchy.halos[-1].extend(own)
@@ -50,125 +59,170 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
     drops = potential[rows] - potential[level.neighbours]
     currents = (level.conductances * drops).astype(np.float32)
     ground = (level.ground * own).astype(np.float32)
+    heats = np.array([_dissipation(level, currents, ground)])
     for depth in reversed(range(len(hierarchy.aggregates))):
         coarse, level = level, hierarchy.levels[depth]
-        aggregates = hierarchy.aggregates[depth]
-        order, begins = members(aggregates[: level.nodes], coarse.nodes)
-        drops = currents / coarse.conductances * np.float32(OVERCORRECTION)
-        potential = np.zeros_like(ground)
-        np.divide(ground, coarse.ground, out=potential, where=coarse.ground > 0)
-        potential *= np.float32(OVERCORRECTION)
-        currents, ground = _share_out(
-            level, surpluses.pop(), aggregates, order, begins, coarse, drops, potential
+        parts, aggregates = hierarchy.parts[depth], hierarchy.aggregates[depth]
+        grouping = hierarchy.groupings[depth]
+        strongest = np.empty(level.nodes, np.float32)
+        strongest_links(parts, level, strongest)
+        coarse_currents, coarse_ground = currents, ground
+        currents, ground = np.empty_like(level.conductances), np.empty_like(level.ground)
+        heats = np.zeros(len(parts) - 1)
+        surplus = surpluses.pop()
+        _share_out(
+            *(parts, level, strongest, surplus, aggregates, grouping, coarse, coarse_currents),
+            *(coarse_ground, currents, ground, heats),
         )
-    return float(
-        hierarchy.sum(_dissipation(level.conductances, currents) / 2)  # a link stands in two rows
-        + hierarchy.sum(_dissipation(level.ground, ground))
-    )
+    return float(hierarchy.sum(float(heats.sum())))
+
+
+@threaded
+def _residual(
+    parts: Longs, level: Network, lower: Single, potential: Array, surplus: Array, heats: Array
+) -> None:
+    for part in prange(len(parts) - 1):
+        dissipation = 0.0
+        for i in range(parts[part], parts[part + 1]):
+            here = potential[i]
+            arriving, heat = 0.0, 0.0
+            for e in range(level.starts[i], level.starts[i + 1]):
+                drop = potential[level.neighbours[e]] - here
+                current = level.conductances[e] * drop
+                arriving += current
+                heat += 0.5 * current * drop
+            upper = level.ground[i] - lower[i]
+            surplus[i] = arriving + lower[i] * (1 - here) - upper * here
+            dissipation += heat + lower[i] * (1 - here) ** 2 + upper * here**2
+        heats[part] = dissipation
+
+
+@threaded
+def _join(parts: Longs, firsts: Longs, aggregates: Integers, surplus: Array, joined: Array) -> None:
+    """Add up the surplus of each aggregate."""
+    for part in prange(len(parts) - 1):
+        for a in range(firsts[part], firsts[part + 1]):
+            joined[a] = 0.0
+        for i in range(parts[part], parts[part + 1]):
+            joined[aggregates[i]] += surplus[i]
 
 
 @njit(cache=True)
-def _residual(level: Network, lower: Single, potential: Array, surplus: Array) -> float:
-    dissipation = 0.0
-    for i in range(len(level.ground)):
-        here = potential[i]
-        arriving, heat = 0.0, 0.0
-        for e in range(level.starts[i], level.starts[i + 1]):
-            drop = potential[level.neighbours[e]] - here
-            current = level.conductances[e] * drop
-            arriving += current
-            heat += 0.5 * current * drop
-        upper = level.ground[i] - lower[i]
-        surplus[i] = arriving + lower[i] * (1 - here) - upper * here
-        dissipation += heat + lower[i] * (1 - here) ** 2 + upper * here**2
-    return dissipation
-
-
-@njit(cache=True)
-def _dissipation(conductances: Single, currents: Single) -> float:
+def _dissipation(level: Network, currents: Single, ground: Single) -> float:
+    """Return the dissipation of all currents; a link stands in two rows."""
     total = 0.0
-    for e in range(len(currents)):
-        if conductances[e] > 0:
-            current = np.float64(currents[e])
-            total += current * current / conductances[e]
+    for i in range(len(level.ground)):
+        for e in range(level.starts[i], level.starts[i + 1]):
+            total += _heat(currents[e], level.conductances[e]) / 2
+        total += _heat(ground[i], level.ground[i])
     return total
 
 
-@njit(cache=True)
+@njit(inline="always")
+def _heat(current: float, conductance: float) -> float:
+    return np.float64(current) * current / conductance if conductance > 0 else 0.0
+
+
+@threaded
 def _share_out(
+    parts: Longs,
     level: Network,
+    strongest: Single,
     surplus: Array,
     aggregates: Integers,
-    order: Integers,
-    begins: Longs,
+    grouping: Grouping,
     coarse: Network,
-    coarse_drops: Single,
-    coarse_potential: Single,
-) -> tuple[Single, Single]:
-    """Return currents out of each row's node and to the plates that carry off a surplus.
+    coarse_currents: Single,
+    coarse_ground: Single,
+    currents: Single,
+    ground: Single,
+    heats: Array,
+) -> None:
+    """Write currents out of each row's node and to the plates that carry off a surplus.
 
-    A coarse drop is the current of a coarse link over the sum of the conductances it stands for.
+    They dissipate `heats` in each part.
     """
     starts, neighbours, conductances = level.starts, level.neighbours, level.conductances
-    n = len(level.ground)
-    currents, ground = np.zeros(len(neighbours), np.float32), np.empty(n, np.float32)
-    strongest = strongest_links(level)
-    drop = np.empty(len(coarse.ground) + len(coarse.ghosts), np.float64)
-    seen = np.zeros(n, np.bool_)
-    queue, before = np.empty(n, np.int32), np.empty(n, np.int32)
-    for row in range(len(begins) - 1):
-        for e in range(coarse.starts[row], coarse.starts[row + 1]):
-            drop[coarse.neighbours[e]] = coarse_drops[e]
-        for m in range(begins[row], begins[row + 1]):
-            i = order[m]
-            ground[i] = coarse_potential[row] * level.ground[i]
-            surplus[i] -= ground[i]
+    firsts, order, begins = grouping.firsts, grouping.order, grouping.begins
+    n, count = len(level.ground), len(coarse.ground)
+    for part in prange(len(parts) - 1):
+        low, high = firsts[max(part - 1, 0)], firsts[min(part + 2, len(parts) - 1)]
+        drop = np.empty(high - low + len(coarse.ghosts), np.float64)
+        first = parts[part]
+        seen = np.zeros(parts[part + 1] - first, np.bool_)
+        queue, before = np.empty(len(seen), np.int32), np.empty(len(seen), np.int32)
+        for i in range(first, parts[part + 1]):
             for e in range(starts[i], starts[i + 1]):
-                end = aggregates[neighbours[e]]
-                if end != row:
-                    currents[e] = drop[end] * conductances[e]
-                    surplus[i] -= currents[e]
-        # The tree, breadth first from any node; from its leaves the surplus runs to that node.
-        queue[0] = order[begins[row]]
-        seen[queue[0]] = True
-        filled, at, nodes = 1, 0, begins[row + 1] - begins[row]
-        while filled < nodes:
-            if at == filled:  # only nodes without a strong link are left, and join by their best
-                for m in range(begins[row], begins[row + 1]):
-                    j = order[m]
-                    if not seen[j]:
-                        i = _best(level, aggregates, seen, j)
-                        if i >= 0:
-                            seen[j] = True
-                            before[j] = i
+                currents[e] = 0.0
+        total = 0.0
+        for row in range(firsts[part], firsts[part + 1]):
+            for e in range(coarse.starts[row], coarse.starts[row + 1]):
+                end = coarse.neighbours[e]
+                where = end - low if end < count else end - count + high - low
+                drop[where] = coarse_currents[e] / coarse.conductances[e] * OVERCORRECTION
+            potential = 0.0
+            if coarse.ground[row] > 0:
+                potential = coarse_ground[row] / coarse.ground[row] * OVERCORRECTION
+            for m in range(begins[row], begins[row + 1]):
+                i = order[m]
+                ground[i] = potential * level.ground[i]
+                surplus[i] -= ground[i]
+                total += _heat(ground[i], level.ground[i])
+                for e in range(starts[i], starts[i + 1]):
+                    end = aggregates[neighbours[e]]
+                    if end != row:
+                        where = end - low if end < count else end - count + high - low
+                        currents[e] = drop[where] * conductances[e]
+                        surplus[i] -= currents[e]
+            # The tree, breadth first from any node; from its leaves the surplus runs to that node.
+            queue[0] = order[begins[row]]
+            seen[queue[0] - first] = True
+            filled, at, nodes = 1, 0, begins[row + 1] - begins[row]
+            while filled < nodes:
+                if (
+                    at == filled
+                ):  # only nodes without a strong link are left: they join by their best
+                    for m in range(begins[row], begins[row + 1]):
+                        j = order[m]
+                        if not seen[j - first]:
+                            i = _best(level, aggregates, seen, first, j)
+                            if i >= 0:
+                                seen[j - first] = True
+                                before[j - first] = i
+                                queue[filled] = j
+                                filled += 1
+                i = queue[at]
+                at += 1
+                for e in range(starts[i], starts[i + 1]):
+                    j = neighbours[e]
+                    if j < n and aggregates[j] == row and not seen[j - first]:
+                        if conductances[e] >= STRONG * max(strongest[i], strongest[j]):
+                            seen[j - first] = True
+                            before[j - first] = i
                             queue[filled] = j
                             filled += 1
-            i = queue[at]
-            at += 1
-            for e in range(starts[i], starts[i + 1]):
-                j = neighbours[e]
-                if j < n and aggregates[j] == row and not seen[j]:
-                    if conductances[e] >= STRONG * max(strongest[i], strongest[j]):
-                        seen[j] = True
-                        before[j] = i
-                        queue[filled] = j
-                        filled += 1
-        for at in range(filled - 1, 0, -1):
-            j = queue[at]
-            i = before[j]
-            _run(level, currents, j, i, surplus[j])
-            _run(level, currents, i, j, -surplus[j])
-            surplus[i] += surplus[j]
-    return currents, ground
+            for at in range(filled - 1, 0, -1):
+                j = queue[at]
+                i = before[j - first]
+                _run(level, currents, j, i, surplus[j])
+                _run(level, currents, i, j, -surplus[j])
+                surplus[i] += surplus[j]
+            for m in range(begins[row], begins[row + 1]):
+                for e in range(starts[order[m]], starts[order[m] + 1]):
+                    total += _heat(currents[e], conductances[e]) / 2
+        heats[part] = total
 
 
 @njit(cache=True)
-def _best(level: Network, aggregates: Integers, seen: NDArray[np.bool_], node: int) -> int:
+def _best(
+    level: Network, aggregates: Integers, seen: NDArray[np.bool_], first: int, node: int
+) -> int:
     """Return the seen node of the same aggregate with the best link to a node, -1 if none."""
     best, most = -1, np.float32(0)
     for e in range(level.starts[node], level.starts[node + 1]):
         j = level.neighbours[e]
-        if j < len(seen) and aggregates[j] == aggregates[node] and seen[j]:
+        inside = j < len(level.ground) and aggregates[j] == aggregates[node]
+        if inside and seen[j - first]:
             if level.conductances[e] > most:
                 best, most = j, level.conductances[e]
     return best

@@ -6,10 +6,10 @@ is solved for voxels of constant conductivity: `femssb.voxels.conduct.links` say
 linked. The plates lie on the outer faces of the first and the last voxels, so an image of one phase
 has its bulk conductivity exactly, whatever its size. The error of the answer is proven, not
 estimated: `femssb.voxels.conduct.bounds`. It is the error against the same voxels solved exactly;
-the distance of these from the true shapes follows from two images of different voxel size:
+the distance of these from the true shapes is estimated from images of three voxel sizes:
 `femssb.voxels.extrapolate`.
 
-On one core a solve takes 0.5 to 2 s per million voxels and, of each that conducts, 200 bytes:
+On one core a solve takes 0.4 to 2 s per million voxels and, of each that conducts, 200 bytes:
 `benchmarks/voxels.py`.
 """
 
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Array
 from femssb.description import checked
+from femssb.environment.compiled import on_threads
 from femssb.errors import InputError, check_number
 from femssb.inputs.case import describe
 from femssb.voxels.conduct import cut_links
@@ -124,11 +125,13 @@ class Conduction:
 
     Attributes:
         axis: Direction of the mean field.
-        value: Effective conductivity along `axis`, the middle between its two bounds [S/m]; 0 if no
-            conducting path leads from plate to plate.
-        error: Half the distance between the bounds: the conductivity of these voxels lies within
-            `value` plus or minus this [S/m], but for 6e-8 of it: conductances are held in single
-            precision.
+        value: Effective conductivity along `axis` [S/m]; 0 if no conducting path leads from plate
+            to plate. Of its two bounds the upper one, from the potential, is the better: the value
+            lies a sixth of their distance below it.
+        error: Proven error of the solve, the distance from the farther bound: the conductivity of
+            these voxels lies within `value` plus or minus this [S/m], but for 6e-8 of it:
+            conductances are held in single precision. It says nothing of how far the voxels are
+            from the true shapes: `femssb.voxels.extrapolate` estimates that.
         row: Mean current density along x, y and z over the mean field along `axis`, shape (3,):
             sigma_13, sigma_23, sigma_33 for z [S/m].
         flux_imbalance: Largest difference between the current through a plane of faces and the mean
@@ -137,6 +140,7 @@ class Conduction:
         fractions: Share of the volume of every phase [-].
         sides: Kind of the sides across x, y and z: "plates", "periodic" or "insulating".
         spacing: Edges of a voxel [m].
+        voxels: "whole", each of one phase, or "cut" by the surfaces of spheres.
         maps: Potential and current density of every voxel, None unless asked for.
         cost: Steps, nodes, ranks and time of the solve.
     """
@@ -150,6 +154,7 @@ class Conduction:
     fractions: Mapping[str, float]
     sides: tuple[str, str, str]
     spacing: tuple[float, float, float]
+    voxels: Literal["whole", "cut"]
     maps: Maps | None
     cost: Cost
 
@@ -261,6 +266,7 @@ def conductivity(
     faces: Sequence[NDArray[Any]] | None = None,
     tolerance: float = 1e-4,
     maps: bool = False,
+    threads: int | None = None,
     comm: Any = None,
 ) -> Conduction:
     """Return the effective conductivity of an image along an axis.
@@ -277,8 +283,10 @@ def conductivity(
             Along the flux the shape has one more, the outer faces included, which lead to the
             plates, half a voxel away. Across it, entry j is the face between voxels j and j + 1,
             and the last one leads round to voxel 0.
-        tolerance: Error of the conductivity at which to stop, over its value; it is proven.
+        tolerance: Proven error of the solve at which to stop, over the conductivity.
         maps: Whether to return the potential and the current density of every voxel.
+        threads: Of this process, that share the work; None: as many as it may use, of a rank of
+            MPI one. They change the value by roundoff only.
         comm: Communicator of mpi4py: its ranks share the work, every one with the whole image;
             None: this process alone.
 
@@ -333,7 +341,10 @@ def conductivity(
         faces=None if faces is None else [np.transpose(faces[a], order) for a in order],
         cut=cut,
     )
-    found = solve_flux(problem, tolerance=tolerance, maps=maps, comm=comm)
+    if threads is None and comm is not None and comm.size > 1:
+        threads = 1
+    with on_threads(threads) as count:
+        found = solve_flux(problem, tolerance=tolerance, maps=maps, threads=count, comm=comm)
     back = np.argsort(order)
     kinds = ["periodic" if joined else "insulating" for joined in periodic]
     kinds[flux] = "plates"
@@ -351,6 +362,7 @@ def conductivity(
         fractions=shares,
         sides=(kinds[0], kinds[1], kinds[2]),
         spacing=image.spacing,
+        voxels="cut" if cut is not None else "whole",
         maps=drawn,
         cost=found.cost,
     )

@@ -29,12 +29,16 @@ that conducts better.
 So the answer changes continuously with every conductivity and contact resistance, from 0 to
 infinity: without the poorer conductor, faces are just narrowed to their open share.
 
-Where two overlapping spheres meet in a neck narrower than a voxel, the constriction of the current
-that the grid does not see is added to R: 1 / (2 s a) for a neck of radius a (Holm), less its value
-at the width of a voxel, times the area of the neck and the share by which the background conducts
-less.
+Where two overlapping spheres meet in a voxel at an area A less than that of its face on which one
+of them is widest, W, the current narrows in a way that the grid does not see. For each of the two
+
+    R += c A / (2 s W) (sqrt(W / A) - 1) times the edge of the voxel,    c = sqrt(pi) / 2
+
+times the share by which the background conducts less: nothing if the neck is wide, and for both
+together the constriction 1 / (2 s a) of a narrow neck of radius a (Holm).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +52,7 @@ from femssb.voxels.conduct.network import OUTSIDE, Integers, Network, Single, ro
 from femssb.voxels.make.cut_voxels import NOWHERE, CutVoxels
 
 NEAREST = 0.02  # of two nodes along an axis, over the spacing: it bounds the conductances
+SPREAD = math.sqrt(math.pi) / 2  # makes a circle of area A constrict by 1 / (2 s radius)
 MERGED = 1e9  # conductance from which two pieces of a voxel are one node, over that of a voxel
 
 
@@ -140,9 +145,13 @@ def _meetings(
     total = np.maximum(contact + depth * beyond, 0.0)
     mean = (holds + other) / 2
     around = np.clip(1 - background * mean, 0, 1)  # 0 where it conducts as well: no constriction
-    narrow = (neck > 0) & (neck < edge)
-    unseen = 0.5 / neck[narrow] - 0.5 / edge
-    total[narrow] += np.pi * neck[narrow] ** 2 * unseen * (mean * around)[narrow]
+    area = voxels.areas[used]
+    overlaps = neck > 0
+    for side in range(2):
+        wide = voxels.faces[pairs[:, side]].max(axis=1) / voxels.samples**2 * edge**2
+        spread = np.sqrt(np.maximum(wide / area, 1.0)) - 1
+        added = SPREAD * edge / 2 / wide * spread * area * (1 / sigma[pairs[:, side]]) * around
+        total[overlaps] += added[overlaps]
     gap = neck < 0
     total[gap] -= neck[gap] * (around[gap] / background if background > 0 else np.inf)
     conductances = np.zeros(len(used))

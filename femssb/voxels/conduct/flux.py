@@ -59,12 +59,14 @@ class Cost:
         iterations: Steps of conjugate gradients.
         nodes: Voxels in clusters that reach both plates; if there are none, nothing was solved.
         ranks: Number of MPI ranks.
+        threads: Of each rank.
         times: Wall time of each stage [s].
     """
 
     iterations: int
     nodes: int
     ranks: int
+    threads: int
     times: Mapping[str, float]
 
 
@@ -74,7 +76,7 @@ class FluxSolution:
 
     Attributes:
         row: Mean current density times distance of the plates, shape (3,) [S/m].
-        error: Half the distance between the bounds of ``row[0]`` [S/m].
+        error: Distance of ``row[0]`` from the farther of its bounds [S/m].
         imbalance: Largest relative difference of the current through a plane from the mean [-].
         maps: Potential, shape (n0, n1, n2), NaN where nothing flows [V], and current density, shape
             (n0, n1, n2, 3) [A/m2]; None unless asked for.
@@ -88,10 +90,13 @@ class FluxSolution:
     cost: Cost
 
 
-def solve_flux(problem: FluxProblem, *, tolerance: float, maps: bool, comm: Any) -> FluxSolution:
+def solve_flux(
+    problem: FluxProblem, *, tolerance: float, maps: bool, threads: int, comm: Any
+) -> FluxSolution:
     """Solve for the flux between the plates, with the voxels whole on every rank.
 
-    The tolerance is half the distance between the bounds of the conductance, over their mean.
+    The tolerance is the proven error of the conductance, over its value.
+    There are that many threads by now: `femssb.environment.compiled.on_threads`.
 
     Raises:
         InputError: If there are more ranks than pairs of planes.
@@ -112,7 +117,10 @@ def solve_flux(problem: FluxProblem, *, tolerance: float, maps: bool, comm: Any)
         potential, iterations = solved.potential, solved.iterations
         extended = hierarchy.halos[0].extend(potential)
         planes, total, currents = flow(
-            network, lower, extended, shape=shape, periodic=problem.periodic, at_nodes=maps
+            *(hierarchy.parts[0], network, lower, extended),
+            shape=shape,
+            periodic=problem.periodic,
+            at_nodes=maps,
         )
         planes, total = hierarchy.sum(planes), hierarchy.sum(total)
         lengths = np.multiply(shape, problem.spacing)
@@ -126,7 +134,9 @@ def solve_flux(problem: FluxProblem, *, tolerance: float, maps: bool, comm: Any)
     clock["currents"] = time.perf_counter()
     ranks = 1 if comm is None else comm.size
     times = {stage: now - last for (_, last), (stage, now) in pairwise(clock.items())}
-    cost = Cost(iterations=iterations, nodes=network.total, ranks=ranks, times=times)
+    cost = Cost(
+        iterations=iterations, nodes=network.total, ranks=ranks, threads=threads, times=times
+    )
     return FluxSolution(row=row, error=error, imbalance=imbalance, maps=drawn, cost=cost)
 
 

@@ -11,8 +11,9 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from femssb.arrays import Array
-from femssb.voxels.conduct.aggregation import aggregate, coarsen
-from femssb.voxels.conduct.network import Integers, Network
+from femssb.voxels.conduct.aggregation import Grouping, aggregate, coarsen, group
+from femssb.voxels.conduct.links import Longs
+from femssb.voxels.conduct.network import Integers, Network, parts_of
 
 DIRECT = 600  # largest network that is solved directly [nodes]
 SLOW = 0.7  # share of nodes left above which blocks are doubled again before they are used [-]
@@ -52,6 +53,8 @@ class Hierarchy:
         comm: Communicator of mpi4py, or None if alone.
         levels: From fine to coarse.
         aggregates: Node of the next level of each node, ghosts included; one fewer than levels.
+        groupings: The nodes of each level in their aggregates; one fewer than levels.
+        parts: Of each level: see `parts_of`.
         halos: Of each level.
     """
 
@@ -59,13 +62,17 @@ class Hierarchy:
         self.comm = comm
         self.levels = [level]
         self.aggregates: list[Integers] = []
+        self.groupings: list[Grouping] = []
+        self.parts: list[Longs] = []
         self.halos = [Halo(comm, level)]
         largest = max(shape).bit_length()
         for shift in range(1, largest + 1):
             level, halo = self.levels[-1], self.halos[-1]
             if level.total <= DIRECT:
                 break
-            aggregates, count = aggregate(level, shift, *shape[1:])
+            parts = parts_of(level, shape[1] * shape[2], shift)
+            aggregates, firsts = aggregate(parts, level, shift, *shape[1:])
+            count = int(firsts[-1])
             counts = [count] if comm is None else comm.allgather(count)
             if sum(counts) > SLOW * level.total and shift < largest:
                 continue
@@ -74,10 +81,16 @@ class Hierarchy:
             ghosts = np.unique(theirs)
             beyond = (count + np.searchsorted(ghosts, theirs)).astype(np.int32)
             aggregates = np.concatenate([aggregates, beyond])
-            level = coarsen(level, aggregates, count, ghosts=ghosts, first=first, total=sum(counts))
+            grouping = group(parts, firsts, aggregates)
+            level = coarsen(
+                level, grouping, aggregates, ghosts=ghosts, first=first, total=sum(counts)
+            )
             self.aggregates.append(aggregates)
+            self.groupings.append(grouping)
+            self.parts.append(parts)
             self.levels.append(level)
             self.halos.append(Halo(comm, level))
+        self.parts.append(np.array([0, self.levels[-1].nodes]))
         self._factor = splu(
             self._coarsest_matrix(),
             permc_spec="MMD_AT_PLUS_A",

@@ -20,13 +20,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from femssb.arrays import Array
+from femssb.environment.compiled import prange, threaded
 from femssb.errors import InputError, check_number
 
 Single = NDArray[np.float32]
+Longs = NDArray[np.int64]
 
 SMOOTHING = 1.5  # width of the Gaussian that interface normals are read from [voxels]
 REACH = 6  # distance from which on the labels do not matter for a normal [voxels]
 ROUGH = 1.5  # |nx| + |ny| + |nz| where there is no normal, as of a lone voxel: that of a sphere
+MOST_PARTS = 64  # into which work is cut, whatever the number of threads
+LEAST_VOXELS = 16384  # of a part
 NO_NORMAL = 1e-6  # length of the smoothed gradient below which there is no normal [-]
 
 
@@ -49,6 +53,18 @@ def conductivities_of(
     if not sigma.any():
         raise InputError(f"{owner}.conductivities = {dict(conductivities)!r}: none is above 0")
     return sigma
+
+
+def runs(planes: int, voxels: int, most: int = MOST_PARTS) -> Longs:
+    """Return where each run of planes begins, and where the last one ends.
+
+    Args:
+        planes: Their number.
+        voxels: In all planes.
+        most: Number of runs.
+    """
+    count = max(1, min(most, planes, voxels // LEAST_VOXELS))
+    return np.arange(count + 1) * planes // count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,15 +138,15 @@ def from_labels(
     own = near[slab.start - low : slab.stop - low]
 
     along = np.empty((len(own) + 1, *own.shape[1:]), np.float32)
+    second, third = np.empty(own.shape, np.float32), np.empty(own.shape, np.float32)
     plate = (2 * np.diagonal(tables[0])).astype(np.float32)  # half the way of two equal voxels
     inner = slice(int(slab.is_first), len(own) + 1 - int(slab.is_last))
-    along[inner] = tables[0][near[:-1], near[1:]]
+    _look_up(runs(len(near) - 1, near.size), near, tables[0], along[inner])
     if slab.is_first:
         along[0] = plate[own[0]]
     if slab.is_last:
         along[-1] = plate[own[-1]]
-    second = tables[1][own, np.roll(own, -1, axis=1)]
-    third = tables[2][own, np.roll(own, -1, axis=2)]
+    _look_up_across(runs(len(own), own.size), own, tables[1], tables[2], second, third)
 
     for (one, other), resistance in contacts.items():
         if resistance == 0 or min(conductivities[one], conductivities[other]) == 0:
@@ -172,6 +188,34 @@ def from_faces(faces: Sequence[NDArray[Any]], *, periodic: tuple[bool, bool], sl
     along, second, third = (np.array(part / unit, np.float32, order="C") for part in parts)
     _close(second, third, periodic)
     return Links(along=along, second=second, third=third, unit=unit)
+
+
+@threaded
+def _look_up(parts: Longs, labels: Any, table: Single, along: Single) -> None:
+    """Write what the table has for each two planes that follow each other."""
+    rows, columns = labels.shape[1:]
+    for part in prange(len(parts) - 1):
+        for i in range(parts[part], parts[part + 1]):
+            for j in range(rows):
+                for k in range(columns):
+                    along[i, j, k] = table[labels[i, j, k], labels[i + 1, j, k]]
+
+
+@threaded
+def _look_up_across(
+    parts: Longs, labels: Any, table: Single, other: Single, second: Single, third: Single
+) -> None:
+    """Write what the tables have for neighbours along the second and third axis, round the end."""
+    rows, columns = labels.shape[1:]
+    for part in prange(len(parts) - 1):
+        for i in range(parts[part], parts[part + 1]):
+            for j in range(rows):
+                right = j + 1 if j < rows - 1 else 0
+                for k in range(columns):
+                    far = k + 1 if k < columns - 1 else 0
+                    here = labels[i, j, k]
+                    second[i, j, k] = table[here, labels[i, right, k]]
+                    third[i, j, k] = other[here, labels[i, j, far]]
 
 
 def _close(second: Single, third: Single, periodic: tuple[bool, bool]) -> None:

@@ -2,8 +2,9 @@
 
 A cycle is a forward Gauss-Seidel sweep, a correction from the next coarser network, and a backward
 sweep, in single precision. The coarse corrections are two steps of conjugate gradients, each with a
-cycle of its own (K-cycle), which makes plain aggregation independent of the size. On several ranks
-each sweeps over its own nodes, with the values that the others had before.
+cycle of its own (K-cycle), which makes plain aggregation independent of the size. Sweeps go over
+every other run of planes, and then over those between, so that threads can share them. On several
+ranks each sweeps over its own nodes, with the values that the others had before.
 
 Source: Notay and Vassilevski, Numer. Linear Algebra Appl. 15 (2008) 473, for the K-cycle.
 """
@@ -11,8 +12,9 @@ Source: Notay and Vassilevski, Numer. Linear Algebra Appl. 15 (2008) 473, for th
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.environment.compiled import njit
+from femssb.environment.compiled import njit, prange, threaded
 from femssb.voxels.conduct.hierarchy import Hierarchy
+from femssb.voxels.conduct.links import Longs
 from femssb.voxels.conduct.network import Integers, Network, Single
 
 ENOUGH = 0.25  # share of the residual left below which the second step on a level is spared [-]
@@ -23,17 +25,30 @@ class Multigrid:
 
     def __init__(self, hierarchy: Hierarchy) -> None:
         self.hierarchy = hierarchy
-        self._inverses = [_inverse_diagonal(level) for level in hierarchy.levels]
+        self._inverses = []
+        for level, parts in zip(hierarchy.levels, hierarchy.parts, strict=True):
+            self._inverses.append(np.empty(level.nodes, np.float32))
+            _inverse_diagonal(parts, level, self._inverses[-1])
+        self._right = np.empty(hierarchy.levels[0].nodes, np.float32)
         self._potential = np.empty(hierarchy.levels[0].nodes, np.float32)
 
-    def multiply(self, potential: Array | Single, currents: Array | Single, depth: int = 0) -> None:
-        """Write the current out of each node of a level, for plates at zero, into `currents`."""
+    def multiply(
+        self, potential: Array | Single, currents: Array | Single, depth: int = 0
+    ) -> float:
+        """Write the current out of each node of a level, for plates at zero, into `currents`.
+
+        Returns the product of both over the nodes of this rank.
+        """
+        parts, level = self.hierarchy.parts[depth], self.hierarchy.levels[depth]
+        sums = np.zeros(len(parts) - 1)
         ghosts = self.hierarchy.halos[depth].ghosts(potential)
-        _currents(self.hierarchy.levels[depth], potential, ghosts, currents)
+        _currents(parts, level, potential, ghosts, currents, sums)
+        return float(sums.sum())
 
     def precondition(self, residual: Array) -> Single:
         """Return roughly the potential of given currents; it is valid until the next call."""
-        self._cycle(0, residual.astype(np.float32), self._potential)
+        _copy(self.hierarchy.parts[0], residual, self._right)
+        self._cycle(0, self._right, self._potential)
         return self._potential
 
     def _cycle(self, depth: int, right: Single, potential: Single) -> None:
@@ -42,12 +57,23 @@ class Multigrid:
             return
         inverse, aggregates = self._inverses[depth], self.hierarchy.aggregates[depth]
         halo, level = self.hierarchy.halos[depth], self.hierarchy.levels[depth]
-        coarse_right = np.zeros(self.hierarchy.levels[depth + 1].nodes, np.float32)
-        potential[:] = 0
-        _sweep(level, inverse, right, potential, np.zeros(len(level.ghosts), np.float32), False)
-        _restrict(level, right, potential, halo.ghosts(potential), aggregates, coarse_right)
-        potential += self._correction(depth + 1, coarse_right)[aggregates[: level.nodes]]
-        _sweep(level, inverse, right, potential, halo.ghosts(potential), True)
+        parts, grouping = self.hierarchy.parts[depth], self.hierarchy.groupings[depth]
+        coarse_right = np.empty(self.hierarchy.levels[depth + 1].nodes, np.float32)
+        none = np.zeros(len(level.ghosts), np.float32)
+        _set_to_zero(parts, potential)
+        _sweep(parts, level, inverse, right, potential, none, False)
+        _restrict(
+            parts,
+            level,
+            right,
+            potential,
+            halo.ghosts(potential),
+            grouping.firsts,
+            aggregates,
+            coarse_right,
+        )
+        _add(parts, potential, self._correction(depth + 1, coarse_right), aggregates)
+        _sweep(parts, level, inverse, right, potential, halo.ghosts(potential), True)
 
     def _correction(self, depth: int, right: Single) -> Single:
         """Return one or two steps of conjugate gradients, each preconditioned by a cycle."""
@@ -55,34 +81,32 @@ class Multigrid:
         self._cycle(depth, right, first)
         if depth == len(self._inverses) - 1:
             return first
+        parts, sums = self.hierarchy.parts[depth], self.hierarchy.sum
         first_currents = np.empty_like(right)
-        self.multiply(first, first_currents, depth)
-        curvature, slope = self._dots((first, first_currents), (first, right))
+        curvature = self.multiply(first, first_currents, depth)
+        products = np.zeros((len(parts) - 1, 2))
+        _product(parts, first, right, products)
+        curvature, slope = sums(np.array([curvature, products[:, 0].sum()]))
         if not curvature > 0:
             return first  # nothing to correct
         step = slope / curvature
-        left = right - np.float32(step) * first_currents
-        remaining, whole = self._dots((left, left), (right, right))
+        left = np.empty_like(right)
+        _leave(parts, right, np.float32(step), first_currents, left, products)
+        remaining, whole = sums(products.sum(axis=0))
         if remaining <= ENOUGH**2 * whole:
             return np.float32(step) * first
         second, second_currents = np.empty_like(right), np.empty_like(right)
         self._cycle(depth, left, second)
-        self.multiply(second, second_currents, depth)
-        mixed, own, second_slope = self._dots(
-            (second, first_currents), (second, second_currents), (second, left)
-        )
+        own = self.multiply(second, second_currents, depth)
+        _products(parts, second, first_currents, left, products)
+        own, mixed, second_slope = sums(np.array([own, *products.sum(axis=0)]))
         second_curvature = own - mixed**2 / curvature
         if not second_curvature > 0:
             return np.float32(step) * first
         second_step = second_slope / second_curvature
-        second *= np.float32(second_step)
-        second += np.float32(step - second_step * mixed / curvature) * first
+        rest = step - second_step * mixed / curvature
+        _combine(parts, np.float32(second_step), second, np.float32(rest), first)
         return second
-
-    def _dots(self, *pairs: tuple[Single, Single]) -> list[float]:
-        """Return the products of pairs of vectors over all ranks."""
-        products = np.array([float(np.dot(one, other)) for one, other in pairs])
-        return self.hierarchy.sum(products).tolist()
 
 
 @njit(inline="always")
@@ -96,44 +120,133 @@ def _outflow(level: Network, potential: Array | Single, ghosts: Array | Single, 
     return current
 
 
-@njit(cache=True)
+@threaded
 def _currents(
-    level: Network, potential: Array | Single, ghosts: Array | Single, currents: Array | Single
+    parts: Longs,
+    level: Network,
+    potential: Array | Single,
+    ghosts: Array | Single,
+    currents: Array | Single,
+    sums: Array,
 ) -> None:
-    for i in range(len(level.ground)):
-        currents[i] = _outflow(level, potential, ghosts, i)
+    for part in prange(len(parts) - 1):
+        total = 0.0
+        for i in range(parts[part], parts[part + 1]):
+            current = _outflow(level, potential, ghosts, i)
+            currents[i] = current
+            total += np.float64(potential[i]) * current
+        sums[part] = total
 
 
-@njit(cache=True)
-def _inverse_diagonal(level: Network) -> Single:
-    inverse = np.empty(len(level.ground), np.float32)
-    for i in range(len(level.ground)):
-        diagonal = np.float64(level.ground[i])
-        for e in range(level.starts[i], level.starts[i + 1]):
-            diagonal += level.conductances[e]
-        inverse[i] = 1 / diagonal
-    return inverse
+@threaded
+def _inverse_diagonal(parts: Longs, level: Network, inverse: Single) -> None:
+    for part in prange(len(parts) - 1):
+        for i in range(parts[part], parts[part + 1]):
+            diagonal = np.float64(level.ground[i])
+            for e in range(level.starts[i], level.starts[i + 1]):
+                diagonal += level.conductances[e]
+            inverse[i] = 1 / diagonal
 
 
-@njit(cache=True)
+@threaded
 def _sweep(
-    level: Network, inverse: Single, right: Single, potential: Single, ghosts: Single, back: bool
+    parts: Longs,
+    level: Network,
+    inverse: Single,
+    right: Single,
+    potential: Single,
+    ghosts: Single,
+    back: bool,
 ) -> None:
-    n = len(inverse)
-    for m in range(n):
-        i = n - 1 - m if back else m
-        potential[i] += (right[i] - _outflow(level, potential, ghosts, i)) * inverse[i]
+    """Sweep over every other part, and then over those between, which alone they are linked to."""
+    count = len(parts) - 1
+    for turn in range(2):
+        odd = 1 - turn if back else turn
+        for pair in prange((count + 1 - odd) // 2):
+            begin, end = parts[2 * pair + odd], parts[2 * pair + odd + 1]
+            for m in range(end - begin):
+                i = end - 1 - m if back else begin + m
+                potential[i] += (right[i] - _outflow(level, potential, ghosts, i)) * inverse[i]
 
 
-@njit(cache=True)
+@threaded
 def _restrict(
+    parts: Longs,
     level: Network,
     right: Single,
     potential: Single,
     ghosts: Single,
+    firsts: Longs,
     aggregates: Integers,
     out: Single,
 ) -> None:
     """Add up the residual over each aggregate."""
-    for i in range(len(level.ground)):
-        out[aggregates[i]] += right[i] - _outflow(level, potential, ghosts, i)
+    for part in prange(len(parts) - 1):
+        for a in range(firsts[part], firsts[part + 1]):
+            out[a] = 0
+        for i in range(parts[part], parts[part + 1]):
+            out[aggregates[i]] += right[i] - _outflow(level, potential, ghosts, i)
+
+
+@threaded
+def _add(parts: Longs, potential: Single, correction: Single, aggregates: Integers) -> None:
+    for part in prange(len(parts) - 1):
+        for i in range(parts[part], parts[part + 1]):
+            potential[i] += correction[aggregates[i]]
+
+
+@threaded
+def _set_to_zero(parts: Longs, values: Single) -> None:
+    for part in prange(len(parts) - 1):
+        for i in range(parts[part], parts[part + 1]):
+            values[i] = 0
+
+
+@threaded
+def _copy(parts: Longs, values: Array, into: Single) -> None:
+    for part in prange(len(parts) - 1):
+        for i in range(parts[part], parts[part + 1]):
+            into[i] = values[i]
+
+
+@threaded
+def _product(parts: Longs, one: Single, other: Single, products: Array) -> None:
+    for part in prange(len(parts) - 1):
+        total = 0.0
+        for i in range(parts[part], parts[part + 1]):
+            total += np.float64(one[i]) * other[i]
+        products[part, 0] = total
+
+
+@threaded
+def _leave(
+    parts: Longs, right: Single, step: float, currents: Single, left: Single, products: Array
+) -> None:
+    """Write what a step leaves of the right side, and the squares of both."""
+    for part in prange(len(parts) - 1):
+        remaining, whole = 0.0, 0.0
+        for i in range(parts[part], parts[part + 1]):
+            left[i] = right[i] - step * currents[i]
+            remaining += np.float64(left[i]) * left[i]
+            whole += np.float64(right[i]) * right[i]
+        products[part, 0], products[part, 1] = remaining, whole
+
+
+@threaded
+def _products(
+    parts: Longs, second: Single, first_currents: Single, left: Single, products: Array
+) -> None:
+    for part in prange(len(parts) - 1):
+        mixed, slope = 0.0, 0.0
+        for i in range(parts[part], parts[part + 1]):
+            mixed += np.float64(second[i]) * first_currents[i]
+            slope += np.float64(second[i]) * left[i]
+        products[part, 0], products[part, 1] = mixed, slope
+
+
+@threaded
+def _combine(parts: Longs, one: float, second: Single, other: float, first: Single) -> None:
+    """Replace the second by the sum of both, each times a factor."""
+    for part in prange(len(parts) - 1):
+        for i in range(parts[part], parts[part + 1]):
+            second[i] = one * second[i] + other * first[i]

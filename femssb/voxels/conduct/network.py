@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from femssb.environment.compiled import njit
-from femssb.voxels.conduct.links import Links, Slab
+from femssb.environment.compiled import njit, prange, threaded
+from femssb.voxels.conduct.links import MOST_PARTS, Links, Longs, Slab, runs
 
 Single = NDArray[np.float32]
 Integers = NDArray[np.int32]
-Longs = NDArray[np.int64]
 
 OUTSIDE = -1  # number of a voxel that is no node
+SEAMS = 16  # parts where what lies between them is left to one thread
+LEAST_NODES = 4096  # of a part
+FEWEST = 4  # parts that are worth the cost of waking up threads
 
 
 class Network(NamedTuple):
@@ -57,46 +59,73 @@ class Network(NamedTuple):
         return len(self.ground)
 
 
+def parts_of(level: Network, plane: int, shift: int) -> Longs:
+    """Return the first node of each run of whole layers of blocks, and the number of nodes.
+
+    Nodes of two runs are linked only if the runs follow each other.
+
+    Args:
+        level: A network whose nodes are sorted by those layers.
+        plane: Voxels of a plane across the flux.
+        shift: A layer has 2^shift planes.
+    """
+    count = level.nodes // LEAST_NODES
+    if count < FEWEST:
+        return np.array([0, level.nodes])
+    low, high = level.voxels[[0, -1]] // plane >> shift
+    layers = high - low + 1
+    count = int(min(count, MOST_PARTS, layers))
+    bounds = low + np.arange(1, count) * layers // count
+    inner = np.searchsorted(level.voxels, (bounds << shift) * plane)
+    return np.concatenate([[0], inner, [level.nodes]])
+
+
 def percolating(links: Links, slab: Slab, comm: Any = None) -> NDArray[np.bool_]:
     """Return a mask of the voxels of a slab in clusters that reach both plates.
 
     The ranks of `comm` hold the slabs in their order; None if alone.
     """
     shape = links.second.shape
-    cluster = np.arange(np.prod(shape), dtype=np.int32)
-    _join(links.along, links.second, links.third, cluster)
-    clusters = cluster.reshape(shape)
-    first = 0 if comm is None else comm.exscan(cluster.size) or 0  # makes numbers unique
+    size = int(np.prod(shape))
+    cluster = np.empty(size, np.int32)
+    seams = runs(shape[0], size, SEAMS)
+    _join(seams, links.along, links.second, links.third, cluster)
+    _join_seams(seams, links.along, cluster)
+    first = 0 if comm is None else comm.exscan(size) or 0  # makes numbers unique
+    ends = np.empty((2, *shape[1:]), np.int64)  # clusters of the first and of the last plane
+    for place, begin in enumerate((0, size - ends[0].size)):
+        _roots(cluster, begin, ends[place].reshape(-1))
+    ends += first
     lower, upper = (
-        np.unique(clusters[side][at_plate & (links.along[side] > 0)]) + np.int64(first)
+        np.unique(ends[side][at_plate & (links.along[side] > 0)])
         for side, at_plate in ((0, slab.is_first), (-1, slab.is_last))
     )
     if comm is None or comm.size == 1:
         kept = np.intersect1d(lower, upper)
     else:
-        kept = _across(clusters.astype(np.int64) + first, links, slab, lower, upper, comm)
-    chosen = np.zeros(cluster.size, np.bool_)
+        kept = _across(ends, links, slab, lower, upper, comm)
+    chosen = np.zeros(size, np.bool_)
     local = kept - first
-    chosen[local[(local >= 0) & (local < cluster.size)]] = True
-    return chosen[clusters]
+    chosen[local[(local >= 0) & (local < size)]] = True
+    active = np.empty(shape, np.bool_)
+    _choose(runs(shape[0], size) * (size // shape[0]), cluster, chosen, active.reshape(-1))
+    return active
 
 
-def _across(
-    clusters: Longs, links: Links, slab: Slab, lower: Longs, upper: Longs, comm: Any
-) -> Longs:
+def _across(ends: Longs, links: Links, slab: Slab, lower: Longs, upper: Longs, comm: Any) -> Longs:
     """Join clusters over the faces between slabs and return those that reach both plates."""
     pairs = np.empty((0, 2), np.int64)
     if not slab.is_last:
-        comm.send(clusters[-1], dest=comm.rank + 1)
+        comm.send(ends[-1], dest=comm.rank + 1)
     if not slab.is_first:
         theirs = comm.recv(source=comm.rank - 1)
         faces = links.along[0] > 0
-        pairs = np.unique(np.stack([theirs[faces], clusters[0][faces]], axis=1), axis=0)
+        pairs = np.unique(np.stack([theirs[faces], ends[0][faces]], axis=1), axis=0)
     pairs, lower, upper = (np.concatenate(comm.allgather(part)) for part in (pairs, lower, upper))
     numbers = np.unique(np.concatenate([pairs.ravel(), lower, upper]))
-    ends = np.searchsorted(numbers, pairs)
+    joined = np.searchsorted(numbers, pairs)
     graph = sparse.coo_array(
-        (np.ones(len(ends), np.bool_), (ends[:, 0], ends[:, 1])), shape=(len(numbers),) * 2
+        (np.ones(len(joined), np.bool_), (joined[:, 0], joined[:, 1])), shape=(len(numbers),) * 2
     )
     _, group = csgraph.connected_components(graph, directed=False)
     at_lower, at_upper = (group[np.searchsorted(numbers, plate)] for plate in (lower, upper))
@@ -110,11 +139,17 @@ def assemble(
 
     The voxels are those that `percolating` found.
     """
-    nodes = int(np.count_nonzero(active))
+    parts = runs(len(active), active.size)
+    counted = np.zeros(len(active) + 1, np.int64)
+    _count(parts, active, counted)
+    firsts = np.cumsum(counted)
+    nodes = int(firsts[-1])
     counts = [nodes] if comm is None else comm.allgather(nodes)
     first = sum(counts[: 0 if comm is None else comm.rank])
-    number = np.full((len(active) + 2, *active.shape[1:]), OUTSIDE, np.int32)
-    number[1:-1][active] = np.arange(nodes, dtype=np.int32)
+    number = np.empty((len(active) + 2, *active.shape[1:]), np.int32)
+    number[[0, -1]] = OUTSIDE
+    voxels = np.empty(nodes, np.int64)
+    _number(parts, active, firsts, slab.start * active[0].size, number, voxels)
     below = above = np.zeros_like(active[0])  # what the neighbouring ranks hold next to this slab
     if not slab.is_first:
         below = comm.sendrecv(active[0], dest=comm.rank - 1, source=comm.rank - 1)
@@ -127,20 +162,21 @@ def assemble(
         begin = first - count if place == 0 else first + nodes
         ghosts = np.concatenate([ghosts, begin + np.arange(count)])
     faces = (links.along, links.second, links.third)
-    starts = np.zeros(nodes + 1, np.int64)
-    _rows(*faces, number, starts, np.empty(0, np.int32), np.empty(0, np.float32), False)
+    starts = np.empty(nodes + 1, np.int64)
+    starts[0] = 0
+    _rows(parts, *faces, number, starts, np.empty(0, np.int32), np.empty(0, np.float32), False)
     np.cumsum(starts, out=starts)
     neighbours = np.empty(starts[-1], np.int32)
     conductances = np.empty(starts[-1], np.float32)
-    _rows(*faces, number, starts, neighbours, conductances, True)
+    _rows(parts, *faces, number, starts, neighbours, conductances, True)
     lower, upper = np.zeros((2, nodes), np.float32)
     if slab.is_first:
         lower[: np.count_nonzero(active[0])] = links.along[0][active[0]]
     if slab.is_last:
         upper[nodes - np.count_nonzero(active[-1]) :] = links.along[-1][active[-1]]
-    voxels = np.flatnonzero(active) + slab.start * active[0].size
-    parts = (starts, neighbours, conductances, lower + upper, voxels, ghosts, first, sum(counts))
-    return Network(*parts), lower
+    ground = lower + upper
+    whole = (starts, neighbours, conductances, ground, voxels, ghosts, first, sum(counts))
+    return Network(*whole), lower
 
 
 @njit(cache=True)
@@ -162,26 +198,100 @@ def unite(parent: Integers, one: int, other: int) -> None:
         parent[a] = b
 
 
+@threaded
+def _join(parts: Longs, along: Single, second: Single, third: Single, cluster: Integers) -> None:
+    """Give each voxel the lowest number of its cluster within its part."""
+    rows, columns = second.shape[1:]
+    for part in prange(len(parts) - 1):
+        begin, end = parts[part] * rows * columns, parts[part + 1] * rows * columns
+        for n in range(begin, end):
+            cluster[n] = n
+        for i in range(parts[part], parts[part + 1]):
+            for j in range(rows):
+                for k in range(columns):
+                    n = (i * rows + j) * columns + k
+                    if i > parts[part] and along[i, j, k] > 0:
+                        unite(cluster, n, n - rows * columns)
+                    if second[i, j, k] > 0:
+                        unite(cluster, n, (i * rows + (j + 1) % rows) * columns + k)
+                    if third[i, j, k] > 0:
+                        unite(cluster, n, (i * rows + j) * columns + (k + 1) % columns)
+        for n in range(begin, end):
+            cluster[n] = cluster[cluster[n]]  # lower numbers are done: one step is enough
+
+
 @njit(cache=True)
-def _join(along: Single, second: Single, third: Single, cluster: Integers) -> None:
-    """Replace each voxel's own number by the lowest of its cluster."""
-    planes, rows, columns = second.shape
-    for i in range(planes):
+def _join_seams(parts: Longs, along: Single, cluster: Integers) -> None:
+    """Join the clusters of parts that follow each other."""
+    rows, columns = along.shape[1:]
+    for part in range(1, len(parts) - 1):
         for j in range(rows):
             for k in range(columns):
-                n = (i * rows + j) * columns + k
-                if i > 0 and along[i, j, k] > 0:
+                if along[parts[part], j, k] > 0:
+                    n = (parts[part] * rows + j) * columns + k
                     unite(cluster, n, n - rows * columns)
-                if second[i, j, k] > 0:
-                    unite(cluster, n, (i * rows + (j + 1) % rows) * columns + k)
-                if third[i, j, k] > 0:
-                    unite(cluster, n, (i * rows + j) * columns + (k + 1) % columns)
-    for n in range(len(cluster)):
-        cluster[n] = cluster[cluster[n]]  # lower numbers are done: one step is enough
 
 
 @njit(cache=True)
+def _roots(cluster: Integers, begin: int, roots: Longs) -> None:
+    """Write which clusters the voxels from `begin` on belong to."""
+    for n in range(len(roots)):
+        roots[n] = root(cluster, begin + n)
+
+
+@threaded
+def _choose(
+    parts: Longs, cluster: Integers, chosen: NDArray[np.bool_], active: NDArray[np.bool_]
+) -> None:
+    """Mark the voxels whose cluster is chosen."""
+    for part in prange(len(parts) - 1):
+        for n in range(parts[part], parts[part + 1]):
+            above = cluster[n]
+            while cluster[above] != above:
+                above = cluster[above]
+            active[n] = chosen[above]
+
+
+@threaded
+def _count(parts: Longs, active: NDArray[np.bool_], counted: Longs) -> None:
+    """Write the number of active voxels of plane i into entry i + 1."""
+    rows, columns = active.shape[1:]
+    for part in prange(len(parts) - 1):
+        for i in range(parts[part], parts[part + 1]):
+            found = 0
+            for j in range(rows):
+                for k in range(columns):
+                    found += active[i, j, k]
+            counted[i + 1] = found
+
+
+@threaded
+def _number(
+    parts: Longs,
+    active: NDArray[np.bool_],
+    firsts: Longs,
+    offset: int,
+    number: Integers,
+    voxels: Longs,
+) -> None:
+    """Number the active voxels; `number` has a plane more on either side."""
+    rows, columns = active.shape[1:]
+    for part in prange(len(parts) - 1):
+        for i in range(parts[part], parts[part + 1]):
+            node = firsts[i]
+            for j in range(rows):
+                for k in range(columns):
+                    if active[i, j, k]:
+                        number[i + 1, j, k] = node
+                        voxels[node] = offset + (i * rows + j) * columns + k
+                        node += 1
+                    else:
+                        number[i + 1, j, k] = OUTSIDE
+
+
+@threaded
 def _rows(
+    parts: Longs,
     along: Single,
     second: Single,
     third: Single,
@@ -195,29 +305,33 @@ def _rows(
 
     `number` has a plane more on either side than the faces.
     """
-    ends, values = np.empty(6, np.int32), np.empty(6, np.float32)
-    planes, rows, columns = second.shape
-    for i in range(planes):
-        for j in range(rows):
-            for k in range(columns):
-                node = number[i + 1, j, k]
-                if node == OUTSIDE:
-                    continue
-                left, right = (j - 1) % rows, (j + 1) % rows
-                near, far = (k - 1) % columns, (k + 1) % columns
-                found = 0
-                found = _insert(along[i, j, k], number[i, j, k], ends, values, found)
-                found = _insert(second[i, left, k], number[i + 1, left, k], ends, values, found)
-                found = _insert(third[i, j, near], number[i + 1, j, near], ends, values, found)
-                found = _insert(third[i, j, k], number[i + 1, j, far], ends, values, found)
-                found = _insert(second[i, j, k], number[i + 1, right, k], ends, values, found)
-                found = _insert(along[i + 1, j, k], number[i + 2, j, k], ends, values, found)
-                if fill:
-                    begin = starts[node]
-                    neighbours[begin : begin + found] = ends[:found]
-                    conductances[begin : begin + found] = values[:found]
-                else:
-                    starts[node + 1] = found
+    rows, columns = second.shape[1:]
+    for part in prange(len(parts) - 1):
+        ends, values = np.empty(6, np.int32), np.empty(6, np.float32)
+        for i in range(parts[part], parts[part + 1]):
+            for j in range(rows):
+                left = j - 1 if j > 0 else rows - 1
+                right = j + 1 if j < rows - 1 else 0
+                for k in range(columns):
+                    node = number[i + 1, j, k]
+                    if node == OUTSIDE:
+                        continue
+                    near = k - 1 if k > 0 else columns - 1
+                    far = k + 1 if k < columns - 1 else 0
+                    found = 0
+                    found = _insert(along[i, j, k], number[i, j, k], ends, values, found)
+                    found = _insert(second[i, left, k], number[i + 1, left, k], ends, values, found)
+                    found = _insert(third[i, j, near], number[i + 1, j, near], ends, values, found)
+                    found = _insert(third[i, j, k], number[i + 1, j, far], ends, values, found)
+                    found = _insert(second[i, j, k], number[i + 1, right, k], ends, values, found)
+                    found = _insert(along[i + 1, j, k], number[i + 2, j, k], ends, values, found)
+                    if fill:
+                        begin = starts[node]
+                        for f in range(found):
+                            neighbours[begin + f] = ends[f]
+                            conductances[begin + f] = values[f]
+                    else:
+                        starts[node + 1] = found
 
 
 @njit(cache=True)

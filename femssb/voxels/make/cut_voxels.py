@@ -421,14 +421,19 @@ def _meetings(
 ) -> tuple[Any, Any, Any, Any]:
     """Return `CutVoxels.pairs`, `areas`, `depths` and `necks`.
 
-    Between two bodies the area follows from their shares of the faces, by the divergence theorem;
-    between more, from a finer grid of points in the voxel.
+    Around a single sphere the area follows from its shares of the faces, by the divergence theorem;
+    between more bodies, from lines of points through the voxel. Two spheres meet between two points
+    only if nothing is between them there: around a neck the gap is thinner than any grid.
     """
     pairs, areas = [], []
     depths, necks = [], []
     place, point, middle = np.empty(3, np.int64), np.empty(3), np.empty(3)
     across = np.array([step[1] * step[2], step[2] * step[0], step[0] * step[1]])
-    grid = np.empty((FINE, FINE, FINE), np.int64)
+    # Points in the middle of FINE^3 parts of the voxel, and on its faces above and below them.
+    along = np.empty(FINE + 2)
+    along[0], along[-1] = 0.0, 1.0
+    along[1:-1] = (np.arange(FINE) + 0.5) / FINE
+    grid = np.empty((FINE + 2, FINE + 2, FINE + 2), np.int64)
     vectors, met = np.zeros((MOST_BODIES, MOST_BODIES, 3)), np.zeros(MOST_BODIES, np.bool_)
     for voxel in range(len(starts) - 1):
         first = starts[voxel]
@@ -440,24 +445,32 @@ def _meetings(
         for axis in range(3):
             middle[axis] = (place[axis] + 0.5) * step[axis]
         bodies = body[first : first + count]
-        if count == 2:
+        pair = count == 2 and min(bodies[0], bodies[1]) > 0
+        if pair:  # if they do not overlap, what separates them was not found
+            pair = _neck(bodies[0], bodies[1], centres, radii, sides, periodic) > 0
+        if count == 2 and not pair:
             for axis in range(3):
                 surplus = float(faces[first, 2 * axis]) - float(faces[first, 2 * axis + 1])
                 vectors[0, 1, axis] = surplus / samples**2 * across[axis]
         else:
-            for a in range(FINE):
-                for b in range(FINE):
-                    for c in range(FINE):
+            for a in range(FINE + 2):
+                for b in range(FINE + 2):
+                    for c in range(FINE + 2):
+                        outer = (
+                            (a % (FINE + 1) == 0) + (b % (FINE + 1) == 0) + (c % (FINE + 1) == 0)
+                        )
+                        if outer > 1:
+                            continue  # an edge: on none of the lines
                         for axis, n in enumerate((a, b, c)):
-                            point[axis] = (place[axis] + (n + 0.5) / FINE) * step[axis]
+                            point[axis] = (place[axis] + along[n]) * step[axis]
                         owner = _owner(point, bodies, centres, radii, sides, periodic)
                         grid[a, b, c] = 0
                         for n in range(count):
                             if bodies[n] == owner:
                                 grid[a, b, c] = n
-            for a in range(FINE):
-                for b in range(FINE):
-                    for c in range(FINE - 1):
+            for a in range(1, FINE + 1):
+                for b in range(1, FINE + 1):
+                    for c in range(FINE + 1):
                         for axis in range(3):
                             if axis == 0:
                                 one, two = grid[c, a, b], grid[c + 1, a, b]
@@ -465,11 +478,28 @@ def _meetings(
                                 one, two = grid[a, c, b], grid[a, c + 1, b]
                             else:
                                 one, two = grid[a, b, c], grid[a, b, c + 1]
-                            # The half steps at the ends of a line hold surfaces too.
-                            part = across[axis] / (FINE * (FINE - 1))
+                            if one == two:
+                                continue
+                            if min(bodies[one], bodies[two]) > 0:
+                                u, v = (1, 2) if axis == 0 else (0, 3 - axis)
+                                point[axis] = (place[axis] + along[c]) * step[axis]
+                                point[u] = (place[u] + along[a]) * step[u]
+                                point[v] = (place[v] + along[b]) * step[v]
+                                far = (along[c + 1] - along[c]) * step[axis]
+                                ends = bodies[one], bodies[two]
+                                if not _touch(
+                                    *ends, point, axis, far, centres, radii, sides, periodic
+                                ):
+                                    continue
+                                part = across[axis] / FINE**2
+                            elif 0 < c < FINE:
+                                # The half steps at the ends of a line hold surfaces too.
+                                part = across[axis] / (FINE * (FINE - 1))
+                            else:
+                                continue
                             if one < two:
                                 vectors[one, two, axis] += part
-                            elif two < one:
+                            else:
                                 vectors[two, one, axis] -= part
         for b in range(count):
             met[b] = np.any(vectors[b, :count] != 0) or np.any(vectors[:count, b] != 0)
@@ -495,6 +525,37 @@ def _meetings(
                 necks.append(neck)
     together = np.array(pairs, dtype=np.int32).reshape(-1, 2)
     return together, np.array(areas), np.array(depths), np.array(necks)
+
+
+@njit(cache=True)
+def _touch(
+    one: int,
+    two: int,
+    point: Any,
+    axis: int,
+    far: float,
+    centres: Any,
+    radii: Any,
+    sides: Any,
+    periodic: Any,
+) -> bool:
+    """Return whether two spheres meet between a point of the one and another along an axis.
+
+    The surface at which they meet is that of the one painted last. The point is overwritten.
+    """
+    top, other = max(one, two), min(one, two)
+    begin, low, high = point[axis], 0.0, far  # low lies in `one`
+    for _ in range(BISECTIONS):
+        half = (low + high) / 2
+        point[axis] = begin + half
+        within = _distance(point, top, centres, radii, sides, periodic) <= 0
+        if within == (one == top):
+            low = half
+        else:
+            high = half
+    point[axis] = begin + (low + high) / 2
+    slack = far / 2**BISECTIONS
+    return _distance(point, other, centres, radii, sides, periodic) <= slack
 
 
 @njit(cache=True)

@@ -19,6 +19,7 @@ import pytest
 from femssb import library
 from femssb.cell.kinetics import contact_resistance, exchange_current
 from femssb.errors import InputError
+from femssb.inputs.beads import ForceField
 from femssb.inputs.materials import Conductor, Elasticity, Materials, Solid
 from femssb.units import FARADAY, GAS_CONSTANT, MPa, hour, mV, nm, um
 
@@ -207,11 +208,17 @@ def test_an_open_value_must_be_positive(name):
 # --- single materials -------------------------------------------------------------------------
 
 
-def test_the_names_of_the_library_are_materials():
-    """Catches a name in __all__ that is a module or nothing at all."""
+def test_the_names_of_the_library_are_values():
+    """Catches a name in __all__ that is an empty module or nothing at all."""
+    alabdali2023 = library.alabdali2023
+    sets = {"alabdali2023": alabdali2023.H1}
+    sets["suspension"] = library.suspension(alabdali2023.formulation())
     for name in library.__all__:
         entry = getattr(library, name)
-        assert isinstance(entry, Solid) or isinstance(entry.materials(), Materials)
+        if name in sets:
+            assert isinstance(sets[name], ForceField)
+        else:
+            assert isinstance(entry, Solid) or isinstance(entry.materials(), Materials)
 
 
 def test_densities_and_full_concentrations_belong_to_one_unit_cell():

@@ -134,7 +134,24 @@ def test_the_error_is_proven(three_phases: VoxelImage) -> None:
         found = conductivity(three_phases, conductivities, tolerance=tolerance)
         assert abs(found.value - exact) <= found.error + 1e-9 * exact
         assert found.error <= tolerance * found.value
-        assert found.error <= 30 * abs(found.value - exact)
+        upper = found.value + found.error / 5  # of two bounds 1.2 times the error apart
+        assert exact <= upper * (1 + 1e-9)
+        assert 1.2 * found.error <= 30 * (upper - exact)
+
+
+def test_the_value_is_better_than_the_middle_of_its_bounds() -> None:
+    """Would catch a value between the bounds where the truth is not: it is near the upper one."""
+    near, middle = [], []
+    for seed, sigma in ((1, {"SE": 1.0}), (2, {"SE": 1.0, "AM": 1e-3}), (3, {"SE": 1, "AM": 30.0})):
+        labels = grainy((24, 20, 22), (0.2, 0.55), seed)
+        voxels = image(labels, names=("void", "AM", "SE"), periodic=(True, True, True))
+        exact = conductivity(voxels, sigma, tolerance=1e-9).value
+        for tolerance in (1e-1, 1e-2, 1e-3):
+            found = conductivity(voxels, sigma, tolerance=tolerance)
+            near.append(abs(found.value / exact - 1))
+            middle.append(abs((found.value - 0.4 * found.error) / exact - 1))
+    assert np.mean(np.less(near, middle)) > 0.7
+    assert np.median(near) < 0.6 * np.median(middle)
 
 
 def test_a_solve_that_does_not_converge_raises(
@@ -256,14 +273,31 @@ def made_up(value: float, size: float, error: float = 0.0) -> Conduction:
     return replace(known, value=value, error=error, spacing=(size,) * 3)
 
 
-def test_extrapolation_of_a_first_order_error() -> None:
+def test_extrapolation_of_what_does_not_conduct() -> None:
+    """Would catch a claim about an image in which no path is left: coarse voxels close it."""
+    results = [made_up(value, h * um) for value, h in ((0.0, 1.0), (0.2, 0.5), (0.3, 0.25))]
+    assert math.isnan(extrapolate(results).uncertainty)
+    assert extrapolate([made_up(0.0, h * um) for h in (1.0, 0.5)]).value == 0
+
+
+def test_extrapolation_of_two_kinds_of_voxels() -> None:
+    """Would catch changes that come from another kind of voxels, not from their size."""
+    results = [made_up(1.0, h * um) for h in (1.0, 0.5, 0.25)]
+    with pytest.raises(InputError, match="all be cut, or all be whole"):
+        extrapolate([results[0], results[1], replace(results[2], voxels="cut")])
+
+
+def test_extrapolation_of_a_regular_error() -> None:
     """Would catch the wrong sign or ratio: the result would be worse than the finest value."""
     results = [made_up(1.0 + 0.2 * h, h * um, error=1e-3) for h in (1.0, 0.5, 0.25)]
     two, three = extrapolate(results[1:]), extrapolate(results)
     assert two.value == pytest.approx(1.0, rel=1e-12)
-    assert two.uncertainty == pytest.approx(0.025 + 2e-3)
+    assert three.value == pytest.approx(1.0025, rel=1e-12)
+    assert math.isnan(two.uncertainty)
+    assert "error not estimated" in str(two)
     assert two.discretisation_error == pytest.approx(0.05)
     assert three.order == pytest.approx(1.0, rel=1e-6)
-    assert three.uncertainty == pytest.approx(2e-3)
+    assert abs(three.value - 1.0) < three.uncertainty
+    assert three.uncertainty > extrapolate([replace(r, error=0.0) for r in results]).uncertainty
     third = extrapolate([made_up(1 + h**2, h * um) for h in (0.9, 0.6, 0.5)])
     assert third.order == pytest.approx(2.0, rel=1e-6)

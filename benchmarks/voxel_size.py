@@ -1,0 +1,250 @@
+"""How far extrapolated conductivities are from the truth, and how far they say that they may be.
+
+    python benchmarks/voxel_size.py                    # all cases, about half an hour
+    python benchmarks/voxel_size.py --part lattices    # those with exact references, minutes
+    python benchmarks/voxel_size.py --read FILE        # the table of what --write FILE has kept
+
+A case is a structure, its conductivities and a contact resistance, on three grids of which each
+halves the spacing. Lattices (SC, BCC, FCC) are held against Rayleigh's multipole series; random
+packings, loose, with overlaps, of two sizes and phases, or of which only the spheres conduct,
+against cut voxels a quarter as large as those of the finest grid. `in it` is the share of the cases
+whose truth lies within the limit plus or minus its uncertainty, `width` that uncertainty over the
+true error, in the median. Both kinds of voxels are used,
+cut by the spheres and whole. The contrasts go from 0 to infinite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from femssb.packing import Packing
+from femssb.voxels import conductivity, cut_voxels, extrapolate, voxelise
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the series that the tests use
+from tests.verification.lattices import CENTRES, conductivity_of_lattice
+
+LATTICES = [("SC", f) for f in (0.2, 0.3, 0.4, 0.5)]
+LATTICES += [(kind, f) for kind in ("BCC", "FCC") for f in (0.3, 0.5, 0.6)]
+RATIOS = [(ratio, 0.0) for ratio in (0.0, 1e-6, 1e-2, 0.1, 10.0, 1e3, 1e9)]
+CONTACTS = [(10.0, 0.1), (10.0, 1.0), (10.0, 10.0), (1.0, 0.5)]
+RADII = {"cut": (8, 10, 12, 16), "whole": (16, 20, 24, 32)}  # of the finest grid, in voxels
+EDGE = 1e-6  # of a lattice cell, and of a random box [m]
+PROVEN = 1e-5  # of each solve
+
+
+def octant(kind: str, fraction: float) -> tuple[Packing, float]:
+    """Return an eighth of the cell of a lattice, of which mirrors make the rest, and the radius."""
+    radius = EDGE * (3 * fraction / (4 * math.pi * len(CENTRES[kind]))) ** (1 / 3)
+    found = {
+        tuple(np.add(centre, shift) - 1)
+        for centre in CENTRES[kind]
+        for shift in np.ndindex(3, 3, 3)
+        if np.all(np.abs(np.add(centre, shift) - 1.25) < 0.25 + radius / EDGE)
+    }
+    return spheres(np.array(sorted(found)) * EDGE, radius, EDGE / 2, periodic=False), radius
+
+
+def spheres(
+    centres: np.ndarray, radii: Any, side: float, *, phases: Any = 0, periodic: bool = True
+) -> Packing:
+    """Return spheres of the phases AM and SE in a cube."""
+    return Packing(
+        positions=centres,
+        radii=np.broadcast_to(radii, len(centres)).astype(float),
+        phases=np.broadcast_to(phases, len(centres)).astype(int),
+        phase_names=("AM", "SE"),
+        lower=np.zeros(3),
+        upper=np.full(3, side),
+        periodic=(periodic,) * 3,
+    )
+
+
+def thrown(seed: int, fraction: float, overlap: float, sizes: tuple[float, ...]) -> Packing:
+    """Return 6 spheres at random in a periodic box, any two apart but for a share of the radii."""
+    rng = np.random.default_rng(seed)
+    relative = np.sort(rng.choice(sizes, 6))[::-1]
+    radii = EDGE * relative * (fraction / (4 / 3 * math.pi * np.sum(relative**3))) ** (1 / 3)
+    placed: list[np.ndarray] = []
+    tries = 0
+    while len(placed) < len(radii):
+        point = rng.random(3) * EDGE
+        away = np.abs(np.array(placed).reshape(-1, 3) - point)
+        away = np.linalg.norm(np.minimum(away, EDGE - away), axis=1)
+        apart = (1 - overlap) * (radii[: len(placed)] + radii[len(placed)])
+        tries += 1
+        if np.all(away >= apart):
+            placed.append(point)
+        elif tries > 20000:
+            placed, tries = [], 0
+    return spheres(np.array(placed), radii, EDGE, phases=np.arange(len(radii)) % 2)
+
+
+PACKINGS = {
+    "loose": (1, 0.25, 0.0, (1.0,)),
+    "dense": (2, 0.45, 0.12, (1.0,)),
+    "two sizes": (3, 0.4, 0.1, (1.0, 0.7)),
+    "overlapping": (4, 0.85, 0.35, (1.0,)),
+    "overlapping, two sizes": (5, 0.75, 0.35, (1.0, 0.7)),
+    "dense again": (6, 0.4, 0.1, (1.0,)),
+    "overlapping again": (7, 0.8, 0.35, (1.0,)),
+}
+MIXTURES: list[tuple[dict[str, float], float]] = [  # conductivities, contact of the spheres
+    ({"void": 1.0, "AM": 0.0, "SE": 0.0}, 0.0),
+    ({"void": 1.0, "AM": 1e-2, "SE": 1e-2}, 0.0),
+    ({"void": 1.0, "AM": 0.1, "SE": 0.3}, 0.0),
+    ({"void": 1.0, "AM": 10.0, "SE": 10.0}, 0.0),
+    ({"void": 1.0, "AM": 1e4, "SE": 0.0}, 0.0),
+    ({"void": 1.0, "AM": 10.0, "SE": 10.0}, 0.5),
+    ({"void": 0.0, "AM": 1.0, "SE": 1.0}, 0.0),
+    ({"void": 0.0, "AM": 0.1, "SE": 1.0}, 0.2),
+]
+
+
+def solved(kind: str, packing: Packing, spacing: float, given: list[Any]) -> list[Any]:
+    """Return the results of several mixtures on one grid."""
+    make = cut_voxels if kind == "cut" else voxelise
+    voxels = make(packing, spacing=spacing)
+    present = {name: share for name, share in voxels.fractions().items() if share > 0}
+    return [
+        conductivity(
+            voxels,
+            {name: value for name, value in sigma.items() if name in present},
+            contact_resistance=contacts,
+            tolerance=PROVEN,
+        )
+        for sigma, contacts in given
+    ]
+
+
+def lattice_cases() -> Iterator[dict[str, Any]]:
+    """Yield the cases of lattices."""
+    for n, (lattice, fraction) in enumerate(LATTICES):
+        packing, radius = octant(lattice, fraction)
+        for kind, radii in RADII.items():
+            finest = EDGE / 2 / (4 * max(1, round(EDGE / 2 * radii[n % 4] / radius / 4)))
+            given = [
+                (
+                    {"void": 1.0, "AM": ratio},
+                    {("AM", "void"): resistance * radius} if resistance else None,
+                )
+                for ratio, resistance in RATIOS + CONTACTS
+            ]
+            grids = [solved(kind, packing, finest * 2**step, given) for step in (2, 1, 0)]
+            for m, (ratio, resistance) in enumerate(RATIOS + CONTACTS):
+                yield {
+                    "case": f"{lattice} {fraction}, {ratio:g}, {resistance:g}",
+                    "kind": kind,
+                    "values": [grid[m].value for grid in grids],
+                    "sizes": [grid[m].spacing[0] for grid in grids],
+                    "exact": conductivity_of_lattice(lattice, fraction, ratio, resistance),
+                    "radius": radius / finest,
+                }
+
+
+def random_cases() -> Iterator[dict[str, Any]]:
+    """Yield the cases of random packings."""
+    for n, (name, recipe) in enumerate(PACKINGS.items()):
+        packing = thrown(*recipe)
+        smallest = float(packing.radii.min())
+        given = [
+            (
+                sigma,
+                {
+                    (one, other): resistance * smallest
+                    for one, other in (("AM", "void"), ("SE", "void"), ("AM", "SE"))
+                }
+                if resistance
+                else None,
+            )
+            for sigma, resistance in MIXTURES
+        ]
+        finest = EDGE / (28, 24, 32)[n % 3]
+        exact = solved("cut", packing, finest / 4, given)
+        half = solved("cut", packing, finest / 2, given)  # the reference's own error is a tenth
+        for kind in RADII:
+            edge = finest if kind == "cut" else finest / 2
+            grids = [solved(kind, packing, edge * 2**step, given) for step in (2, 1, 0)]
+            for m, (sigma, resistance) in enumerate(MIXTURES):
+                fine = exact[m].value
+                yield {
+                    "case": f"{name}, {list(sigma.values())}, {resistance:g}",
+                    "kind": kind,
+                    "values": [grid[m].value for grid in grids],
+                    "sizes": [grid[m].spacing[0] for grid in grids],
+                    "exact": fine + (fine - half[m].value) / 2,
+                    "radius": smallest / edge,
+                }
+
+
+def table(cases: list[dict[str, Any]]) -> None:
+    """Print how good the limits and what is said of their errors are, for each kind of voxels."""
+    block = voxelise(spheres(np.full((1, 3), EDGE / 2), EDGE / 4, EDGE), spacing=EDGE / 2)
+    known = conductivity(block, {"void": 1.0})  # made to hold what was found
+    print(
+        "| voxels | cases | estimated | finest: median error, 90 % | limit: same | in it | width |"
+    )
+    print("|---" * 7 + "|")
+    for kind in (*RADII, "all"):
+        finest, errors, claims, count = [], [], [], 0
+        for case in cases:
+            if case["exact"] <= 0 or kind not in (case["kind"], "all"):
+                continue
+            count += 1
+            limit = extrapolate(
+                [
+                    replace(known, value=value, error=0.0, spacing=(size,) * 3, voxels=case["kind"])
+                    for value, size in zip(case["values"], case["sizes"], strict=True)
+                ]
+            )
+            if math.isnan(limit.uncertainty):
+                continue
+            finest.append(abs(case["values"][-1] / case["exact"] - 1))
+            errors.append(abs(limit.value / case["exact"] - 1))
+            claims.append(limit.uncertainty / case["exact"])
+        inside = np.mean(np.less_equal(errors, claims))
+        width = np.median(np.divide(claims, errors))
+        shown = " | ".join(
+            f"{100 * np.median(found):.2f} %, {100 * np.quantile(found, 0.9):.2f} %"
+            for found in (finest, errors)
+        )
+        print(
+            f"| {kind} | {count} | {len(errors)} | {shown} | {100 * inside:.1f} % | {width:.2f} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=["lattices", "random", "all"], default="all")
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--read", type=Path)
+    given = parser.parse_args()
+    if given.read:
+        cases = [json.loads(line) for line in given.read.read_text().splitlines()]
+    else:
+        cases = []
+        makers = {"lattices": [lattice_cases], "random": [random_cases]}
+        start = time.process_time()
+        for maker in makers.get(given.part, [lattice_cases, random_cases]):
+            for case in maker():
+                cases.append(case)
+                if given.write:
+                    with given.write.open("a") as file:
+                        file.write(json.dumps(case) + "\n")
+        print(f"{len(cases)} cases, {time.process_time() - start:.0f} CPU s")
+    table(cases)
+
+
+if __name__ == "__main__":
+    main()
