@@ -21,6 +21,8 @@ _EVALUATIONS = 10  # of the residual along a step, where its work is searched fo
 _FARTHEST = 8.0  # that a step may be stretched to
 _ENOUGH = 0.5  # of the work at the start of the step, left at its end
 
+Evaluate = Callable[[], Linearised]  # the residual at the present unknowns
+
 
 @dataclass(frozen=True, kw_only=True)
 class Convergence:
@@ -75,6 +77,8 @@ def solve(
     def evaluate() -> Linearised:
         return problem.linearise(x, load, law, scale=scale, fixed=fixed)
 
+    downhill = problem.energetic
+    guess = x.copy()
     now = evaluate()
     norms = [now.norm]
     linear = 0
@@ -91,31 +95,25 @@ def solve(
         late = norms[-limits.patience :]
         early = norms[: -limits.patience]
         hopeless = bool(early) and min(late) > 0.5 * min(early)
+        if hopeless and downhill and iteration < limits.iterations:
+            # Surfaces whose tangent is not symmetric have no energy: once more, by the norm.
+            downhill = hopeless = False
+            guess.copy(x)
+            now = evaluate()
+            norms = [now.norm]
         if iteration == limits.iterations or hopeless:
             raise failure(f"Newton failed after {iteration} iterations", now.relative)
         stop_if_asked(problem.unknowns.comm)
         step, taken = linear_solver.solve(problem.jacobian(now.tangents, fixed), now.residual)
         linear += taken
-        now = _searched(problem, x, step, now, evaluate, norms)
+        search = _down if downhill else _towards_zero
+        now = search(x, step, now, evaluate, norms)
         norms.append(now.norm)
     raise AssertionError  # the loop above only returns or raises
 
 
-def _searched(
-    problem: SurfaceProblem,
-    x: PETSc.Vec,
-    step: PETSc.Vec,
-    before: Linearised,
-    evaluate: Callable[[], Linearised],
-    norms: Sequence[float],
-) -> Linearised:
-    """Go along a step as far as it is good, in place; return what is found there.
-
-    Of an energy the derivative along the step, the work of the residual, must come near zero: a
-    search that keeps the zero between two points finds how far to go, downhill. The norm of the
-    residual is no such guide: where a surface softens it grows on the way. Without an energy the
-    norm decides: it must not be above both of the last two.
-    """
+def _mover(x: PETSc.Vec, step: PETSc.Vec, evaluate: Evaluate) -> Callable[[float], Linearised]:
+    """Return what goes a fraction of a step, in place, and evaluates the residual there."""
     start = x.copy()
 
     def at(fraction: float) -> Linearised:
@@ -123,13 +121,31 @@ def _searched(
         x.axpy(-fraction, step)
         return evaluate()
 
-    if not problem.energetic:
-        for fraction in _STEP_LENGTHS:
-            now = at(fraction)
-            if now.norm <= max(norms[-2:]):
-                break
-        return now
+    return at
 
+
+def _towards_zero(
+    x: PETSc.Vec, step: PETSc.Vec, before: Linearised, evaluate: Evaluate, norms: Sequence[float]
+) -> Linearised:
+    """Go along a step until the norm of the residual is not above both of the last two."""
+    at = _mover(x, step, evaluate)
+    for fraction in _STEP_LENGTHS:
+        now = at(fraction)
+        if now.norm <= max(norms[-2:]):
+            break
+    return now
+
+
+def _down(
+    x: PETSc.Vec, step: PETSc.Vec, before: Linearised, evaluate: Evaluate, norms: Sequence[float]
+) -> Linearised:
+    """Go along a step as far as it is good, in place; return what is found there.
+
+    Of an energy the derivative along the step, the work of the residual, must come near zero: a
+    search that keeps the zero between two points finds how far to go, downhill. The norm of the
+    residual is no such guide: where a surface softens it grows on the way.
+    """
+    at = _mover(x, step, evaluate)
     first = before.residual.dot(step)
     if first < 0:  # uphill: the Jacobian is not positive where surfaces soften
         step.scale(-1.0)
