@@ -40,6 +40,8 @@ class Bounds:
         modulus: Young's modulus of the particles, of a crystal its smallest stiffness [Pa].
         radius: That of a ball as large as the mean particle [m].
         fracture_energy: What debonds all of the interface in mode I [J].
+        limited: Share of the maximum, at empty and at full, within which more than half of the
+            stress drift is held back; 0 without drift.
     """
 
     maximum: float
@@ -48,6 +50,7 @@ class Bounds:
     modulus: float
     radius: float
     fracture_energy: float
+    limited: float = 0.0
 
 
 def doubts(series: Series, steps: Sequence[StepRecord], bounds: Bounds) -> tuple[str, ...]:
@@ -118,6 +121,16 @@ def _of_series(series: Series, inside: Series, bounds: Bounds) -> Iterator[str]:
         yield from worst("Minimum concentration [mol/m3]", low, np.inf, tangent, inside)
     if bounds.curve[1] < bounds.maximum:
         yield from worst("Maximum concentration [mol/m3]", -np.inf, high, tangent, inside)
+    if bounds.limited:
+        held = (
+            "there more than half of the stress drift is held back, whose law knows neither a full "
+            "nor an empty host; lower ActiveMaterial.drift_volume or expect no profile of lithium"
+        )
+        low, high = (series[f"{end} concentration [mol/m3]"][0] for end in ("Minimum", "Maximum"))
+        low = min(low, bounds.limited * bounds.maximum)
+        high = max(high, (1 - bounds.limited) * bounds.maximum)
+        yield from worst("Minimum concentration [mol/m3]", low, np.inf, held, inside)
+        yield from worst("Maximum concentration [mol/m3]", -np.inf, high, held, inside)
     low, high = bounds.voltages[0] - _LOSSES, bounds.voltages[1] + _LOSSES
     losses = f"losses of more than {_LOSSES:g} V, no kinetics are known for them"
     yield from worst("Voltage [V]", low, high, losses)

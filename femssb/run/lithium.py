@@ -10,10 +10,8 @@ signs say that one was really reached:
   has the other sign, as long as the voltage is one that the curve has between the bounds.
 - *A node is far outside*, by `FAR` of the maximum. Without stress drift, lithium inside a particle
   lies between that at the start and that at the interface; what is outside is overshoot of the
-  linear elements with anisotropic diffusion. The largest that was seen, from a full host on a mesh
-  with a few cells a grain and an anisotropy of 1e6, is 0.04 at 100C, 0.03 at 20C, 0.002 at 1C.
-  Drift obeys no upper bound, as its law knows no full host, and where it outruns diffusion within
-  an element the discretisation obeys none at all.
+  linear elements with anisotropic diffusion, which `femssb.cell.limiter` holds back. Drift obeys no
+  upper bound, as its law knows no full host; that is held back, too, and becomes a warning.
 
 What lies outside without one of these signs is kept in the series and becomes a warning.
 """

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.arrays import Array
 from femssb.cell import mechanics
+from femssb.cell.limiter import MARGIN
 from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
@@ -100,6 +101,7 @@ class Readout:
         bodies, materials = self.model.bodies, self.model.materials
         active, elasticity = materials.active, materials.active.elasticity
         curve = active.open_circuit_voltage
+        drift = self.model.couplings.of(materials).active.drift_volume
         ends = curve.lower, min(curve.upper, active.maximum_concentration)
         voltages = curve.value(np.linspace(*ends, 1001))
         size = bodies.sum(self.volume.weights) / self.particles
@@ -114,6 +116,7 @@ class Readout:
             ),
             radius=float(np.cbrt(3 * size / (4 * np.pi))),
             fracture_energy=bodies.sum(bodies.weights) * materials.cohesive.normal_fracture_energy,
+            limited=MARGIN / 2 if drift else 0.0,
         )
 
     def row(self, step: TimeStep) -> dict[str, float]:

@@ -28,6 +28,19 @@ def found(run, bounds=BOUNDS, steps=None, **columns):
     return doubts(series, run.steps if steps is None else steps, bounds)
 
 
+def test_drift_that_is_held_back_is_a_doubt(made_up_run):
+    """Catches lithium that a limit keeps in place, and a host that starts full taken for it."""
+    run, limited = made_up_run(snapshots=False), replace(BOUNDS, limited=0.01)
+    (sentence,) = found(run, limited, **{"Minimum concentration [mol/m3]": 400.0})
+    assert "below 493.6: there more than half of the stress drift is held back" in sentence
+    high = "Maximum concentration [mol/m3]"
+    (sentence,) = found(run, limited, **{high: 49000.0})
+    assert "above 48866.4: there more than half" in sentence
+    full = {name: values.copy() for name, values in run.series.items()}
+    full[high][[0, 7]] = 49360.0, 49000.0
+    assert doubts(full, run.steps, limited) == ()
+
+
 def test_a_sound_run_raises_no_doubt(made_up_run):
     """Catches warnings that come with every run, which nobody reads any more."""
     assert found(made_up_run(snapshots=False)) == ()

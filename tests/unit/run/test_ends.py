@@ -25,6 +25,7 @@ from femssb import (
     Solution,
     library,
 )
+from femssb.cell import limiter
 from femssb.cell.model import State
 from femssb.errors import InputError
 from femssb.library.yuan2023 import MAXIMUM
@@ -136,13 +137,23 @@ def test_a_cut_off_that_no_curve_has_is_not_refused(model: Model) -> None:
     assert ends(whole) == ["concentration"]
 
 
-@pytest.mark.parametrize("volume", [-1e-4, -1e-5, pytest.param(1e-4, marks=pytest.mark.slow)])
-def test_a_drift_that_outruns_diffusion_ends_the_step(volume: float) -> None:
-    """Catches concentrations of nine times the maximum in a run that ends by its voltage."""
-    run = took(tiny_model(materials=materials(drift_volume=volume)), CHARGE, DISCHARGE)
-    assert ends(run) == ["concentration", "concentration"]
-    assert FAR < outside(run) < FAR + 0.02
-    assert sum("because lithium left" in doubt for doubt in run.warnings) == 2
+@pytest.mark.parametrize("volume", [-1e-4, pytest.param(1e-4, marks=pytest.mark.slow)])
+def test_a_drift_that_outruns_diffusion_is_told(volume: float) -> None:
+    """Catches concentrations of nine times the maximum, and limited ones that come without a word.
+
+    Drift knows no full and no empty host. What holds it back there is not its law, but a choice.
+    """
+    run = took(tiny_model(materials=materials(drift_volume=volume)), CHARGE)
+    assert outside(run) < 1e-9
+    assert any("of the stress drift is held back" in doubt for doubt in run.warnings)
+
+
+def test_a_strong_drift_inside_the_bounds_is_believed() -> None:
+    """Catches a stress at the surface that is off, and carries lithium past the maximum."""
+    run = took(tiny_model(materials=materials(drift_volume=-1e-5)), CHARGE, DISCHARGE)
+    assert ends(run) == ["voltage", "voltage"]
+    assert outside(run) == 0.0
+    assert not any("oncentration" in doubt for doubt in run.warnings)
 
 
 def test_an_expansion_that_is_too_large_is_not_believed() -> None:
@@ -161,7 +172,9 @@ def test_an_expansion_that_is_too_large_is_not_believed() -> None:
                 slope=lambda c: 100 * curve.slope(c),
             )
         )
-    run = took(tiny_model(materials=materials(expansion=huge)), CHARGE)
+    soft = materials(expansion=huge)
+    soft = replace(soft, cohesive=replace(soft.cohesive, stiffness=soft.cohesive.stiffness / 5))
+    run = took(tiny_model(materials=soft), CHARGE)
     assert outside(run) < FAR + 1e-3
     for doubt in ("volumetric strain [-] is -0.", "99 % von Mises stress [Pa] is ", "penetration"):
         assert any(doubt in sentence for sentence in run.warnings)
@@ -180,14 +193,28 @@ def test_a_pressure_of_gigapascals_is_not_believed() -> None:
     assert (max(beyond) > 1e-4) == any("shoot [-] is" in sentence for sentence in run.warnings)
 
 
-def test_overshoot_of_the_discretisation_is_told_and_ends_nothing() -> None:
-    """Catches a charge from full that ends at once since a slow grain is 1 % too full."""
+@pytest.mark.parametrize("limited", [True, False])
+def test_overshoot_of_the_discretisation_is_told_and_ends_nothing(
+    limited: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches a charge from full that ends at once since a slow grain is 1 % too full.
+
+    Nothing overshoots with limited currents on edges; without them it must still be told.
+    """
+    if not limited:
+        monkeypatch.setattr(
+            limiter, "_room", lambda distance: (np.ones_like(distance), np.zeros_like(distance))
+        )
     full = materials(initial_concentration=MAXIMUM)
     still = Couplings(expansion=False, stress_drift=False, gap_resistance=False, debonding=False)
     model = tiny_model(materials=full, couplings=still, size=1.5 * um, grains=10)
     run = took(model, Charge(c_rate=20, until_voltage=4.0))
     assert ends(run) == ["voltage"]
     overshoot = run.summary["concentration_overshoot"]
+    if limited:
+        assert overshoot < 1e-9
+        assert run.warnings == ()
+        return
     assert 1e-4 < overshoot < 0.05
     assert overshoot == pytest.approx(outside(run), abs=1e-9)
     (doubt,) = run.warnings
