@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from femssb.arrays import Array
 from femssb.description import description, field
 from femssb.errors import InputError, check_number
 from femssb.inputs.beads import BeadForces, ForceField
@@ -37,10 +38,11 @@ DRAG = 0.0134  # decay of velocities in one, as in a slurry
 WINDOW = 1500  # of a plateau
 SQUEEZED = 0.1  # overlap with a plane over the radius, at which time steps must still be stable
 NUDGE = 5e-3  # of the smallest radius, farthest that a bead moves in a step as it is freed
-SLACK = 0.1  # relative error of the pressure above which planes move as fast as they may
-STIFFEST = 100.0  # modulus over pressure at which planes must follow without overshoot
 SAMPLES = 64  # of a plateau
-NEAR = 0.05  # relative error of the mean pressure below which a thickness may be at its plateau
+BLOCKS = 8  # of the samples: the mean of each must be at rest
+STRAY = 2.0  # farthest that the mean of a block may be from its goal, over the tolerance
+HELD = 0.02  # tolerance of a pressure that planes follow, at most, however roughly the rest counts
+SWING = 5.0  # farthest that a sample of the pressure on a plane may be, over the tolerance
 
 
 @description
@@ -155,7 +157,37 @@ def pressed(
         if press.first is not None:
             report |= {FIRST: press.first, "degree": 1 - planes.thickness / press.first}
         reached = planes.packing()
-    return Course(packing=reached, report=report, outcome=seen.outcome(stage, tolerances))
+    return Course(
+        packing=reached,
+        report=report,
+        outcome=seen.outcome(stage, tolerances, press.unrest),
+    )
+
+
+def unrest(thicknesses: Array, pressures: Array, wanted: float | None) -> dict[str, float]:
+    """Return how far a plateau is from rest, to be compared with a tolerance, by name.
+
+    A mean with a small error may hide a swing that averages out, or a slip at the end.
+
+    Args:
+        thicknesses: Samples in the window, shape (n,) [m].
+        pressures: On both planes, shape (n, 2) [Pa].
+        wanted: Pressure; None: their own mean [Pa].
+    """
+    both = pressures.mean(axis=1)
+    goal = float(both.mean()) if wanted is None else wanted
+
+    def off(values: Array, goal: float) -> float:
+        return float(np.max(np.abs(values - goal))) / abs(goal) if goal else float("inf")
+
+    def blocks(values: Array) -> Array:
+        return values[len(values) % BLOCKS :].reshape(BLOCKS, -1).mean(axis=1)
+
+    return {
+        "blocks of thickness": off(blocks(thicknesses), float(thicknesses.mean())) / STRAY,
+        "blocks of pressure": off(blocks(both), goal) / STRAY,
+        "swing of pressure": off(pressures, goal) / SWING,
+    }
 
 
 def first_thickness(packing: Packing) -> float | None:
@@ -178,6 +210,7 @@ class Press:
         """
         self.planes, self.stage, self.first = planes, stage, first
         self.highest_inertia = 0.0
+        self.unrest: dict[str, float] = {}
         self._show = show
 
     def settle(self) -> tuple[Watched | None, dict[str, float]]:
@@ -190,23 +223,35 @@ class Press:
         return seen, tolerances
 
     def to_pressure(self, pressure: float) -> tuple[Watched, dict[str, float]]:
-        """Let the planes follow a pressure until the thickness rests [Pa]."""
-        interval = LOOK * self.planes.engine.time_step
+        """Let the planes follow a pressure until it and the thickness rest [Pa].
+
+        The planes move as if they weighed as much as the beads, and stop whenever the pressure is
+        right. A speed that goes with the lack of pressure would not do: beads answer a moving plane
+        with their impedance and dashpots first, and with the pressure of the new thickness once
+        sound has passed through; where that answer is larger than the lack, planes swing for ever.
+        """
+        planes = self.planes
+        engine = planes.engine
+        kick = LOOK * engine.time_step * planes.area / engine.masses.sum()
+        last = 0.0
 
         def approach() -> float:
-            found = self.planes.pressure()
-            lack = (pressure - found) / max(pressure, found)
-
-            def speed(slow: float) -> float:
-                strain = slow * interval / self.planes.thickness
-                return float(np.clip(lack / max(SLACK, STIFFEST * strain), -1, 1)) * slow
-
-            return self._slowly(max(pressure, found), speed)
+            nonlocal last
+            found = planes.pressure()
+            lack = pressure - found
+            wanted = (last if last * lack > 0 else 0.0) + kick * lack
+            last = self._slowly(
+                max(pressure, found), lambda slow: float(np.clip(wanted, -slow, slow))
+            )
+            return last
 
         return self._watch(
             approach,
-            {"thickness [m]": self.stage.tolerance},
-            ready=lambda found: abs(found / pressure - 1) < NEAR,
+            {
+                "thickness [m]": self.stage.tolerance,
+                "pressure on planes [Pa]": min(self.stage.tolerance, HELD),
+            },
+            wanted=pressure,
         )
 
     def to_thickness(self, thickness: float) -> tuple[Watched, dict[str, float]]:
@@ -221,35 +266,48 @@ class Press:
         return self._watch(
             approach,
             {"pressure on planes [Pa]": self.stage.tolerance},
-            ready=lambda _: abs(self.planes.thickness / thickness - 1) < 1e-9,
+            ready=lambda: abs(self.planes.thickness / thickness - 1) < 1e-9,
         )
 
     def _watch(
         self,
         approach: Callable[[], float],
         tolerances: dict[str, float],
-        ready: Callable[[float], bool],
+        *,
+        wanted: float | None = None,
+        ready: Callable[[], bool] = lambda: True,
     ) -> tuple[Watched, dict[str, float]]:
+        """Run until what is watched rests, and the pressure is the one that is wanted, if any."""
         planes = self.planes
         moved: Any = MovedPlanes(planes, approach)
-        seen_pressures: deque[float] = deque(maxlen=SAMPLES)
+        thicknesses: deque[float] = deque(maxlen=SAMPLES)
+        pressures: deque[Array] = deque(maxlen=SAMPLES)
+
+        def thickness() -> float:
+            thicknesses.append(planes.thickness)
+            return thicknesses[-1]
 
         def pressure() -> float:
-            seen_pressures.append(planes.pressure())
-            return seen_pressures[-1]
+            pressures.append(planes.pressures())
+            return float(pressures[-1].mean())
+
+        def rests() -> bool:
+            found = unrest(np.array(thicknesses), np.array(pressures), wanted)
+            thin, tight = self.stage.tolerance, tolerances["pressure on planes [Pa]"]
+            self.unrest = {
+                name: off / (thin if "thickness" in name else tight) for name, off in found.items()
+            }
+            return ready() and max(self.unrest.values()) <= 1
 
         seen = until_plateau(
             moved,
-            {
-                "thickness [m]": lambda: planes.thickness,
-                "pressure on planes [Pa]": pressure,
-            },
+            {"thickness [m]": thickness, "pressure on planes [Pa]": pressure},
             tolerances,
             samples=SAMPLES,
             window=WINDOW * planes.engine.limit,
             most_steps=self.stage.most_steps,
             show=self._show,
-            ready=lambda: ready(float(np.mean(seen_pressures))),
+            ready=rests,
         )
         return seen, tolerances
 

@@ -16,8 +16,13 @@ arrives.
 
 A bead of the binder stands for many chains and small aggregates: it goes through pores between
 grains as these do, but two beads of the binder take the room of both. The film ends where its
-surface is carried by the beads. What follows, as the pores empty, moves no binder here: capillary
-flow into the last wet pores would take more of it upwards.
+surface is carried by the beads.
+
+Not modelled: what follows as the pores empty, where capillary flow into the last wet pores would
+take more binder upwards, and capillary forces would draw the grains together; hydrodynamic
+interactions, so that a bead sinks and diffuses as if it were alone in the medium, but for the
+common upward flow; friction, lubrication and attraction between beads in the liquid, which push
+each other apart and no more; a viscosity or diffusivity that changes as the liquid goes.
 """
 
 from __future__ import annotations

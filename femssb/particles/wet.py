@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -235,9 +236,18 @@ class Watched:
         }
 
     def outcome(
-        self, stage: WetStage, tolerances: Mapping[str, float]
+        self,
+        stage: WetStage,
+        tolerances: Mapping[str, float],
+        unrest: Mapping[str, float] = MappingProxyType({}),
     ) -> Interrupted | NotConverged | None:
-        """Return None for a plateau, else what stopped the stage."""
+        """Return None for a plateau, else what stopped the stage.
+
+        Args:
+            stage: That was to reach it.
+            tolerances: Relative error that every plateau may have, by name.
+            unrest: What else must be at most 1 at rest, by name.
+        """
         if self.reached or self.stopped:
             return None if self.reached else self.stopped
         errors = {
@@ -250,7 +260,7 @@ class Watched:
             f"{type(stage).__name__}: no plateau within most_steps = {stage.most_steps}",
             time=float(self.times[-1]) if len(self.times) else 0.0,
             step=stage.most_steps,
-            residuals=errors,
+            residuals=errors | dict(unrest),
         )
 
 

@@ -48,6 +48,24 @@ def slurry():
         return engine.packing()
 
 
+@pytest.mark.mpi
+def test_slurries_flow_alike_on_several_ranks(slurry, comm):
+    """Would catch stress that counts pairs across ranks twice, or a box that ranks disagree on."""
+    found = {}
+    for name, ranks in (("one", MPI.COMM_SELF), ("all", comm)):
+        with BeadEngine(slurry, RUBBING, ranks, sheared=True) as engine:
+            flow = Flow(engine, 2e4)
+            seen = flow.run(100 * engine.time_step * 2e4)
+            found[name] = [seen.shear, seen.pressure, engine.tilt()], engine.positions()
+        with BeadEngine(slurry, alabdali2023.SLURRY, ranks, drag=0.01) as engine:
+            engine.follow_pressure(1e5, modulus=1e6, period=200 * engine.limit)
+            engine.run(100)
+            found[name][0].extend([engine.pressure(), engine.volume() / um**3])
+    assert found["all"][0] == pytest.approx(found["one"][0], rel=1e-6)
+    np.testing.assert_allclose(found["all"][1], found["one"][1], rtol=0, atol=1e-6 * um)
+    assert len(set(comm.allgather((*found["all"][0], found["all"][1].tobytes())))) == 1
+
+
 def test_stress_of_two_beads_is_that_of_the_closed_form():
     """Would catch a wrong sign or unit, and contacts or dashpots that are not in the stress.
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from femssb import library
-from femssb.errors import EngineError, InputError
+from femssb.errors import EngineError, InputError, NotConverged
 from femssb.inputs.beads import lennard_jones
 from femssb.library import alabdali2023
 from femssb.packing import (
@@ -47,6 +47,7 @@ from femssb.particles import (
     sinking_speed,
     yield_pressure,
 )
+from femssb.particles.calendering import pressed, unrest
 from femssb.particles.drying import dried
 from femssb.particles.lammps.beads import BeadEngine
 from femssb.particles.lammps.film import INERTIA, FilmEngine
@@ -158,6 +159,44 @@ def test_planes_carry_what_the_contacts_carry():
     assert [lower, upper] == pytest.approx([stress, stress], rel=0.1)
 
 
+@pytest.mark.mpi
+def test_planes_press_alike_on_several_ranks(comm):
+    """Would catch beads at planes that count twice or not at all, and ranks that disagree.
+
+    Friction is on: contacts must keep their memory as beads change ranks.
+    """
+    found = {}
+    for name, ranks in (("one", MPI.COMM_SELF), ("all", comm)):
+        with BeadEngine(room(electrode()), alabdali2023.DRIED, ranks, drag=0.01) as engine:
+            planes = Planes(engine, np.array([0.0, 24 * um]), 250 * MPa)
+            planes.move(8.0 * np.array([1.0, -1.0]))
+            planes.run(350)
+            found[name] = planes.pressures(), planes.stress(), planes.packing()
+    (pressures, stress, one), (together, same_stress, all_of) = found["one"], found["all"]
+    assert pressures.min() > 5 * kPa
+    assert together == pytest.approx(pressures, rel=1e-6)
+    assert same_stress == pytest.approx(stress, rel=1e-6)
+    np.testing.assert_allclose(all_of.positions, one.positions, rtol=0, atol=1e-6 * um)
+    assert all_of.upper == pytest.approx(one.upper, rel=1e-12)
+    assert len(set(comm.allgather(all_of.positions.tobytes()))) == 1
+
+
+@pytest.mark.mpi
+def test_planes_follow_a_pressure_alike_on_several_ranks(comm):
+    """Would catch a rank that moves its planes by its own beads, or ends a stage alone."""
+    stage = Calendering(pressure=100 * kPa, most_steps=400)
+    one, together = (
+        pressed(stage, crystal(4), alabdali2023.DRIED, ranks, lambda line: None)
+        for ranks in (MPI.COMM_SELF, comm)
+    )
+    assert isinstance(together.outcome, NotConverged)
+    assert together.report["steps"] == one.report["steps"] >= 400
+    assert together.packing.lengths[2] == pytest.approx(one.packing.lengths[2], rel=1e-9)
+    assert together.report["pressure on planes [Pa]"] > 1 * kPa
+    ends = comm.allgather((str(together.outcome), together.packing.positions.tobytes()))
+    assert len(set(ends)) == 1
+
+
 def test_degrees_are_of_the_first_thickness(tmp_path):
     """Would catch a degree of the stage before, planes that miss it, or stages done twice."""
     route = [
@@ -179,6 +218,62 @@ def test_degrees_are_of_the_first_thickness(tmp_path):
     assert all(stage["highest_inertia"] <= 0.02 * (1 + 1e-9) for stage in (tenth, fifth, last))
     again = process(start, route, FORMULATION, alabdali2023.H1, out=tmp_path, progress=False)
     assert [p.origin for p in again] == [p.origin for p in done]
+
+
+def crystal(layers: int) -> Packing:
+    """Return beads of 4 um in a face-centred crystal, pressed by 0.5 % across x and y."""
+    edge = 4 * um * np.sqrt(2) * 0.995
+    cell = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    corners = np.indices((2, 2, layers // 2)).reshape(3, -1).T
+    positions = (corners[:, None] + cell).reshape(-1, 3) * edge + [0, 0, 2 * um]
+    count = len(positions)
+    return Packing(
+        positions=positions,
+        radii=np.full(count, 2 * um),
+        phases=np.zeros(count, dtype=int),
+        phase_names=("AM",),
+        lower=np.zeros(3),
+        upper=np.array([2 * edge, 2 * edge, positions[:, 2].max() + 2 * um]),
+        periodic=(True, True, False),
+        masses=np.full(count, 1.6e-13),
+    )
+
+
+def test_planes_do_not_swing_on_dashpots():
+    """Would catch planes whose speed goes with the lack of pressure.
+
+    With dashpots five times as strong these swung between 70 and 110 kPa at every correction, for
+    ever, under a mean of 91 kPa.
+    """
+    damped = replace(alabdali2023.DRIED, damping=5 * alabdali2023.DRIED.damping)
+    stage = Calendering(pressure=100 * kPa, most_steps=60_000)
+    course = pressed(stage, crystal(6), damped, MPI.COMM_SELF, lambda line: None)
+    assert course.outcome is None
+    assert course.report["pressure on planes [Pa]"] == pytest.approx(100 * kPa, rel=0.02)
+    assert course.report["stress between planes [Pa]"] == pytest.approx(100 * kPa, rel=0.02)
+
+
+def test_a_swing_or_a_slip_is_no_rest():
+    """Would catch a stage that ends because the mean pressure has a small error."""
+    steady, turns = np.full(64, 10 * um), np.resize([-0.3, 0.3], 64)
+    still = np.full((64, 2), 100 * kPa)
+    assert max(unrest(steady, still, 100 * kPa).values()) < 1e-9
+    swing = unrest(steady, still * (1 + turns[:, None]), 100 * kPa)
+    assert swing["swing of pressure"] == pytest.approx(0.06)  # five tolerances of 0.06
+    assert swing["blocks of pressure"] < 1e-9
+    slipped = still * np.where(np.arange(64) < 56, 1.0, 0.92)[:, None]
+    found = unrest(steady, slipped, None)["blocks of pressure"]
+    assert found == pytest.approx(0.07 / 0.99 / 2)
+    assert unrest(steady, still, 90 * kPa)["blocks of pressure"] == pytest.approx(1 / 18)
+    assert unrest(steady, 0 * still, None)["swing of pressure"] == np.inf
+
+
+def test_a_pressure_that_does_not_come_to_rest_is_an_error():
+    """Would catch a stage that keeps what it has reached when its steps are used up."""
+    stage = Calendering(pressure=100 * kPa, most_steps=5000)
+    course = pressed(stage, crystal(6), alabdali2023.DRIED, MPI.COMM_SELF, lambda line: None)
+    assert isinstance(course.outcome, NotConverged)
+    assert course.outcome.residuals["swing of pressure"] > 1
 
 
 def test_a_bead_that_goes_through_a_plane_is_named():
@@ -302,59 +397,110 @@ def test_pores_collapse_by_the_closed_form():
     assert further.origin["stages"][-1]["pressures"]["zlo"] > 60 * MPa
 
 
-def slurry(beads: int) -> tuple[Packing, Formulation]:
+def slurry(beads: int, seed: int = 1) -> tuple[Packing, Formulation]:
     """Return a slurry of the paper by reading H1, and its formulation."""
     made = alabdali2023.formulation(beads=beads)
     stage = Slurry(pressure=alabdali2023.PRESSURE)
-    start = disperse(made, seed=1)
+    start = disperse(made, seed=seed)
     return process(start, stage, made, alabdali2023.H1, progress=False)[-1], made
 
 
 @pytest.mark.slow
-def test_elastic_beads_spring_back():
+def test_elastic_beads_spring_back_at_a_speed_that_does_not_matter():
     """Would catch planes that are too fast, or beads that yield.
 
-    At 50 % the pores nearly close at some MPa; released, almost all comes back.
+    The bound of the inertial number and a quarter of it, from the same electrodes. At 50 % the
+    pores nearly close at some MPa; released, almost all comes back. How beads slip past each other
+    is chance: it moves the pressure at 30 % by more than its error in time, so that seeds count.
+    Seen: 1.23 and 1.29 MPa at 30 %, 8.35 and 8.25 at 50 %, porosity 0.505 and 0.502, at the bound
+    and a quarter of it; changes of 5 +- 5 %, -1 +- 2 % and -0.003 +- 0.003.
     """
-    wet, made = slurry(400)
-    dry = process(wet, Drying(), made, alabdali2023.H1, progress=False)[-1]
     found = {}
-    for inertia in (5e-3, 2.5e-3):
-        stages = [Calendering(degree=0.5, inertia=inertia), Release(inertia=inertia)]
-        done = process(dry, stages, made, alabdali2023.H1, progress=False)
-        reports = [packing.origin["stages"][-1] for packing in done]
-        found[inertia] = [reports[0]["pressure on planes [Pa]"], *(r["porosity"] for r in reports)]
-    pressure, closed, open_again = found[5e-3]
-    assert 4 * MPa < pressure < 12 * MPa
-    assert closed < 0.15
-    assert open_again > 0.42
-    assert found[2.5e-3][0] == pytest.approx(pressure, rel=0.1)
-    assert found[2.5e-3][2] == pytest.approx(open_again, abs=0.02)
+    for seed in (1, 2, 3):
+        wet, made = slurry(300, seed)
+        route = [Drying(), Calendering(pressure=100 * kPa)]
+        rested = process(wet, route, made, alabdali2023.H1, progress=False)[-1]
+        found[seed] = [sprung(rested, made, inertia) for inertia in (5e-3, 1.25e-3)]
+        assert found[seed][0][2] > porosity_of(rested) - 0.04
+    numbers = np.array(list(found.values()))  # of a seed, a speed, and what was measured
+    change = np.diff(numbers, axis=1)[:, 0]
+    scatter = change.std(axis=0, ddof=1) / np.sqrt(len(change))
+    fast, mean = numbers[:, 0].mean(axis=0), change.mean(axis=0)
+    assert np.all(np.abs(mean) < 9.9 * scatter)  # 99 % of Student for three seeds
+    assert np.all(np.abs(mean) < [0.15 * fast[0], 0.05 * fast[1], 0.015])
+    assert 1 * MPa < fast[0] < 1.6 * MPa
+    assert 7 * MPa < fast[1] < 11 * MPa
+
+
+def sprung(start: Packing, made: Formulation, inertia: float) -> list[float]:
+    """Return the pressures at 30 and 50 % [Pa], and the porosity at 1 atm after them."""
+    stages = [Calendering(degree=degree, inertia=inertia) for degree in (0.3, 0.5)]
+    stages += [Release(inertia=inertia)]
+    done = process(start, stages, made, alabdali2023.H1, progress=False)
+    held = [packing.origin["stages"][-1]["plateaus"] for packing in done[:2]]
+    pressures = [seen["pressure on planes [Pa]"]["mean"] for seen in held]
+    assert porosity_of(done[1]) < 0.15
+    return [*pressures, porosity_of(done[2])]
+
+
+def porosity_of(packing: Packing) -> float:
+    """Return the porosity that the last stage reports."""
+    return float(packing.origin["stages"][-1]["porosity"])
 
 
 @pytest.mark.slow
 def test_yielding_contacts_leave_the_porosity_of_pressed_electrodes():
     """Would catch a law that springs back: 100 MPa leaves 20 to 30 %, as in electrodes of 2024.
 
-    The beads of that paper as a loose packing, with pores in the binder as the formulation says.
+    The beads of that paper as a loose packing, with pores in the binder as the formulation says:
+    1453 of 1 um, 17 grains and 30 of binder. Counted, as in that paper, are all pores, those inside
+    the binder included, over the distance of the planes, with solids as if overlaps had moved.
     """
     made = alabdali2023.second_formulation(beads=1500)
     width = 10 * um
-    solids = {component.name: component.solid for component in made.components}
     mass = sum(made.ledger()[name] for name in made.names)
     powder = Recipe(components=made.components, loading=mass / width**2, width=width)
     start = insert(powder, height=powder.dense_thickness() / 0.45, seed=1)
-    yields = {name: yield_pressure(solids[name]) for name in ("SE", "CBD")}
-    law = ElasticPlastic(solids=solids, yield_pressures=yields, friction=0.5)
-    porous = Porous(phase="CBD", porosity=0.5, strength=solids["CBD"].yield_strength)
-    stages = [Compaction(pressure=100 * MPa, porous=porous), Uniaxial(pressure=100 * kPa)]
-    pressed, released = press(start, stages, law, progress=False)
-    solid = start.volumes.sum() - 0.5 * start.volumes[start.of_phase("CBD")].sum()
-    pores = [1 - solid / np.prod(packing.lengths) for packing in (start, pressed, released)]
+    pressed, released = pressed_plastic(start, made)
+    pores = [all_pores(packing, start) for packing in (start, pressed, released)]
     assert pores[0] > 0.5
     assert 0.20 < pores[2] < 0.30
     assert pores[1] < pores[2] < pores[1] + 0.12
     assert porosity(released).union < 0.30
+
+
+@pytest.mark.slow
+def test_a_dried_electrode_keeps_the_porosity_of_pressed_ones():
+    """Would catch a dried electrode that the dry route cannot press, or that springs back.
+
+    The inner half counts: at the planes, grains of up to 10 um leave gaps, and the electrode is 25
+    um thick here. All pores of all of it: 0.31 with 300 and 500 beads, 0.294 with 1000.
+    """
+    wet, made = slurry(1000)
+    dry = process(wet, Drying(), made, alabdali2023.H1, progress=False)[-1]
+    pressed, released = pressed_plastic(dry, made)
+    found = composition(released, bins=8)
+    binder = found.shares[released.phase_names.index("CBD")]
+    inner = float((found.pores + 0.5 * binder)[2:6].mean())
+    assert 0.20 < inner < 0.30
+    assert inner < all_pores(released, dry) < 0.32
+    assert all_pores(pressed, dry) < all_pores(released, dry) < all_pores(dry, dry) - 0.15
+
+
+def pressed_plastic(start: Packing, made: Formulation) -> list[Packing]:
+    """Return a packing at 100 MPa and at 1 atm, with contacts that yield and pores that may."""
+    solids = {component.name: component.solid for component in made.components}
+    yields = {name: yield_pressure(solids[name]) for name in ("SE", "CBD")}
+    law = ElasticPlastic(solids=solids, yield_pressures=yields, friction=0.5)
+    porous = Porous(phase="CBD", porosity=0.5, strength=solids["CBD"].yield_strength)
+    stages = [Compaction(pressure=100 * MPa, porous=porous), Uniaxial(pressure=100 * kPa)]
+    return press(start, stages, law, progress=False)
+
+
+def all_pores(packing: Packing, start: Packing) -> float:
+    """Return the share of pores, those inside the binder included, half of it at the start."""
+    solid = start.volumes.sum() - 0.5 * start.volumes[start.of_phase("CBD")].sum()
+    return float(1 - solid / np.prod(packing.lengths))
 
 
 @pytest.mark.slow
