@@ -761,6 +761,9 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "electrode.CompositeCathode.c_rate": lambda: (
         instances()[electrode.CompositeCathode].c_rate, {"voltage_drop": [0.1, 0.2]},
     ),
+    "electrode.PackingConduction.tortuosity": lambda: (
+        instances()[electrode.PackingConduction].tortuosity, {"phase": "SE", "void": "void"},
+    ),
     "electrode.PowerLaw.__call__": lambda: (
         instances()[electrode.PowerLaw].__call__, {"x": [0.1, 0.2]},
     ),
@@ -845,7 +848,8 @@ INTERNAL = {
     "packing.TabulatedSizes.quantile", "packing.Sizes.quantile", "particles.ContactLaw.elasticity",
     "particles.Stage.prepared", "particles.Stage.expected", "particles.Stage.check",
     "particles.Stage.axes", "particles.Stage.work", "particles.Isostatic.prepared",
-    "particles.WetStage.forces", "particles.WetStage.prepared", "particles.WetStage.expected",
+    "particles.WetStage.forces", "particles.WetStage.moving", "particles.Slurry.moving",
+    "particles.WetStage.prepared", "particles.WetStage.expected",
     "particles.WetStage.check", "particles.WetStage.carry_out", "particles.Slurry.check",
     "particles.Slurry.carry_out", "particles.Drying.forces", "particles.Drying.expected",
     "particles.Drying.check", "particles.Drying.carry_out", "particles.Shear.check",

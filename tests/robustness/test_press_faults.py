@@ -169,6 +169,7 @@ def limit(room):
 first = press(start, stages[0], hertz, out=out, progress=False)[0]
 comm.Barrier()
 done = sorted(path.name for path in out.iterdir())
+comm.Barrier()  # before rank 0 locks the folder again
 from femssb.particles import pressing
 settled = pressing._settled
 for room in (1_000, 20_000):
