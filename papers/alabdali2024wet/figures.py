@@ -216,8 +216,8 @@ def shares(found):
         axes.set_xlabel("Height over thickness [-]")
     for axes in panels[:, 0]:
         axes.set_ylabel("Share [%]")
-    patches = [Patch(color=colour, label=name) for name, colour in looks.items()]
-    figure.legend(handles=patches, loc="outside right upper")
+    known = [Patch(color=colour, label=label) for colour, label in looks.values()]
+    figure.legend(handles=known, loc="outside right upper")
     return figure
 
 
