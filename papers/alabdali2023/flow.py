@@ -53,7 +53,7 @@ def calibrated(formula, folder):
         Its viscosities by name, with the factors, and the calibration.
     """
     # Lighter than true at the fastest rates: the master curve knows no inertia.
-    curve = sheared(formula, FORCES, ATMOSPHERE, PRINTED, folder / "printed", lightest=1e-6)
+    curve = sheared(formula, FORCES, PRINTED, folder / "printed", lightest=1e-6)
     found = calibrate(curve.master, WANTED)
     numbers = named(curve, "printed") | {
         "factor of the forces": found.epsilon,
@@ -73,17 +73,19 @@ def direct(formula, factors, rates, folder, label):
     depth, damping = factors.epsilon, factors.gamma
     slurry = FORCES.slurry.scaled(depth=depth, stiffness=depth, damping=damping)
     forces = replace(FORCES, slurry=slurry)
-    return named(sheared(formula, forces, depth * ATMOSPHERE, rates, folder), label)
+    return named(sheared(formula, forces, rates, folder), label)
 
 
-def sheared(formula, forces, pressure, rates, folder, **options):
-    """Return the flow curve of a slurry that stands under a pressure of beads."""
-    rates = sorted(rates, reverse=True)
-    shears = [Shear(rate=rate, inertia=INERTIA, **options) for rate in rates]
-    stages = [Slurry(pressure=pressure), *shears]
-    start = disperse(formula, seed=1)
-    made = process(start, stages, formula, forces, out=folder, comm=MPI.COMM_SELF, progress=False)
-    return curve_of(made[-1])
+def sheared(formula, forces, rates, folder, **options):
+    """Return the flow curve of a slurry, brought together by Table S1 and sheared by some forces.
+
+    The master curve is that of one arrangement: with other factors, the same beads in the same box.
+    """
+    shears = [Shear(rate=rate, inertia=INERTIA, **options) for rate in sorted(rates, reverse=True)]
+    quiet = {"comm": MPI.COMM_SELF, "progress": False}
+    start, settle = disperse(formula, seed=1), Slurry(pressure=ATMOSPHERE)
+    (slurry,) = process(start, settle, formula, FORCES, out=folder / "slurry", **quiet)
+    return curve_of(process(slurry, shears, formula, forces, out=folder / "sheared", **quiet)[-1])
 
 
 def named(curve, label):

@@ -161,7 +161,8 @@ def spectra(found):
             axes.plot(impedance.real, -impedance.imag, color=COLOURS[content], label=label)
         axes.set(title=cathode, xlabel="Re Z A [Ω cm²]", ylabel="-Im Z A [Ω cm²]")
         axes.margins(x=0.1)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     return figure
 
 
@@ -215,7 +216,8 @@ def shares(found):
         axes.set_xlabel("Height over thickness [-]")
     for axes in panels[:, 0]:
         axes.set_ylabel("Share [%]")
-    panels[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    known = [Patch(color=colour, label=label) for colour, label in looks.values()]
+    figure.legend(handles=known, loc="outside right upper")
     return figure
 
 

@@ -98,9 +98,9 @@ def made_up_flow():
     return found
 
 
-def sheared(formula, forces, pressure, rates, folder, **options):
+def sheared(formula, forces, rates, folder, **options):
     """Return a flow curve as beads without inertia have it, for any factors of their forces."""
-    epsilon = pressure / electrodes.ATMOSPHERE
+    epsilon = forces.slurry.stiffness / flow.FORCES.slurry.stiffness
     gamma = forces.slurry.damping / flow.FORCES.slurry.damping
     assert forces.slurry.bead("SE").depth == pytest.approx(
         epsilon * flow.FORCES.slurry.bead("SE").depth
@@ -109,7 +109,7 @@ def sheared(formula, forces, pressure, rates, folder, **options):
     for rate in rates:
         stress = epsilon * (7700 + 3.4 * (rate * gamma / epsilon) ** 0.87)
         same = {"rate": rate, "stress": stress, "error": 0.02 * stress, "strain": 2.0, "start": 1.0}
-        same |= {"halves": (stress, stress), "halves_error": 0.0, "pressure": pressure}
+        same |= {"halves": (stress, stress), "halves_error": 0.0, "pressure": 1.0}
         same |= {"pressure_error": 0.0, "normal_differences": (0.0, 0.0), "inertia": 0.01}
         same |= {"mass_scaling": 1.0, "motion": 0.0, "steps": 1, "time_step": 1e-9}
         points.append(FlowPoint(**same, cpu_time=1.0))
