@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from femssb.description import description, field
-from femssb.errors import InputError
 from femssb.inputs.beads import BeadForces, ForceField
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
@@ -63,8 +62,7 @@ class Drying(WetStage):
             InputError: If a side of the packing is a plane, or as `WetStage.check` does.
         """
         WetStage.check(self, packing, formulation, field)
-        if not all(packing.periodic):
-            raise InputError("process: Drying needs a packing with periodic sides only")
+        self.check_periodic(packing)
 
     def carry_out(
         self,

@@ -97,8 +97,7 @@ class Shear(WetStage):
                 steps than are allowed, or as `WetStage.check` does.
         """
         WetStage.check(self, packing, formulation, field)
-        if not all(packing.periodic):
-            raise InputError("process: Shear needs a packing with periodic sides only")
+        self.check_periodic(packing)
         step = COARSEST / self.rate
         if self.time_step is not None:
             step = min(step, self.time_step)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from femssb.description import description, field
-from femssb.errors import InputError
 from femssb.inputs.beads import BeadForces, ForceField
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
@@ -85,8 +84,7 @@ class Slurry(WetStage):
             InputError: If a side of the packing is a plane, or as `WetStage.check` does.
         """
         WetStage.check(self, packing, formulation, field)
-        if not all(packing.periodic):
-            raise InputError("process: Slurry needs a packing with periodic sides only")
+        self.check_periodic(packing)
 
     def carry_out(
         self,

@@ -98,6 +98,8 @@ class WetStage:
         Raises:
             InputError: If the stage does not suit the packing.
         """
+        if type(self).carry_out is WetStage.carry_out:
+            raise InputError(f"process: {type(self).__name__} does nothing: take a stage of a kind")
         is_wet = has_solvent(packing, formulation)
         if is_wet != self.wet:
             raise InputError(
@@ -113,6 +115,12 @@ class WetStage:
             limit = kinds.longest_step(self.moving(field, kinds))
             name = type(self).__name__
             check_number(name, "time_step", self.time_step, above=0, upper=limit, unit="s")
+
+    def check_periodic(self, packing: Packing) -> None:
+        """Raise InputError if a side of the packing is a plane."""
+        if not all(packing.periodic):
+            name = type(self).__name__
+            raise InputError(f"process: {name} needs a packing with periodic sides only")
 
     def carry_out(
         self,

@@ -388,6 +388,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "priority": ("AM", "SE"),
         "conserve": None,
         "tolerance": 1e-3,
+        "comm": MPI.COMM_SELF,
     },
     "electrode.transmission_line": lambda: {
         "thickness": 100 * um,
@@ -636,6 +637,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "contact_resistance": {("AM", "SE"): 1e-6},
         "tolerance": 1e-3,
         "maps": False,
+        "comm": MPI.COMM_SELF,
     },
     "voxels.conductivities_of": lambda: {
         "images": [image(), image()], "conductivities": {"SE": 1.0, "AM": 0.1}, "processes": 1,
@@ -850,6 +852,7 @@ INTERNAL = {
     "particles.Stage.axes", "particles.Stage.work", "particles.Isostatic.prepared",
     "particles.WetStage.forces", "particles.WetStage.moving", "particles.Slurry.moving",
     "particles.WetStage.prepared", "particles.WetStage.expected",
+    "particles.WetStage.check_periodic",
     "particles.WetStage.check", "particles.WetStage.carry_out", "particles.Slurry.check",
     "particles.Slurry.carry_out", "particles.Drying.forces", "particles.Drying.expected",
     "particles.Drying.check", "particles.Drying.carry_out", "particles.Shear.check",

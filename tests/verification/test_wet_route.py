@@ -353,3 +353,10 @@ def test_no_plateau_is_no_result(tmp_path):
     assert [path.name for path in sorted((tmp_path / "out").glob("*.h5"))] == [
         "01_slurry_unfinished.h5"
     ]
+
+
+def test_a_stage_of_no_kind_is_refused_before_any_work():
+    """Catches NotImplementedError, and slurries that are made before it."""
+    start = disperse(FORMULATION, seed=2)
+    with pytest.raises(InputError, match="process: WetStage does nothing"):
+        process(start, WetStage(), FORMULATION, alabdali2023.H1, progress=False)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from femssb.arrays import Array
 from femssb.description import checked
 from femssb.environment.compiled import on_threads
+from femssb.environment.ranks import communicator
 from femssb.errors import InputError, check_number
 from femssb.inputs.case import describe
 from femssb.voxels.conduct import cut_links
@@ -295,6 +296,7 @@ def conductivity(
             negative or not a number, none is above 0, or the image is one voxel thick.
         NotConverged: If the error stays above the tolerance.
     """
+    comm = None if comm is None else communicator(comm)
     flux = AXES.index(axis)
     if image.shape[flux] < 2:
         raise InputError(
