@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from femssb._version import __version__
 from femssb.arrays import Array
 from femssb.description import checked, description, field
-from femssb.errors import InputError, NotConverged
+from femssb.errors import InputError, NotConverged, check_number
 from femssb.inputs.case import describe
 from femssb.packing.packing import Packing
 from femssb.packing.recipe import MOST_SPHERES, Component, check_seed
@@ -279,57 +279,63 @@ class Formulation:
 
 
 @checked
-def disperse(formulation: Formulation, *, seed: int) -> Packing:
-    """Place the beads of a slurry at random in a periodic cube, apart from each other.
+def disperse(formulation: Formulation, *, seed: int, height: float = 1.0) -> Packing:
+    """Place the beads of a slurry at random in a periodic box, apart from each other.
 
     Args:
         formulation: Names the beads to place.
         seed: Of the random numbers: the same seed gives the same packing.
+        height: Of the box, along z, over its two other edges, which are equal. A film dries and is
+            pressed along z: a high box leaves more grains across the thickness of few beads.
 
     Returns:
         The packing, with masses, solvent included; its `origin` holds formulation and seed.
 
     Raises:
-        InputError: As `Formulation.counts` does, or if the cube is too small for its largest bead.
+        InputError: As `Formulation.counts` does, if the height is outside [0.1, 100], or if an edge
+            is too small for the largest bead.
         NotConverged: If no place was found for a bead.
     """
     check_seed("disperse", seed)
+    check_number("disperse", "height", height, lower=0.1, upper=100)
     kinds, diameters = formulation.diameters()
     masses = np.array([c.solid.density for c in formulation.components])[kinds]
     masses = masses * np.pi / 6 * diameters**3
     binder = kinds == formulation.names.index(formulation.binder)
     masses[binder] *= formulation.wet_share()
     diameters[binder] *= formulation.swollen()
-    edge = float(np.cbrt(np.sum(np.pi / 6 * diameters**3) / FILLED))
-    if 2 * (largest := float(diameters.max())) > edge:
+    width = float(np.cbrt(np.sum(np.pi / 6 * diameters**3) / FILLED / height))
+    edges = np.array([width, width, height * width])
+    if 2 * (largest := float(diameters.max())) > edges.min():
         raise InputError(
-            f"disperse: the cube of these beads, {edge:g} m, is less than two of the largest "
-            f"diameter, {largest:g} m: raise Formulation.beads or dry_mass"
+            f"disperse: an edge of the box of these beads, {edges.min():g} m, is less than two of "
+            f"the largest diameter, {largest:g} m: raise Formulation.beads or dry_mass, or bring "
+            f"height = {height:g} nearer to 1"
         )
     return Packing(
-        positions=_places(diameters, edge, np.random.default_rng(seed)),
+        positions=_places(diameters, edges, np.random.default_rng(seed)),
         radii=diameters / 2,
         phases=kinds,
         phase_names=formulation.names,
         lower=np.zeros(3),
-        upper=np.full(3, edge),
+        upper=edges,
         periodic=(True, True, True),
         masses=masses,
         origin={"femssb": __version__, "seed": int(seed), "formulation": describe(formulation)},
     )
 
 
-def _places(diameters: Array, edge: float, random: np.random.Generator) -> Array:
-    """Return places of beads in a periodic cube, tried at random, largest first."""
+def _places(diameters: Array, edges: Array, random: np.random.Generator) -> Array:
+    """Return places of beads in a periodic box, tried at random, largest first."""
     placed = np.zeros((len(diameters), 3))
     order = np.argsort(-diameters, kind="stable")
     for done, bead in enumerate(order):
         others = order[:done]
         reach = (APART / 2 * (diameters[bead] + diameters[others])) ** 2
         for _ in range(TRIES):
-            place = random.random(3) * edge
+            place = random.random(3) * edges
             step = np.abs(placed[others] - place)
-            step = np.minimum(step, edge - step)
+            step = np.minimum(step, edges - step)
             if not np.any(np.einsum("ij,ij->i", step, step) < reach):
                 placed[bead] = place
                 break

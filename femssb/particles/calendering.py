@@ -37,6 +37,7 @@ FIRST = "thickness before calendering [m]"  # in reports
 DRAG = 0.0134  # decay of velocities in one, as in a slurry
 WINDOW = 1500  # of a plateau
 SQUEEZED = 0.1  # overlap with a plane over the radius, at which time steps must still be stable
+EASED = 1.3  # longest stable time step with planes over that of the beads, where planes are free
 NUDGE = 5e-3  # of the smallest radius, farthest that a bead moves in a step as it is freed
 SAMPLES = 64  # of a plateau
 BLOCKS = 8  # of the samples: the mean of each must be at rest
@@ -55,8 +56,12 @@ class Pressed(WetStage):
         upper=0.1,
         default=5e-3,
     )
-    plane_stiffness: float = field(
-        "k_n of contacts with the planes", unit="Pa", lower=1e3, upper=1e12, default=250 * MPa
+    plane_stiffness: float | None = field(
+        "k_n of contacts with the planes; None: as stiff as the time step of the beads allows",
+        unit="Pa",
+        lower=1e3,
+        upper=1e12,
+        default=None,
     )
     tolerance: float = field(
         "relative error of the plateau of thickness, under a pressure, or of pressure, at a degree",
@@ -93,10 +98,22 @@ class Pressed(WetStage):
     def longest_step(self, packing: Packing, forces: BeadForces) -> float:
         """Return the longest time step for which beads and planes can be stable [s]."""
         kinds = Kinds.of(packing)
-        radii = forces.contact_radii(kinds.phases, kinds.diameters)
-        spring = 1.5 * self.plane_stiffness * radii * np.sqrt(SQUEEZED)
-        planes = 2 * float(np.min(np.sqrt(kinds.lightest / spring)))
-        return min(planes, stable_time_step(forces, kinds.phases, kinds.diameters, kinds.lightest))
+        beads = stable_time_step(forces, kinds.phases, kinds.diameters, kinds.lightest)
+        if self.plane_stiffness is None:
+            return beads
+        return min(beads, 2 / np.sqrt(self.plane_stiffness * stiffest(kinds, forces)))
+
+    def planes_stiffness(self, packing: Packing, forces: BeadForces) -> float:
+        """Return k_n of contacts with the planes [Pa].
+
+        Soft planes sink into the beads, which are then thicker together than the planes are apart,
+        and let small beads through that large ones push.
+        """
+        if self.plane_stiffness is not None:
+            return self.plane_stiffness
+        kinds = Kinds.of(packing)
+        beads = stable_time_step(forces, kinds.phases, kinds.diameters, kinds.lightest)
+        return (2 / (EASED * beads)) ** 2 / stiffest(kinds, forces)
 
     def press(self, press: Press) -> tuple[Watched, dict[str, float]]:
         """Move the planes; return what was seen, and the tolerances of what decided."""
@@ -112,6 +129,12 @@ class Pressed(WetStage):
     ) -> Course:
         """Do the stage."""
         return pressed(self, packing, self.forces(field), comm, show)
+
+
+def stiffest(kinds: Kinds, forces: BeadForces) -> float:
+    """Return the square of the highest frequency of a bead at a plane of k_n = 1 Pa [1/(Pa s2)]."""
+    radii = forces.contact_radii(kinds.phases, kinds.diameters)
+    return float(np.max(1.5 * radii * np.sqrt(SQUEEZED) / kinds.lightest))
 
 
 def pressed(
@@ -137,7 +160,8 @@ def pressed(
     start = opened(packing, touching)
     step = stage.time_step or USUAL_STEP * stage.longest_step(start, forces)
     with BeadEngine(room(start), forces, comm, time_step=step, drag=DRAG) as engine:
-        planes = Planes(engine, np.array([start.lower[2], start.upper[2]]), stage.plane_stiffness)
+        stiffness = stage.planes_stiffness(start, forces)
+        planes = Planes(engine, np.array([start.lower[2], start.upper[2]]), stiffness)
         if freeing:
             steps = round(freeing * engine.limit / engine.time_step)
             engine.run_limited(steps, NUDGE * float(engine.radii.min()))
@@ -147,6 +171,7 @@ def pressed(
             seen, tolerances = stage.press(press)
         report: dict[str, Any] = {
             "plateaus": seen.report(),
+            "stiffness of planes [Pa]": stiffness,
             "thickness [m]": planes.thickness,
             "pressure on planes [Pa]": planes.pressure(),
             "stress between planes [Pa]": planes.stress(),

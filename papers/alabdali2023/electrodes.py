@@ -28,6 +28,7 @@ class Level:
 
     Attributes:
         beads: In an electrode.
+        height: Of the box of the slurry over its width.
         degrees: Of calendering, shares of the thickness.
         released: Those after which the planes are taken away.
         spacing: Edge of the voxels [m].
@@ -35,6 +36,7 @@ class Level:
     """
 
     beads: int
+    height: float
     degrees: tuple[float, ...]
     released: tuple[float, ...]
     spacing: float
@@ -43,6 +45,7 @@ class Level:
 
 COARSE = Level(
     beads=800,
+    height=1.5,  # with few beads more grains across the thickness
     degrees=(0.1, 0.2, 0.3, 0.4, 0.5),
     released=(0.3, 0.5),
     spacing=0.5 * um,
@@ -50,6 +53,7 @@ COARSE = Level(
 )
 FULL = Level(
     beads=5089,
+    height=1.0,
     degrees=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
     released=(0.1, 0.2, 0.3, 0.4, 0.5),
     spacing=0.5 * um,
@@ -114,7 +118,7 @@ def states(level, seed, forces, folder):
     def done(start, stages, name):
         return process(start, stages, formula, field, out=folder / name, **options)
 
-    start = disperse(formula, seed=seed)
+    start = disperse(formula, seed=seed, height=level.height)
     slurry, dried = done(start, [Slurry(pressure=pressure), Drying()], "dried")
     found = {"slurry": slurry, DRIED: dried}
     presses = [Calendering(degree=degree) for degree in level.degrees]

@@ -58,19 +58,28 @@ class Level:
 
     Attributes:
         beads: In an electrode.
+        height: Of the box of the slurry over its width: of so few beads a cube would leave one or
+            two grains of active material across the thickness, which then carry the press.
         spacing: Edge of the voxels [m].
         sheared: Beads of a flow curve.
         rates: Of a flow curve [1/s].
     """
 
     beads: int
+    height: float
     spacing: float
     sheared: int
     rates: tuple[float, ...]
 
 
-COARSE = Level(beads=1200, spacing=0.3 * um, sheared=300, rates=(50.0, 100.0, 1000.0))
-FULL = Level(beads=5051, spacing=0.2 * um, sheared=1000, rates=(10.0, 50.0, 100.0, 300.0, 1000.0))
+COARSE = Level(beads=2000, height=2.0, spacing=0.3 * um, sheared=800, rates=(50.0, 100.0, 1000.0))
+FULL = Level(
+    beads=5051,
+    height=2.0,
+    spacing=0.2 * um,
+    sheared=1000,
+    rates=(10.0, 50.0, 100.0, 300.0, 1000.0),
+)
 
 
 def formulation_of(slurry, beads):
@@ -86,8 +95,8 @@ def electrode(level, slurry, seed, out):
     formula = formulation_of(slurry, level.beads)
     name = f"{slurry[0]}, {content_label(slurry[1])}, {level.beads} beads, seed {seed}"
     arguments = {"level": level, "slurry": slurry, "seed": seed, "folder": place(out, name)}
-    made_from = [formula, library.alabdali2023.H1, ENLARGED, seed, level.spacing, PRESS, AIM]
-    made_from += [YIELDING, NANOPORES]
+    made_from = [formula, library.alabdali2023.H1, ENLARGED, seed, level.height, level.spacing]
+    made_from += [PRESS, AIM, YIELDING, NANOPORES]
     return Measurement(name=name, function=make, arguments=arguments, made_from=made_from)
 
 
@@ -122,7 +131,7 @@ def states(level, slurry, seed, folder):
         forces = library.alabdali2023.H1
         return process(start, stages, formula, forces, out=folder / name, **options)
 
-    start = disperse(formula, seed=seed)
+    start = disperse(formula, seed=seed, height=level.height)
     wet, dried = done(start, [Slurry(pressure=ATMOSPHERE), Drying()], "dried")
     degree = max(1 - (1 - weighed(dried)["porosity"]) / (1 - AIM), 0.01)
     found = {"slurry": wet, DRIED: dried}

@@ -36,6 +36,7 @@ BARS = {"markersize": 4.5, "capsize": 2, "linewidth": 1.2}
 CONTENT = "Solid content [%]"
 PHASE_COLOURS = {"void": "black", "AM": "0.75", "SE": "#F0E6B0", "CBD": "#E377A2"}
 STEPS = (DRIED, HELD, LOADED, CALENDERED)
+HIGHEST = {"density": 3.0, "porosity": 75.0}  # of axes [g/cm3, %]
 
 
 def draw(found, folder, packings, images):
@@ -138,7 +139,7 @@ def structures(found):
                 axes.errorbar(
                     contents, values, spread, marker="o", color=colour, label=label, **BARS
                 )
-            axes.set(title=cathode, ylabel=title, ylim=(0, None))
+            axes.set(title=cathode, ylabel=title, ylim=(0, HIGHEST[name]))
     dry = (70, 70, 50)
     panels[0, 1].plot([48, 50, 52], dry, "*", color=GREY, markersize=9, label="paper, dried")
     for axes in panels[1]:
@@ -180,7 +181,7 @@ def conduction(found):
     known = _known(found, _of("AM_1"), CALENDERED, "sigma_e, fitted binder")
     first.errorbar(*known, marker="s", color=GREY, label="AM_1, binder 9.88 S/m", **BARS)
     first.axhline(1.04, color=GREY, linewidth=0.8, linestyle="--")
-    first.set(xlabel=CONTENT, ylabel=r"$\sigma_e$ [S/m]", ylim=(0, None))
+    first.set(xlabel=CONTENT, ylabel=r"$\sigma_e$ [S/m]", yscale="log")
     second.axhspan(0.12, 0.15, color=SHADE, zorder=0)
     second.set(xlabel=CONTENT, ylabel=r"$\sigma_{ion}$ [mS/cm]", ylim=(0, None))
     figure.legend(

@@ -204,7 +204,7 @@ def notes(level):
 
 
 def main(
-    coarse: Annotated[bool, "1200 beads, voxels of 0.3 um, three shear rates"] = False,
+    coarse: Annotated[bool, "2000 beads, voxels of 0.3 um, three shear rates"] = False,
     seeds: Annotated[int, "electrodes of different random numbers, of every slurry"] = 2,
     jobs: Annotated[int, "cases made at a time"] = 1,
     case: Annotated[int | None, "make this case only, from 1; writes no page"] = None,
