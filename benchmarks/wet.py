@@ -97,7 +97,7 @@ def speeds(packing: Any, beads: int) -> str:
 def point(packing: Any, beads: int, rate: float) -> str:
     """Return a line of the second table."""
     formulation = alabdali2023.formulation(beads=beads)
-    shear = Shear(rate=rate, most_steps=10_000_000)
+    shear = Shear(rate=rate)
     sheared = process(packing, shear, formulation, alabdali2023.H1, progress=False)[-1]
     (found,) = flow_curve(sheared).points
     with BeadEngine(packing, alabdali2023.SLURRY, sheared=True) as engine:

@@ -64,7 +64,8 @@ def measure(packing, spacing):
 
 
 def main(
-    beads: Annotated[int, "how many, 200 or more"] = 600,
+    beads: Annotated[int, "how many, 200 or more"] = 1000,
+    height: Annotated[float, "of the box of the slurry over its width"] = 2.5,
     active: Annotated[float, "share of active material in the dry mass"] = 0.69,
     binder: Annotated[float, "share of carbon and binder in the dry mass"] = 0.06,
     solid_content: Annotated[float, "dry mass over that of the slurry"] = 0.6,
@@ -78,7 +79,8 @@ def main(
     if beads < 200:
         raise InputError(f"beads = {beads} is below 200")
     formula = slurry(beads, active, binder, solid_content)
-    wet = process(disperse(formula, seed=seed), [Slurry(), Drying()], formula, out=out / "wet")
+    start = disperse(formula, seed=seed, height=height)
+    wet = process(start, [Slurry(), Drying()], formula, out=out / "wet")
     pressing = [Compaction(pressure=pressure, porous=NANOPORES), Uniaxial(pressure=0.1 * MPa)]
     made = [*wet, *press(wet[-1], pressing, YIELDING, out=out / "pressed")]
     states = dict(zip(("slurry", "dried", "calendered", "released"), made, strict=True))

@@ -19,7 +19,6 @@ from papers.alabdali2023.electrodes import ATMOSPHERE, place
 PRINTED = (1e2, 1e3, 1e4, 3e4, 1e5, 3e5, 1e6)  # shear rates of Table S1 as it is [1/s]
 CALIBRATED = (50.0, 100.0, 1000.0)  # of the check [1/s]
 WANTED = Window(margin=0.03)  # 0.3 to 0.6 Pa s from 50 to 1000 /s, second paper, section 2.1
-INERTIA = 0.1  # bound of the inertia number of a shear
 FORCES = library.alabdali2023.H1
 
 
@@ -81,7 +80,7 @@ def sheared(formula, forces, rates, folder, **options):
 
     The master curve is that of one arrangement: with other factors, the same beads in the same box.
     """
-    shears = [Shear(rate=rate, inertia=INERTIA, **options) for rate in sorted(rates, reverse=True)]
+    shears = [Shear(rate=rate, **options) for rate in sorted(rates, reverse=True)]
     quiet = {"comm": MPI.COMM_SELF, "progress": False}
     start, settle = disperse(formula, seed=1), Slurry(pressure=ATMOSPHERE)
     (slurry,) = process(start, settle, formula, FORCES, out=folder / "slurry", **quiet)

@@ -25,7 +25,7 @@ def test_the_slurry_flows_as_it_was_calibrated():
     """
     formulation = replace(alabdali2023.formulation(beads=200), swelling=None)
     stages = [Slurry(pressure_tolerance=0.1)]
-    stages += [Shear(rate=rate, inertia=0.1, most_steps=2_000_000) for rate in (1000, 100)]
+    stages += [Shear(rate=rate) for rate in (1000, 100)]
     start = disperse(formulation, seed=3)
     end = process(start, stages, formulation, suspension(formulation), progress=False)[-1]
     curve = flow_curve(end)

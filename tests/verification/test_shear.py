@@ -178,7 +178,7 @@ def test_a_point_is_measured_and_its_packing_goes_on(slurry):
     [
         (Shear(rate=10, most_steps=1000), "rate = 10 1/s cannot be reached"),
         (Shear(rate=10, mass_scaling=1.0), "scale the masses or shear faster"),
-        (Shear(rate=1e5, time_step=1e-11, mass_scaling=1.0), "cannot be reached"),
+        (Shear(rate=1e5, time_step=1e-12, mass_scaling=1.0), "cannot be reached"),
     ],
 )
 def test_rates_that_take_too_many_steps_are_refused(slurry, stage, said):
