@@ -15,7 +15,7 @@ from femssb.packing import disperse, read
 from femssb.particles import Calendering, Drying, Release, Slurry, process
 from femssb.studies import Measurement
 from femssb.units import um
-from papers.alabdali2023.measures import ENLARGED, measure, weighed
+from papers.alabdali2023.measures import ENLARGED, HAS_PORESPY, measure, weighed
 from papers.alabdali2023.quantities import DRIED, label
 
 ATMOSPHERE = library.alabdali2023.PRESSURE
@@ -77,7 +77,7 @@ def electrode(level, seed, out, forces="Table S1"):
         name=name,
         function=make,
         arguments={"level": level, "seed": seed, "forces": forces, "folder": place(out, name)},
-        made_from=[formula, field, enlargement, seed, *vars(level).values()],
+        made_from=[formula, field, enlargement, seed, HAS_PORESPY, *vars(level).values()],
     )
 
 

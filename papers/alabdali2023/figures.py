@@ -45,7 +45,12 @@ def draw(electrodes, folder, packings):
             save(name, caption, shares, electrodes, state)
     save("fig3d", "Figure 3d: the network of electrolyte particles", network, electrodes)
     save("fig4", "Figure 4: conduction against the degree of calendering", conduction, electrodes)
-    save("figS4", "Figure S4: widths of the pores", widths, electrodes)
+    save(
+        "figS4",
+        "Figure S4: widths of the pores, and their network where PoreSpy is installed",
+        widths,
+        electrodes,
+    )
     save("porosity", "Porosity by weight, of the spheres and on voxels", porosities, electrodes)
     save(
         "pressure", "Pressure at every degree, and what is left after release", pressure, electrodes
@@ -156,9 +161,10 @@ def network(electrodes):
 
 
 def widths(electrodes):
-    """Draw mean width of the pores, and between which widths the middle four fifths lie."""
-    figure = Figure(figsize=(3.6, 2.6), layout="constrained")
-    axes = figure.subplots()
+    """Draw mean width of the pores, between which widths most of them lie, and their network."""
+    known = all("pores per volume" in states[DRIED] for states in electrodes)
+    figure, panels = _panels(2 if known else 1, width=3.4)
+    axes = panels[0]
     low, middle, high = (
         over_degrees(electrodes, f"pore width {share:g}")[1] / um for share in WIDTHS
     )
@@ -166,7 +172,16 @@ def widths(electrodes):
     axes.fill_between(degrees, low, high, color=BLUE, alpha=0.2, label="10 to 90 % of the pores")
     axes.plot(degrees, middle, color=BLUE, linestyle=":", label="median")
     _plot(axes, electrodes, "pore width", 1 / um, color=BLUE, label="mean")
-    axes.set(xlabel=DEGREE, ylabel="Width of the pores [µm]", ylim=(0, None))
+    if known:
+        _plot(axes, electrodes, "throat diameter", 1 / um, color=VERMILION, label="throats")
+        _plot(panels[1], electrodes, "pores per volume", 1e-15, color=BLUE)
+        panels[1].set_ylabel("Pores in 1000 µm³ [-]", color=BLUE)
+        other = panels[1].twinx()
+        other.spines["right"].set_visible(True)
+        _plot(other, electrodes, "throats of a pore", color=VERMILION)
+        other.set_ylabel("Throats of a pore [-]", color=VERMILION)
+        panels[1].set_xlabel(DEGREE)
+    axes.set(xlabel=DEGREE, ylabel="Width [µm]", ylim=(0, None))
     axes.legend()
     return figure
 

@@ -12,13 +12,14 @@ both are kept; those of the true diameters begin with "true".
 """
 
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import combinations_with_replacement
 
 import numpy as np
 
 from femssb.electrode import transport
 from femssb.packing import contact_network, weigh
-from femssb.voxels import conductivity, local_widths, phase_profile
+from femssb.voxels import conductivity, local_widths, phase_profile, pore_network
 
 PHASES = ("AM", "SE", "CBD")
 PAIRS = tuple(combinations_with_replacement(PHASES, 2))
@@ -28,6 +29,7 @@ PORES = 0.5  # of the binder's volume when it has dried, section 3.3
 DENSE = 900 / (1 - PORES)  # [kg/m3] of carbon and binder, section 3.1: 0.9 g/cm3 with the pores
 BINDER_FIRST = ("CBD", "AM", "SE")  # the other order in which phases may win
 ENLARGED = {"AM": 1.14, "SE": 1.14}  # diameters of the force field over the true ones, section 2.3
+HAS_PORESPY = find_spec("porespy") is not None  # which splits the pores into a network
 SLICES = 20  # of profiles along the thickness
 WIDTHS = (0.1, 0.5, 0.9)  # shares of the pores whose width is kept
 
@@ -83,6 +85,7 @@ def measure(packing, spacing, *, enlargement=ENLARGED, fitted=None):
         **{f"true {name}": value for name, value in conduction(true).items()},
         "sigma_e, binder wins": other.electronic_conductivity,
         **pores(moved.image),
+        **throats(moved.image),
         **profiles(moved.image),
     }
 
@@ -140,6 +143,24 @@ def pores(image):
     return {
         "pore width": found.mean,
         **{f"pore width {share:g}": width for share, width in zip(WIDTHS, widths, strict=True)},
+    }
+
+
+def throats(image):
+    """Return what the network of the pores says; nothing where PoreSpy is not installed.
+
+    Voxels that fill the box are cubes but for a few per cent; the network takes them as such.
+    """
+    if not HAS_PORESPY or not image.fractions()["void"]:
+        return {}
+    edge = float(np.cbrt(np.prod(image.spacing)))
+    found = pore_network(replace(image, spacing=(edge, edge, edge)), "void")
+    volume = float(np.prod(image.lengths))
+    return {
+        "pores per volume": len(found) / volume,
+        "pore diameter": found.mean_diameter,
+        "throats of a pore": float(found.coordination.mean()),
+        "throat diameter": float(found.throat_diameters.mean()) if len(found.throats) else 0.0,
     }
 
 

@@ -51,6 +51,9 @@ SHOWN = {  # in the tables of the states: number -> title, unit
     "true sigma_e": ("sigma_e, true diameters [S/m]", 1),
     "true D_eff": ("D_eff/D_SE, true diameters [-]", 1),
     "pore width": ("pore width [µm]", um),
+    "pores per volume": ("pores in 1000 µm³", 1e15),
+    "throats of a pore": ("throats of a pore", 1),
+    "throat diameter": ("throats [µm]", um),
     "cpu": ("CPU [s]", 1),
 }
 NOTES = (
@@ -67,6 +70,8 @@ NOTES = (
     "porosity of 50 % by Table S1 follows, no two particles of a dried electrode touch, and "
     "nothing conducts until calendering has closed the gaps. One electrode cannot have both the"
     " porosity and the conduction of the paper by this force field.",
+    "Networks of pores are split off by PoreSpy where it is installed (`pip install '.[pores]'`); "
+    "else their columns are left out, and the widths of the pores stand alone.",
 )
 LIMITS = (
     "The viscosity. Table S1 gives some {as_printed:.0f} Pa s at 100 /s; slurries of this kind "

@@ -52,7 +52,10 @@ def measured():
 
 def made_up(seed=0):
     """Return numbers of all states, such that each differs from all others."""
-    keys = [*measured(), "pressure", "cpu", "closed density", "beads over box"]
+    network = ("pores per volume", "pore diameter", "throats of a pore", "throat diameter")
+    keys = dict.fromkeys([
+        *measured(), *network, "pressure", "cpu", "closed density", "beads over box",
+    ])  # fmt: skip
     states = ["slurry", *map(label, DEGREES), "released 30 %", "released 50 %"]
     return Results({
         state: Results({
@@ -204,6 +207,9 @@ def test_measures_of_columns():
     assert found["sigma_e"] == pytest.approx((0.005 + 15.93) * found["D_eff"], rel=1e-2)
     assert found["tau"] == pytest.approx(np.sqrt(found["SE on voxels"] / found["D_eff"]))
     assert found["pore width"] > 1 * um
+    if measures.HAS_PORESPY:
+        assert found["throats of a pore"] > 1
+        assert 1 * um < found["throat diameter"] < found["pore diameter"]
     _, shares = measures.profile(found, "SE")
     assert shares.mean() == pytest.approx(found["SE on voxels"], rel=1e-6)
     layers = [found[f"AM at {number}"] for number in range(measures.SLICES)]
