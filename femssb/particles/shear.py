@@ -179,8 +179,7 @@ class _Run:
         if stage.mass_scaling is not None:
             self._scale(stage.mass_scaling)
             return
-        # Masses that are too heavy raise the stress, and are found too heavy: a cheap start.
-        self._scale(max(self._largest(self._pressure), 1.0))
+        self._scale(self._largest(self._pressure))
         for _ in range(TRIALS):
             seen = self._flow.run(TRIAL)
             stop_if_asked(engine.comm)

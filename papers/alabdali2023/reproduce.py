@@ -84,6 +84,10 @@ LIMITS = (
     "trend it is a row above.",
     "The density of the slurry: 1.90 g/cm³ is none of the masses and densities in it, which "
     "fill their volume at 1.65 g/cm³. It is reached because the beads overlap.",
+    "Where D_eff of Table S1 no longer rises, and tau no longer falls, spheres that are 14 % too "
+    "large take the place of electrolyte from one another on voxels: with the true diameters D_eff"
+    " rises to the end. The mean width of the pores may grow with the first degree, as a new layer"
+    " of them lies between the beads and a flat plane.",
     "The porosity against the degree of calendering is arithmetic, 1 - (1 - e0)/(1 - c); what a"
     " force field adds is the pressure at every degree, the porosity on voxels, and what is "
     "left when the planes are taken away.",
