@@ -14,8 +14,8 @@ the root of the stress that momentum would carry over p, the larger of bead pres
 stress. It is bounded: a point with more is refused. Viscosities of 300 beads with the forces of
 `library.suspension`, strain 6:
 
-    inertia number      .25           .17           .09           .08
-    1000 /s, Pa s                     .297 +- .005  .294 +- .004
+    inertia number      .25           .17           .09           .08           .03
+    1000 /s, Pa s                     .297 +- .005  .294 +- .004                .303 +- .006
     100 /s, Pa s        .418 +- .008                              .413 +- .007
 """
 
