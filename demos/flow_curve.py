@@ -1,9 +1,9 @@
 """How does a slurry flow? Its viscosity against the shear rate, and the laws that fit it.
 
-Teaches `Shear` and `flow_curve`: the slurry of Alabdali 2023, with attraction and dashpots
-(epsilon, gamma) as they were calibrated for casting, .3 to .6 Pa s, sheared from fast to slow::
+Teaches `Shear` and `flow_curve`: the slurry of Alabdali 2023 in the box that its masses fill, with
+`library.suspension`, which is calibrated to what casting wants, sheared from fast to slow::
 
-    python demos/flow_curve.py --beads 400 --rates 10 30 100 300 1000
+    python demos/flow_curve.py --beads 400 --rates 10 30 100 300 1000 --viscosity 0.2
 """
 
 import sys
@@ -19,10 +19,8 @@ from femssb import library, plotting
 from femssb.packing import disperse
 from femssb.particles import Shear, Slurry, Window, flow_curve, krieger_dougherty, process
 from femssb.studies import Table
-from femssb.units import kPa
 
 RATES = (10.0, 30.0, 100.0, 300.0, 1000.0)
-ATMOSPHERE = 100 * kPa
 
 
 def draw(curve, estimate, window):
@@ -58,18 +56,15 @@ def draw(curve, estimate, window):
 def main(
     rates: Annotated[tuple[float, ...], "of the shear, 1/s"] = RATES,
     beads: Annotated[int, "250 or more"] = 300,
-    epsilon: Annotated[float, "attraction over that of Table S1"] = 5.8e-4,
-    gamma: Annotated[float, "dashpots over those of Table S1"] = 0.536,
+    depth: Annotated[float, "of the wells of wet binder over their diameter, N"] = 5.2e-12,
+    viscosity: Annotated[float, "of the liquid between the beads, Pa s"] = 0.26,
     seed: Annotated[int, "of the places of the beads"] = 1,
     out: Annotated[Path, "folder for the results"] = Path("results/flow_curve"),
 ):
-    formulation = library.alabdali2023.formulation(beads=beads)
-    table = library.alabdali2023.H1
-    scaled = table.slurry.scaled(depth=epsilon, stiffness=epsilon, damping=gamma)
-    stages = [Slurry(pressure=epsilon * ATMOSPHERE)]
-    stages += [Shear(rate=rate) for rate in sorted(rates, reverse=True)]
+    formulation = replace(library.alabdali2023.formulation(beads=beads), swelling=None)
+    forces = library.suspension(formulation, depth=depth, viscosity=viscosity)
+    stages = [Slurry(), *(Shear(rate=rate) for rate in sorted(rates, reverse=True))]
     start = disperse(formulation, seed=seed)
-    forces = replace(table, slurry=scaled)
     curve = flow_curve(process(start, stages, formulation, forces, out=out)[-1])
     balance = formulation.balance()
     solids = balance.solids / balance.box

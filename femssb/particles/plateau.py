@@ -6,7 +6,9 @@ H. Flyvbjerg, H. G. Petersen, J. Chem. Phys. 91, 461 (1989), doi 10.1063/1.45748
 
 A series that still creeps towards its plateau has no error of that kind, but a rest to go: it is
 taken from the steps between the means of three thirds, as if they shrank by one ratio for ever
-(Aitken). The mean is not corrected by it; the rest is part of its error.
+(Aitken). Noise may make a steady drift look as if it came to its end: of the ratios that the errors
+of the steps allow, the largest counts. The mean is not corrected by the rest; it is part of its
+error.
 """
 
 from dataclasses import dataclass
@@ -110,9 +112,13 @@ def plateau(values: Array, *, discard: float = 0.5) -> Plateau:
     early, middle, last = thirds.mean(axis=1).tolist()
     rest = 0.0
     if abs(drift) > 2 * noise:
-        step, before = last - middle, middle - early
-        ratio = float(np.clip(step / before, 0.0, SLOWEST)) if before else 0.0
-        rest = last - float(counted.mean()) + step * max(ratio / (1 - ratio), 0.5)
+        forward = np.sign(drift)
+        step, before = forward * (last - middle), forward * (middle - early)
+        doubt = np.sqrt(1.5) * noise  # of the difference of two thirds
+        likely = (step + doubt) / (before - doubt) if before > doubt else SLOWEST
+        ratio = float(np.clip(likely, 0.0, SLOWEST))
+        to_go = max(step + doubt, 0.0) * max(ratio / (1 - ratio), 0.5)
+        rest = last - float(counted.mean()) + forward * to_go
     return Plateau(
         mean=float(counted.mean()),
         error=float(np.hypot(block_error(straight if rest else counted), rest)),
