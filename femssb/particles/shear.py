@@ -60,8 +60,9 @@ class Shear(WetStage):
     """Shear the slurry at one rate until its viscosity is known.
 
     The stage ends once the strain that counts is long enough, the error by blocks is within the
-    tolerance and both halves agree within two standard errors. Take several rates one after the
-    other, best from the fastest to the slowest, and read them with `flow_curve`.
+    tolerance and both halves agree within two standard errors. Until then it shears on, and half of
+    all strain counts. Take several rates one after the other, best from the fastest to the slowest,
+    and read them with `flow_curve`.
     """
 
     rate: float = field("of the shear", unit="1/s", above=0, upper=1e9)
@@ -218,10 +219,11 @@ class _Run:
         stage, engine = self._stage, self._engine
         while self._start < stage.start:
             self._start += self._advance().strain
-        wanted = stage.strain
+        wanted = self._start + stage.strain
         while True:
-            while self.strain < wanted:
+            while self._start + self.strain < wanted:
                 self._blocks.append(self._advance())
+            self._forget()
             seen = plateau(self._stresses(), discard=0.0)
             show(
                 f"step {engine.steps:7d}  strain {self.strain:.3g}  viscosity "
@@ -230,7 +232,7 @@ class _Run:
             known = seen.mean > 0 and seen.relative_error <= stage.tolerance
             if known and abs(seen.drift) <= 2 * seen.drift_error:
                 break
-            wanted = self.strain + MORE
+            wanted += MORE
             if engine.steps + self._flow.steps(MORE) > stage.most_steps:
                 return NotConverged(
                     f"{stage.label}: the viscosity is not known well enough within most_steps = "
@@ -251,6 +253,15 @@ class _Run:
                 residuals={"inertia over allowed": inertia / stage.inertia},
             )
         return None
+
+    def _forget(self) -> None:
+        """Count the first half of all strain to the start, if enough is left.
+
+        A flow that takes longer than the start to become steady would else never be averaged alone.
+        """
+        half = (self._start + self.strain) / 2
+        while self._start < half and self.strain - self._blocks[0].strain >= self._stage.strain:
+            self._start += self._blocks.pop(0).strain
 
     def _advance(self) -> Stress:
         stress = self._flow.run(BLOCK)
