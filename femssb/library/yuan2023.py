@@ -74,7 +74,11 @@ class Open:
     # derived: gaps of the paper, Kondrakov 2017; 0.0105 to 0.0130
     strain: float = field("shrinkage along [100] when charged", above=0, default=0.0122)
     # derived: residual stress of the paper at 0.1C
-    strain_early: float = field("share that sets in at once", above=0, below=1, default=0.26)
+    strain_early: float = field("share that sets in early", above=0, below=1, default=0.26)
+    # assumed: at once; the residual gaps of the paper by rate ask for 0.01 to 0.1
+    strain_onset: float = field(
+        "way to the plateau on which the early share sets in", lower=0, below=1, default=0.0
+    )
     # assumed: as smooth as a cubic between both ends; 2 to 6
     strain_exponent: float = field("of the other share", lower=1, below=100, default=2.0)
     # derived: where the gap of the paper stops growing, 0.15 to 0.22
@@ -87,24 +91,37 @@ class Open:
     def chemical_strain(self, concentration: Array) -> Array:
         """Return the chemical strain along [100] against the full state of the paper [-].
 
-        With s = (1 - y)/(1 - plateau) and m = `EARLY`, it is -strain (a (m s - s^m)/(m - 1) +
-        (1 - a) ((n + 1) s^n - n s^(n + 1))): a, `strain_early`, gives the slope at y = 1, and the
-        slope where the plateau begins is 0 whatever the exponent n.
+        With s = (1 - y)/(1 - plateau) and m = `EARLY`, it is -strain (a h (m s - s^m)/(m - 1) +
+        (1 - a) ((n + 1) s^n - n s^(n + 1))), h = 1 - exp(-s/`strain_onset`): a, `strain_early`,
+        gives the slope near y = 1, and the slope where the plateau begins is 0.
         """
         s, a, n = self._progress(concentration), self.strain_early, self.strain_exponent
         late = (n + 1) * s**n - n * s ** (n + 1)
-        return -self.strain * (a * (EARLY * s - s**EARLY) / (EARLY - 1) + (1 - a) * late)
+        return -self.strain * (a * self._set_in(s)[0] * _level(s)[0] + (1 - a) * late)
 
     def chemical_strain_slope(self, concentration: Array) -> Array:
         """Return the derivative of `chemical_strain` [m3/mol]."""
         s, a, n = self._progress(concentration), self.strain_early, self.strain_exponent
         late = n * (n + 1) * s ** (n - 1) * (1 - s)
-        slope = a * EARLY * (1 - s ** (EARLY - 1)) / (EARLY - 1) + (1 - a) * late
-        return self.strain * slope / (INITIAL * (1 - self.plateau))
+        (share, rise), (early, slope) = self._set_in(s), _level(s)
+        total = a * (share * slope + rise * early) + (1 - a) * late
+        return self.strain * total / (INITIAL * (1 - self.plateau))
+
+    def _set_in(self, s: Array) -> tuple[Array, Array]:
+        """Return how far the early share has set in, and the derivative."""
+        if self.strain_onset == 0:
+            return np.ones_like(s), np.zeros_like(s)
+        left = np.exp(-s / self.strain_onset)
+        return 1 - left, left / self.strain_onset
 
     def _progress(self, concentration: Array) -> Array:
         """Return s, 0 in the full state and 1 where the plateau begins."""
         return np.maximum((1 - concentration / INITIAL) / (1 - self.plateau), 0)
+
+
+def _level(s: Array) -> tuple[Array, Array]:
+    """Return a line that levels off at 1, without slope there, and the derivative."""
+    return (EARLY * s - s**EARLY) / (EARLY - 1), EARLY * (1 - s ** (EARLY - 1)) / (EARLY - 1)
 
 
 DERIVED = Open()

@@ -42,6 +42,7 @@ BOUNDS = {
     "ecbd_modulus": (5e9, 60e9),  # [Pa]
     "strain": (0.0100, 0.0130),  # [-] evidence: femssb.library.yuan2023
     "strain_early": (0.05, 0.6),  # [-]
+    "strain_onset": (0.005, 0.3),  # [-]
     "strain_exponent": (1.5, 8.0),  # [-]
     "plateau": (0.03, 0.22),  # [-] the lithium at which the charge at 0.1C ends, to the first guess
     "cohesive_stiffness": (1e18, 1e19),  # [Pa/m] 0.1 to 0.3 GPa open 0.027 nm at 500 MPa
@@ -53,8 +54,9 @@ BOUNDS = {
 START = Open(  # near what single runs of the family gave
     ecbd_modulus=11e9,
     strain=0.0106,
-    strain_early=0.26,
-    strain_exponent=3.7,
+    strain_early=0.38,
+    strain_onset=0.05,
+    strain_exponent=4.5,
     plateau=0.11,
     cohesive_stiffness=2.2e18,
     drift_volume=1.8e-6,
