@@ -165,6 +165,25 @@ def test_derivatives_follow_the_misfits() -> None:
     assert derivatives(here, true @ here) == pytest.approx(true, rel=1e-6)  # no step, no change
 
 
+def test_a_case_between_two_others_is_bridged() -> None:
+    """Catches a derivative that is taken from the wrong case or number."""
+    numbers = [f"{name} {key}" for name, key, *_ in calibrate.TARGETS]
+    row = np.arange(len(numbers), dtype=float) ** 2
+    hidden = [name in calibrate.BETWEEN for name, *_ in calibrate.TARGETS]
+    found = dict(
+        zip(numbers, calibrate.bridged(np.where(hidden, np.nan, row)[None])[0], strict=True)
+    )
+    given = dict(zip(numbers, row, strict=True))
+    assert found["10 MPa outside gap_mean_charge_end"] == np.mean(
+        [given[f"{outside} MPa outside gap_mean_charge_end"] for outside in (0, 15)]
+    )
+    assert found["0.5C lithium_charge_end"] == np.mean(
+        [given["0.1C lithium_charge_end"], given["1C lithium_charge_end"]]
+    )
+    assert found["2C lithium_charge_end"] == given["2C lithium_charge_end"]
+    assert np.isfinite(list(found.values())).all()
+
+
 def test_slopes_are_taken_inwards() -> None:
     """Catches a difference quotient across a bound, or of the wrong sign."""
     places = np.array([1.001, 1.999, *[1.5] * (len(calibrate.BOUNDS) - 2)])
