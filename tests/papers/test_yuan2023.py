@@ -106,10 +106,8 @@ def test_the_misfit_of_the_paper_itself_is_zero(tmp_path: Path, monkeypatch) -> 
     again = calibrate.misfits([calibrate.START], 2 * um, tmp_path, jobs=1)[0]
     assert (again == residuals).all()
     assert len(calls) == len({name for name, *_ in calibrate.TARGETS})  # each case once
-    values = json.loads((tmp_path / "calibration.jsonl").read_text().splitlines()[0])["values"]
-    assert calibrate.best_so_far(tmp_path / "calibration.jsonl", 2 * um) == values
-    start = asdict(calibrate.START)
-    assert calibrate.best_so_far(tmp_path / "calibration.jsonl", 1 * um) == start
+    entry = json.loads((tmp_path / "calibration.jsonl").read_text().splitlines()[0])
+    assert entry["values"] == asdict(calibrate.START)
 
 
 def test_a_case_without_solution_counts_in_the_misfit(tmp_path: Path, monkeypatch) -> None:
@@ -131,7 +129,8 @@ def test_the_profile_knows_what_the_targets_determine() -> None:
     jacobian = np.zeros((len(calibrate.TARGETS), len(places)))
     jacobian[0, :2] = jacobian[1, 0] = 10.0  # the second can give way to the first
     jacobian[2, 2] = 10.0
-    rows = {name: numbers for name, *numbers in calibrate.profile(jacobian, places)}
+    grown = {"strain": (0.5, 2.0)}
+    rows = {name: numbers for name, *numbers in calibrate.profile(jacobian, places, grown)}
     low, high = calibrate.BOUNDS["strain"]
     middle, width = np.sqrt(low * high), np.log(high / low)
     reach = np.log([float(x) for x in rows["strain"][1:3]] / middle) / width
@@ -142,6 +141,47 @@ def test_the_profile_knows_what_the_targets_determine() -> None:
     low, high = calibrate.BOUNDS["decay_length"]
     assert [float(x) for x in rows["decay_length"][1:3]] == pytest.approx([low, high], rel=1e-3)
     assert [rows[name][3] for name in ("strain", "decay_length")] == ["yes", "no"]
+    assert [rows[name][4] for name in ("strain", "decay_length")] == ["0.5 / 2.0", "-"]
+    for end, sign in zip(calibrate.followed(jacobian, places, "strain"), (-1, 1), strict=True):
+        assert np.square(jacobian @ (end - places)).sum() == pytest.approx(1)
+        assert end[1] - places[1] == pytest.approx(sign * np.sqrt(0.02))
+
+
+def test_derivatives_follow_the_misfits() -> None:
+    """Catches a fit that goes on with the derivatives of the coarse mesh whatever it finds."""
+    count = len(calibrate.BOUNDS)
+    true = np.random.default_rng(1).normal(size=(count + 3, count))
+
+    def coarse(points):
+        return np.array([1.1 * true @ calibrate.places_of(values) for values in points])
+
+    derivatives = calibrate.Slopes(coarse)
+    here = np.full(count, 1.5)
+    assert derivatives(here, true @ here) == pytest.approx(1.1 * true, rel=1e-6)
+    for step in 0.1 * np.eye(count):
+        here = here + step
+        found = derivatives(here, true @ here)
+    assert found == pytest.approx(true, rel=1e-6)
+    assert derivatives(here, true @ here) == pytest.approx(true, rel=1e-6)  # no step, no change
+
+
+def test_a_case_between_two_others_is_bridged() -> None:
+    """Catches a derivative that is taken from the wrong case or number."""
+    numbers = [f"{name} {key}" for name, key, *_ in calibrate.TARGETS]
+    row = np.arange(len(numbers), dtype=float) ** 2
+    hidden = [name in calibrate.BETWEEN for name, *_ in calibrate.TARGETS]
+    found = dict(
+        zip(numbers, calibrate.bridged(np.where(hidden, np.nan, row)[None])[0], strict=True)
+    )
+    given = dict(zip(numbers, row, strict=True))
+    assert found["10 MPa outside gap_mean_charge_end"] == np.mean(
+        [given[f"{outside} MPa outside gap_mean_charge_end"] for outside in (0, 15)]
+    )
+    assert found["0.5C lithium_charge_end"] == np.mean(
+        [given["0.1C lithium_charge_end"], given["1C lithium_charge_end"]]
+    )
+    assert found["2C lithium_charge_end"] == given["2C lithium_charge_end"]
+    assert np.isfinite(list(found.values())).all()
 
 
 def test_slopes_are_taken_inwards() -> None:
@@ -160,7 +200,7 @@ def test_slopes_are_taken_inwards() -> None:
     found = calibrate.slopes(places, measure([calibrate.values_at(places)])[0], measure)
     assert found[0, 0] == pytest.approx(np.log(12))
     assert np.abs(found[0, 1:]).max() == 0
-    assert found[1, 4] > 0
+    assert found[1, list(calibrate.BOUNDS).index("plateau")] > 0
 
 
 def test_a_case_of_the_calibration_is_solved() -> None:

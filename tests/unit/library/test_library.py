@@ -186,21 +186,37 @@ def test_calibrated_values_reach_every_place_they_belong_to():
     """Catches a calibrated value that is left out of the set, or the set of the wrong paper."""
     values = library.yuan2023.CALIBRATED
     calibrated = library.yuan2023.materials(values=values)
-    assert calibrated.ecbd.elasticity.young_modulus == values.ecbd_modulus == 10.4e9
-    assert calibrated.resistance.closed == values.resistance == 5.5e-4
+    assert calibrated.ecbd.elasticity.young_modulus == values.ecbd_modulus == 14.25e9
+    assert calibrated.resistance.closed == values.resistance == 5e-4
     assert calibrated.resistance.decay_length == values.decay_length == 10e-9
-    assert calibrated.active.drift_volume == values.drift_volume == 1.4e-6
+    assert calibrated.active.drift_volume == values.drift_volume == 2.6e-6
     assert calibrated.active.diffusivity == (values.diffusivity, values.diffusivity, 1e-20)
     assert calibrated.kinetics.rate_constant == values.rate_constant == 4.2e-9
     empty = calibrated.active.expansion.value(np.zeros(1))
     assert empty == pytest.approx(-values.strain)
-    assert values.strain == 0.01052
+    assert values.strain == 0.01025
+    assert calibrated.cohesive.stiffness == values.cohesive_stiffness == 2.9e18
+
+
+def test_the_early_strain_sets_in_over_its_onset():
+    """Catches a slope that is not that of the strain, and an onset that moves the other end."""
+    at_once, later = (
+        replace(library.yuan2023.CALIBRATED, strain_onset=onset) for onset in (0.0, 0.07)
+    )
+    points = np.linspace(0.1, 0.999, 200) * INITIAL
+    difference = later.chemical_strain(points + 0.1) - later.chemical_strain(points - 0.1)
+    assert later.chemical_strain_slope(points) == pytest.approx(difference / 0.2, rel=1e-6)
+    full, nearly, plateau = np.array([1.0, 0.995, later.plateau]) * INITIAL
+    assert later.chemical_strain(full) == later.chemical_strain_slope(full) == 0
+    assert at_once.chemical_strain_slope(full) > 0
+    assert later.chemical_strain(nearly) > 0.2 * at_once.chemical_strain(nearly)
+    assert later.chemical_strain(plateau) == pytest.approx(at_once.chemical_strain(plateau))
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(library.yuan2023.Open)])
 def test_an_open_value_must_be_positive(name):
-    """Catches a calibration that wanders below zero."""
-    for wrong in (0.0, -1e-9, math.inf, "1"):
+    """Catches a calibration that wanders below zero; the early strain may set in at once, at 0."""
+    for wrong in (*([] if name == "strain_onset" else [0.0]), -1e-9, math.inf, "1"):
         with pytest.raises(InputError, match=rf"Open\.{name}"):
             replace(library.yuan2023.CALIBRATED, **{name: wrong})
 
