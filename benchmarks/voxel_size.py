@@ -2,6 +2,7 @@
 
     python benchmarks/voxel_size.py                    # all cases, about half an hour
     python benchmarks/voxel_size.py --part lattices    # those with exact references, minutes
+    python benchmarks/voxel_size.py --fresh            # cases that no factor was chosen by
     python benchmarks/voxel_size.py --read FILE        # the table of what --write FILE has kept
 
 A case is a structure, its conductivities and a contact resistance, on three grids of which each
@@ -40,6 +41,12 @@ CONTACTS = [(10.0, 0.1), (10.0, 1.0), (10.0, 10.0), (1.0, 0.5)]
 RADII = {"cut": (8, 10, 12, 16), "whole": (16, 20, 24, 32)}  # of the finest grid, in voxels
 EDGE = 1e-6  # of a lattice cell, and of a random box [m]
 PROVEN = 1e-5  # of each solve
+
+
+FRESH_LATTICES = [("SC", f) for f in (0.25, 0.35, 0.45)]
+FRESH_LATTICES += [(kind, f) for kind in ("BCC", "FCC") for f in (0.35, 0.45, 0.55)]
+FRESH_ANSWERS = [(ratio, 0.0) for ratio in (1e-9, 1e-4, 0.03, 0.3, 4.0, 30.0, 1e5)]
+FRESH_ANSWERS += [(100.0, 0.03), (3.0, 0.3), (30.0, 3.0), (0.3, 1.0)]
 
 
 def octant(kind: str, fraction: float) -> tuple[Packing, float]:
@@ -98,6 +105,12 @@ PACKINGS = {
     "dense again": (6, 0.4, 0.1, (1.0,)),
     "overlapping again": (7, 0.8, 0.35, (1.0,)),
 }
+FRESH_PACKINGS = {
+    "loose, fresh": (21, 0.3, 0.02, (1.0, 0.8)),
+    "dense, fresh": (22, 0.42, 0.1, (1.0,)),
+    "overlapping, fresh": (23, 0.8, 0.35, (1.0, 0.85)),
+    "overlapping again, fresh": (24, 0.75, 0.3, (1.0,)),
+}
 MIXTURES: list[tuple[dict[str, float], float]] = [  # conductivities, contact of the spheres
     ({"void": 1.0, "AM": 0.0, "SE": 0.0}, 0.0),
     ({"void": 1.0, "AM": 1e-2, "SE": 1e-2}, 0.0),
@@ -107,6 +120,17 @@ MIXTURES: list[tuple[dict[str, float], float]] = [  # conductivities, contact of
     ({"void": 1.0, "AM": 10.0, "SE": 10.0}, 0.5),
     ({"void": 0.0, "AM": 1.0, "SE": 1.0}, 0.0),
     ({"void": 0.0, "AM": 0.1, "SE": 1.0}, 0.2),
+]
+
+
+FRESH_MIXTURES: list[tuple[dict[str, float], float]] = [
+    ({"void": 1.0, "AM": 1e-4, "SE": 1e-9}, 0.0),
+    ({"void": 1.0, "AM": 0.3, "SE": 0.03}, 0.0),
+    ({"void": 1.0, "AM": 3.0, "SE": 30.0}, 0.0),
+    ({"void": 1.0, "AM": 300.0, "SE": 0.0}, 0.0),
+    ({"void": 1.0, "AM": 30.0, "SE": 3.0}, 0.2),
+    ({"void": 0.0, "AM": 1.0, "SE": 0.5}, 0.0),
+    ({"void": 0.0, "AM": 1.0, "SE": 0.03}, 0.5),
 ]
 
 
@@ -126,9 +150,10 @@ def solved(kind: str, packing: Packing, spacing: float, given: list[Any]) -> lis
     ]
 
 
-def lattice_cases() -> Iterator[dict[str, Any]]:
+def lattice_cases(fresh: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the cases of lattices."""
-    for n, (lattice, fraction) in enumerate(LATTICES):
+    answers = FRESH_ANSWERS if fresh else RATIOS + CONTACTS
+    for n, (lattice, fraction) in enumerate(FRESH_LATTICES if fresh else LATTICES):
         packing, radius = octant(lattice, fraction)
         for kind, radii in RADII.items():
             finest = EDGE / 2 / (4 * max(1, round(EDGE / 2 * radii[n % 4] / radius / 4)))
@@ -137,10 +162,10 @@ def lattice_cases() -> Iterator[dict[str, Any]]:
                     {"void": 1.0, "AM": ratio},
                     {("AM", "void"): resistance * radius} if resistance else None,
                 )
-                for ratio, resistance in RATIOS + CONTACTS
+                for ratio, resistance in answers
             ]
             grids = [solved(kind, packing, finest * 2**step, given) for step in (2, 1, 0)]
-            for m, (ratio, resistance) in enumerate(RATIOS + CONTACTS):
+            for m, (ratio, resistance) in enumerate(answers):
                 yield {
                     "case": f"{lattice} {fraction}, {ratio:g}, {resistance:g}",
                     "kind": kind,
@@ -151,11 +176,12 @@ def lattice_cases() -> Iterator[dict[str, Any]]:
                 }
 
 
-def random_cases() -> Iterator[dict[str, Any]]:
+def random_cases(fresh: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the cases of random packings."""
-    for n, (name, recipe) in enumerate(PACKINGS.items()):
+    for n, (name, recipe) in enumerate((FRESH_PACKINGS if fresh else PACKINGS).items()):
         packing = thrown(*recipe)
         smallest = float(packing.radii.min())
+        mixtures = FRESH_MIXTURES if fresh else MIXTURES
         given = [
             (
                 sigma,
@@ -166,7 +192,7 @@ def random_cases() -> Iterator[dict[str, Any]]:
                 if resistance
                 else None,
             )
-            for sigma, resistance in MIXTURES
+            for sigma, resistance in mixtures
         ]
         finest = EDGE / (28, 24, 32)[n % 3]
         exact = solved("cut", packing, finest / 4, given)
@@ -174,7 +200,7 @@ def random_cases() -> Iterator[dict[str, Any]]:
         for kind in RADII:
             edge = finest if kind == "cut" else finest / 2
             grids = [solved(kind, packing, edge * 2**step, given) for step in (2, 1, 0)]
-            for m, (sigma, resistance) in enumerate(MIXTURES):
+            for m, (sigma, resistance) in enumerate(mixtures):
                 fine = exact[m].value
                 yield {
                     "case": f"{name}, {list(sigma.values())}, {resistance:g}",
@@ -227,6 +253,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--part", choices=["lattices", "random", "all"], default="all")
+    parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--read", type=Path)
     given = parser.parse_args()
@@ -237,7 +264,7 @@ def main() -> None:
         makers = {"lattices": [lattice_cases], "random": [random_cases]}
         start = time.process_time()
         for maker in makers.get(given.part, [lattice_cases, random_cases]):
-            for case in maker():
+            for case in maker(given.fresh):
                 cases.append(case)
                 if given.write:
                     with given.write.open("a") as file:

@@ -97,10 +97,11 @@ def network(
     scale = np.prod(voxels.spacing) / np.square(voxels.spacing) / unit / voxels.samples**2
     closed = np.array([axis == flux or not periodic[axis] for axis in range(3)])
     edge = np.prod(voxels.spacing) ** (1 / 3)
-    edges = edge / np.array(voxels.spacing)
-    arguments = voxels.above, voxels.faces, ways, voxels.normals, weights, sigma, scale, closed
-    arguments = *arguments, necks, edge, edges, voxels.samples**2, voxels.body, voxels.discs
-    upward, lower, upper = _faces(*arguments, voxels.starts, np.array(voxels.shape), flux)
+    upward, lower, upper = _faces(
+        *(voxels.above, voxels.faces, ways, voxels.normals, weights, sigma, scale, closed),
+        *(necks, edge, edge / np.array(voxels.spacing), voxels.samples**2),
+        *(voxels.body, voxels.discs, voxels.starts, np.array(voxels.shape), flux),
+    )
     # Nodes: pieces that are joined without resistance; clusters: nodes that are joined at all.
     node, cluster = np.arange(len(sigma), dtype=np.int32), np.arange(len(sigma), dtype=np.int32)
     _join(voxels.pairs, meetings, MERGED, node)
@@ -129,7 +130,7 @@ def _ways(
     """Return how much nearer the node of each piece is, shape (m, 6), and g, shape (m,)."""
     holds = sigma[holder]
     depth = np.zeros(len(sigma))
-    held = voxels.pairs[:, 0] == holder[voxels.pairs[:, 0]]
+    held = voxels.pairs[:, 0] == holder[voxels.pairs[:, 1]]
     depth[voxels.pairs[held, 1]] = voxels.depths[held]
     contact = resistance[voxels.phase, voxels.phase[holder]]
     ratio = np.divide(sigma, holds, out=np.ones_like(sigma), where=holds > 0)
