@@ -43,7 +43,7 @@ face is no wider than the neck. The current does not come through a pipe of that
 gets the resistance of the wide pieces on both sides in series, of half a way each, and c as above
 of the one behind the face. The network itself has a resistance to a current that spreads from one
 node, 0.25 to 0.5 of that of a link, which would count twice: the way shortens by `NEARER` as the
-neck narrows.
+neck narrows. Discs that many voxels hold need none of this, which fades as (`ALONE` / a)^2.
 """
 
 import math
@@ -62,6 +62,8 @@ from femssb.voxels.make.cut_voxels import NOWHERE, CutVoxels
 NEAREST = 0.02  # of two nodes along an axis, over the spacing: it bounds the conductances
 SPREAD = math.sqrt(math.pi) / 2  # makes a circle of area A constrict by 1 / (2 s radius)
 NEARER = 0.6  # share by which a narrow neck on a face shortens the way from node to node
+ALONE = 1.2  # radius of a neck above which the voxels that hold it help each other [edges]
+TINY = 1e-30  # keeps quotients finite
 SEEN = 0.7  # radius of a neck up to which the grid does not see that it spreads [edges]
 MERGED = 1e9  # conductance from which two pieces of a voxel are one node, over that of a voxel
 
@@ -151,6 +153,7 @@ class _Necks(NamedTuple):
         shared: Factor on the constriction of a disc of which the voxel holds a part, shape (m,).
         nearer: Share by which the way to the neck shortens: see the head of this module, (m,).
         less: Share by which the background conducts less than the piece, shape (m,).
+        alone: Share of all that which counts, less where many voxels hold the disc, shape (m,).
     """
 
     wide: Array
@@ -159,6 +162,7 @@ class _Necks(NamedTuple):
     shared: Array
     nearer: Array
     less: Array
+    alone: Array
 
 
 def _necks(voxels: CutVoxels, sigma: Array, background: float) -> tuple[_Necks, Array]:
@@ -166,7 +170,9 @@ def _necks(voxels: CutVoxels, sigma: Array, background: float) -> tuple[_Necks, 
     face = np.prod(voxels.spacing) ** (2 / 3)
     shares = voxels.faces / voxels.samples**2
     wide = shares.max(axis=1)
+    alone = np.minimum((ALONE * face**0.5 / np.maximum(voxels.necks, TINY)) ** 2, 1.0)
     shared = np.sqrt(np.maximum(np.minimum(np.pi * voxels.necks**2, face) / voxels.areas, 1.0))
+    shared = 1 + alone * (shared - 1)
     opens, area, most, radius = np.zeros((4, len(wide)))
     at = (voxels.necks > 0) & np.all(sigma[voxels.pairs] > 0, axis=1)
     for here, there in (voxels.pairs[at].T, voxels.pairs[at, ::-1].T):
@@ -179,7 +185,8 @@ def _necks(voxels: CutVoxels, sigma: Array, background: float) -> tuple[_Necks, 
     closed = 1 - seen * np.sqrt(np.minimum(area, opens) / np.where(opens > 0, opens, 1.0))
     nearer = np.where(opens > 0, NEARER * thin * closed, 0.0)
     less = 1 - np.divide(background, sigma, out=np.ones_like(sigma), where=sigma > background)
-    return _Necks(wide, opens, area, most, nearer, less), shared
+    lonely = np.where(opens > 0, np.minimum((ALONE / np.maximum(radius, TINY)) ** 2, 1.0), 0.0)
+    return _Necks(wide, opens, area, most, nearer, less, lonely), shared
 
 
 def _meetings(
@@ -206,7 +213,8 @@ def _meetings(
     overlaps, gap = neck > 0, neck < 0
     # What lies between a neck and the centre is as wide as the piece that holds it.
     nearer = necks.nearer[pairs].max(axis=1)
-    beyond[overlaps] *= (1 - less * (1 - (1 - nearer) / ratio[:, 0]))[overlaps]
+    counts = less * necks.alone[pairs].max(axis=1)
+    beyond[overlaps] *= (1 - counts * (1 - (1 - nearer) / ratio[:, 0]))[overlaps]
     between = holder[pairs[:, 0]] != holder[pairs[:, 1]]  # of two voxels: half the way in each
     halves = (1 - NEARER) * edge / 2 * np.sum(each / ratio, axis=1)
     beyond[between] = halves[between]
@@ -281,7 +289,9 @@ def _faces(
                     narrow = _narrow(share, piece, np.int64(other), necks, edges[axis], factor)
                     if narrow > 0:
                         open_way = full * points / narrow
-                        upward[piece, axis] += necks.less[piece] * (open_way - upward[piece, axis])
+                        alone = max(necks.alone[piece], necks.alone[other])
+                        counts = necks.less[piece] * alone
+                        upward[piece, axis] += counts * (open_way - upward[piece, axis])
     return upward, lower, upper
 
 
