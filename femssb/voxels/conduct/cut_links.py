@@ -61,6 +61,7 @@ from femssb.voxels.make.cut_voxels import NOWHERE, CutVoxels
 
 NEAREST = 0.02  # of two nodes along an axis, over the spacing: it bounds the conductances
 SPREAD = math.sqrt(math.pi) / 2  # makes a circle of area A constrict by 1 / (2 s radius)
+STEEPEST = 1e6  # ratio of conductivities from which on fields along a surface count as nothing
 NEARER = 0.6  # share by which a narrow neck on a face shortens the way from node to node
 ALONE = 1.2  # radius of a neck above which the voxels that hold it help each other [edges]
 TINY = 1e-30  # keeps quotients finite
@@ -93,9 +94,11 @@ def network(
         resistance[one, other] = resistance[other, one] = value
     unit = float(conductivities.max()) * np.prod(voxels.spacing) / voxels.spacing[flux] ** 2
     holder = np.repeat(voxels.starts[:-1], np.diff(voxels.starts))
-    ways, weights = _ways(voxels, sigma, holder, resistance)
-    necks, shared = _necks(voxels, sigma, conductivities[0])
-    meetings = _meetings(voxels, sigma, holder, resistance, conductivities[0], necks, shared) / unit
+    with np.errstate(over="ignore", divide="ignore"):  # an infinite resistance is one
+        ways, weights = _ways(voxels, sigma, holder, resistance)
+        necks, shared = _necks(voxels, sigma, conductivities[0])
+        arguments = resistance, conductivities[0], necks, shared
+        meetings = (_meetings(voxels, sigma, holder, *arguments) / unit).astype(np.float32)
     scale = np.prod(voxels.spacing) / np.square(voxels.spacing) / unit / voxels.samples**2
     closed = np.array([axis == flux or not periodic[axis] for axis in range(3)])
     edge = np.prod(voxels.spacing) ** (1 / 3)
@@ -140,7 +143,7 @@ def _ways(
     share = np.clip(1 - ratio - barrier, 0, 1)
     ways = np.where(voxels.entries < NOWHERE, voxels.entries, 0.0) * share[:, None]
     inverse = np.divide(1.0, ratio, out=np.ones_like(sigma), where=ratio > 0)
-    return ways, np.where(voxels.inside, 1.0, inverse**2)
+    return ways, np.where(voxels.inside, 1.0, np.minimum(inverse, STEEPEST) ** 2)
 
 
 class _Necks(NamedTuple):
@@ -223,8 +226,7 @@ def _meetings(
     total += np.where(neck != 0, narrow * shared[used] * less, 0.0)
     total[gap] -= neck[gap] * (less[gap] / background if background > 0 else np.inf)
     conductances = np.zeros(len(used))
-    with np.errstate(divide="ignore"):
-        conductances[used] = area / total
+    conductances[used] = area / total
     return conductances
 
 

@@ -165,7 +165,9 @@ def from_labels(
             length = np.sqrt(np.sum(mean**2, axis=1))
             ratio = np.full(len(mean), ROUGH)
             np.divide(np.abs(mean).sum(axis=1), length, out=ratio, where=length > NO_NORMAL)
-            conductance[faces] = 1 / (1 / conductance[faces] + resistance * ratio / area * unit)
+            with np.errstate(over="ignore", divide="ignore"):  # an infinite resistance is one
+                total = 1 / conductance[faces] + resistance * ratio / area * unit
+            conductance[faces] = 1 / total
     _close(second, third, periodic)
     return Links(along=along, second=second, third=third, unit=unit)
 

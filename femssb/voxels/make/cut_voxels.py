@@ -451,8 +451,8 @@ def _meetings(
     Around a single sphere the area follows from its shares of the faces, by the divergence theorem;
     between more bodies, from where lines through the voxel cross the surface of each sphere.
     """
-    pairs, areas = [], []
-    depths, necks = [], []
+    pairs, areas = [(0, 0) for _ in range(0)], [0.0 for _ in range(0)]  # typed, if nothing meets
+    depths, necks = [0.0 for _ in range(0)], [0.0 for _ in range(0)]
     place, middle = np.empty(3, np.int64), np.empty(3)
     across = np.array([step[1] * step[2], step[2] * step[0], step[0] * step[1]])
     vectors, met = np.zeros((MOST_BODIES, MOST_BODIES, 3)), np.zeros(MOST_BODIES, np.bool_)
@@ -492,11 +492,13 @@ def _meetings(
                 if neck < 0:  # the gap opens away from where it is least
                     opens = 1 / radii[low - 1] + 1 / radii[high - 1]
                     neck -= area * opens / (4 * np.pi)
-                pairs.append((first + a, first + b))
+                pairs.append((int(first + a), int(first + b)))
                 areas.append(area)
                 depths.append(_depth(bodies, a, b, middle, centres, radii, sides, periodic))
                 necks.append(neck)
-    together = np.array(pairs, dtype=np.int32).reshape(-1, 2)
+    together = np.empty((len(pairs), 2), np.int32)
+    for n in range(len(pairs)):
+        together[n, 0], together[n, 1] = pairs[n]
     return together, np.array(areas), np.array(depths), np.array(necks)
 
 
@@ -603,7 +605,9 @@ def _narrow_necks(
     periodic: Any,
 ) -> tuple[Any, Any, Any, Any]:
     """Return what `_meetings` leaves out: necks that slip through its lines, and on faces."""
-    one, other = neighbours(centres, radii, np.where(periodic, sides, 0.0), 0.0)
+    one = other = np.empty(0, np.int64)
+    if len(radii) > 1:
+        one, other = neighbours(centres, radii, np.where(periodic, sides, 0.0), 0.0)
     one, other = np.minimum(one, other) + 1, np.maximum(one, other) + 1
     pairs, depths, necks = _discs(
         starts, body, faces, one, other, shape, step, centres, radii, sides, periodic

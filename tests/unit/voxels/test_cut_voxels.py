@@ -339,6 +339,35 @@ def test_contact_from_none_to_infinite():
     assert values[-1] == pytest.approx(alone, rel=1e-5)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_body_alone(number):
+    """Catches a box in which nothing meets: no sphere, or one that holds all of it."""
+    packing = Packing(
+        positions=np.full((number, 3), 0.5),
+        radii=np.full(number, 2.0),
+        phases=np.zeros(number),
+        phase_names=("AM",),
+        lower=np.zeros(3),
+        upper=np.ones(3),
+    )
+    found = conductivity(cut_voxels(packing, spacing=0.25), {("void", "AM")[number]: 3.0})
+    assert found.value == pytest.approx(3, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_extremes_do_not_overflow():
+    """Catches a number that overflows, becomes NaN, and a wall of it."""
+    voxels = cut_voxels(spheres(0.3), spacing=0.1)
+    alone = conductivity(voxels, {"void": 1.0}).value
+    for sigma, contact in ((1e-300, 0.0), (1e-300, 1e300), (1.0, 1e300)):
+        found = conductivity(
+            voxels,
+            {"void": 1.0, "AM": sigma},
+            contact_resistance={("AM", "void"): contact},
+        )
+        assert found.value == pytest.approx(alone, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

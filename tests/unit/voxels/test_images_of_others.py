@@ -301,7 +301,7 @@ def test_dream3d_with_a_unit(tmp_path):
     same(found)
     assert found.spacing == pytest.approx((0.25 * um,) * 3)
     dream3d(tmp_path / "default.dream3d", nx=True)
-    with pytest.raises(InputError, match="0.25 x 0.25 x 0.25 without"):
+    with pytest.raises(InputError, match=r"0\.25 x 0\.25 x 0\.25 without"):
         read_image(tmp_path / "default.dream3d", **names)
 
 
