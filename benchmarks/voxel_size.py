@@ -150,10 +150,11 @@ def solved(kind: str, packing: Packing, spacing: float, given: list[Any]) -> lis
     ]
 
 
-def lattice_cases(fresh: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield the cases of lattices."""
-    answers = FRESH_ANSWERS if fresh else RATIOS + CONTACTS
-    for n, (lattice, fraction) in enumerate(FRESH_LATTICES if fresh else LATTICES):
+def lattice_cases(
+    lattices: list[tuple[str, float]], answers: list[tuple[float, float]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the cases of lattices, each with all ratios of conductivity and contacts."""
+    for n, (lattice, fraction) in enumerate(lattices):
         packing, radius = octant(lattice, fraction)
         for kind, radii in RADII.items():
             finest = EDGE / 2 / (4 * max(1, round(EDGE / 2 * radii[n % 4] / radius / 4)))
@@ -176,12 +177,14 @@ def lattice_cases(fresh: bool = False) -> Iterator[dict[str, Any]]:
                 }
 
 
-def random_cases(fresh: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield the cases of random packings."""
-    for n, (name, recipe) in enumerate((FRESH_PACKINGS if fresh else PACKINGS).items()):
+def random_cases(
+    packings: dict[str, tuple[int, float, float, tuple[float, ...]]],
+    mixtures: list[tuple[dict[str, float], float]],
+) -> Iterator[dict[str, Any]]:
+    """Yield the cases of random packings, each with all mixtures of conductivities."""
+    for n, (name, recipe) in enumerate(packings.items()):
         packing = thrown(*recipe)
         smallest = float(packing.radii.min())
-        mixtures = FRESH_MIXTURES if fresh else MIXTURES
         given = [
             (
                 sigma,
@@ -212,39 +215,45 @@ def random_cases(fresh: bool = False) -> Iterator[dict[str, Any]]:
                 }
 
 
-def table(cases: list[dict[str, Any]]) -> None:
-    """Print how good the limits and what is said of their errors are, for each kind of voxels."""
+def estimates(cases: list[dict[str, Any]]) -> np.ndarray:
+    """Return the errors of the finest image and of the limit, and what is claimed of the latter.
+
+    Relative to the truth, a row for each case; NaN where nothing is claimed.
+    """
     block = voxelise(spheres(np.full((1, 3), EDGE / 2), EDGE / 4, EDGE), spacing=EDGE / 2)
     known = conductivity(block, {"void": 1.0})  # made to hold what was found
+    rows = []
+    for case in cases:
+        limit = extrapolate(
+            [
+                replace(known, value=value, error=0.0, spacing=(size,) * 3, voxels=case["kind"])
+                for value, size in zip(case["values"], case["sizes"], strict=True)
+            ]
+        )
+        exact = case["exact"]
+        off = abs(case["values"][-1] / exact - 1), abs(limit.value / exact - 1)
+        rows.append((*off, limit.uncertainty / exact))
+    return np.array(rows)
+
+
+def table(cases: list[dict[str, Any]]) -> None:
+    """Print how good the limits and what is said of their errors are, for each kind of voxels."""
     print(
         "| voxels | cases | estimated | finest: median error, 90 % | limit: same | in it | width |"
     )
     print("|---" * 7 + "|")
     for kind in (*RADII, "all"):
-        finest, errors, claims, count = [], [], [], 0
-        for case in cases:
-            if case["exact"] <= 0 or kind not in (case["kind"], "all"):
-                continue
-            count += 1
-            limit = extrapolate(
-                [
-                    replace(known, value=value, error=0.0, spacing=(size,) * 3, voxels=case["kind"])
-                    for value, size in zip(case["values"], case["sizes"], strict=True)
-                ]
-            )
-            if math.isnan(limit.uncertainty):
-                continue
-            finest.append(abs(case["values"][-1] / case["exact"] - 1))
-            errors.append(abs(limit.value / case["exact"] - 1))
-            claims.append(limit.uncertainty / case["exact"])
-        inside = np.mean(np.less_equal(errors, claims))
-        width = np.median(np.divide(claims, errors))
+        chosen = [case for case in cases if case["exact"] > 0 and kind in (case["kind"], "all")]
+        found = estimates(chosen)
+        found = found[~np.isnan(found[:, 2])]
+        finest, errors, claims = found.T
         shown = " | ".join(
-            f"{100 * np.median(found):.2f} %, {100 * np.quantile(found, 0.9):.2f} %"
-            for found in (finest, errors)
+            f"{100 * np.median(one):.2f} %, {100 * np.quantile(one, 0.9):.2f} %"
+            for one in (finest, errors)
         )
         print(
-            f"| {kind} | {count} | {len(errors)} | {shown} | {100 * inside:.1f} % | {width:.2f} |"
+            f"| {kind} | {len(chosen)} | {len(found)} | {shown} | "
+            f"{100 * np.mean(errors <= claims):.1f} % | {np.median(claims / errors):.2f} |"
         )
 
 
@@ -261,10 +270,19 @@ def main() -> None:
         cases = [json.loads(line) for line in given.read.read_text().splitlines()]
     else:
         cases = []
-        makers = {"lattices": [lattice_cases], "random": [random_cases]}
+        lattices = FRESH_LATTICES if given.fresh else LATTICES
+        answers = FRESH_ANSWERS if given.fresh else RATIOS + CONTACTS
+        packings = FRESH_PACKINGS if given.fresh else PACKINGS
+        mixtures = FRESH_MIXTURES if given.fresh else MIXTURES
+        makers = {
+            "lattices": lattice_cases(lattices, answers),
+            "random": random_cases(packings, mixtures),
+        }
         start = time.process_time()
-        for maker in makers.get(given.part, [lattice_cases, random_cases]):
-            for case in maker(given.fresh):
+        for part, maker in makers.items():
+            if given.part not in (part, "all"):
+                continue
+            for case in maker:
                 cases.append(case)
                 if given.write:
                     with given.write.open("a") as file:

@@ -84,7 +84,8 @@ class CutVoxels:
             between two that do not overlap, though nothing of what separates them was found in the
             voxel; 0 where one is the background, shape (n,) [m].
         discs: Radius of the circle in which each body meets the lower and upper end of the box
-            across x, y and z; 0 where it does not, infinite for the background, (bodies, 6) [m].
+            across x, y and z, over the cosine between its surface and that end: infinite where a
+            sphere is widest, and for the background; 0 where they do not meet, (bodies, 6) [m].
         samples: Points along an edge of a face.
     """
 
@@ -200,7 +201,8 @@ def _discs_at_ends(centres: Array, radii: Array, sides: Array, periodic: Any) ->
         away = centres[:, axis] - upper * sides[axis]
         if periodic[axis]:
             away = away - sides[axis] * np.rint(away / sides[axis])
-        discs[1:, end] = np.sqrt(np.maximum(radii**2 - away**2, 0.0))
+        circle = np.sqrt(np.maximum(radii**2 - away**2, 0.0))
+        np.divide(circle * radii, np.abs(away), out=discs[1:, end], where=away != 0)
     return discs
 
 
