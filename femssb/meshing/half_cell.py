@@ -31,7 +31,7 @@ from femssb.grains.tessellation import Tessellation, tessellate
 from femssb.inputs.geometry import HalfCell
 from femssb.meshing.data import MeshData, distribute
 from femssb.meshing.formats import TETRAHEDRON, TRIANGLE, gmsh_session
-from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts
+from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts, facets_of
 from femssb.meshing.soundness import check
 from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
 from femssb.tetrahedra import gamma
@@ -200,14 +200,15 @@ def _half_cell(cell: HalfCell, size: float, far: float, attempt: int) -> Parts:
         points, cells, tags = _tetrahedra(gmsh, points, surfaces, set_size)
     tessellations = [ball.tessellation for ball in balls]
     named = [(surface.triangles, FACETS[surface.name]) for surface in surfaces if surface.name]
+    facet_tags = np.concatenate([np.full(len(t), tag, dtype=np.int32) for t, tag in named])
     return Parts(
         points=points * um,
         cells=cells,
         cell_tags=tags,
         triangles=np.vstack([triangles for triangles, _ in named]),
-        facet_tags=np.concatenate([np.full(len(t), tag, dtype=np.int32) for t, tag in named]),
+        facet_tags=facet_tags,
         regions=dict(REGIONS),
-        facets=dict(FACETS),
+        facets=facets_of(facet_tags),
         grain_particle=np.repeat(
             np.arange(len(balls), dtype=np.int32), [len(each.points) for each in tessellations]
         ),
