@@ -14,12 +14,13 @@ from scipy.spatial import Delaunay, cKDTree
 from femssb.arrays import Array, Indices
 from femssb.errors import MeshError
 from femssb.grains.power_diagram import perpendicular
-from femssb.meshing.cut_balls import Balls, Facet
+from femssb.meshing.cut_balls import Balls, Facet, surroundings
 from femssb.packing.neighbours import nearest_image, wrapped
 
 SAME = 1e-6  # distance of two nodes that are one, in units of the smallest radius
 COARSEST_ARC = np.pi / 3  # of a piece
 SPACING = 0.55  # of points inside a facet from its outline, in units of the size
+SHARE = 0.3  # of its distance to a plane that a point may be moved towards it
 SMOOTHINGS = 8  # moves of the points of a facet
 
 
@@ -38,6 +39,7 @@ class Network:
     def __init__(self, balls: Balls, facets: list[Facet], size: float) -> None:
         self.size, self.period = size, balls.period
         self.lower = np.append(balls.lower, 0.0)
+        self.centres, self.around = balls.centres, surroundings(balls, size)
         self.near = SAME * float(balls.radii.min())
         ends = [edge.start for facet in facets for edge in facet.edges if edge.angle == 0]
         self.nodes = self._inside(np.array(ends).reshape(-1, 3))
@@ -93,10 +95,13 @@ def outline(facet: Facet, network: Network, pieces: Indices) -> Outline:
             spoke = edge.start - facet.centre
             found = np.cos(turned) * spoke + np.sin(turned) * np.cross(facet.normal, spoke)
             piece = edge.angle / count
-            grown = np.full((count, 1), np.sqrt(piece / np.sin(piece)))
+            grown = np.full(count, (np.sqrt(piece / np.sin(piece)) - 1) * facet.radius)
             if len(facet.edges) > 1:
-                grown[0] = 1.0
-            found = facet.centre + grown * found
+                grown[0] = 0.0
+            ball, outward = facet.minus[0], found / facet.radius
+            found = found + facet.centre
+            room = network.around[ball].room(found - network.centres[ball], outward)
+            found = found + np.minimum(grown, SHARE * room)[:, None] * outward
         points.append(found)
         arc.append(np.full(len(found), edge.angle > 0))
         item.append(np.full(len(found), number))

@@ -157,6 +157,35 @@ def walls(balls: Balls, ball: int, reach: float = 0.0) -> list[Wall]:
     return found
 
 
+class Surroundings(NamedTuple):
+    """Planes that cut a ball or pass near it, from its centre, those of the box with both sides."""
+
+    normals: Array  # (k, 3)
+    offsets: Array  # (k,)
+
+    def room(self, points: Array, directions: Array) -> Array:
+        """Return how far points can move before they meet a plane that they are not in, (n,)."""
+        ahead = self.offsets - points @ self.normals.T
+        slope = directions @ self.normals.T
+        meets = (ahead > 1e-9 * np.abs(self.offsets).max(initial=1.0)) & (slope > 1e-9)
+        return np.asarray(
+            np.min(ahead / np.where(meets, slope, 1.0), axis=1, where=meets, initial=np.inf)
+        )
+
+
+def surroundings(balls: Balls, reach: float) -> list[Surroundings]:
+    """Return the planes that cut each ball or pass within a reach of it."""
+    found = []
+    for ball, near_by in enumerate(caps(balls, reach)):
+        planes = [(cap.normal, cap.offset) for cap in near_by]
+        for wall in walls(balls, ball, reach):
+            up = np.eye(3)[wall.axis]
+            planes += [(up, wall.level), (-up, -wall.level)]
+        normals = np.array([normal for normal, _ in planes]).reshape(-1, 3)
+        found.append(Surroundings(normals, np.array([offset for _, offset in planes])))
+    return found
+
+
 def cut_volumes(balls: Balls, planes: list[list[Cap]]) -> Array:
     """Return the exact volume that is left of each ball, (n,)."""
     volumes = 4 / 3 * np.pi * balls.radii**3
@@ -354,7 +383,7 @@ def clipped(polygon: list[Point], bounds: HalfPlanes) -> list[Point]:
     """Return the part of a convex polygon within half-planes ``n x <= d``; empty if there is none."""
     for a, b, d in bounds:
         values = [a * x + b * y - d for x, y in polygon]
-        if max(values) <= 0:
+        if max(values, default=0.0) <= 0:
             continue
         if min(values) >= 0:
             return []

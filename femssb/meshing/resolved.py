@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 from femssb.arrays import Array, Indices
 from femssb.errors import MeshError
 from femssb.grains.tessellation import Tessellation, random_orientations, tessellate
-from femssb.meshing.curves import Network, Outline, fill, merged, outline, pieces_of_arcs
+from femssb.meshing.curves import SHARE, Network, Outline, fill, merged, outline, pieces_of_arcs
 from femssb.meshing.cut_balls import (
     Balls,
     Cap,
@@ -30,6 +30,7 @@ from femssb.meshing.cut_balls import (
     caps,
     cut_volumes,
     facets,
+    surroundings,
     walls,
 )
 from femssb.meshing.formats import TRIANGLE, gmsh_session
@@ -40,7 +41,6 @@ from femssb.meshing.spheres import Curves, _missing, mesh_sphere
 from femssb.units import um
 
 HALVINGS = 6  # times that arcs may be cut finer to be followed by their spheres
-SHARE = 0.3  # of its distance to a plane that a point of a sphere may be moved towards it
 MATRIX, SEPARATOR_LAYER = REGIONS["ecbd"], REGIONS["electrolyte"]
 FIRST_CELL = 1000  # number of the first cell of a particle as a volume
 FIRST_PORE = 10  # number of the first closed pore of the matrix as a volume
@@ -222,11 +222,11 @@ def _spheres(
         for side, (ball, origin) in enumerate(_centres(balls, facet)):
             cones = _six_volumes(points - origin, triangles).sum() / 2
             flat[ball] += -cones if side else cones
-    sheets, around = [], caps(balls, size)
+    sheets, around = [], surroundings(balls, size)
     for ball, sphere in enumerate(spheres):
         radius, used = float(balls.radii[ball]), np.zeros(len(sphere.free))
         used[np.unique(sphere.triangles[sphere.triangles >= len(sphere.fixed)]) - len(sphere.fixed)] = 1
-        room = _room(balls, ball, around[ball], sphere.free, size)
+        room = around[ball].room(radius * sphere.free, sphere.free)
         move = np.zeros(len(sphere.free))
         for _ in range(4):
             points = np.vstack([sphere.fixed, (radius + move)[:, None] * sphere.free])
@@ -248,21 +248,6 @@ def _spheres(
             volume = _volume_number((ball, x, y, grain), first)
             sheets.append(_Sheet(points + shift, sphere.triangles[chosen], (volume, MATRIX), "interface"))
     return sheets
-
-
-def _room(balls: Balls, ball: int, around: list[Cap], directions: Array, reach: float) -> Array:
-    """Return how far points of a sphere may move outwards before they meet a plane, (f,)."""
-    radius = float(balls.radii[ball])
-    planes = [(cap.normal, cap.offset) for cap in around]
-    for wall in walls(balls, ball, reach):
-        up = np.eye(3)[wall.axis]
-        planes += [(up, wall.level), (-up, -wall.level)]
-    room = np.full(len(directions), radius)
-    for normal, offset in planes:
-        slope = directions @ normal
-        before = (offset > radius * slope) & (slope > 0)
-        room[before] = np.minimum(room[before], (offset / slope[before]) - radius)
-    return room
 
 
 def _six_volumes(points: Array, triangles: Indices) -> Array:
