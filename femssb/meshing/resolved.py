@@ -8,7 +8,7 @@ outwards until the flat triangles hold the volume of the ball; discs keep their 
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ from femssb.meshing.resolved_cell import ResolvedCell
 from femssb.meshing.spheres import Curves, _missing, mesh_sphere
 from femssb.units import um
 
+FILLINGS = 6  # times that points may be added to a sphere
 HALVINGS = 6  # times that arcs may be cut finer to be followed by their spheres
 MATRIX, SEPARATOR_LAYER = REGIONS["ecbd"], REGIONS["electrolyte"]
 FIRST_CELL = 1000  # number of the first cell of a particle as a volume
@@ -181,28 +182,59 @@ def _arcs(members: list[tuple[int, Array]], outlines: list[Outline]) -> _Arcs:
 def _sphere(
     balls: Balls, ball: int, cut: list[Cap], grains: Grains, arcs: _Arcs, size: float
 ) -> _Sphere:
-    """Triangulate what planes leave of a sphere."""
+    """Triangulate what planes leave of a sphere.
+
+    Where all corners of triangles lie in one plane between two cells there is nothing of one of
+    them: a point of the sphere is added above it.
+
+    Raises:
+        MeshError: If that does not help.
+    """
     radius = float(balls.radii[ball])
     curves, fixed = arcs.curves(radius)
-    free, triangles = mesh_sphere(curves, size / radius)
-    cloud = np.vstack([curves.points, free])
-    middle = cloud[triangles].sum(axis=1)
-    middle *= radius / np.linalg.norm(middle, axis=1, keepdims=True)
-    kept = np.ones(len(triangles), dtype=bool)
-    for cap in cut:
-        kept &= middle @ cap.normal < cap.offset
-    boxes = np.zeros((len(triangles), 2), dtype=np.int64)
-    for wall in walls(balls, ball):
-        boxes[:, wall.axis] = wall.below + (middle[:, wall.axis] > wall.level)
+    sides = walls(balls, ball)
+    near = 1e-6 * radius
     lift = (grains.points**2).sum(axis=1) - grains.weights
-    owner = np.argmin(lift - 2 * middle @ grains.points.T, axis=1)
-    return _Sphere(
-        fixed=fixed,
-        free=free,
-        triangles=triangles[kept],
-        boxes=boxes[kept],
-        grains=owner[kept],
-    )
+    for _ in range(FILLINGS):
+        free, triangles = mesh_sphere(curves, size / radius)
+        corners = np.vstack([fixed, radius * free])[triangles]
+        kept = np.ones(len(triangles), dtype=bool)
+        for cap in cut:
+            beyond = corners @ cap.normal - cap.offset
+            kept &= (beyond < near).all(axis=1) & (np.abs(beyond) > near).any(axis=1)
+        triangles, corners = triangles[kept], corners[kept]
+        boxes = np.zeros((len(triangles), 2), dtype=np.int64)
+        flat = []
+        for wall in sides:
+            above = corners[:, :, wall.axis] - wall.level
+            farthest = np.argmax(np.abs(above), axis=1)[:, None]
+            above = np.take_along_axis(above, farthest, axis=1)[:, 0]
+            boxes[:, wall.axis] = wall.below + (above > 0)
+            flat.append(np.abs(above) < near)
+        power = lift - 2 * corners @ grains.points.T
+        power = (power - power.min(axis=2, keepdims=True)).max(axis=1)
+        owner = np.argmin(power, axis=1)
+        if len(lift) > 1:
+            flat.append(np.partition(power, 1, axis=1)[:, 1] < near * radius)
+        more = [point for here in flat for point in _middles(triangles[here], corners[here])]
+        if not more:
+            return _Sphere(fixed=fixed, free=free, triangles=triangles, boxes=boxes, grains=owner)
+        added = np.array(more)
+        added /= np.linalg.norm(added, axis=1, keepdims=True)
+        fixed = np.vstack([fixed, radius * added])
+        points = np.vstack([curves.points, added])
+        curves = replace(curves, points=points, on_sphere=np.ones(len(points), dtype=bool))
+    raise MeshError("a particle has pieces or grains too shallow to be meshed")
+
+
+def _middles(triangles: Indices, corners: Array) -> list[Array]:
+    """Return the middle of each group of triangles that share corners."""
+    if not len(triangles):
+        return []
+    rows = np.repeat(np.arange(len(triangles)), 3)
+    holds = coo_array((np.ones(len(rows)), (rows, triangles.ravel()))).tocsr()
+    count, label = connected_components(holds @ holds.T, directed=False)
+    return [corners[label == group].reshape(-1, 3).mean(axis=0) for group in range(count)]
 
 
 def _spheres(
