@@ -33,13 +33,14 @@ from femssb.meshing.cut_balls import (
     surroundings,
     walls,
 )
+from femssb.meshing.filling import GROWTH, Surface, graded, tetrahedra
 from femssb.meshing.formats import TRIANGLE, gmsh_session
-from femssb.meshing.half_cell import GROWTH, _graded, _Surface, _tetrahedra
 from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts, facets_of
-from femssb.meshing.resolved_cell import ResolvedCell
+from femssb.meshing.resolved_cell import ResolvedCell, balls_of
 from femssb.meshing.spheres import Curves, _missing, mesh_sphere
 from femssb.units import um
 
+FINER = 0.96  # of the size, from one attempt to the next
 FILLINGS = 6  # times that points may be added to a sphere
 HALVINGS = 6  # times that arcs may be cut finer to be followed by their spheres
 MATRIX, SEPARATOR_LAYER = REGIONS["ecbd"], REGIONS["electrolyte"]
@@ -70,7 +71,8 @@ class _Sphere:
 
 
 def resolved(cell: ResolvedCell, size: float, far: float, attempt: int) -> Parts:
-    """Mesh a resolved cell on this rank; sizes in um."""
+    """Mesh a resolved cell on this rank; sizes in um. Later attempts are a little finer."""
+    size *= FINER**attempt
     balls = balls_of(cell)
     planes = caps(balls)
     exact = cut_volumes(balls, planes)
@@ -93,8 +95,17 @@ def resolved(cell: ResolvedCell, size: float, far: float, attempt: int) -> Parts
     points, surfaces, pores = _close(balls, sheets, cell.separator / um, size, far)
     with gmsh_session() as gmsh:
         set_size = partial(_set_size, gmsh, balls.height, size, far)
-        points, cells, tags = _tetrahedra(gmsh, points, surfaces, set_size)
-    return _parts(cell, points, cells, tags, surfaces, tessellations)
+        points, cells, tags = tetrahedra(gmsh, points, surfaces, set_size)
+    parts = _parts(cell, points, cells, tags, surfaces, tessellations)
+    if not pores:
+        return parts
+    return replace(
+        parts,
+        warnings=(
+            f"particles close {len(pores)} pores of {sum(pores):.3g} um3 in all, which no ions "
+            "reach",
+        ),
+    )
 
 
 def _sites(tessellation: Tessellation | None) -> Grains:
@@ -327,7 +338,7 @@ def _facets(
 
 def _close(
     balls: Balls, sheets: list[_Sheet], separator: float, size: float, far: float
-) -> tuple[Array, list[_Surface], tuple[str, ...]]:
+) -> tuple[Array, list[Surface], tuple[str, ...]]:
     """Merge the points of all sheets, and add the faces of the box around the particles."""
     near = 1e-6 * float(balls.radii.min())
     box = _Box(balls, separator, size, far, near)
@@ -347,7 +358,7 @@ def _close(
     for sheet, rows, start, count in zip(sheets, used, starts.tolist(), counts, strict=True):
         table = np.full(count, -1)
         table[rows] = number[start : start + len(rows)]
-        surfaces.append(_Surface(table[sheet.triangles], sheet.volumes, sheet.name))
+        surfaces.append(Surface(table[sheet.triangles], sheet.volumes, sheet.name))
     return points, *_pores(points, surfaces)
 
 
@@ -449,7 +460,7 @@ class _Box:
             if start > reached + self.near:
                 a, b = place.copy(), place.copy()
                 a[along], b[along] = reached, start
-                points = np.vstack([a, _graded(a, b, self._spacing), b])
+                points = np.vstack([a, graded(a, b, self._spacing), b])
                 pieces.append(np.stack([points[:-1], points[1:]], axis=1))
             if all_of_it and stop > max(start, reached) + self.near:
                 piece = np.stack([place, place])
@@ -578,7 +589,7 @@ def _nested(flat: Array, loops: list[Indices]) -> list[list[Indices]]:
     return groups
 
 
-def _pores(points: Array, surfaces: list[_Surface]) -> tuple[list[_Surface], tuple[float, ...]]:
+def _pores(points: Array, surfaces: list[Surface]) -> tuple[list[Surface], tuple[float, ...]]:
     """Make every pore that particles close a volume of its own; return also the volumes of pores."""
     rows = [k for k, surface in enumerate(surfaces) if MATRIX in surface.volumes]
     counts = [len(surfaces[k].triangles) for k in rows]
@@ -607,7 +618,7 @@ def _pores(points: Array, surfaces: list[_Surface]) -> tuple[list[_Surface], tup
         for one in np.unique(volume).tolist():
             replaced = tuple(one if v == MATRIX else v for v in surfaces[k].volumes)
             chosen = surfaces[k].triangles[volume == one]
-            found.append(_Surface(chosen, replaced, surfaces[k].name))
+            found.append(Surface(chosen, replaced, surfaces[k].name))
     return found, tuple(volumes[closed].tolist())
 
 
@@ -616,7 +627,7 @@ def _parts(
     points: Array,
     cells: Indices,
     tags: Indices,
-    surfaces: list[_Surface],
+    surfaces: list[Surface],
     tessellations: list[Tessellation | None],
 ) -> Parts:
     """Name the regions, grains and facets of a mesh."""
@@ -643,5 +654,5 @@ def _parts(
                 for particle, each in zip(cell.particles, tessellations, strict=True)
             ]
         ),
-        tessellations=(),
+        tessellations=tuple(each.statistics for each in tessellations if each is not None),
     )
