@@ -10,7 +10,7 @@ this is repeated until nothing is left to mend.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ from femssb.meshing.cut_balls import Balls, Cap, caps, near, walls
 
 MOST_MOVES = 200  # after which healing ends without success
 NECK = 2.0  # radius of the smallest disc in which two balls meet, in units of the smallest feature
+WEDGE = 0.16  # least angle between two surfaces where they meet [rad]
+SHALLOW = 0.2  # depth at which a disc on the box must cut a plane, in units of the smallest feature
 BEYOND = 1.1  # of the way to what is allowed is gone
 SIDE = -3  # what a plane of the sides of the box belongs to
 DIFFERENCE = 1e-6  # of a centre by which slopes are found, in units of the radius
@@ -64,7 +66,7 @@ def heal(balls: Balls, smallest: float) -> Healed:
     """Move centres until no feature is smaller than a length."""
     touching = _touching(balls)
     centres = balls.centres
-    moves = np.zeros_like(centres)
+    moves, random = np.zeros_like(centres), np.random.default_rng(0)
     for turn in range(MOST_MOVES):
         now = _placed(balls, centres + moves)
         found = list(features(now, smallest, touching if turn < PATIENCE else None))
@@ -78,6 +80,8 @@ def heal(balls: Balls, smallest: float) -> Healed:
             for ball, slope in zip(feature.balls, feature.slopes, strict=True):
                 change[ball] += BEYOND * feature.step() / square * slope
                 parts[ball] += 1
+        if turn % 10 == 9:  # features that pull a centre to and fro part for good
+            change[parts > 0] += 0.5 * smallest * random.normal(size=(int((parts > 0).sum()), 3))
         length = np.linalg.norm(change, axis=1, keepdims=True)
         moves = moves + change * np.minimum(1.0, 2 * smallest / np.maximum(length, 1e-300))
     now = _placed(balls, centres + moves)
@@ -121,7 +125,7 @@ def _depths(
     branches = pairs.branches(balls)
     apart = np.linalg.norm(branches, axis=1)
     depth = radii[pairs.first] + radii[pairs.second] - apart
-    least = (NECK * smallest) ** 2 / 2 * (1 / radii[pairs.first] + 1 / radii[pairs.second])
+    least = _least_depth(1 / radii[pairs.first] + 1 / radii[pairs.second], smallest)
     for k in np.flatnonzero(depth < least).tolist():
         i, j = int(pairs.first[k]), int(pairs.second[k])
         along = branches[k] / apart[k]
@@ -131,7 +135,7 @@ def _depths(
             f"balls {i} and {j} almost touch",
         )
     for i, radius in enumerate(radii.tolist()):
-        least_depth = (NECK * smallest) ** 2 / (2 * radius)
+        least_depth = float(_least_depth(np.array(1 / radius), smallest))
         planes = [(np.array([0.0, 0.0, -1.0]), float(balls.centres[i, 2]), "the collector", -1)]
         high = balls.height - float(balls.centres[i, 2])
         planes.append((np.array([0.0, 0.0, 1.0]), high, "the separator", -2))
@@ -151,6 +155,12 @@ def _depths(
                     value, -smallest, least_depth, 0, (i,), (normal,),
                     f"ball {i} almost touches a side",
                 )
+
+
+def _least_depth(curvature: Array, smallest: float) -> Array:
+    """Return the depth of the smallest neck between surfaces of some relative curvature."""
+    neck = np.maximum(NECK * smallest, WEDGE / curvature)
+    return np.asarray(0.5 * curvature * neck**2)
 
 
 class _Circle(NamedTuple):
@@ -200,8 +210,20 @@ def _strips(
         angle = float(np.arccos(np.clip(first @ second, -1, 1)))
         return radius * (angle - a - b), radius * (abs(a - b) - angle), radius * (a + b + angle - 2 * np.pi)
 
+    def gaps(*drawn: tuple[Array, float]) -> tuple[float, ...]:
+        (first, a), (second, b) = drawn
+        cosine = float(first @ second)
+        sine = np.sqrt(1 - cosine**2)
+        if sine < 1e-3:
+            return ()
+        return (radius * float((np.cos(b) - np.cos(a) * cosine) / sine - np.sin(a)),)
+
     for pair in combinations(circles, 2):
         yield from _small(balls, ball, pair, distances, smallest, "two circles almost touch")
+    for first, second in permutations(circles, 2):
+        if first.other < 0:
+            both, shallow = (first, second), "a disc on the box almost reaches another plane"
+            yield from _small(balls, ball, both, gaps, smallest, shallow, within=SHALLOW * smallest)
 
 
 def _corners(
@@ -246,12 +268,15 @@ def _small(
     distances: Callable[..., tuple[float, ...]],
     smallest: float,
     what: str,
+    *,
+    within: float | None = None,
 ) -> Iterator[Feature]:
-    """Yield the distances that are too small, with their slopes by differences."""
+    """Yield the distances that are too small, or too little `within`, with slopes by differences."""
+    low = -(smallest if within is None else within)
     centre, radius = balls.centres[ball], float(balls.radii[ball])
     values = distances(*(_drawn(balls, ball, circle) for circle in circles))
     for number, value in enumerate(values):
-        if abs(value) >= smallest:
+        if not low < value < smallest:
             continue
         others = [circle.other for circle in circles if circle.other >= 0]
         moved = (ball, *others)
@@ -266,4 +291,4 @@ def _small(
             drawn = [c.on(from_here, radius, place) for c, place in zip(circles, at, strict=True)]
             if after := distances(*drawn):
                 slopes[k][axis] = (after[number] - value) / (DIFFERENCE * radius)
-        yield Feature(value, -smallest, smallest, 0, moved, tuple(slopes), f"on ball {ball} {what}")
+        yield Feature(value, low, smallest, 0, moved, tuple(slopes), f"on ball {ball} {what}")

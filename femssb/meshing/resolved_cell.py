@@ -27,7 +27,7 @@ from femssb.packing.structure import porosity
 from femssb.units import um
 
 DEEPEST = 0.3  # overlap of two particles, or of one and a plane, in units of the smaller radius
-SMALLEST = 0.03  # smallest feature, in units of the median radius
+SMALLEST = 0.04  # smallest feature, in units of the median radius
 PLACES = 200  # of the sides of the box that are compared, along x and along y
 ELECTRONS = ("matrix", "particles", "both")
 
