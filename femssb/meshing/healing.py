@@ -25,7 +25,7 @@ SHALLOW = 0.2  # depth at which a disc on the box must cut a plane, in units of 
 BEYOND = 1.1  # of the way to what is allowed is gone
 SIDE = -3  # what a plane of the sides of the box belongs to
 DIFFERENCE = 1e-6  # of a centre by which slopes are found, in units of the radius
-PATIENCE = 60  # moves after which a contact may open or close
+PATIENCE = 120  # moves after which a contact may open or close
 
 
 class Feature(NamedTuple):
