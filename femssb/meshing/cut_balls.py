@@ -24,6 +24,8 @@ from femssb.grains.power_diagram import perpendicular, power_diagram
 
 COLLECTOR, SEPARATOR = -1, -2  # what a plane belongs to that is of no ball
 
+SAMPLED = 0.04  # distance of the places at which edges are compared, in units of the radius
+
 Point = tuple[float, float]
 HalfPlanes = list[tuple[float, float, float]]
 Cell = tuple[int, int, int, int]  # ball, box it lies in along x and y, grain
@@ -227,6 +229,61 @@ def facets(balls: Balls, planes: list[list[Cap]], grains: list[Grains]) -> list[
             found += _of_wall(balls, grains, ball, wall, cut)
         found += _between_grains(balls, grains, ball, cut)
     return found
+
+
+def narrowest(
+    balls: Balls, planes: list[list[Cap]], grains: list[Grains], ball: int
+) -> float:
+    """Return the least distance of two edges of the facets of a ball where they do not meet.
+
+    Two edges that cut each other at less than about 20 degrees count as close there.
+    """
+    found: list[Facet] = []
+    for number, cap in enumerate(planes[ball]):
+        others = [each for k, each in enumerate(planes[ball]) if k != number]
+        found += _of_cap(balls, grains, ball, cap, others)
+    for wall in walls(balls, ball):
+        found += _of_wall(balls, grains, ball, wall, planes[ball])
+    found += _between_grains(balls, grains, ball, planes[ball])
+    radius = float(balls.radii[ball])
+    ends, places, seen = [], [], set()
+    for facet in found:
+        for edge in facet.edges:
+            middle = tuple(np.round(0.5 * (edge.start + edge.stop) / radius, 6).tolist())
+            if edge.angle == 0 and middle in seen:
+                continue
+            seen.add(middle)
+            ends += [] if edge.angle > 6.28 else [edge.start, edge.stop]
+            places.append(_along(facet, edge, SAMPLED * radius))
+    if not places:
+        return np.inf
+    label = np.repeat(np.arange(len(places)), [len(each) for each in places])
+    points = np.vstack(places)
+    away = np.full(len(points), np.inf)
+    closest = np.inf
+    if ends:
+        corners = np.array(ends)
+        away, _ = cKDTree(corners).query(points)
+        apart = cKDTree(corners).query_pairs(0.5 * radius, output_type="ndarray")
+        lengths = np.linalg.norm(corners[apart[:, 0]] - corners[apart[:, 1]], axis=1)
+        closest = float(lengths[lengths > 1e-6 * radius].min(initial=np.inf))
+    pairs = cKDTree(points).query_pairs(0.3 * radius, output_type="ndarray")
+    pairs = pairs[label[pairs[:, 0]] != label[pairs[:, 1]]]
+    lengths = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
+    clear = (away[pairs] > 3 * lengths[:, None]).all(axis=1)
+    return min(closest, float(lengths[clear].min(initial=np.inf)))
+
+
+def _along(facet: Facet, edge: Edge, spacing: float) -> Array:
+    """Return points along an edge, (k, 3)."""
+    along = edge.stop - edge.start
+    length = edge.angle * facet.radius if edge.angle else float(np.linalg.norm(along))
+    share = np.linspace(0, 1, max(3, int(length / spacing)))[:, None]
+    if not edge.angle:
+        return np.asarray(edge.start + share * along)
+    spoke, turned = edge.start - facet.centre, edge.angle * share
+    across = np.cross(facet.normal, spoke)
+    return np.asarray(facet.centre + np.cos(turned) * spoke + np.sin(turned) * across)
 
 
 class _Plane:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from femssb.arrays import Array, Indices
 from femssb.errors import MeshError
@@ -30,6 +30,7 @@ from femssb.meshing.cut_balls import (
     caps,
     cut_volumes,
     facets,
+    narrowest,
     surroundings,
     walls,
 )
@@ -41,6 +42,8 @@ from femssb.meshing.spheres import Curves, _missing, mesh_sphere
 from femssb.units import um
 
 FINER = 0.96  # of the size, from one attempt to the next
+TURNS = 30  # of the grains of a particle that are tried
+ROOM = 2.0  # least distance of edges that do not meet, in units of the smallest feature
 FILLINGS = 6  # times that points may be added to a sphere
 HALVINGS = 6  # times that arcs may be cut finer to be followed by their spheres
 MATRIX, SEPARATOR_LAYER = REGIONS["ecbd"], REGIONS["electrolyte"]
@@ -81,7 +84,7 @@ def resolved(cell: ResolvedCell, size: float, far: float, attempt: int) -> Parts
         tessellate(particle, attempt=attempt) if particle.number_of_grains > 1 else None
         for particle in cell.particles
     ]
-    grains = [_sites(each) for each in tessellations]
+    grains = _turned(balls, planes, cell, tessellations, attempt)
     planar = facets(balls, planes, grains)
     outlines, arcs = _outlines(balls, planar, size)
     filled = [fill(facet, each, size) for facet, each in zip(planar, outlines, strict=True)]
@@ -108,10 +111,33 @@ def resolved(cell: ResolvedCell, size: float, far: float, attempt: int) -> Parts
     )
 
 
-def _sites(tessellation: Tessellation | None) -> Grains:
-    if tessellation is None:
-        return Grains(np.zeros((1, 3)), np.zeros(1))
-    return Grains(tessellation.points / um, tessellation.weights / um**2)
+def _turned(
+    balls: Balls,
+    planes: list[list[Cap]],
+    cell: ResolvedCell,
+    tessellations: list[Tessellation | None],
+    attempt: int,
+) -> list[Grains]:
+    """Turn the grains of each particle until no two of their edges come close.
+
+    Grains that were given stay as they are.
+    """
+    found = [Grains(np.zeros((1, 3)), np.zeros(1))] * len(tessellations)
+    for ball, (particle, made) in enumerate(zip(cell.particles, tessellations, strict=True)):
+        if made is None:
+            continue
+        turns = [Rotation.identity()]
+        if isinstance(particle.grains, int):
+            turns += list(Rotation.random(TURNS, random_state=attempt))
+        best, apart = found[ball], -1.0
+        for turn in turns:
+            found[ball] = Grains(turn.apply(made.points / um), made.weights / um**2)
+            if (closest := narrowest(balls, planes, found, ball)) > apart:
+                best, apart = found[ball], closest
+            if apart > ROOM * cell.smallest / um:
+                break
+        found[ball] = best
+    return found
 
 
 class _Arcs(NamedTuple):
