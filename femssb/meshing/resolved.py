@@ -62,6 +62,13 @@ class _Sheet(NamedTuple):
     name: str | None
 
 
+class _Pores(NamedTuple):
+    """Pores that particles close."""
+
+    owners: tuple[int, ...]  # cell that fills each
+    volume: float  # of all
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Sphere:
     """The triangulated sphere of a ball, positions from its centre."""
@@ -95,18 +102,20 @@ def resolved(cell: ResolvedCell, size: float, far: float, attempt: int) -> Parts
     first = np.cumsum([0] + [len(each.weights) for each in grains])
     sheets = _spheres(balls, planar, filled, spheres, wanted, first, size)
     sheets += _facets(balls, planar, filled, first)
-    points, surfaces, pores = _close(balls, sheets, cell.separator / um, size, far)
+    points, surfaces, pores = _close(balls, sheets, first, cell.separator / um, size, far)
     with gmsh_session() as gmsh:
         set_size = partial(_set_size, gmsh, balls.height, size, far)
         points, cells, tags = tetrahedra(gmsh, points, surfaces, set_size)
+    for number, owner in enumerate(pores.owners):
+        tags[tags == FIRST_PORE + number] = owner
     parts = _parts(cell, points, cells, tags, surfaces, tessellations)
-    if not pores:
+    if not pores.owners:
         return parts
     return replace(
         parts,
         warnings=(
-            f"particles close {len(pores)} pores of {sum(pores):.3g} um3 in all, which no ions "
-            "reach",
+            f"particles close {len(pores.owners)} pores of {pores.volume:.3g} um3 in all, which no "
+            "ions reach: one of the particles around fills each",
         ),
     )
 
@@ -363,8 +372,13 @@ def _facets(
 
 
 def _close(
-    balls: Balls, sheets: list[_Sheet], separator: float, size: float, far: float
-) -> tuple[Array, list[Surface], tuple[str, ...]]:
+    balls: Balls,
+    sheets: list[_Sheet],
+    first: Indices,
+    separator: float,
+    size: float,
+    far: float,
+) -> tuple[Array, list[Surface], _Pores]:
     """Merge the points of all sheets, and add the faces of the box around the particles."""
     near = 1e-6 * float(balls.radii.min())
     box = _Box(balls, separator, size, far, near)
@@ -385,7 +399,7 @@ def _close(
         table = np.full(count, -1)
         table[rows] = number[start : start + len(rows)]
         surfaces.append(Surface(table[sheet.triangles], sheet.volumes, sheet.name))
-    return points, *_pores(points, surfaces)
+    return points, *_pores(points, surfaces, first)
 
 
 class _Box:
@@ -615,8 +629,10 @@ def _nested(flat: Array, loops: list[Indices]) -> list[list[Indices]]:
     return groups
 
 
-def _pores(points: Array, surfaces: list[Surface]) -> tuple[list[Surface], tuple[float, ...]]:
-    """Make every pore that particles close a volume of its own; return also the volumes of pores."""
+def _pores(
+    points: Array, surfaces: list[Surface], first: Indices
+) -> tuple[list[Surface], _Pores]:
+    """Make every pore that particles close a volume of its own, which one of them fills."""
     rows = [k for k, surface in enumerate(surfaces) if MATRIX in surface.volumes]
     counts = [len(surfaces[k].triangles) for k in rows]
     triangles = np.vstack(
@@ -635,17 +651,41 @@ def _pores(points: Array, surfaces: list[Surface]) -> tuple[list[Surface], tuple
     closed = np.flatnonzero(volumes > 0)
     closed = closed[closed != np.argmax(volumes)]
     if not len(closed):
-        return surfaces, ()
-    found = [surface for surface in surfaces if MATRIX not in surface.volumes]
+        return surfaces, _Pores((), 0.0)
+    whole = [surface for surface in surfaces if MATRIX not in surface.volumes]
+    owners = []
+    for number, pore in enumerate(closed.tolist()):
+        around = [
+            v
+            for k, here in zip(rows, np.split(label, np.cumsum(counts)[:-1]), strict=True)
+            for v in surfaces[k].volumes
+            if v >= FIRST_CELL and (here == pore).any()
+        ]
+        owners.append(min(around))  # the same on both sides of the box
     for k, here in zip(rows, np.split(label, np.cumsum(counts)[:-1]), strict=True):
+        surface = surfaces[k]
         volume = np.full(len(here), MATRIX)
         for number, pore in enumerate(closed.tolist()):
             volume[here == pore] = FIRST_PORE + number
         for one in np.unique(volume).tolist():
-            replaced = tuple(one if v == MATRIX else v for v in surfaces[k].volumes)
-            chosen = surfaces[k].triangles[volume == one]
-            found.append(Surface(chosen, replaced, surfaces[k].name))
-    return found, tuple(volumes[closed].tolist())
+            name = surface.name
+            if one >= FIRST_PORE:
+                other = next((v for v in surface.volumes if v != MATRIX), 0)
+                name = _filled_name(surface.name, owners[one - FIRST_PORE], other, first)
+            volumes_here = tuple(one if v == MATRIX else v for v in surface.volumes)
+            whole.append(Surface(surface.triangles[volume == one], volumes_here, name))
+    return whole, _Pores(tuple(owners), float(volumes[closed].sum()))
+
+
+def _filled_name(name: str | None, owner: int, other: int, first: Indices) -> str | None:
+    """Return what a face of a pore is called once a particle has filled it."""
+    if other < FIRST_CELL:
+        return {"collector": "particle_collector", None: "particle_separator"}.get(name, name)
+    one, two = ((v - FIRST_CELL) // 9 for v in (owner, other))
+    if one == two:
+        return None
+    balls = np.searchsorted(first, [one, two], side="right")
+    return "grain_boundary" if balls[0] == balls[1] else "contact"
 
 
 def _parts(

@@ -308,3 +308,14 @@ def test_random_packings_are_meshed(count: int, grains: int) -> None:
             sides.append(flat[np.lexsort(np.round(flat / um, 6).T)])
         np.testing.assert_allclose(sides[0], sides[1], atol=1e-6 * um)
     assert (np.bincount(parts.grain_particle) == grains).all()
+
+
+def test_a_closed_pore_is_filled_and_told() -> None:
+    """Would catch a pocket of matrix that no ions reach, which no solver can do with."""
+    edge, places = 4.3, []
+    for x, y, z in [(0, 0, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1)]:  # a tetrahedron around a pore
+        places.append(tuple(edge / math.sqrt(2) * np.array([x, y, z]) + [-1.5, -1.5, 5.5]))
+    data = mesh(cell(*places, smallest=0.05 * um), size=SIZE)
+    [told] = [warning for warning in data.warnings if "pore" in warning]
+    assert "1 pores" in told
+    assert describe(data).areas["contact"] > 0
