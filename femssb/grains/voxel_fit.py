@@ -129,16 +129,16 @@ def from_voxels(
         Grain(
             point=tuple((radius * points[g]).tolist()),
             weight=float(radius**2 * weights[g]),
-            orientation=None if given is None else tuple(map(tuple, given[g].tolist())),
+            orientation=None if given is None else given[g].tolist(),
         )
         for g in range(len(names))
     )
     return VoxelFit(
         particle=Polycrystal(radius=radius, grains=grains, seed=seed),
-        centre=centre,
+        centre=np.asarray(centre, dtype=np.float64),
         names=names,
         misfit=float((found != owner).mean()),
-        voxel_volumes=count * spacing**3,
+        voxel_volumes=np.asarray(count * spacing**3, dtype=np.float64),
         volumes=diagram.volumes * radius**3,
         shape_misfit=float((np.linalg.norm(x, axis=1) > 1).mean()),
     )

@@ -4,6 +4,7 @@ All facets that share an edge cut it alike. An arc bounds one facet and one or t
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class Network:
             inner = np.sort(share[off < self.near])
             shares[1:1] = inner[np.diff(inner, prepend=-1.0) * length > self.near].tolist()
         parts = []
-        for low, high in zip(shares[:-1], shares[1:], strict=True):
+        for low, high in pairwise(shares):
             # less a little: facets that share an edge of just half a size must count alike
             count = max(1, round((high - low) * length / self.size - 1e-4))
             parts.append(low + (high - low) * np.arange(count) / count)
@@ -105,9 +106,7 @@ def outline(facet: Facet, network: Network, pieces: Indices) -> Outline:
         points.append(found)
         arc.append(np.full(len(found), edge.angle > 0))
         item.append(np.full(len(found), number))
-    return Outline(
-        points=np.vstack(points), arc=np.concatenate(arc), item=np.concatenate(item)
-    )
+    return Outline(points=np.vstack(points), arc=np.concatenate(arc), item=np.concatenate(item))
 
 
 def fill(facet: Facet, outline: Outline, size: float) -> tuple[Array, Indices]:

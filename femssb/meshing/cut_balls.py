@@ -71,7 +71,7 @@ class Cap(NamedTuple):
 
 
 class Wall(NamedTuple):
-    """A side of the box through a ball; the piece below lies in box `below`, the other in the next."""
+    """A side of the box through a ball: one piece lies in box `below`, the other in the next."""
 
     axis: int
     level: float  # from the centre
@@ -216,7 +216,7 @@ class Grains(NamedTuple):
 
 
 def facets(balls: Balls, planes: list[list[Cap]], grains: list[Grains]) -> list[Facet]:
-    """Return all planar facets of all cells; those on a side of the box once, at its lower piece."""
+    """Return all planar facets of all cells; those on a side of the box once, at the lower piece."""
     found: list[Facet] = []
     for ball, cut in enumerate(planes):
         for number, cap in enumerate(cut):
@@ -231,9 +231,7 @@ def facets(balls: Balls, planes: list[list[Cap]], grains: list[Grains]) -> list[
     return found
 
 
-def narrowest(
-    balls: Balls, planes: list[list[Cap]], grains: list[Grains], ball: int
-) -> float:
+def narrowest(balls: Balls, planes: list[list[Cap]], grains: list[Grains], ball: int) -> float:
     """Return the least distance of two edges of the facets of a ball where they do not meet.
 
     Two edges that cut each other at less than about 20 degrees count as close there.
@@ -300,7 +298,7 @@ class _Plane:
     def half_planes(
         self, normals: Array, offsets: Array, origin: Array | None = None
     ) -> HalfPlanes:
-        """Return half-spaces, ``n (x - origin) <= d``, as half-planes; origin: the ball's centre."""
+        """Return half-spaces, ``n (x - origin) <= d``, as half-planes, by default from the ball."""
         rest = offsets - normals @ (self.centre - (self.ball if origin is None else origin))
         return [(x, y, d) for (x, y), d in zip((normals @ self.axes).tolist(), rest, strict=True)]
 
@@ -358,7 +356,8 @@ def _of_wall(
         below, above = list(box), list(box)
         below[wall.axis], above[wall.axis] = wall.below, wall.below + 1
         for part, grain in _grains(plane, polygon, grains[ball]):
-            minus, plus = (ball, *below, grain), (ball, *above, grain)
+            minus = (ball, below[0], below[1], grain)
+            plus = (ball, above[0], above[1], grain)
             yield from plane.facet(part, minus, plus, "xy"[wall.axis])
 
 
@@ -387,9 +386,7 @@ def _between_grains(
                 yield from plane.facet(polygon, minus, plus, "grain_boundary")
 
 
-def _cut_by_caps(
-    plane: _Plane, cut: list[Cap], outline: list[Point] | None = None
-) -> list[Point]:
+def _cut_by_caps(plane: _Plane, cut: list[Cap], outline: list[Point] | None = None) -> list[Point]:
     outline = plane.whole() if outline is None else outline
     if not cut:
         return outline
@@ -437,7 +434,7 @@ def _grains(
 
 
 def clipped(polygon: list[Point], bounds: HalfPlanes) -> list[Point]:
-    """Return the part of a convex polygon within half-planes ``n x <= d``; empty if there is none."""
+    """Return the part of a convex polygon within half-planes ``n x <= d``, which may be empty."""
     for a, b, d in bounds:
         values = [a * x + b * y - d for x, y in polygon]
         if max(values, default=0.0) <= 0:
@@ -457,9 +454,7 @@ def clipped(polygon: list[Point], bounds: HalfPlanes) -> list[Point]:
     return polygon
 
 
-def within_circle(
-    polygon: list[Point], radius: float
-) -> list[tuple[Point, Point, float]]:
+def within_circle(polygon: list[Point], radius: float) -> list[tuple[Point, Point, float]]:
     """Return edges and arcs of the part of a convex polygon inside a circle around the origin.
 
     Each is a start, an end and an angle, 0 for a straight edge; a whole circle is one arc.

@@ -96,7 +96,7 @@ def _placed(balls: Balls, centres: Array) -> Balls:
 
 
 def _touching(balls: Balls) -> set[tuple[int, int]]:
-    """Return the pairs of balls that overlap, and of balls and planes, which have numbers below 0."""
+    """Return the pairs of balls that overlap, and of balls and planes, with numbers below 0."""
     return {(ball, cap.other) for ball, cut in enumerate(caps(balls)) for cap in cut}
 
 
@@ -131,7 +131,12 @@ def _depths(
         along = branches[k] / apart[k]
         side = 0 if touching is None else 1 if (i, j) in touching else -1
         yield Feature(
-            float(depth[k]), -smallest, float(least[k]), side, (i, j), (along, -along),
+            float(depth[k]),
+            -smallest,
+            float(least[k]),
+            side,
+            (i, j),
+            (along, -along),
             f"balls {i} and {j} almost touch",
         )
     for i, radius in enumerate(radii.tolist()):
@@ -144,7 +149,12 @@ def _depths(
             if -smallest < value < least_depth:
                 side = 0 if touching is None else 1 if (i, other) in touching else -1
                 yield Feature(
-                    value, -smallest, least_depth, side, (i,), (normal,),
+                    value,
+                    -smallest,
+                    least_depth,
+                    side,
+                    (i,),
+                    (normal,),
                     f"ball {i} almost touches {name}",
                 )
         for wall in walls(balls, i, smallest):
@@ -152,7 +162,12 @@ def _depths(
             value = radius - abs(wall.level)
             if -smallest < value < least_depth:
                 yield Feature(
-                    value, -smallest, least_depth, 0, (i,), (normal,),
+                    value,
+                    -smallest,
+                    least_depth,
+                    0,
+                    (i,),
+                    (normal,),
                     f"ball {i} almost touches a side",
                 )
 
@@ -199,16 +214,18 @@ def _circles(balls: Balls, ball: int, cut: list[Cap]) -> list[_Circle]:
     return found
 
 
-def _strips(
-    balls: Balls, ball: int, circles: list[_Circle], smallest: float
-) -> Iterator[Feature]:
+def _strips(balls: Balls, ball: int, circles: list[_Circle], smallest: float) -> Iterator[Feature]:
     """Yield pairs of circles on a sphere that almost touch."""
     radius = float(balls.radii[ball])
 
     def distances(*drawn: tuple[Array, float]) -> tuple[float, ...]:
         (first, a), (second, b) = drawn
         angle = float(np.arccos(np.clip(first @ second, -1, 1)))
-        return radius * (angle - a - b), radius * (abs(a - b) - angle), radius * (a + b + angle - 2 * np.pi)
+        return (
+            radius * (angle - a - b),
+            radius * (abs(a - b) - angle),
+            radius * (a + b + angle - 2 * np.pi),
+        )
 
     def gaps(*drawn: tuple[Array, float]) -> tuple[float, ...]:
         (first, a), (second, b) = drawn
@@ -226,9 +243,7 @@ def _strips(
             yield from _small(balls, ball, both, gaps, smallest, shallow, within=SHALLOW * smallest)
 
 
-def _corners(
-    balls: Balls, ball: int, circles: list[_Circle], smallest: float
-) -> Iterator[Feature]:
+def _corners(balls: Balls, ball: int, circles: list[_Circle], smallest: float) -> Iterator[Feature]:
     """Yield points where two circles on a sphere cut each other that lie almost on a third one."""
     radius = float(balls.radii[ball])
 
@@ -254,7 +269,9 @@ def _corners(
         for third in circles:
             if third is not first and third is not second:
                 three = (first, second, third)
-                yield from _small(balls, ball, three, distances, smallest, "three circles almost meet")
+                yield from _small(
+                    balls, ball, three, distances, smallest, "three circles almost meet"
+                )
 
 
 def _drawn(balls: Balls, ball: int, circle: _Circle) -> tuple[Array, float]:
@@ -271,7 +288,7 @@ def _small(
     *,
     within: float | None = None,
 ) -> Iterator[Feature]:
-    """Yield the distances that are too small, or too little `within`, with slopes by differences."""
+    """Yield distances that are too small, or too little `within`; slopes are by differences."""
     low = -(smallest if within is None else within)
     centre, radius = balls.centres[ball], float(balls.radii[ball])
     values = distances(*(_drawn(balls, ball, circle) for circle in circles))

@@ -166,9 +166,7 @@ class _Arcs(NamedTuple):
         return Curves(points=directions, on_sphere=on_sphere, loops=(), arcs=ends), points
 
 
-def _outlines(
-    balls: Balls, planar: list[Facet], size: float
-) -> tuple[list[Outline], list[_Arcs]]:
+def _outlines(balls: Balls, planar: list[Facet], size: float) -> tuple[list[Outline], list[_Arcs]]:
     """Cut all edges into pieces, arcs finer until the spheres can follow them.
 
     Raises:
@@ -303,7 +301,9 @@ def _spheres(
     sheets, around = [], surroundings(balls, size)
     for ball, sphere in enumerate(spheres):
         radius, used = float(balls.radii[ball]), np.zeros(len(sphere.free))
-        used[np.unique(sphere.triangles[sphere.triangles >= len(sphere.fixed)]) - len(sphere.fixed)] = 1
+        used[
+            np.unique(sphere.triangles[sphere.triangles >= len(sphere.fixed)]) - len(sphere.fixed)
+        ] = 1
         room = around[ball].room(radius * sphere.free, sphere.free)
         move = np.zeros(len(sphere.free))
         for _ in range(4):
@@ -324,7 +324,9 @@ def _spheres(
             chosen = (keys == [x, y, grain]).all(axis=1)
             shift = balls.centres[ball] - np.append(np.array([x, y]) * balls.lengths, 0.0)
             volume = _volume_number((ball, x, y, grain), first)
-            sheets.append(_Sheet(points + shift, sphere.triangles[chosen], (volume, MATRIX), "interface"))
+            sheets.append(
+                _Sheet(points + shift, sphere.triangles[chosen], (volume, MATRIX), "interface")
+            )
     return sheets
 
 
@@ -467,7 +469,9 @@ class _Box:
             (u, v, high[v], False),
             (v, u, low[u], False),
         ):
-            line = self._rim(along, fixed, float(value), low, high, edges, all_of_it=axis < 2 and level == 1)
+            line = self._rim(
+                along, fixed, float(value), low, high, edges, all_of_it=axis < 2 and level == 1
+            )
             found.append(line if forward else line[:, ::-1])
             inner = inner[(np.abs(inner[:, :, fixed] - value) > self.near).any(axis=1)]
         # a particle has its rim on the left, what is around it has it on the right
@@ -550,7 +554,9 @@ def _fill_faces(
         geo.addPoint(*point, 0, row)
     lines: dict[tuple[int, int], int] = {}
     made: list[list[int]] = []
-    for axis, ends in zip(axes, np.split(number.reshape(-1, 2), np.cumsum(counts)[:-1]), strict=True):
+    for axis, ends in zip(
+        axes, np.split(number.reshape(-1, 2), np.cumsum(counts)[:-1]), strict=True
+    ):
         made.append([])
         u, v = [(1, 2), (2, 0), (0, 1)][axis]
         for group in _nested(points[:, [u, v]], _loops(ends)):
@@ -629,17 +635,12 @@ def _nested(flat: Array, loops: list[Indices]) -> list[list[Indices]]:
     return groups
 
 
-def _pores(
-    points: Array, surfaces: list[Surface], first: Indices
-) -> tuple[list[Surface], _Pores]:
+def _pores(points: Array, surfaces: list[Surface], first: Indices) -> tuple[list[Surface], _Pores]:
     """Make every pore that particles close a volume of its own, which one of them fills."""
     rows = [k for k, surface in enumerate(surfaces) if MATRIX in surface.volumes]
     counts = [len(surfaces[k].triangles) for k in rows]
     triangles = np.vstack(
-        [
-            surfaces[k].triangles[:, :: 1 if surfaces[k].volumes[0] == MATRIX else -1]
-            for k in rows
-        ]
+        [surfaces[k].triangles[:, :: 1 if surfaces[k].volumes[0] == MATRIX else -1] for k in rows]
     )
     edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1) @ [len(points), 1]
     order = np.argsort(edges, kind="stable")
@@ -654,7 +655,7 @@ def _pores(
         return surfaces, _Pores((), 0.0)
     whole = [surface for surface in surfaces if MATRIX not in surface.volumes]
     owners = []
-    for number, pore in enumerate(closed.tolist()):
+    for pore in closed.tolist():
         around = [
             v
             for k, here in zip(rows, np.split(label, np.cumsum(counts)[:-1]), strict=True)
@@ -697,18 +698,18 @@ def _parts(
     tessellations: list[Tessellation | None],
 ) -> Parts:
     """Name the regions, grains and facets of a mesh."""
-    tags = np.where(
+    owners = np.where(
         tags >= FIRST_CELL,
         FIRST_GRAIN + (tags - FIRST_CELL) // 9,
         np.where(tags == SEPARATOR_LAYER, SEPARATOR_LAYER, MATRIX),
-    ).astype(np.int32)
+    )
     named = [(s.triangles, FACETS[s.name]) for s in surfaces if s.name]
     facet_tags = np.concatenate([np.full(len(t), tag, dtype=np.int32) for t, tag in named])
     count = [1 if each is None else len(each.points) for each in tessellations]
     return Parts(
         points=points * um,
         cells=cells,
-        cell_tags=tags,
+        cell_tags=np.asarray(owners, dtype=np.int32),
         triangles=np.sort(np.vstack([triangles for triangles, _ in named]), axis=1),
         facet_tags=facet_tags,
         regions=dict(REGIONS),

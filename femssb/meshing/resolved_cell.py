@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from femssb.arrays import Array
-from femssb.description import checked, description, field
+from femssb.description import description, field
 from femssb.errors import InputError, check_number
 from femssb.inputs.geometry import EXTENTS, LENGTHS, Polycrystal, Vector
 from femssb.meshing.cut_balls import COLLECTOR, SEPARATOR, Balls, caps, cut_volumes, near
@@ -187,9 +187,9 @@ class ResolvedCell:
                 not lead through the packing, or centres cannot be moved as is needed.
         """
         _check_arguments(packing, active, electrolyte, separator, seed, electrons, smallest)
-        rows = np.flatnonzero(packing.of_phase(active))
+        rows, ids = np.flatnonzero(packing.of_phase(active)), np.asarray(packing.ids)
         owner = "ResolvedCell.from_packing"
-        names = [f"{owner}: sphere {packing.ids[row]}" for row in rows.tolist()]
+        names = [f"{owner}: sphere {ids[row]}" for row in rows.tolist()]
         radii = packing.radii[rows] / um
         least = SMALLEST * float(np.median(radii)) if smallest is None else smallest / um
         lengths, height = packing.lengths[:2] / um, float(packing.lengths[2]) / um
@@ -223,7 +223,7 @@ class ResolvedCell:
         voids = porosity(packing).union
         cut_off = () if electrons != "particles" else _cut_off(len(rows), after)
         random = np.random.default_rng([seed, 0])
-        seeds = random.integers(2**62, size=int(np.max(packing.ids)) + 1)[packing.ids[rows]]
+        seeds = random.integers(2**62, size=int(ids.max()) + 1)[ids[rows]]
         return cls(
             width=float(packing.lengths[0]),
             depth=float(packing.lengths[1]),
@@ -245,7 +245,7 @@ class ResolvedCell:
             volume=volume * um**3,
             electrons=electrons,
             healing=Healing(
-                spheres=tuple(packing.ids[rows].tolist()),
+                spheres=tuple(ids[rows].tolist()),
                 shift=(float(shift[0]) * um, float(shift[1]) * um),
                 moves=tuple(map(tuple, (healed.moves * um).tolist())),
                 opened=tuple(sorted(before - after)),
@@ -335,7 +335,6 @@ def _check_arguments(
             "sides of a cell across x and y are periodic, its planes across z are collector and "
             "separator"
         )
-    depth = np.maximum(packing.lower[2] - packing.positions[:, 2], 0) + packing.radii
     for plane, beyond in (
         ("lower", packing.lower[2] - packing.positions[:, 2] + packing.radii),
         ("upper", packing.positions[:, 2] + packing.radii - packing.upper[2]),
@@ -344,8 +343,8 @@ def _check_arguments(
         if depth.max() > DEEPEST:
             worst = int(np.argmax(depth))
             raise InputError(
-                f"{owner}: sphere {packing.ids[worst]} reaches {beyond[worst]:.3g} m beyond the "
-                f"closed side at the {plane} end of z, {depth[worst]:.2g} of its radius; at most "
+                f"{owner}: sphere {np.asarray(packing.ids)[worst]} reaches {beyond[worst]:.3g} m "
+                f"beyond the closed side at the {plane} end of z, {depth[worst]:.2g} of its radius; at most "
                 f"{DEEPEST:g} is allowed"
             )
 
@@ -380,9 +379,7 @@ def _check_places(balls: Balls, names: list[str], smallest: float) -> None:
         )
 
 
-def _without_ions(
-    packing: Packing, rows: NDArray[np.int64], electrolyte: str
-) -> tuple[int, ...]:
+def _without_ions(packing: Packing, rows: NDArray[np.int64], electrolyte: str) -> tuple[int, ...]:
     """Return the particles that touch no electrolyte that leads to the separator.
 
     Raises:

@@ -60,7 +60,9 @@ def separate(image: VoxelImage, phase: str, *, neck: float = NECK) -> NDArray[np
 
 def _depth(inside: NDArray[np.bool_], image: VoxelImage) -> Array:
     """Return a smoothed distance of each voxel to the next one of another phase [m]."""
-    around = [(n, n) if join else (0, 0) for n, join in zip(inside.shape, image.periodic, strict=True)]
+    around = [
+        (n, n) if join else (0, 0) for n, join in zip(inside.shape, image.periodic, strict=True)
+    ]
     wide = np.pad(inside, around, mode="wrap")  # as a periodic image goes on
     found = ndimage.distance_transform_edt(wide, sampling=image.spacing)
     core = tuple(slice(m, m + n) for (m, _), n in zip(around, inside.shape, strict=True))

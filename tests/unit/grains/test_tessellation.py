@@ -228,4 +228,3 @@ def test_tessellate_wants_a_particle() -> None:
         tessellate(30)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"tessellate\.attempt = -1"):
         tessellate(Polycrystal(grains=2), attempt=-1)
-/root/.pyenv/libexec/pyenv-hooks: line 24: enable: cannot open shared object /root/.pyenv/libexec/pyenv-realpath.dylib: /root/.pyenv/libexec/pyenv-realpath.dylib: cannot open shared object file: No such file or directory

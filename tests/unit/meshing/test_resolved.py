@@ -112,7 +112,7 @@ def test_particles_keep_their_volumes(pair: MeshData) -> None:
 
 
 def test_the_box_may_be_anywhere() -> None:
-    """Would catch wrong images of particles and contacts: the same cell, moved, has the same areas."""
+    """Would catch wrong images of particles and contacts: a moved cell has the same areas."""
     areas = []
     for shift in (0.0, 2.2):
         moved = cell((-2.0 + shift, -1.0, 7.0), (2.7 + shift, -1.0, 7.0), (0.0, 5.0, 7.0))
@@ -132,7 +132,7 @@ def test_the_planes_of_the_layer_cut_particles() -> None:
 
 def test_the_model_refuses_contacts_it_has_no_law_for(pair: MeshData) -> None:
     """Would catch particles that are glued together in silence."""
-    with pytest.raises(MeshError, match="particles touch each other .* no law"):
+    with pytest.raises(MeshError, match=r"particles touch each other .* no law"):
         femssb.Model(pair, library.yuan2023.materials())
 
 
@@ -142,7 +142,7 @@ def test_touching_particles_of_a_given_mesh_are_no_grain_boundary() -> None:
     cube = np.array(
         [[0, 1, 3, 7], [0, 1, 5, 7], [0, 2, 3, 7], [0, 2, 6, 7], [0, 4, 5, 7], [0, 4, 6, 7]]
     )
-    points = np.vstack([corners[:4] + [0, 0, z] for z in range(6)]) * um
+    points = np.vstack([corners[:4] + np.array([0, 0, z]) for z in range(6)]) * um
     cells = np.vstack([cube + 4 * z for z in range(5)])
     names = ["ecbd", "particle_1_grain_1", "particle_1_grain_2", "particle_2", "ecbd"]
     data = from_arrays(points, cells, np.repeat(names, 6).tolist())
