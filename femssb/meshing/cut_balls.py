@@ -216,7 +216,7 @@ class Grains(NamedTuple):
 
 
 def facets(balls: Balls, planes: list[list[Cap]], grains: list[Grains]) -> list[Facet]:
-    """Return all planar facets of all cells; those on a side of the box once, at the lower piece."""
+    """Return all planar facets of all cells; those on a side of the box once, below it."""
     found: list[Facet] = []
     for ball, cut in enumerate(planes):
         for number, cap in enumerate(cut):

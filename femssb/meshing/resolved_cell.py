@@ -344,8 +344,8 @@ def _check_arguments(
             worst = int(np.argmax(depth))
             raise InputError(
                 f"{owner}: sphere {np.asarray(packing.ids)[worst]} reaches {beyond[worst]:.3g} m "
-                f"beyond the closed side at the {plane} end of z, {depth[worst]:.2g} of its radius; at most "
-                f"{DEEPEST:g} is allowed"
+                f"beyond the closed side at the {plane} end of z, {depth[worst]:.2g} of its "
+                f"radius; at most {DEEPEST:g} is allowed"
             )
 
 

@@ -1,4 +1,4 @@
-"""Grains from voxels: a wrong tessellation would give grains of the wrong size in the wrong place."""
+"""Grains from voxels: a wrong fit would give grains of the wrong size in the wrong place."""
 
 from __future__ import annotations
 

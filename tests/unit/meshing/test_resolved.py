@@ -1,6 +1,6 @@
 """Resolved cells: a mesh that is not that of the packing would falsify every result without error.
 
-Worth reading: `test_two_balls_meet_in_the_disc_of_the_lens` and `test_particles_keep_their_volumes`.
+Worth reading: `test_two_balls_meet_in_the_disc_of_the_lens`, `test_particles_keep_their_volumes`.
 """
 
 from __future__ import annotations
