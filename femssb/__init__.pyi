@@ -53,6 +53,8 @@ from .inputs.protocol import Hold as Hold
 from .inputs.protocol import Rest as Rest
 from .inputs.protocol import Step as Step
 from .meshing.half_cell import mesh as mesh
+from .meshing.resolved_cell import Healing as Healing
+from .meshing.resolved_cell import ResolvedCell as ResolvedCell
 from .results.fields import Snapshot as Snapshot
 from .results.solution import Solution as Solution
 from .run.simulation import Simulation as Simulation

@@ -33,6 +33,12 @@ SOURCES = {  # the law of the current through the surfaces where what is carried
     ELECTRONIC: ("electrons", Prescribed),
 }
 
+RESOLVED = {  # facets that are never to be passed over in silence
+    "contact": "particles touch each other",
+    "particle_collector": "particles touch the collector",
+    "particle_separator": "particles touch the separator",
+}
+
 
 def check_mesh(
     data: MeshData, regions: Sequence[Region], surfaces: Sequence[Surface]
@@ -40,16 +46,25 @@ def check_mesh(
     """Check that a mesh is sound and every part of it is held, and return warnings; collective.
 
     Raises:
-        MeshError: If it is not; the message says where. On every rank.
+        MeshError: If it is not, or particles touch in a way for which there is no law; the message
+            says where. On every rank.
     """
     missing = [surface.name for surface in surfaces if surface.name not in data.facets]
     if missing:
         raise MeshError(f"the mesh has no facets {missing}; it has {sorted(data.facets)}")
+    known = {surface.name for surface in surfaces}
     parts = gather(data)
 
     def work() -> tuple[str, ...]:
         if parts is None:
             return ()
+        for name, meaning in RESOLVED.items():
+            if name in parts.facets and name not in known:
+                count = int((parts.facet_tags == parts.facets[name]).sum())
+                raise MeshError(
+                    f"{meaning} ({count} facets {name!r}), for which the model has no law: they "
+                    "would be joined as if there were no surface"
+                )
         found = check(parts)
         joined = _Joined(parts, regions, surfaces)
         ends = [surface.name for surface in surfaces if isinstance(surface.traction, Fixed)]

@@ -155,7 +155,7 @@ def assemble(
     warnings += check_size(points)
     sides = np.where(faces.cells < 0, -1, tags[faces.cells])
     pairs = np.sort(sides, axis=1)[:, ::-1]
-    named = _derive_facets(faces.corners, pairs)
+    named = _derive_facets(faces.corners, pairs, grain_particle)
     if derive_sides and facets is None:
         given = _box_faces(points, faces.corners[faces.outer])
     for name, triangles in given.items():
@@ -291,15 +291,22 @@ def _number_regions(regions: Sequence[str]) -> tuple[Tags, Tags, dict[int, str]]
     return tags.astype(np.int32)[inverse], grain_particle.astype(np.int32), found
 
 
-def _derive_facets(faces: Indices, pairs: Tags) -> dict[str, Indices]:
-    """Return the faces between regions that the model needs: interface and grain boundary."""
+def _derive_facets(faces: Indices, pairs: Tags, grain_particle: Tags) -> dict[str, Indices]:
+    """Return the faces between regions that the model needs; pairs of tags have the higher first.
+
+    Two grains of one particle meet in a grain boundary, those of two particles in a contact.
+    """
     grain = pairs >= FIRST_GRAIN
-    if (grain[:, 0] & (pairs[:, 1] == REGIONS["electrolyte"])).any():
-        raise MeshError("a particle touches the region 'electrolyte'; only 'ecbd' may surround it")
-    return {
+    both = grain.all(axis=1) & (pairs[:, 0] != pairs[:, 1])
+    of = np.append(grain_particle, -1)[np.where(grain, pairs - FIRST_GRAIN, -1)]
+    contact = both & (of[:, 0] != of[:, 1])
+    separator = grain[:, 0] & (pairs[:, 1] == REGIONS["electrolyte"])
+    found = {
         "interface": faces[grain[:, 0] & (pairs[:, 1] == REGIONS["ecbd"])],
-        "grain_boundary": faces[grain.all(axis=1) & (pairs[:, 0] != pairs[:, 1])],
+        "grain_boundary": faces[both & ~contact],
     }
+    more = {"contact": faces[contact], "particle_separator": faces[separator]}
+    return found | {name: some for name, some in more.items() if len(some)}
 
 
 def _box_faces(points: Array, outer: Indices) -> dict[str, Indices]:

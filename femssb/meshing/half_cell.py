@@ -30,15 +30,17 @@ from femssb.grains.power_diagram import inflated
 from femssb.grains.tessellation import Tessellation, tessellate
 from femssb.inputs.geometry import HalfCell
 from femssb.meshing.data import MeshData, distribute
-from femssb.meshing.formats import TETRAHEDRON, TRIANGLE, gmsh_session
-from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts
+from femssb.meshing.filling import GROWTH, Surface, graded, tetrahedra
+from femssb.meshing.formats import TRIANGLE, gmsh_session
+from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts, facets_of
+from femssb.meshing.resolved import resolved
+from femssb.meshing.resolved_cell import ResolvedCell
 from femssb.meshing.soundness import check
 from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
 from femssb.tetrahedra import gamma
 from femssb.units import um
 
 COARSENING = 3.0  # default size far from the particles, in units of the size at the interface
-GROWTH = 0.4  # growth of the size per distance from the interface
 ATTEMPTS = 4  # tessellations tried until the mesh is good
 GOOD_GAMMA = 0.05  # smallest gamma of a good mesh
 LEAST_GAMMA = 0.02  # smallest gamma of a mesh that may be used
@@ -50,7 +52,11 @@ logger = logging.getLogger(__name__)
 
 @checked
 def mesh(
-    cell: HalfCell, *, size: float, far_size: float | None = None, comm: MPI.Comm = MPI.COMM_WORLD
+    cell: HalfCell | ResolvedCell,
+    *,
+    size: float,
+    far_size: float | None = None,
+    comm: MPI.Comm = MPI.COMM_WORLD,
 ) -> MeshData:
     """Mesh a half-cell; the same cell and sizes always give the same mesh.
 
@@ -58,8 +64,9 @@ def mesh(
     the statistics in `MeshData.tessellations` count the attempts.
 
     Args:
-        cell: The half-cell.
-        size: Length of the edges in the particles and at their surface [m].
+        cell: The half-cell, or the cell of a packing.
+        size: Length of the edges in the particles and at their surface [m]; of a resolved cell, in
+            the whole cathode layer.
         far_size: Length far from the particles [m]; by default `COARSENING` times the size.
         comm: Ranks over which the mesh is distributed.
 
@@ -72,19 +79,23 @@ def mesh(
     check_number("mesh", "size", size, lower=lower, upper=upper, unit="m")
     if far_size is None:
         far_size = COARSENING * size
-    widest = max(cell.width, cell.cathode, cell.separator)
+    across = (cell.width, cell.depth) if isinstance(cell, ResolvedCell) else (cell.width,)
+    widest = max(*across, cell.cathode, cell.separator)
     check_number("mesh", "far_size", far_size, lower=size, upper=max(widest, size), unit="m")
     data = distribute(on_first_rank(comm, lambda: _best(cell, size, far_size)), comm)
     return replace(data, origin={"cell": cell, "size": size, "far_size": far_size})
 
 
-def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
+def _best(cell: HalfCell | ResolvedCell, size: float, far_size: float) -> Parts:
     """Try tessellations until the mesh is good, and return the best."""
     best, quality, failure = None, 0.0, "every attempt failed"
     for attempt in range(ATTEMPTS):
         try:
-            parts = _half_cell(cell, size / um, far_size / um, attempt)
-            parts = replace(parts, warnings=check(parts) + _left_out(parts))
+            if isinstance(cell, ResolvedCell):
+                parts = resolved(cell, size / um, far_size / um, attempt)
+            else:
+                parts = _half_cell(cell, size / um, far_size / um, attempt)
+            parts = replace(parts, warnings=parts.warnings + check(parts) + _left_out(parts))
         except MeshError as error:
             logger.info("mesh attempt %d: %s", attempt + 1, error)
             failure = str(error)
@@ -99,7 +110,7 @@ def _best(cell: HalfCell, size: float, far_size: float) -> Parts:
         if best is not None:
             failure = f"smallest gamma {quality:.2g} is below {LEAST_GAMMA}"
         raise MeshError(
-            f"the half-cell cannot be meshed with size {size:g} m after {ATTEMPTS} attempts: "
+            f"the cell cannot be meshed with size {size:g} m after {ATTEMPTS} attempts: "
             f"{failure}; try a smaller size, another seed or a smaller size_spread"
         )
     return best
@@ -126,14 +137,6 @@ class _Ball(NamedTuple):
     extra: Array  # (k, 3) points of the sphere that are on no curve, unit of the diagram
     triangles: Indices  # (m, 3)
     owner: Indices  # (m,) grain of each triangle
-
-
-class _Surface(NamedTuple):
-    """Triangles, the volumes on both sides of them, and the name of the facets they make."""
-
-    triangles: Indices  # (m, 3)
-    volumes: tuple[int, ...]
-    name: str | None = None
 
 
 class _Sheets:
@@ -182,32 +185,33 @@ def _half_cell(cell: HalfCell, size: float, far: float, attempt: int) -> Parts:
     with gmsh_session() as gmsh:
         points, filled = _fill(gmsh, sheets, partial(_set_size, gmsh, balls, size, far))
 
-    surfaces: list[_Surface] = []
+    surfaces: list[Surface] = []
     first = FIRST_GRAIN
     for ball, number, sheet in zip(balls, numbers, planar, strict=True):
         for (i, j), polygon in zip(ball.tessellation.diagram.pairs.tolist(), sheet, strict=True):
-            surfaces.append(_Surface(filled[polygon], (first + i, first + j), "grain_boundary"))
+            surfaces.append(Surface(filled[polygon], (first + i, first + j), "grain_boundary"))
         everywhere = np.concatenate([number, len(points) + np.arange(len(ball.extra))])
         points = np.vstack([points, ball.centre + ball.scale * ball.extra])
         for grain in np.unique(ball.owner).tolist():
             triangles = everywhere[ball.triangles[ball.owner == grain]]
-            surfaces.append(_Surface(triangles, (first + grain, REGIONS["ecbd"]), "interface"))
+            surfaces.append(Surface(triangles, (first + grain, REGIONS["ecbd"]), "interface"))
         first += len(ball.tessellation.points)
     points = _close_box(points, sheets.total, {key: filled[n] for key, n in box.items()}, surfaces)
 
     with gmsh_session() as gmsh:
         set_size = partial(_set_size, gmsh, balls, size, far)
-        points, cells, tags = _tetrahedra(gmsh, points, surfaces, set_size)
+        points, cells, tags = tetrahedra(gmsh, points, surfaces, set_size)
     tessellations = [ball.tessellation for ball in balls]
     named = [(surface.triangles, FACETS[surface.name]) for surface in surfaces if surface.name]
+    facet_tags = np.concatenate([np.full(len(t), tag, dtype=np.int32) for t, tag in named])
     return Parts(
         points=points * um,
         cells=cells,
         cell_tags=tags,
         triangles=np.vstack([triangles for triangles, _ in named]),
-        facet_tags=np.concatenate([np.full(len(t), tag, dtype=np.int32) for t, tag in named]),
+        facet_tags=facet_tags,
         regions=dict(REGIONS),
-        facets=dict(FACETS),
+        facets=facets_of(facet_tags),
         grain_particle=np.repeat(
             np.arange(len(balls), dtype=np.int32), [len(each.points) for each in tessellations]
         ),
@@ -243,16 +247,6 @@ def _triangulate(tessellation: Tessellation, centre: Array, size: float) -> _Bal
     )
 
 
-def _graded(start: Array, end: Array, spacing: Callable[[Array], Array]) -> Array:
-    """Cut a segment into pieces that follow the size; return the points between its ends."""
-    t = np.linspace(0, 1, 401)
-    density = np.linalg.norm(end - start) / spacing(start + t[:, None] * (end - start))
-    passed = np.concatenate([[0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(t))])
-    pieces = max(1, round(float(passed[-1])))
-    at = np.interp(np.linspace(0, passed[-1], pieces + 1)[1:-1], passed, t)
-    return np.asarray(start + at[:, None] * (end - start))
-
-
 def _outline_box(
     sheets: _Sheets, width: float, heights: Array, spacing: Callable[[Array], Array]
 ) -> dict[tuple[str, int], int]:
@@ -273,13 +267,13 @@ def _outline_box(
         rim = []
         for k in range(4):
             a, b = np.array([*corner[k], z]), np.array([*corner[(k + 1) % 4], z])
-            inner = _graded(a, b, both) if k < 2 else _graded(b, a, both)[::-1]
+            inner = graded(a, b, both) if k < 2 else graded(b, a, both)[::-1]
             rim.append(np.concatenate([[post[k]], sheets.add_points(inner), [post[(k + 1) % 4]]]))
         rims.append(rim)
     columns: list[list[Indices]] = []  # in each layer, the edge above corner k
     for layer in range(2):
         low, high = (np.array([-half, -half, z]) for z in heights[layer : layer + 2])
-        inner = _graded(low, high, both)
+        inner = graded(low, high, both)
         column = []
         for k in range(4):
             inner[:, :2] = corner[k]
@@ -299,7 +293,7 @@ def _outline_box(
 
 
 def _close_box(
-    points: Array, outlines: int, box: dict[tuple[str, int], Indices], surfaces: list[_Surface]
+    points: Array, outlines: int, box: dict[tuple[str, int], Indices], surfaces: list[Surface]
 ) -> Array:
     """Copy the sides x_min and y_min to x_max and y_max, and add all faces of the box.
 
@@ -310,7 +304,7 @@ def _close_box(
     for (name, level), triangles in box.items():
         if name in LAYERS:
             volumes = layer_volume[max(level - 1, 0) : level + 1]
-            surfaces.append(_Surface(triangles, volumes, None if name == "layers" else name))
+            surfaces.append(Surface(triangles, volumes, None if name == "layers" else name))
             continue
         axis = "xy".index(name[0])
         used = np.unique(triangles)
@@ -320,7 +314,7 @@ def _close_box(
         table = np.zeros(len(points), dtype=np.int64)
         table[used] = number
         for side, named in ((triangles, name), (table[triangles], OPPOSITE[name])):
-            surfaces.append(_Surface(side, layer_volume[level : level + 1], named))
+            surfaces.append(Surface(side, layer_volume[level : level + 1], named))
     return points
 
 
@@ -376,35 +370,3 @@ def _fill(gmsh: Any, sheets: _Sheets, set_size: Callable[[], None]) -> tuple[Arr
         _, nodes = gmsh.model.mesh.getElementsByType(TRIANGLE, index)
         filled.append(table[nodes.astype(np.int64)].reshape(-1, 3))
     return points, filled
-
-
-def _tetrahedra(
-    gmsh: Any, points: Array, surfaces: list[_Surface], set_size: Callable[[], None]
-) -> tuple[Array, Indices, Any]:
-    """Fill the volumes between surfaces; return points, the given ones first, cells and tags."""
-    model = gmsh.model
-    sides: dict[int, list[int]] = {}
-    for index, surface in enumerate(surfaces, start=1):
-        model.addDiscreteEntity(2, index)
-        for volume in surface.volumes:
-            sides.setdefault(volume, []).append(index)
-    model.mesh.addNodes(2, 1, np.arange(1, len(points) + 1), points.ravel())
-    for index, surface in enumerate(surfaces, start=1):
-        model.mesh.addElementsByType(index, TRIANGLE, [], surface.triangles.ravel() + 1)
-    for volume, faces in sides.items():
-        model.geo.addVolume([model.geo.addSurfaceLoop(faces)], volume)
-    model.geo.synchronize()
-    set_size()
-    model.mesh.generate(3)
-    tags, coordinates, _ = model.mesh.getNodes()
-    order = np.argsort(tags)
-    table = np.full(int(tags.max()) + 1, -1)
-    table[tags[order].astype(np.int64)] = np.arange(len(tags))
-    cells, owners = [], []
-    for volume in sides:
-        _, nodes = model.mesh.getElementsByType(TETRAHEDRON, volume)
-        if not len(nodes):
-            raise MeshError(f"Gmsh left volume {volume} empty")
-        cells.append(table[nodes.astype(np.int64)].reshape(-1, 4))
-        owners.append(np.full(len(cells[-1]), volume, dtype=np.int32))
-    return coordinates.reshape(-1, 3)[order], np.vstack(cells), np.concatenate(owners)

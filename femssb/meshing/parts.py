@@ -30,13 +30,19 @@ FACETS = {  # name -> facet tag; a mesh may have more names, with tags from FIRS
     "x_max": 6,
     "y_min": 7,
     "y_max": 8,
+    # of resolved cells
+    "contact": 9,  # between two particles
+    "particle_collector": 10,  # of a particle at the lowest z; "collector" is that of the ecbd
+    "particle_separator": 11,  # of a particle at the separator
 }
 FIRST_GRAIN = 100  # cell tag of the first grain
 FIRST_EXTRA = 100  # facet tag of the first name that is not in FACETS
-INNER = (
+INNER = (  # facets between two cells; all others of FACETS are outside
     "interface",
     "grain_boundary",
-)  # facets between two cells; all others of FACETS are outside
+    "contact",
+    "particle_separator",
+)
 OPPOSITE = {"x_min": "x_max", "y_min": "y_max"}
 GRAIN_NAME = re.compile(
     r"particle(?:_(?P<particle>[0-9]{1,9}))?(?:_grain_(?P<grain>[0-9]{1,9}))?"
@@ -78,6 +84,13 @@ def grain_names(grain_particle: Tags) -> list[str]:
         count[particle] += 1
         names.append(f"particle_{particle + 1}_grain_{count[particle]:02d}")
     return names
+
+
+def facets_of(tags: Tags) -> dict[str, int]:
+    """Return the facets of some tags; there may be no interface and no grain boundary."""
+    present = set(np.unique(tags).tolist())
+    always = ("interface", "grain_boundary")
+    return {name: tag for name, tag in FACETS.items() if name in always or tag in present}
 
 
 def volume_tags(parts: Parts) -> dict[str, int]:

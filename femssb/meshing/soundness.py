@@ -342,16 +342,18 @@ def _check_contacts(parts: Parts, faces: Faces) -> tuple[str, ...]:
     if both and not (np.sort(sides, axis=1) == [ecbd, electrolyte]).all(axis=1).any():
         raise MeshError(f"'ecbd' and 'electrolyte' share no face: {ADVICE}")
     warnings = []
+    links = periodic_links(parts.points, faces)
     if "ecbd" in parts.regions:
         touching = np.zeros(len(tags), dtype=bool)
         touching[inner[sides[:, ::-1] == ecbd]] = True
-        for piece in pieces(faces, tags >= FIRST_GRAIN):
+        for piece in pieces(faces, tags >= FIRST_GRAIN, links):
             if not touching[piece].any():
                 raise MeshError(
                     f"a particle touches no ecbd: {described(parts, piece)} shares no face with "
                     f"it; {ADVICE}"
                 )
-    alike = inner[sides[:, 0] == sides[:, 1]].T
+    alike = np.vstack([inner, links])
+    alike = alike[tags[alike[:, 0]] == tags[alike[:, 1]]].T
     graph = coo_array((np.ones(alike.shape[1], dtype=bool), tuple(alike)), shape=2 * (len(tags),))
     _, label = connected_components(graph, directed=False)
     _, first = np.unique(label, return_index=True)

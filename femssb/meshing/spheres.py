@@ -152,6 +152,8 @@ def mesh_sphere(curves: Curves, size: float) -> tuple[Array, Indices]:
         missing = _missing(curves, free)
         if not missing.any():
             break
+        if not len(free):
+            raise MeshError("the arcs of a particle lie too close together for its sphere")
         distance, _ = cKDTree(middles[missing]).query(free)
         free = free[distance > max(distance.min(), 1.1 * reach[missing].min())]
     else:

@@ -36,6 +36,8 @@ from .measure.clusters import find_clusters as find_clusters
 from .measure.clusters import find_networks as find_networks
 from .measure.pores import PoreNetwork as PoreNetwork
 from .measure.pores import pore_network as pore_network
+from .measure.separation import separate as separate
+from .measure.separation import to_packing as to_packing
 from .measure.statistics import ChordLengths as ChordLengths
 from .measure.statistics import PhaseProfile as PhaseProfile
 from .measure.statistics import chord_lengths as chord_lengths

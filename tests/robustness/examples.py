@@ -64,6 +64,35 @@ def spheres() -> packing.Packing:
 
 
 @cache
+def resolved_cell() -> femssb.ResolvedCell:
+    """Return a cell made from columns of spheres of two phases."""
+    return femssb.ResolvedCell.from_packing(columns())
+
+
+@cache
+def columns() -> packing.Packing:
+    """Return spheres in columns, of active material in every other one."""
+    line = [1.0, 3.0, 5.0, 7.0]
+    places = np.stack(np.meshgrid(line, line, line, indexing="ij"), axis=-1).reshape(-1, 3)
+    return packing.Packing(
+        positions=places * um,
+        radii=np.full(len(places), 1.05 * um),
+        phases=np.rint((places[:, 0] + places[:, 1]) / 2).astype(int) % 2,
+        phase_names=("AM", "SE"),
+        lower=np.zeros(3),
+        upper=np.full(3, 8 * um),
+        periodic=(True, True, False),
+    )
+
+
+def halves() -> Any:
+    """Return the voxels of two grains."""
+    labels = np.ones((4, 4, 4), dtype=np.int64)
+    labels[2:] = 2
+    return labels
+
+
+@cache
 def image() -> voxels.VoxelImage:
     """Return an image of three phases that each lead from side to side."""
     labels = np.zeros((6, 5, 6), dtype=np.uint8)
@@ -192,7 +221,8 @@ def instances() -> dict[type, Any]:
             spheres(), electronic={"AM": 0.1, "SE": 0.1}, ionic={"SE": 1.0, "AM": 0.1},
             spacing=0.5 * um,
         ),
-        voxels.local_widths(image(), "void"),
+        voxels.local_widths(image(), "void"), resolved_cell(),
+        grains.from_voxels(halves(), spacing=1 * um),
         particles.HertzMindlin(solids={"AM": SAM, "SE": library.LI6PS5CL}), particles.Servo(),
         particles.Uniaxial(pressure=10 * MPa), particles.Isostatic(pressure=10 * MPa),
         particles.Swell(pressure=10 * MPa, phase="AM", growth=0.01),
@@ -403,6 +433,10 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "environment.progress_lines": lambda: {"show": False},
     "environment.replacing": lambda: {"path": Path("replaced.txt")},
     "environment.versions": dict,
+    "grains.from_voxels": lambda: {
+        "labels": halves(), "spacing": 1 * um, "orientations": np.tile(np.eye(3), (2, 1, 1)),
+        "seed": 1,
+    },
     "grains.read_orientations": lambda: {
         "path": "orientations.txt", "descriptor": "quaternion:passive",
     },
@@ -690,6 +724,10 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "sides": None,
         "frequencies": (10.0,),
     },
+    "voxels.separate": lambda: {"image": image(), "phase": "AM", "neck": 0.9},
+    "voxels.to_packing": lambda: {
+        "image": image(), "phases": ("AM", "SE"), "neck": 0.9, "fewest": 2,
+    },
     "voxels.local_widths": lambda: {"image": image(), "phase": "void", "classes": 4},
     "voxels.phase_profile": lambda: {"image": image(), "axis": "z"},
     "voxels.pore_network": lambda: {
@@ -834,6 +872,14 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "voxels.PhaseProfile.of_phase": lambda: (
         instances()[voxels.PhaseProfile].of_phase, {"name": "AM"},
     ),
+    "ResolvedCell.from_packing": lambda: (
+        femssb.ResolvedCell.from_packing,
+        {
+            "packing": columns(), "active": "AM", "electrolyte": "SE", "separator": 5 * um,
+            "grains": 2,
+            "size_spread": 0.1, "seed": 1, "electrons": "both", "smallest": 0.05 * um,
+        },
+    ),
     "voxels.VoxelImage.label": lambda: (image().label, {"name": "AM"}),
     "voxels.VoxelImage.mask": lambda: (image().mask, {"name": "AM"}),
     "Curve.value": lambda: (line_curve().value, {"concentration": np.array([1e3, 2e3])}),
@@ -898,6 +944,8 @@ WORK = {
     "Simulation.run": ("femssb.run.stepper.Stepper.start",),
     "studies.convergence": ("femssb.studies.convergence.run",),
     "voxels.pore_network": ("femssb.voxels.measure.pores._load_porespy",),
+    "grains.from_voxels": ("femssb.grains.voxel_fit._fit",),
+    "ResolvedCell.from_packing": ("femssb.meshing.resolved_cell.heal",),
 }
 # Functions of a user, whose errors are the user's: another function is not tried.
 FUNCTIONS_OF_A_USER = {
