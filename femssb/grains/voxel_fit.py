@@ -13,7 +13,7 @@ by the largest of linear functions is a power diagram.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
@@ -68,10 +68,10 @@ class VoxelFit:
 
 @checked
 def from_voxels(
-    labels: ArrayLike,
+    labels: NDArray[np.int64],
     *,
     spacing: float,
-    orientations: ArrayLike | None = None,
+    orientations: Array | None = None,
     seed: int = 1,
 ) -> VoxelFit:
     """Fit a Laguerre tessellation to the labelled voxels of one particle.

@@ -156,6 +156,11 @@ def assemble(
     sides = np.where(faces.cells < 0, -1, tags[faces.cells])
     pairs = np.sort(sides, axis=1)[:, ::-1]
     named = _derive_facets(faces.corners, pairs, grain_particle)
+    if len(named.get("particle_separator", ())) and "particle_separator" not in given:
+        raise MeshError(
+            "a particle touches the region 'electrolyte'; only 'ecbd' may surround it, unless "
+            "facets 'particle_separator' say so"
+        )
     if derive_sides and facets is None:
         given = _box_faces(points, faces.corners[faces.outer])
     for name, triangles in given.items():
