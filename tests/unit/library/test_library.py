@@ -186,7 +186,7 @@ def test_calibrated_values_reach_every_place_they_belong_to():
     """Catches a calibrated value that is left out of the set, or the set of the wrong paper."""
     values = library.yuan2023.CALIBRATED
     calibrated = library.yuan2023.materials(values=values)
-    assert calibrated.ecbd.elasticity.young_modulus == values.ecbd_modulus == 14.7e9
+    assert calibrated.ecbd.elasticity.young_modulus == values.ecbd_modulus == 14.25e9
     assert calibrated.resistance.closed == values.resistance == 5e-4
     assert calibrated.resistance.decay_length == values.decay_length == 10e-9
     assert calibrated.active.drift_volume == values.drift_volume == 2.6e-6
