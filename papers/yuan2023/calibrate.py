@@ -66,11 +66,11 @@ Name = Literal[
     "decay_length",
 ]
 START = Open(  # near what single runs of the family gave
-    ecbd_modulus=14.25e9,
+    ecbd_modulus=14.7e9,
     strain=0.01025,
     strain_early=0.35,
     strain_onset=0.07,
-    strain_exponent=4.3,
+    strain_exponent=4.45,
     plateau=0.11,
     cohesive_stiffness=2.9e18,
     drift_volume=2.6e-6,

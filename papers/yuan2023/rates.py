@@ -35,8 +35,8 @@ NOTES = (
     "0.1C half and 0.5C 1.5 times as large: no smooth curve meets both.",
     "The paper's mean gap at charge end, 14.3 nm, is less than its own largest gap and its gap at "
     "50 MPa let expect. A softer ecbd (10 GPa), with which 44 instead of 36 % of the interface "
-    "hold, gives 13.8 nm, but closes the interface of 200 MPa and cannot stand 15 MPa outside. "
-    "Other seeds at the same values give 14.9 nm: the difference is one realisation.",
+    "hold, gives 13.8 nm; but with one of 11 GPa the interface of 200 MPa opens by 0.03 nm only, "
+    "and 15 MPa outside leave 8.8 nm. Two other seeds at the same values give 14.9 and 15.0 nm.",
 )
 
 

@@ -20,7 +20,7 @@ NOTES = (
     "with some 0.1 GPa only. One as stiff as LLZO, 150 GPa, opens even 500 MPa, and the largest "
     "stress is 3.4 GPa then: 9.7 GPa is no stress of an elastic polycrystal of this strain.",
     "The gap of the closed interface at 500 MPa is its traction over its stiffness: 1e19 Pa/m as "
-    "printed, 2.9e18 Pa/m calibrated, which no other number feels.",
+    "printed, 2.9e18 Pa/m calibrated.",
 )
 
 
