@@ -87,8 +87,7 @@ def main(
     if femssb.is_first_rank():
         print(formula.balance(), summary(wet[-1]), sep="\n")
         rows = [{"state": name} | measure(states[name], spacing) for name in list(states)[1:]]
-        for row in rows:
-            print(*(f"{name} {value}" for name, value in row.items()), sep="  ")
+        print(*rows, sep="\n")
         Table(list(rows[0]), [list(row.values()) for row in rows]).write(out / "states.csv")
         if pictures:
             plotting.save(out / "phases.png", plotting.by_phase, states)

@@ -207,7 +207,9 @@ def test_the_help_of_the_demo_says_everything() -> None:
 
 def test_wrong_types_are_named() -> None:
     """Catches an AttributeError from deep inside for an argument of the wrong type."""
-    with pytest.raises(FemssbError, match=r"mesh\.cell must be HalfCell, got 'cell'"):
+    with pytest.raises(
+        FemssbError, match=r"mesh\.cell must be HalfCell or ResolvedCell, got 'cell'"
+    ):
         femssb.mesh("cell", size=1e-6)  # type: ignore[arg-type]
     with pytest.raises(FemssbError, match=r"Model\.data = 'x' is not a MeshData"):
         Model("x", None)  # type: ignore[arg-type]
