@@ -233,10 +233,12 @@ class BeadEngine:
         if left < len(self.radii):
             gone = np.flatnonzero(np.isnan(self._gathered("rmass")))
             many = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
+            long = f"the time step, {self.time_step:.4g} s, is too long"
+            closed = not all(self._start.periodic)
             raise EngineError(
-                f"{self._named(gone[0])}{many} left the box through a plane, by {self.time:.4g} s "
-                f"(step {self.steps}): the plane is too soft or too fast, or the time step, "
-                f"{self.time_step:.4g} s, too long"
+                f"{self._named(gone[0])}{many} left the box{' through a plane' * closed}, by "
+                f"{self.time:.4g} s (step {self.steps}): "
+                f"{'the plane is too soft or too fast, or ' * closed}{long}"
             )
         if not np.isfinite(self.kinetic_energy()):
             wild = np.flatnonzero(~np.isfinite(self._gathered("v")).all(axis=1))
