@@ -8,6 +8,7 @@ reading are `test_stress_of_two_beads_is_that_of_the_closed_form` and
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 from mpi4py import MPI
 
@@ -21,6 +22,7 @@ from femssb.packing import Component, Formulation, ListedSizes, Packing, dispers
 from femssb.particles import Shear, flow_curve, process
 from femssb.particles.lammps.beads import BeadEngine
 from femssb.particles.lammps.flow import Flow
+from femssb.particles.shear import _Run
 from femssb.units import um
 
 SOLIDS = {"AM": (NCM622, 3.5 * um), "SE": (LI6PS5CL, 3 * um), "CBD": (CBD, 2 * um)}
@@ -192,6 +194,25 @@ def test_too_much_inertia_is_refused(slurry):
     stage = Shear(rate=1e5, mass_scaling=10.0, inertia=0.02, most_steps=20_000)
     with pytest.raises(NotConverged, match="inertia number"):
         process(slurry, stage, FORMULATION, alabdali2023.H1, progress=False)
+
+
+def test_fast_shears_begin_with_masses_that_suit(slurry):
+    """Would catch true masses at 1e7 /s: a step of .03 of strain, in which beads were lost."""
+    stage = Shear(rate=1e7, lightest=1e-6, most_steps=16_000)
+    with pytest.raises(InputError, match="for the masses"):
+        process(slurry, stage, FORMULATION, alabdali2023.H1, progress=False)
+
+
+def test_a_flow_that_is_steady_late_is_averaged_late():
+    """Would catch a start that is averaged for ever: half of all strain counts, but no less."""
+    run = object.__new__(_Run)
+    run._stage, run._start = Shear(rate=1.0), 1.0
+    run._blocks = [SimpleNamespace(strain=0.25)] * 8
+    run._forget()
+    assert (run._start, run.strain) == (1.0, 2.0)
+    run._blocks = run._blocks * 4
+    run._forget()
+    assert (run._start, run.strain) == (4.5, 4.5)
 
 
 @pytest.mark.parametrize("bad", [{"strain": 1.5}, {"tolerance": 0.2}, {"start": 0.2}])

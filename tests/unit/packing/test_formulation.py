@@ -106,6 +106,10 @@ def test_dispersed_beads_do_not_touch_and_weigh_what_the_ledger_says(tmp_path):
     assert packing.masses.sum() == pytest.approx(sum(made.ledger().values()), rel=1e-13)
     assert np.array_equal(disperse(made, seed=4).positions, packing.positions)
     assert not np.array_equal(disperse(made, seed=5).positions, packing.positions)
+    high = disperse(made, seed=4, height=2.0)
+    assert high.lengths[2] / high.lengths[:2] == pytest.approx([2.0, 2.0])
+    assert high.lengths.prod() == pytest.approx(packing.lengths.prod())
+    assert np.all((high.positions >= high.lower) & (high.positions <= high.upper))
     write(packing, tmp_path / "slurry.h5")
     assert np.array_equal(read(tmp_path / "slurry.h5").masses, packing.masses)
 
@@ -121,6 +125,7 @@ def test_dispersed_beads_do_not_touch_and_weigh_what_the_ledger_says(tmp_path):
         (lambda: replace(PAPER, dry_mass=1e-9), r"either beads = 5089 or dry_mass = 1e-09 kg"),
         (lambda: replace(PAPER, beads=4).counts(), "less of AM than one bead; raise beads"),
         (lambda: disperse(PAPER, seed=-1), "seed = -1"),
+        (lambda: disperse(PAPER, seed=1, height=0.0), "height = 0"),
         (lambda: PAPER.balance(box=0.0), "balance.box = 0 must be above 0"),
         (lambda: PAPER.balance(box=1.0, density=1.0), "exclude each other"),
         (
