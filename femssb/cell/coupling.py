@@ -19,7 +19,6 @@ import numpy as np
 
 from femssb.arrays import Array
 from femssb.cell.model import Model, State
-from femssb.cell.surfaces import Insertion
 from femssb.description import description, field
 from femssb.errors import NotConverged
 from femssb.fem import newton
@@ -196,8 +195,8 @@ class _Exchange:
         energy = GAS_CONSTANT * model.materials.temperature
         bodies, node_volume = model.bodies, model.mechanics.node_volume
         self._spread = bodies.spread
-        laws = [(surface.name, surface.current) for surface in bodies.surfaces]
-        decay = {n: a.resistance.decay_length for n, a in laws if isinstance(a, Insertion)}
+        laws = {row.name: row.currents for row in bodies.surfaces if row.name in bodies.cohesive}
+        decay = {name: min(a.decay_length for a in acting) for name, acting in laws.items() if acting}
         roots = {n: np.sqrt(bodies.points[n].weights / bodies.area(n)) for n in bodies.cohesive}
         self._gap = np.concatenate([root * (1 / decay.get(n, np.inf)) for n, root in roots.items()])
         weight = 1 + _STRICTER * _followed(model, time_step)

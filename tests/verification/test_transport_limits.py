@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from femssb.cell.electrochemical_problem import VOLTAGE
+from femssb.cell.regions import VOLTAGE
 from femssb.cell.model import Couplings
 from femssb.cell.surfaces import INTERFACE
 from femssb.units import GPa, mV, nm
