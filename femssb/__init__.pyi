@@ -40,6 +40,7 @@ from .inputs.materials import ActiveMaterial as ActiveMaterial
 from .inputs.materials import CohesiveLaw as CohesiveLaw
 from .inputs.materials import Conductor as Conductor
 from .inputs.materials import ContactResistance as ContactResistance
+from .inputs.materials import Contacts as Contacts
 from .inputs.materials import CrystalElasticity as CrystalElasticity
 from .inputs.materials import Curve as Curve
 from .inputs.materials import Elasticity as Elasticity

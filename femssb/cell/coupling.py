@@ -195,10 +195,9 @@ class _Exchange:
         energy = GAS_CONSTANT * model.materials.temperature
         bodies, node_volume = model.bodies, model.mechanics.node_volume
         self._spread = bodies.spread
-        laws = {row.name: row.currents for row in bodies.surfaces if row.name in bodies.cohesive}
-        decay = {name: min(a.decay_length for a in acting) for name, acting in laws.items() if acting}
+        decay = {surface.name: surface.decay_length for surface in bodies.surfaces}
         roots = {n: np.sqrt(bodies.points[n].weights / bodies.area(n)) for n in bodies.cohesive}
-        self._gap = np.concatenate([root * (1 / decay.get(n, np.inf)) for n, root in roots.items()])
+        self._gap = np.concatenate([root * (1 / decay[n]) for n, root in roots.items()])
         weight = 1 + _STRICTER * _followed(model, time_step)
         drift = bodies.at_nodes(lambda active, _: weight * active.drift_volume / energy)
         self._stress = np.sqrt(node_volume / bodies.sum(node_volume)) * drift[: node_volume.size]

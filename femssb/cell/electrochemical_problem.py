@@ -153,7 +153,7 @@ class ElectrochemicalProblem:
         electronic = bodies.by_cell(
             domains[ELECTRONIC],
             object,
-            lambda r, c: [c.electronic_conductivity] * len(r.tags),
+            lambda r, _: [r.material.electronic_conductivity] * len(r.tags),
         )
         self.node_charge = linear_form(electrochemistry.charge(y_space, capacity))
         self._stress = fem.Function(y_space)

@@ -308,9 +308,9 @@ def _without_ions(data: MeshData, materials: Materials) -> tuple[int, ...]:
     cell = data.origin.get("cell")
     if not isinstance(cell, ResolvedCell):
         return ()
-    carriers = {"matrix": materials.ecbd, "particles": materials.active}
-    moving = [name for name, one in carriers.items() if one.electronic_conductivity > 0]
-    where = moving[0] if len(moving) == 1 else "both"
+    in_particles = materials.active.electronic_conductivity > 0
+    in_matrix = materials.ecbd.electronic_conductivity > 0
+    where = "both" if in_particles and in_matrix else "particles" if in_particles else "matrix"
     if cell.electrons != where:
         raise InputError(
             f"Model.data was made of a ResolvedCell with electrons = {cell.electrons!r}, but the "

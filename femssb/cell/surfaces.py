@@ -199,6 +199,12 @@ class Surface:
         """Whether it lies between pieces of one body, whose lithium and electrons may jump."""
         return self.minus == self.plus
 
+    @property
+    def decay_length(self) -> float:
+        """Gap over which the currents fall, the shortest [m]; infinite where they do not."""
+        laws = [law for law in self.currents if not isinstance(law, Prescribed)]
+        return min((law.decay_length for law in laws), default=inf)
+
 
 def surfaces(
     materials: Materials, named: Collection[str], *, collector: Support, anode: Support

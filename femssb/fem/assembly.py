@@ -32,7 +32,7 @@ class Part:
         own = np.arange(n_cells(self.mesh), dtype=np.int32)
         self.cell_tags = tags[self.entities.sub_topology_to_topology(own, False)]
 
-    def holds(self, tags: Indices) -> bool:
+    def holds(self, tags: NDArray[np.int32]) -> bool:
         """Return whether a cell on any rank has one of some tags; collective."""
         here = bool(np.isin(self.cell_tags, tags).any())
         return bool(self.mesh.comm.allreduce(here, op=MPI.LOR))

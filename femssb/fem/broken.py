@@ -9,9 +9,8 @@ import femssb.environment.platform
 
 from mpi4py import MPI
 
-import dolfinx.cpp
 import numpy as np
-from dolfinx import fem
+from dolfinx import cpp, fem
 
 from femssb.arrays import Indices
 
@@ -41,18 +40,18 @@ def broken(space: fem.FunctionSpace, group: Indices) -> fem.FunctionSpace:
 
     ghosts = np.setdiff1d(keys, mine)
     number = order[np.searchsorted(everywhere, ghosts, sorter=order)]  # of all ranks
-    index_map = dolfinx.cpp.common.IndexMap(comm, len(mine), number, owner[number], 1200)
+    index_map = cpp.common.IndexMap(comm, len(mine), number, owner[number], 1200)
     local = np.concatenate([mine, ghosts])
     by_key = np.argsort(local)
     cells = by_key[np.searchsorted(local, keys, sorter=by_key)].astype(np.int32)
-    made = dolfinx.cpp.fem.DofMap(
+    made = cpp.fem.DofMap(
         dofmap.dof_layout,
         index_map,
         dofmap.index_map_bs,
-        dolfinx.cpp.graph.AdjacencyList_int32(cells),
+        cpp.graph.AdjacencyList_int32(cells),
         dofmap.bs,
     )
-    compiled = dolfinx.cpp.fem.FunctionSpace_float64(
+    compiled = cpp.fem.FunctionSpace_float64(
         space.mesh._cpp_object, space.element._cpp_object, made
     )
     return fem.FunctionSpace(space.mesh, space.ufl_element(), compiled)
