@@ -118,7 +118,9 @@ SERIES = (
     Quantity("Electronic loss", "W", "power lost to the resistance to electrons"),
     Quantity("Ionic loss", "W", "power lost to the resistance to ions"),
     Quantity("Activation loss", "W", "power lost to the reaction at the particles"),
-    Quantity("Contact loss", "W", "power lost to the contact resistance of the particles"),
+    Quantity("Contact loss", "W",
+             "power lost to contact resistances: of the reaction, between particles, to the"
+             " collector"),
     Quantity("Concentration loss", "W",
              "power lost as the open-circuit voltage at the surface of the particles differs from"
              " that at their mean lithium"),
@@ -136,6 +138,13 @@ SERIES = (
     Quantity("Linear iterations", "", "of GMRES", "linear_iterations", "sum"),
     Quantity("Coupling iterations", "", "between electrochemistry and mechanics",
              "coupling_iterations", "sum"),
+)
+# Further columns where contacts of particles can open.
+OF_CONTACTS = (
+    Quantity("Mean contact gap", "m", "opening of the contacts of particles, area mean"),
+    Quantity("Maximum contact gap", "m", "opening of the contacts of particles, largest"),
+    Quantity("Failed contact area fraction", "", "share of the contacts of particles that has"
+             " failed: all its fracture energy is spent"),
 )
 # Column of each loss -> its name in figures, in the order in which they are stacked.
 LOSSES = {
@@ -159,7 +168,7 @@ SNAPSHOT = (
     Quantity("Particle", "-", "index of the particle, from 0"),
     Quantity("Region", "-", "tag of the region outside the particles"),
     Quantity("Ionic potential", "V", "outside the particles, against the lithium anode"),
-    Quantity("Electronic potential", "V", "where electrons move outside the particles, else NaN"),
+    Quantity("Electronic potential", "V", "where electrons move, else NaN"),
     Quantity("Gap", "m", "opening of the interface"),
     Quantity("Spent fracture energy", "-",
              "share of the interface's fracture energy, from 0 to 1 where it has failed"),
@@ -180,6 +189,7 @@ FIELDS = {one.name: one.meaning for one in SNAPSHOT}
 # The same of the columns of each particle, "k" being its number, from 1. A cell with one particle
 # has only the first of them: the others would repeat what `COLUMNS` gives.
 PARTICLE_COLUMNS = {one.of_each: f"{one.meaning}; this one alone" for one in SERIES if one.each}
+CONTACT_COLUMNS = {one.name: one.meaning for one in OF_CONTACTS}
 # Key of `Solution.performance` -> meaning.
 PERFORMANCE = {
     "rejected_steps": "time steps that were cut and tried again",
@@ -235,7 +245,7 @@ _ON_AXES = {
     "mV": ("mV", mV),
     "%": ("%", 0.01),
 }
-_KNOWN = {one.name: one for one in (*SERIES, *SNAPSHOT)}
+_KNOWN = {one.name: one for one in (*SERIES, *OF_CONTACTS, *SNAPSHOT)}
 _KNOWN |= {one.of_each: one for one in SERIES if one.each}
 
 
@@ -267,7 +277,8 @@ def check_columns(series: Mapping[str, Any]) -> None:
     unknown = [
         name
         for name, kind in general.items()
-        if name not in COLUMNS and (kind == name or kind not in PARTICLE_COLUMNS)
+        if name not in {**COLUMNS, **CONTACT_COLUMNS}
+        and (kind == name or kind not in PARTICLE_COLUMNS)
     ]
     missing = [name for name in needed if name not in series]
     if missing or unknown:

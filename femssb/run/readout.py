@@ -22,11 +22,12 @@ from femssb.cell.limiter import MARGIN
 from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
+from femssb.cell.surfaces import CONTACT
 from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part
 from femssb.inputs.materials import Elasticity
 from femssb.results.fields import FieldData, Snapshot
-from femssb.results.quantities import SERIES, of_particle
+from femssb.results.quantities import CONTACT_COLUMNS, SERIES, of_particle
 from femssb.results.validity import Bounds
 from femssb.run.stepper import TimeStep
 from femssb.tetrahedra import volumes
@@ -128,7 +129,21 @@ class Readout:
             if one.each and (self.particles > 1 or one.name == "Lithium [mol]"):
                 for number, value in enumerate(values[one.name][1:], start=1):
                     row[of_particle(one.of_each, number)] = float(value)
-        return row
+        return row | self._contacts(step.now.state)
+
+    def _contacts(self, state: State) -> dict[str, float]:
+        """Return the columns of `CONTACT_COLUMNS`, if contacts of particles can open."""
+        bodies = self.model.bodies
+        if CONTACT not in bodies.cohesive:
+            return {}
+        gap = np.maximum(bodies.split(state.jump)[CONTACT][:, 0], 0.0)
+        weights, area = bodies.points[CONTACT].weights, bodies.area(CONTACT)
+        values = (
+            bodies.sum(weights * gap) / area,
+            bodies.largest(gap),
+            bodies.sum(weights * (bodies.split(state.spent)[CONTACT] >= 1.0)) / area,
+        )
+        return dict(zip(CONTACT_COLUMNS, values, strict=True))
 
     def lithium(self, stoichiometry: Array) -> Array:
         """Return the lithium in all particles, then in each, shape (1 + particles,) [mol]."""
@@ -274,15 +289,16 @@ class Statistics:
         self._all_particle = collect(comm, particle)
 
     def means(self, values: NDArray[Any]) -> Array:
-        """Return weighted means of values (n,), shape (1 + particles,)."""
-        return self._sums(values) / self._total
+        """Return weighted means of values (n,), shape (1 + particles,); NaN for one without place."""
+        nothing = np.full_like(self._total, np.nan)
+        return np.divide(self._sums(values), self._total, out=nothing, where=self._total > 0)
 
     def largest(self, values: Array) -> Array:
-        """Return the largest of values (n,), shape (1 + particles,)."""
+        """Return the largest of values (n,), shape (1 + particles,); NaN for one without place."""
         own, each = np.full(self._particles, -np.inf), np.empty(self._particles)
         np.maximum.at(own, self._particle, values)
         self._comm.Allreduce(own, each, op=MPI.MAX)
-        return np.append(each.max(), each)
+        return np.append(each.max(), np.where(self._total[1:] > 0, each, np.nan))
 
     def quantiles(self, values: Array, shares: Sequence[float]) -> Array:
         """Return the values (n,) below which shares of the weight lie, (1 + particles, shares)."""
