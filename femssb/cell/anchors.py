@@ -1,8 +1,8 @@
 """What keeps a particle in its place when it has come loose all round.
 
 A failed interface transmits nothing while it is open: a particle with no other has no place of its
-own, and the matrix of equilibrium would be singular. So it counts as loose whatever its contacts
-hold, as a cluster of particles may come loose as a whole. Weak springs in its volume, to where it was at
+own, and the matrix of equilibrium would be singular. It counts as loose whatever its contacts hold,
+as a cluster of particles may come loose as a whole. Weak springs in its volume, to where it was at
 the start of the time step, then keep its mean place and turn. They are moved along with it, solve
 by solve, until they carry nothing: so they change no stress and take no energy.
 """

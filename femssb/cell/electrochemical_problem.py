@@ -21,14 +21,14 @@ from femssb.arrays import Array
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.kinetics import InsertionCurrent
-from femssb.cell.paths import CutOff
 from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
+from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
 from femssb.cell.surfaces import Insertion, Law, Metal, Ohmic, Prescribed, joined
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form
-from femssb.fem.constraints import Field, Unknowns
+from femssb.fem.constraints import Unknowns
 from femssb.fem.linear_solver import KrylovSolver, LinearSolver
 from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import surface_nodes
@@ -332,9 +332,7 @@ class ElectrochemicalProblem:
             if isinstance(law, kind)
         )
 
-    def _reactions(
-        self, x: PETSc.Vec, gap: Array
-    ) -> list[tuple[Law, Array, Array, Array]]:
+    def _reactions(self, x: PETSc.Vec, gap: Array) -> list[tuple[Law, Array, Array, Array]]:
         """Return law, areas, values and gap of each current through a surface."""
         gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
         rows = zip(self._laws, self.problem.operators, seen, strict=False)  # then edges

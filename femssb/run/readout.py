@@ -289,12 +289,12 @@ class Statistics:
         self._all_particle = collect(comm, particle)
 
     def means(self, values: NDArray[Any]) -> Array:
-        """Return weighted means of values (n,), shape (1 + particles,); NaN for one without place."""
+        """Return weighted means of values (n,), (1 + particles,); NaN for one without place."""
         nothing = np.full_like(self._total, np.nan)
         return np.divide(self._sums(values), self._total, out=nothing, where=self._total > 0)
 
     def largest(self, values: Array) -> Array:
-        """Return the largest of values (n,), shape (1 + particles,); NaN for one without place."""
+        """Return the largest of values (n,), (1 + particles,); NaN for one without place."""
         own, each = np.full(self._particles, -np.inf), np.empty(self._particles)
         np.maximum.at(own, self._particle, values)
         self._comm.Allreduce(own, each, op=MPI.MAX)

@@ -33,7 +33,12 @@ AREA = EDGE**2
 DENSITY = 50.0  # [A/m2]
 CHAIN = [["particle_1"], ["particle_2"], ["ecbd"], ["electrolyte"]]
 # Two particles side by side on the collector, both with an interface; one reaches across the sides.
-BESIDE = [3 * ["particle_1"], ["particle_1", "particle_2", "particle_1"], 3 * ["ecbd"], 3 * ["ecbd"]]
+BESIDE = [
+    3 * ["particle_1"],
+    ["particle_1", "particle_2", "particle_1"],
+    3 * ["ecbd"],
+    3 * ["ecbd"],
+]
 HARD = CohesiveLaw(
     normal_strength=np.inf,
     shear_strength=np.inf,
@@ -110,7 +115,7 @@ def test_electrons_in_both():
 
 
 def per_particle(model, state):
-    """Return lithium times F in each particle, and the current that is inserted into each [C, A]."""
+    """Return lithium times F in each particle [C], and the current that leaves each [A]."""
     bodies, electrochemistry = model.bodies, model.electrochemistry
     nodes = bodies.scalars.dofmap.list
     of_cell = bodies.particle_of(bodies.domains["lithium"].cell_tags)
@@ -121,8 +126,12 @@ def per_particle(model, state):
     charge = electrochemistry.node_charge * model.stoichiometry(state)
     currents = model.interface_current(state).current * bodies.points[INTERFACE].weights
     at = bodies.particles_at(INTERFACE)
-    return np.array([[bodies.sum(charge[particle == k]) for k in (0, 1)],
-                     [bodies.sum(currents[at == k]) for k in (0, 1)]])
+    return np.array(
+        [
+            [bodies.sum(charge[particle == k]) for k in (0, 1)],
+            [bodies.sum(currents[at == k]) for k in (0, 1)],
+        ]
+    )
 
 
 @pytest.mark.mpi
@@ -185,7 +194,7 @@ def test_cohesive_contact(order):
     gap = opened, pulled / 1e18
     lengths = 1 * nm, materials.resistance.decay_length
     closed_ones = 2e-4, materials.resistance.closed
-    resistances = [r * np.exp(g / l) for r, g, l in zip(closed_ones, gap, lengths, strict=True)]
+    resistances = [r * np.exp(g / d) for r, g, d in zip(closed_ones, gap, lengths, strict=True)]
     expected = DENSITY**2 * AREA * (1e-4 + sum(resistances))
     assert powers.contact == pytest.approx(expected, rel=1e-6)
 
