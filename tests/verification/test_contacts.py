@@ -21,8 +21,12 @@ from femssb.errors import InputError, MeshError
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.materials import CohesiveLaw, ContactResistance, Contacts
 from femssb.inputs.protocol import Charge
+from femssb.run import checkpoint
+from femssb.run.readout import Readout
 from femssb.run.simulation import Simulation
-from femssb.units import FARADAY, MPa, nm
+from femssb.run.stepper import Past, Position
+from femssb.units import MPa, nm
+from tests.runs import read
 from tests.verification.half_cells import EXACT, lopsided, step
 from tests.verification.stacks import EDGE, stack
 
@@ -154,18 +158,53 @@ def test_lithium_of_each_particle(permeability):
 
 
 @pytest.mark.mpi
-def test_ranks_agree():
-    """Would catch a contact between ranks that only one of them, or none, has."""
-    found = []
-    for comm in (MPI.COMM_SELF, MPI.COMM_WORLD):
-        cohesive = replace(HARD, stiffness=1e15)
-        materials = conducting(contact=0.01, permeability=1e-8, decay=10 * nm, cohesive=cohesive)
-        model = Model(stack(BESIDE, comm), materials, linear_solver=EXACT)
+def test_ranks_agree(comm, shared_path):
+    """Would catch a contact between ranks that only one of them, or none, has.
+
+    Also a checkpoint that mixes up the particles that share a place, written on one rank.
+    """
+    cohesive = replace(HARD, stiffness=1e15)
+    materials = conducting(contact=0.01, permeability=1e-8, decay=10 * nm, cohesive=cohesive)
+    found, path = [], shared_path / "checkpoint.npz"
+    for ranks in (MPI.COMM_SELF, comm):
+        model = Model(stack(BESIDE, ranks), materials, linear_solver=EXACT)
         start = model.initial_state()
         state, _ = step(model, start, 5.0, current=3 * DENSITY * AREA)
-        mean = model.bodies.sum(model.bodies.weights * state.jump[:, 0])
-        found.append([state.voltage, mean / AREA / nm, *per_particle(model, state)[0] / FARADAY])
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
+        found.append(seen(model, state))
+        if ranks is MPI.COMM_SELF and comm.rank == 0:
+            past = tuple(Past(state=one, charge=0.0) for one in (start, state))
+            position = Position(index=0, start=past[0], past=past[::-1], row=1, first_row=0)
+            case = checkpoint.case_of(model, [Charge(c_rate=1.0, until_voltage=4.3)])
+            checkpoint.write(path, checkpoint.content(model, case, position, {}))
+    comm.barrier()
+    _, document, arrays = checkpoint.load(shared_path)
+    again = checkpoint.position_of(path, model, document, arrays)
+    found.append(seen(model, again.past[0].state))
+    np.testing.assert_allclose(found[1:], found[:1] * 2, rtol=1e-9)
+
+
+def seen(model, state):
+    """Return voltage, mean opening [nm], and lithium and current of each particle [C, A]."""
+    mean = model.bodies.sum(model.bodies.weights * state.jump[:, 0])
+    return [state.voltage, mean / AREA / nm, *per_particle(model, state).ravel()]
+
+
+def test_columns_of_contacts():
+    """Would catch contacts among the statistics of the interface, and a particle without any."""
+    materials = conducting(cohesive=HARD)
+    model = Model(stack(CHAIN), materials, anode=Pressure(pressure=-5 * MPa), linear_solver=EXACT)
+    state = model.initial_state()
+    row = read(model, state)
+    assert row["Mean contact gap [m]"] == pytest.approx(5 * MPa / HARD.stiffness, rel=1e-4)
+    assert row["Maximum contact gap [m]"] == pytest.approx(5 * MPa / HARD.stiffness, rel=1e-4)
+    assert row["Failed contact area fraction"] == 0.0
+    opened = 5 * MPa / materials.cohesive.stiffness
+    assert row["Mean gap [m]"] == pytest.approx(opened, rel=1e-4)
+    assert np.isnan(row["Mean gap of particle 1 [m]"])
+    assert row["Mean gap of particle 2 [m]"] == row["Mean gap [m]"]
+    snapshot = Readout(model).snapshot(state, "start")
+    assert "Electronic potential [V]" in snapshot.particle.point_data
+    assert len(snapshot.particle.points) == 4 * 2 * 2  # both sides of the contact
 
 
 @pytest.mark.mpi
