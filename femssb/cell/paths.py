@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Indices
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE, Region
-from femssb.cell.surfaces import CONTACT, Insertion, Metal, Ohmic, Permeation, Prescribed, Surface
+from femssb.cell.surfaces import (
+    CONTACT,
+    SEPARATOR,
+    Insertion,
+    Metal,
+    Ohmic,
+    Permeation,
+    Prescribed,
+    Surface,
+)
 from femssb.environment.ranks import from_first_rank, on_first_rank
 from femssb.errors import MeshError
 from femssb.inputs.boundary import Fixed
@@ -72,6 +81,13 @@ def check_mesh(
                 "no law: give Materials.contacts"
             )
         found = check(parts)
+        for each in surfaces:
+            if each.name == SEPARATOR and not each.currents:
+                count = int((parts.facet_tags == parts.facets[SEPARATOR]).sum())
+                found += (
+                    f"particles touch the separator ({count} facets {SEPARATOR!r}), which has no "
+                    "carbon: nothing is inserted there, as particles conduct no electrons",
+                )
         joined = _Joined(parts, regions, surfaces)
         ends = [surface.name for surface in surfaces if isinstance(surface.traction, Fixed)]
         joined.check(regions, ends, "nothing holds a part of the cell")

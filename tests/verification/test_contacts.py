@@ -16,16 +16,18 @@ import numpy as np
 import pytest
 
 from femssb.cell.model import Couplings, Model
-from femssb.cell.surfaces import CONTACT, INTERFACE
+from femssb.cell.surfaces import CONTACT, INTERFACE, SEPARATOR
 from femssb.errors import InputError, MeshError
 from femssb.inputs.boundary import Fixed, Pressure
+from femssb.inputs.geometry import Polycrystal
 from femssb.inputs.materials import CohesiveLaw, ContactResistance, Contacts
 from femssb.inputs.protocol import Charge
+from femssb.meshing.resolved_cell import Healing, ResolvedCell
 from femssb.run import checkpoint
 from femssb.run.readout import Readout
 from femssb.run.simulation import Simulation
 from femssb.run.stepper import Past, Position
-from femssb.units import MPa, nm
+from femssb.units import MPa, nm, um
 from tests.runs import read
 from tests.verification.half_cells import EXACT, lopsided, step
 from tests.verification.stacks import EDGE, stack
@@ -261,6 +263,54 @@ def test_particles_without_electrons_are_named():
     before, after = per_particle(model, start), per_particle(model, state)
     assert after[0, 1] == pytest.approx(before[0, 1], rel=1e-13)
     assert after[1] == pytest.approx([DENSITY * AREA, 0.0], rel=1e-9)
+
+
+@pytest.mark.parametrize("conductivity", [0.0, 0.1])
+def test_separator(conductivity):
+    """Would catch insertion where there are no electrons, or none where there are."""
+    materials = conducting(conductivity) if conductivity else lopsided()
+    data = stack([["ecbd", "particle_1", "ecbd"], 3 * ["electrolyte"]])
+    model = Model(data, materials, linear_solver=EXACT, couplings=ELECTROCHEMISTRY)
+    state, _ = step(model, model.initial_state(), 0.1, current=DENSITY * AREA)
+    currents = model.interface_current(state).current
+    weights = np.concatenate([model.bodies.points[name].weights for name in model.bodies.outside])
+    at_side = model.bodies.points[INTERFACE].weights.size
+    assert model.bodies.outside == [INTERFACE, SEPARATOR]
+    assert weights @ currents == pytest.approx(DENSITY * AREA, rel=1e-9)
+    through = weights[at_side:] @ currents[at_side:]
+    if conductivity:
+        assert through > 0.2 * DENSITY * AREA
+    else:
+        assert through == 0.0
+        assert any("touch the separator" in each for each in model.warnings)
+
+
+def test_a_resolved_cell_says_which_particles_lack_ions():
+    """Would catch what a packing says that is forgotten, and electrons that move elsewhere."""
+    healing = Healing(
+        spheres=(1, 2),
+        shift=(0.0, 0.0),
+        moves=2 * ((0.0, 0.0, 0.0),),
+        nominal_volume=1e-16,
+        volume=1e-16,
+        healed_volume=1e-16,
+        electrolyte=0.5,
+        voids=0.1,
+        without_ions=(1,),
+    )
+    cell = ResolvedCell(
+        width=9 * um,
+        depth=9 * um,
+        cathode=9 * um,
+        particles=tuple(Polycrystal(radius=2 * um, centre=(x, 0, 4 * um)) for x in (0, -4.4 * um)),
+        smallest=0.1 * um,
+        electrons="particles",
+        healing=healing,
+    )
+    data = replace(stack(BESIDE), origin={"cell": cell})
+    assert Model(data, conducting()).cut_off.ions == (1,)
+    with pytest.raises(InputError, match=r"electrons = 'particles', but .* say 'both'"):
+        Model(data, conducting(ecbd=1.0, carbon=closed(1e-3)))
 
 
 def test_what_has_no_law_is_refused():
