@@ -71,7 +71,9 @@ class VolumeBalance:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What does not close, one sentence each; none if all does."""
-        said = []
+        said, density = [], ""
+        if abs(self.density / self.closed_density - 1) > CLOSED:
+            density = f", which means {self.density:.4g} kg/m3 instead of {self.closed_density:.4g}"
         for name, volume in (
             ("beads", self.beads),
             ("solids and solvent", self.solids + self.solvent),
@@ -79,8 +81,7 @@ class VolumeBalance:
             if abs(excess := volume / self.box - 1) > CLOSED:
                 said.append(
                     f"the volume balance does not close: {name} have {abs(100 * excess):.3g} % "
-                    f"{'more' if excess > 0 else 'less'} volume than the box, which means "
-                    f"{self.density:.4g} kg/m3 instead of {self.closed_density:.4g}"
+                    f"{'more' if excess > 0 else 'less'} volume than the box{density}"
                 )
         return tuple(said)
 

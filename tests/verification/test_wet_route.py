@@ -243,6 +243,10 @@ def test_a_few_steps_are_the_same_on_any_ranks(comm):
         ({"stages": Drying(), "dry": True}, "beads of 'CBD' have lost their solvent"),
         ({"formulation": replace(FORMULATION, beads=90)}, "is of another formulation"),
         ({"formulation": replace(FORMULATION, solid_content=0.6)}, "is of another formulation"),
+        (
+            {"swelling": 4.0},
+            r"Slurry.pressure = None: the beads have 3.* times the volume of solids and solvent",
+        ),
         ({"formulation": 3}, "formulation must be a Formulation"),
         ({"forces": alabdali2023.H1.slurry}, "forces must be a ForceField"),
         ({"masses": None}, "the packing has no masses"),
@@ -254,7 +258,12 @@ def test_a_few_steps_are_the_same_on_any_ranks(comm):
 def test_what_cannot_be_processed_is_named(change, said):
     """Would catch an hour of LAMMPS on a slurry of something else."""
     given = {"stages": Slurry(), "formulation": FORMULATION, "forces": alabdali2023.H1} | change
-    start = disperse(FORMULATION, seed=1)
+    if "swelling" in given:
+        given["formulation"] = replace(FORMULATION, swelling=given.pop("swelling"))
+        given["forces"] = None
+        start = disperse(given["formulation"], seed=1)
+    else:
+        start = disperse(FORMULATION, seed=1)
     if given.pop("dry", False):
         wet = start.of_phase("CBD")
         dry = np.where(wet, start.masses / FORMULATION.wet_share(), start.masses)
