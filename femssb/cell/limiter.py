@@ -115,9 +115,9 @@ def _limited(
     Returns:
         Currents (n, 2) that leave the ends, and their derivatives (n, 2, 2).
     """
-    low = np.column_stack([filled[:, 0] <= filled[:, 1], filled[:, 0] > filled[:, 1]])
-    above, by_low = _room(filled.min(axis=1), within, 1.0 * low, within_slope)
-    below, by_high = _room(1.0 - filled.max(axis=1), within, -1.0 * ~low, within_slope)
+    low = np.eye(2)[filled.argmin(axis=1)]  # 1 at the lower end
+    above, by_low = _room(filled.min(axis=1), within, low, within_slope)
+    below, by_high = _room(1.0 - filled.max(axis=1), within, low - 1.0, within_slope)
     taken = 1.0 - above * below
     back = entries[:, 0] * filled[:, 0] - entries[:, 1] * filled[:, 1]
     slope = taken[:, None] * entries * [1.0, -1.0]
