@@ -142,6 +142,7 @@ class ElectrochemicalProblem:
         storage = diagonal, diagonal, self.node_charge
         self._conduction = [values for _, _, values in entries]
         diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
+        self._pull = bodies.at_nodes(lambda active, _: active.drift_volume / energy)  # [1/Pa]
         self._limited_drift = LimitedDrift(self._drift.matrix, numbers[LITHIUM])
         self._limits: tuple[LimitedDiffusion | LimitedDrift, ...] = (
             LimitedDiffusion(diffusion),
@@ -315,7 +316,7 @@ class ElectrochemicalProblem:
         """
         self._stress.x.array[:] = hydrostatic
         drift = self._drift.refresh()
-        self._limited_drift.refresh(drift)
+        self._limited_drift.refresh(drift, self._pull * hydrostatic)
         self.problem.set_bulk([rate * self.node_charge, drift, *self._conduction])
         storage = [np.zeros(numbers.size) for numbers in self.unknowns.reduced]
         storage[0][: history.size] = -self.node_charge * history

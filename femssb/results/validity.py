@@ -40,8 +40,8 @@ class Bounds:
         modulus: Young's modulus of the particles, of a crystal its smallest stiffness [Pa].
         radius: That of a ball as large as the mean particle [m].
         fracture_energy: What debonds all of the interface in mode I [J].
-        limited: Share of the maximum, at empty and at full, within which more than half of the
-            stress drift is held back; 0 without drift.
+        limited: Share of the maximum, at empty and at full, within which more than half of a
+            strong stress drift is held back; 0 without drift.
     """
 
     maximum: float
@@ -123,8 +123,9 @@ def _of_series(series: Series, inside: Series, bounds: Bounds) -> Iterator[str]:
         yield from worst("Maximum concentration [mol/m3]", -np.inf, high, tangent, inside)
     if bounds.limited:
         held = (
-            "there more than half of the stress drift is held back, whose law knows neither a full "
-            "nor an empty host; lower ActiveMaterial.drift_volume or expect no profile of lithium"
+            "there more than half of a strong stress drift is held back, whose law knows neither a "
+            "full nor an empty host; lower ActiveMaterial.drift_volume or expect no profile of "
+            "lithium"
         )
         low, high = (series[f"{end} concentration [mol/m3]"][0] for end in ("Minimum", "Maximum"))
         low = min(low, bounds.limited * bounds.maximum)

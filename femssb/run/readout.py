@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.arrays import Array
 from femssb.cell import mechanics
-from femssb.cell.limiter import MARGIN
+from femssb.cell.limiter import WIDEST
 from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
@@ -116,7 +116,7 @@ class Readout:
             ),
             radius=float(np.cbrt(3 * size / (4 * np.pi))),
             fracture_energy=bodies.sum(bodies.weights) * materials.cohesive.normal_fracture_energy,
-            limited=MARGIN / 2 if drift else 0.0,
+            limited=WIDEST / 2 if drift else 0.0,
         )
 
     def row(self, step: TimeStep) -> dict[str, float]:

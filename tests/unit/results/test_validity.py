@@ -32,7 +32,7 @@ def test_drift_that_is_held_back_is_a_doubt(made_up_run):
     """Catches lithium that a limit keeps in place, and a host that starts full taken for it."""
     run, limited = made_up_run(snapshots=False), replace(BOUNDS, limited=0.01)
     (sentence,) = found(run, limited, **{"Minimum concentration [mol/m3]": 400.0})
-    assert "below 493.6: there more than half of the stress drift is held back" in sentence
+    assert "below 493.6: there more than half of a strong stress drift is held back" in sentence
     high = "Maximum concentration [mol/m3]"
     (sentence,) = found(run, limited, **{high: 49000.0})
     assert "above 48866.4: there more than half" in sentence
