@@ -42,7 +42,7 @@ class LimitedDiffusion:
 
     def response(self, filled: Array) -> tuple[Array, Array]:
         """Return the currents from both ends (n, 2), and derivatives (n, 2, 2), at (n, 2) [-]."""
-        return _limited(filled, self._entries)
+        return limited(filled, self._entries)
 
 
 class LimitedDrift:
@@ -72,7 +72,7 @@ class LimitedDrift:
 
     def response(self, filled: Array) -> tuple[Array, Array]:
         """Return the currents from both ends (n, 2), and derivatives (n, 2, 2), at (n, 2) [-]."""
-        return _limited(filled, self._entries)
+        return limited(filled, self._entries)
 
 
 def _seeing(ends: Indices) -> PointOperator:
@@ -81,7 +81,7 @@ def _seeing(ends: Indices) -> PointOperator:
     return PointOperator(columns=ends.astype(np.int64), values=both, weights=np.ones(len(ends)))
 
 
-def _limited(filled: Array, entries: Array) -> tuple[Array, Array]:
+def limited(filled: Array, entries: Array) -> tuple[Array, Array]:
     """Return what takes a current on edges back, as far as their ends are close to a bound.
 
     From stoichiometries (n, 2) and factors (n, 2), by which the current back from the first end is

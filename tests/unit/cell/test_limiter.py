@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from femssb import Charge, Discharge, Simulation, library
-from femssb.cell.limiter import MARGIN, _limited
+from femssb.cell.limiter import MARGIN, limited
 from tests.runs import tiny_model
 
 
@@ -17,19 +17,19 @@ def test_limited_currents_are_differentiated():
     rng = np.random.default_rng(3)
     filled = np.concatenate([rng.uniform(0, MARGIN, (40, 2)), 1 - rng.uniform(0, MARGIN, (40, 2))])
     entries, change = rng.normal(size=(80, 2)), 1e-7
-    current, slope = _limited(filled, entries)
+    current, slope = limited(filled, entries)
     assert np.array_equal(current[:, 0], -current[:, 1])
     for end in range(2):
         moved = filled + change * np.eye(2)[end]
         other = filled - change * np.eye(2)[end]
-        differences = (_limited(moved, entries)[0] - _limited(other, entries)[0]) / (2 * change)
+        differences = (limited(moved, entries)[0] - limited(other, entries)[0]) / (2 * change)
         np.testing.assert_allclose(slope[:, :, end], differences, atol=1e-5)
 
 
 def test_nothing_is_limited_far_from_the_bounds():
     """Catches a scheme that has lost its order where lithium is nowhere near empty or full."""
     filled = np.random.default_rng(4).uniform(MARGIN, 1 - MARGIN, (50, 2))
-    assert not _limited(filled, np.ones((50, 2)))[0].any()
+    assert not limited(filled, np.ones((50, 2)))[0].any()
 
 
 def extremes(rate, time):
