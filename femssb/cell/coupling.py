@@ -19,6 +19,7 @@ from petsc4py import PETSc
 import numpy as np
 
 from femssb.arrays import Array
+from femssb.cell.cohesion import Cohesion
 from femssb.cell.model import Model, State
 from femssb.cell.surfaces import Insertion
 from femssb.description import description, field
@@ -180,9 +181,28 @@ def advance(
         cohesive_dissipation=previous.cohesive_dissipation
         + bodies.sum(weights * cohesion.dissipated),
         viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),
+        snap_release=previous.snap_release + snapped(model, previous, jump, cohesion),
     )
     PETSc.garbage_cleanup(model.comm)
     return state, Work(passes=passes, **work)
+
+
+def snapped(model: Model, previous: State, jump: Array, cohesion: Cohesion) -> float:
+    """Return the energy that a step released beyond what its surfaces took; collective [J].
+
+    The bodies are elastic: as a surface opens from one equilibrium to the next they give it the
+    mean of both tractions, times the opening. Where it is damaged on the way its law stores and
+    dissipates that much as long as each opening in between is an equilibrium, too. Where it lets go
+    by itself it takes less; the rest goes into motion, of which equilibrium knows nothing. What
+    half of the viscous traction takes is left out: it rises within the step.
+    """
+    before = model.mechanics.traction(previous.jump, previous.damage)
+    after = model.mechanics.traction(jump, cohesion.damage)
+    # what is stored is half of traction times jump: unloading follows the secant
+    excess = 0.5 * np.einsum("ni,ni->n", before, jump)
+    excess -= 0.5 * np.einsum("ni,ni->n", after, previous.jump) + cohesion.dissipated
+    excess = np.where(cohesion.dissipated > 0.0, excess, 0.0) - 0.5 * cohesion.viscous
+    return max(0.0, model.bodies.sum(model.bodies.weights * excess))
 
 
 def _followed(model: Model, time_step: float) -> float:

@@ -111,7 +111,8 @@ class MechanicalProblem:
         host, first = bodies.domains[LITHIUM], bodies.first_component
         self._host = next(body for body, part in bodies.parts.items() if part is host)
         space, stiffness = self.spaces[self._host], self.stiffness[self._host].copy()
-        self._present, self._factor = stiffness, None
+        self._present = stiffness
+        self._factor: Array | None = None
         count = max(len(active.expansion_axes) for active, _ in bodies.active_nodes())
         self.expansion_directions = [self._expansion_direction(k) for k in range(count)]
 

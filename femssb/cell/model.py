@@ -82,6 +82,7 @@ class State:
     current: float  # charging current, positive when lithium leaves the particles [A]
     cohesive_dissipation: float = 0.0  # up to now, all ranks [J]
     viscous_dissipation: float = 0.0  # up to now, all ranks [J]
+    snap_release: float = 0.0  # lost where surfaces let go by themselves, up to now, all ranks [J]
 
 
 class Model:

@@ -121,7 +121,7 @@ class VariableDiffusion:
         """
         first, second = _EDGES.T
         there, back = matrices[:, first, second], matrices[:, second, first]
-        counted = np.ravel(np.ones_like(there) if everywhere else there > 0)[:, None]
+        counted = np.where(everywhere | (there > 0), 1.0, 0.0).reshape(-1, 1)
         entries = counted * np.stack([back, there], axis=2).reshape(-1, 2)
         rises = counted * np.stack(
             [changes[:, second, first], changes[:, first, second]], axis=2

@@ -23,6 +23,7 @@ neighbouring facets: nothing depends on how the mesh was numbered or shared out.
 ``current``                    (states,)  charging current [A]
 ``cohesive_dissipation``       (states,)  energy dissipated by debonding until then [J]
 ``viscous_dissipation``        (states,)  energy dissipated by its regularisation until then [J]
+``snap_release``               (states,)  energy lost where it snapped until then [J]
 ``charge``                     (states,)  charge passed until then, positive on charge [C]
 ``places of lithium``          (n, 3)     nodes of the particles [m]
 ``places of ionic``            (n, 3)     nodes of the ionic potential [m]
@@ -92,7 +93,14 @@ _SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
 _POSITION = tuple(one.name for one in fields(Position) if one.name not in ("start", "past"))
-_NUMBERS = ("time", "voltage", "current", "cohesive_dissipation", "viscous_dissipation")
+_NUMBERS = (
+    "time",
+    "voltage",
+    "current",
+    "cohesive_dissipation",
+    "viscous_dissipation",
+    "snap_release",
+)
 _SCALARS = ("lithium", "ionic", "electronic")
 
 

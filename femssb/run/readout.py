@@ -399,6 +399,7 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Power ledger error [-]": _Measured.power_error,
     "Cohesive energy dissipated [J]": lambda at: at.state.cohesive_dissipation,
     "Viscous energy dissipated [J]": lambda at: at.state.viscous_dissipation,
+    "Snap energy lost [J]": lambda at: at.state.snap_release,
     "Step error [-]": lambda at: at.step.error,
     "Newton iterations": lambda at: (
         at.step.work.newton_electrochemistry + at.step.work.newton_mechanics
