@@ -451,6 +451,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "meshing.from_gmsh": lambda: {
         "model": gmsh_model(), "unit": um, "orientations": np.eye(3), "comm": MPI.COMM_SELF,
     },
+    "library.ncm111_diffusivity_factor": lambda: {"maximum_concentration": 49360.0},
     "library.suspension": lambda: {
         "formulation": slurry(), "viscosity": 0.1, "depth": 1e-12,
     },
