@@ -51,10 +51,7 @@ class LimitedDiffusion:
 
     def response(self, filled: Array) -> tuple[Array, Array]:
         """Return the currents from both ends (n, 2), and derivatives (n, 2, 2), at (n, 2) [-]."""
-        jump = filled[:, 1] - filled[:, 0]
-        within = np.maximum(REACH * np.abs(jump), _LEAST)
-        slope = REACH * np.sign(jump)
-        return _limited(filled, self._entries, within, np.column_stack([-slope, slope]))
+        return limited(filled, self._entries, *reach_of_diffusion(filled))
 
 
 class LimitedDrift:
@@ -81,17 +78,16 @@ class LimitedDrift:
         self._within = np.ones(len(self._ends))
 
     def refresh(self, values: Array, pull: Array) -> None:
-        """Take the present values of the matrix, and of Omega s/(RT) at the local nodes [-].
+        """Take the present values of the matrix, and the pull over R T at the local nodes [-].
 
         Every rank that has a part of an edge finds the same distance, from the nodes alone.
         """
         self._entries = values[self._places]
-        jump = np.diff(pull[self._ends], axis=1)[:, 0]  # that of diffusion which would balance it
-        self._within = np.clip(REACH * np.abs(jump), NARROWEST, WIDEST)
+        self._within = reach_of_drift(pull[self._ends])
 
     def response(self, filled: Array) -> tuple[Array, Array]:
         """Return the currents from both ends (n, 2), and derivatives (n, 2, 2), at (n, 2) [-]."""
-        return _limited(filled, self._entries, self._within, np.zeros_like(filled))
+        return limited(filled, self._entries, self._within, np.zeros_like(filled))
 
 
 def _seeing(ends: Indices) -> PointOperator:
@@ -100,7 +96,28 @@ def _seeing(ends: Indices) -> PointOperator:
     return PointOperator(columns=ends.astype(np.int64), values=both, weights=np.ones(len(ends)))
 
 
-def _limited(
+def reach_of_diffusion(filled: Array) -> tuple[Array, Array]:
+    """Return the distance from a bound that counts as close (n,), and its derivatives (n, 2).
+
+    Args:
+        filled: Stoichiometries at the ends of edges (n, 2) [-].
+    """
+    jump = filled[:, 1] - filled[:, 0]
+    slope = REACH * np.sign(jump)
+    return np.maximum(REACH * np.abs(jump), _LEAST), np.column_stack([-slope, slope])
+
+
+def reach_of_drift(pull: Array) -> Array:
+    """Return the distance from a bound that counts as close (n,).
+
+    Args:
+        pull: What the stress releases with a mole, over R T, at the ends of edges (n, 2) [-]: its
+            jump is that of diffusion which would balance it.
+    """
+    return np.clip(REACH * np.abs(pull[:, 1] - pull[:, 0]), NARROWEST, WIDEST)
+
+
+def limited(
     filled: Array, entries: Array, within: Array, within_slope: Array
 ) -> tuple[Array, Array]:
     """Return what takes a current on edges back, as far as their ends are close to a bound.

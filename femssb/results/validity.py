@@ -27,6 +27,8 @@ _STRENGTH = 0.1
 _PENETRATION = 1e-3
 # Of the energy spent by debonding: more is a result of the regularisation.
 _VISCOUS = 0.1
+# Of the energy spent by debonding, lost in jumps: a step over a kink of the law leaves a percent.
+_SNAP = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +151,16 @@ def _of_series(series: Series, inside: Series, bounds: Bounds) -> Iterator[str]:
         yield (
             f"Viscous energy dissipated [J] is {viscous:.3g} at the end, above {allowed:.3g}: "
             f"debonding took {spent:.3g} J; lower CohesiveLaw.viscosity."
+        )
+    snapped = series["Snap energy lost [J]"]
+    allowed = _SNAP * max(spent, _VISCOUS * bounds.fracture_energy)
+    if snapped[-1] > allowed:
+        at = int(np.argmax(np.diff(snapped))) + 1
+        yield (
+            f"Snap energy lost [J] is {snapped[-1]:.3g} at the end, above {allowed:.3g}: debonding "
+            f"took {spent:.3g} J, and the interface let go by itself, of all most at "
+            f"{series['Time [s]'][at]:.6g} s ({snapped[at] - snapped[at - 1]:.3g} J); where such a "
+            "jump ends, and the stress after it, may not be what motion would lead to."
         )
     reason = "no smaller step was allowed, see Stepping.smallest"
     yield from worst("Step error [-]", 0.0, 1.0, reason)

@@ -116,7 +116,7 @@ class Readout:
             ),
             radius=float(np.cbrt(3 * size / (4 * np.pi))),
             fracture_energy=bodies.sum(bodies.weights) * materials.cohesive.normal_fracture_energy,
-            limited=WIDEST / 2 if drift else 0.0,
+            limited=0.0 if drift == 0.0 else WIDEST / 2,
         )
 
     def row(self, step: TimeStep) -> dict[str, float]:
@@ -191,8 +191,11 @@ class Readout:
         body.at_corners.interpolate(body.displacements[body.name])
         body.at_corners.x.scatter_forward()
         strain = _by_cell(body.strain)
-        elastic = strain
+        elastic, stiffness = strain, body.stiffness
         if body is self._particle:
+            factor = model.stiffness_factor(model.electrochemical(state))
+            if factor is not None:
+                stiffness = factor[:, None, None] * stiffness
             expansion = model.expansion(model.electrochemical(state))
             directions = model.mechanics.expansion_directions
             for amplitude, along in zip(
@@ -200,7 +203,7 @@ class Readout:
             ):
                 mean = amplitude[body.corners.dofmap.list].mean(axis=1)
                 elastic = elastic - mean[:, None] * _by_cell(along)
-        return strain, np.einsum("cij,cj->ci", body.stiffness, elastic)
+        return strain, np.einsum("cij,cj->ci", stiffness, elastic)
 
     def _gather(
         self, body: _Body, at_points: dict[str, Array], at_cells: dict[str, Array]
@@ -396,6 +399,7 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Power ledger error [-]": _Measured.power_error,
     "Cohesive energy dissipated [J]": lambda at: at.state.cohesive_dissipation,
     "Viscous energy dissipated [J]": lambda at: at.state.viscous_dissipation,
+    "Snap energy lost [J]": lambda at: at.state.snap_release,
     "Step error [-]": lambda at: at.step.error,
     "Newton iterations": lambda at: (
         at.step.work.newton_electrochemistry + at.step.work.newton_mechanics

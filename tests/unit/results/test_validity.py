@@ -90,6 +90,17 @@ def test_a_regularisation_that_governs_is_a_doubt(made_up_run):
     assert doubts(series, run.steps, endless) == ()
 
 
+def test_an_interface_that_lets_go_by_itself_is_a_doubt(made_up_run):
+    """Catches a jump between two states that no equilibrium connects, and its time."""
+    run = made_up_run(snapshots=False)
+    lost = np.where(np.arange(81) < 40, 1e-13, 5e-12)
+    series = {**run.series, "Snap energy lost [J]": lost}
+    (sentence,) = doubts(series, run.steps, BOUNDS)
+    assert sentence.startswith("Snap energy lost [J] is 5e-12 at the end, above 3e-12")
+    assert f"{run.series['Time [s]'][40]:.6g} s (4.9e-12 J)" in sentence
+    assert doubts({**series, "Snap energy lost [J]": lost / 2}, run.steps, BOUNDS) == ()
+
+
 def test_unusual_ends_are_doubts(made_up_run):
     """Catches a step that ended at once, or without lithium, like one that did what it should."""
     run = made_up_run(snapshots=False)
