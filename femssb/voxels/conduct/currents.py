@@ -3,7 +3,7 @@
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.environment.compiled import prange, threaded
+from femssb.environment.compiled import threaded
 from femssb.voxels.conduct.links import Longs
 from femssb.voxels.conduct.network import Network, Single
 
@@ -43,6 +43,8 @@ def flow(
 
 @threaded
 def _flow(
+    start: int,
+    stop: int,
     parts: Longs,
     network: Network,
     lower: Single,
@@ -58,7 +60,7 @@ def _flow(
 ) -> None:
     """Write the currents from the lower plate into each plane, and upward out of it."""
     n, voxels = len(network.ground), network.voxels
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         here = np.empty(3)
         for i in range(parts[part], parts[part + 1]):
             plane, rest = divmod(voxels[i], rows * columns)

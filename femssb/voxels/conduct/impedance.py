@@ -48,6 +48,7 @@ from femssb.voxels.conduct.links import Single, Slab
 from femssb.voxels.conduct.multigrid import Multigrid
 from femssb.voxels.conduct.network import assemble
 from femssb.voxels.image import AXES, Axis, VoxelImage, check_memory
+from femssb.voxels.make.cut_voxels import CutVoxels
 
 Complex = NDArray[np.complex128]
 
@@ -123,7 +124,7 @@ class ImpedanceTortuosity:
 
 @checked
 def impedance_tortuosity(
-    image: VoxelImage,
+    image: VoxelImage | CutVoxels,
     phase: str,
     *,
     walls: Sequence[str] | None = None,
@@ -139,7 +140,8 @@ def impedance_tortuosity(
     The tortuosity depends neither on `bulk` nor on `double_layer`; both scale the spectrum.
 
     Args:
-        image: The voxels of one electrode.
+        image: The voxels of one electrode, each of one phase: cut ones are refused, as they know
+            where surfaces are but not how much of a wall each piece of the conductor sees.
         phase: The phase that conducts ions.
         walls: Phases that are at the potential of the collector, wherever they lie; None: all
             others. Faces towards the rest are insulating.
@@ -159,6 +161,11 @@ def impedance_tortuosity(
     owner, flux = "impedance_tortuosity", AXES.index(axis)
     check_number(owner, "bulk", bulk, lower=1e-30, upper=1e30, unit="S/m")
     check_number(owner, "double_layer", double_layer, lower=1e-30, upper=1e30, unit="F/m2")
+    if isinstance(image, CutVoxels):
+        raise InputError(
+            f"{owner}.image: cut voxels do not know how much of a wall each piece of the conductor "
+            "sees; give the image that `voxelise` makes of the packing"
+        )
     for frequency in frequencies:
         check_number(owner, "frequencies", frequency, lower=1e-30, upper=1e30, unit="Hz")
     conductor = image.label(phase)
