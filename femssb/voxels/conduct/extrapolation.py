@@ -9,13 +9,15 @@ twice the voxel size if the error were of first order,
 
 Surfaces fall anew on every grid, so the error has no clean order, above all of cut voxels: where
 the changes do not shrink or change their sign, Richardson's g = 1 is as often wrong as right. The
-factors are those with which the interval from `limit` minus to `limit` plus its uncertainty holds
-the truth in 97 % of the lattices, and of the random packings, of `benchmarks/voxel_size.py`; of
-cases that had no part in that it holds it in 95 %. Its half is 4 to 5 times the true error in the
-median. Errors of a normal distribution of known width would allow 2.9; two changes say less than
-that, and an interval of three times was held in sample only: on fresh cases the truth lay outside
-in one of six. Two images cannot tell a change that shrinks from one that does not: from them
-nothing is estimated, and the first order is taken for granted.
+factors were chosen on lattices and random packings of `benchmarks/voxel_size.py` so that the limit
+plus or minus its uncertainty holds the truth in 97 % of them or more. The uncertainty, half of that
+interval, is 5 to 6.5 times the true error in the median. Narrower ones held only the cases that
+they were chosen by: of the fresh cases of three sets in turn they held 90, 94 and 93 %, so the
+factors were widened and the sets added to those that they were chosen by; on the next, that of
+`tests/verification/test_voxel_size.py`, they hold 95 % or more at the first try. Errors of a normal
+distribution of known width would need 2.9 times; two changes do not tell the width. Two images
+cannot tell a change that shrinks from one that does not: from them nothing is estimated, and the
+first order is taken for granted.
 """
 
 import math
@@ -36,8 +38,8 @@ ORDERS = (0.01, 10.0)  # between which an order of convergence is looked for [-]
 MOST_CHANGE = {"cut": 0.05, "whole": 0.1}
 # Of changes that shrink and keep their sign, and of others: g, a, b, c.
 FACTORS = {
-    "cut": ((0.1, 0.65, 0.1, 3e-4), (1.0, 1.8, 0.0, 6e-4)),
-    "whole": ((0.85, 0.65, 0.3, 5e-3), (0.3, 0.9, 0.9, 5e-3)),
+    "cut": ((0.1, 0.65, 0.1, 6e-4), (0.5, 1.8, 0.05, 1.5e-3)),
+    "whole": ((0.85, 0.65, 0.3, 1.5e-2), (0.3, 0.9, 0.9, 1e-2)),
 }
 
 
