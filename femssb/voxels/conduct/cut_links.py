@@ -42,9 +42,10 @@ If such a neck lies on a face, or next to it, one sphere has but a thin piece in
 face is no wider than the neck. The current does not come through a pipe of that width: the face
 gets the resistance of the wide pieces on both sides in series, of half a way each, and c as above
 of the one behind the face. No piece is wider there than what other spheres leave of the face: where
-spheres overlap so widely that they fill it, nothing narrows, and each keeps its own share. The network itself has a resistance to a current that spreads from one
-node, 0.25 to 0.5 of that of a link, which would count twice: the way shortens by `NEARER` as the
-neck narrows. Discs that many voxels hold need none of this, which fades as (`ALONE` / a)^2.
+spheres overlap so widely that they fill it, nothing narrows, and each keeps its own share. The
+network itself has a resistance to a current that spreads from one node, 0.25 to 0.5 of that of a
+link, which would count twice: the way shortens by `NEARER` as the neck narrows. Discs that many
+voxels hold need none of this, which fades as (`ALONE` / a)^2.
 """
 
 import math

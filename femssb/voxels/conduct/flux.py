@@ -167,14 +167,14 @@ def _network(
     return network, lower, conductances.unit
 
 
-def cut(planes: int, comm: Any) -> Slab:
+def cut(planes: int, comm: Any, owner: str = "conductivity") -> Slab:
     """Return the planes of this rank: about as many each, most blocks of voxels left whole."""
     if comm is None:
         return Slab(start=0, stop=planes, planes=planes)
     share = planes // comm.size
     if share < 2:
         raise InputError(
-            f"conductivity.comm has {comm.size} ranks for {planes} planes: at least two each"
+            f"{owner}.comm has {comm.size} ranks for {planes} planes: at least two each"
         )
     even = BLOCK if share >= 4 * BLOCK else 2
     start, stop = (planes * rank // comm.size // even * even for rank in (comm.rank, comm.rank + 1))
