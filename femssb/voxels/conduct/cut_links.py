@@ -41,8 +41,8 @@ voxels share constricts the current of each by sqrt(pi a^2 / A) more, as the who
 If such a neck lies on a face, or next to it, one sphere has but a thin piece in the voxel, and its
 face is no wider than the neck. The current does not come through a pipe of that width: the face
 gets the resistance of the wide pieces on both sides in series, of half a way each, and c as above
-of the one behind the face. No piece is wider there than what other spheres leave of the face: where
-spheres overlap so widely that they fill it, nothing narrows, and each keeps its own share. The
+of the one behind the face. That is so as far as the two are apart: where spheres overlap so widely
+that they fill a face and all that a piece shows in its voxel is neck, each keeps its own share. The
 network itself has a resistance to a current that spreads from one node, 0.25 to 0.5 of that of a
 link, which would count twice: the way shortens by `NEARER` as the neck narrows. Discs that many
 voxels hold need none of this, which fades as (`ALONE` / a)^2.
@@ -159,6 +159,7 @@ class _Necks(NamedTuple):
         nearer: Share by which the way to the neck shortens: see the head of this module, (m,).
         less: Share by which the background conducts less than the piece, shape (m,).
         alone: Share of all that which counts, less where many voxels hold the disc, shape (m,).
+        bare: Share of the surface of the piece in its voxel that is no neck; 0 without one, (m,).
     """
 
     wide: Array
@@ -168,6 +169,7 @@ class _Necks(NamedTuple):
     nearer: Array
     less: Array
     alone: Array
+    bare: Array
 
 
 def _necks(voxels: CutVoxels, sigma: Array, background: float) -> tuple[_Necks, Array]:
@@ -191,7 +193,10 @@ def _necks(voxels: CutVoxels, sigma: Array, background: float) -> tuple[_Necks, 
     nearer = np.where(opens > 0, NEARER * thin * closed, 0.0)
     less = 1 - np.divide(background, sigma, out=np.ones_like(sigma), where=sigma > background)
     lonely = np.where(opens > 0, np.minimum((ALONE / np.maximum(radius, TINY)) ** 2, 1.0), 0.0)
-    return _Necks(wide, opens, area, most, nearer, less, lonely), shared
+    across = np.prod(voxels.spacing) / np.array(voxels.spacing) / face
+    surface = np.linalg.norm((shares[:, ::2] - shares[:, 1::2]) * across, axis=1)
+    bare = np.where(opens > 0, 1 - np.minimum(area / np.maximum(surface, TINY), 1.0), 0.0)
+    return _Necks(wide, opens, area, most, nearer, less, lonely, bare), shared
 
 
 def _meetings(
@@ -293,43 +298,40 @@ def _faces(
                     for beside in range(starts[voxel], starts[voxel + 1]):
                         if beside != piece and body[beside] > 0 and sigma[beside] > 0:
                             free -= faces[beside, up] / points
-                    narrow = _narrow(
-                        share, free, piece, np.int64(other), necks, edges[axis], factor
-                    )
+                    narrow = _narrow(share, piece, np.int64(other), necks, edges[axis], factor)
                     if narrow > 0:
                         open_way = full * points / narrow
                         alone = max(necks.alone[piece], necks.alone[other])
-                        counts = necks.less[piece] * alone
+                        apart = 1.0
+                        if share < 1:
+                            bare = max(necks.bare[piece], necks.bare[other])
+                            apart = max(bare, (free - share) / (1 - share))
+                        counts = necks.less[piece] * alone * apart
                         upward[piece, axis] += counts * (open_way - upward[piece, axis])
     return upward, lower, upper
 
 
 @njit(cache=True)
-def _narrow(
-    share: float, free: float, one: int, other: int, necks: Any, edge: float, factor: float
-) -> float:
+def _narrow(share: float, one: int, other: int, necks: Any, edge: float, factor: float) -> float:
     """Return the resistance of a face with a neck behind it, over that of one that is all open.
 
-    It is as wide as the pieces on both sides, but for what other spheres take of the face, and
-    narrows to the neck. 0: there is no such neck.
+    It is as wide as the pieces on both sides, and narrows to the neck. 0: there is no such neck.
     """
     area, constricted, shared, nearer = share, 0.0, 1.0, 0.0
     for side in range(2):
         piece = one if side == 0 else other
         if necks.opens[piece] > 0 and share >= necks.wide[piece]:  # its widest face
-            area = max(area, min(necks.area[piece], free))
+            area = max(area, min(necks.area[piece], 1.0))
             shared = max(shared, necks.shared[piece])
             nearer = max(nearer, necks.nearer[piece])
     resistance, found = 0.0, False
     for side in range(2):
         piece, opposite = (one, other) if side == 0 else (other, one)
-        wide = max(min(max(necks.wide[piece], necks.opens[piece]), free), area)
+        wide = max(necks.wide[piece], necks.opens[piece], area)
         resistance += 0.5 / wide / factor
         if necks.opens[opposite] > 0 and share >= necks.wide[opposite]:
             found = True
             constricted += SPREAD * edge / 2 / wide * (np.sqrt(wide / area) - 1) * shared
-    if share < 1:
-        nearer *= max(free - share, 0.0) / (1 - share)  # of the rest, what no sphere holds
     return resistance * (1 - nearer) + constricted if found else 0.0
 
 
