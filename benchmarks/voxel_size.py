@@ -1,8 +1,8 @@
 """How far extrapolated conductivities are from the truth, and how far they say that they may be.
 
-    python benchmarks/voxel_size.py                    # all cases, about half an hour
+    python benchmarks/voxel_size.py                    # all sets, an hour
+    python benchmarks/voxel_size.py --set second       # one of three
     python benchmarks/voxel_size.py --part lattices    # those with exact references, minutes
-    python benchmarks/voxel_size.py --fresh            # cases that no factor was chosen by
     python benchmarks/voxel_size.py --read FILE        # the table of what --write FILE has kept
 
 A case is a structure, its conductivities and a contact resistance, on three grids of which each
@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,19 +34,9 @@ from femssb.voxels import conductivity, cut_voxels, extrapolate, voxelise
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the series that the tests use
 from tests.verification.lattices import CENTRES, conductivity_of_lattice
 
-LATTICES = [("SC", f) for f in (0.2, 0.3, 0.4, 0.5)]
-LATTICES += [(kind, f) for kind in ("BCC", "FCC") for f in (0.3, 0.5, 0.6)]
-RATIOS = [(ratio, 0.0) for ratio in (0.0, 1e-6, 1e-2, 0.1, 10.0, 1e3, 1e9)]
-CONTACTS = [(10.0, 0.1), (10.0, 1.0), (10.0, 10.0), (1.0, 0.5)]
 RADII = {"cut": (8, 10, 12, 16), "whole": (16, 20, 24, 32)}  # of the finest grid, in voxels
 EDGE = 1e-6  # of a lattice cell, and of a random box [m]
 PROVEN = 1e-5  # of each solve
-
-
-FRESH_LATTICES = [("SC", f) for f in (0.25, 0.35, 0.45)]
-FRESH_LATTICES += [(kind, f) for kind in ("BCC", "FCC") for f in (0.35, 0.45, 0.55)]
-FRESH_ANSWERS = [(ratio, 0.0) for ratio in (1e-9, 1e-4, 0.03, 0.3, 4.0, 30.0, 1e5)]
-FRESH_ANSWERS += [(100.0, 0.03), (3.0, 0.3), (30.0, 3.0), (0.3, 1.0)]
 
 
 def octant(kind: str, fraction: float) -> tuple[Packing, float]:
@@ -96,42 +86,107 @@ def thrown(seed: int, fraction: float, overlap: float, sizes: tuple[float, ...])
     return spheres(np.array(placed), radii, EDGE, phases=np.arange(len(radii)) % 2)
 
 
-PACKINGS = {
-    "loose": (1, 0.25, 0.0, (1.0,)),
-    "dense": (2, 0.45, 0.12, (1.0,)),
-    "two sizes": (3, 0.4, 0.1, (1.0, 0.7)),
-    "overlapping": (4, 0.85, 0.35, (1.0,)),
-    "overlapping, two sizes": (5, 0.75, 0.35, (1.0, 0.7)),
-    "dense again": (6, 0.4, 0.1, (1.0,)),
-    "overlapping again": (7, 0.8, 0.35, (1.0,)),
-}
-FRESH_PACKINGS = {
-    "loose, fresh": (21, 0.3, 0.02, (1.0, 0.8)),
-    "dense, fresh": (22, 0.42, 0.1, (1.0,)),
-    "overlapping, fresh": (23, 0.8, 0.35, (1.0, 0.85)),
-    "overlapping again, fresh": (24, 0.75, 0.3, (1.0,)),
-}
-MIXTURES: list[tuple[dict[str, float], float]] = [  # conductivities, contact of the spheres
-    ({"void": 1.0, "AM": 0.0, "SE": 0.0}, 0.0),
-    ({"void": 1.0, "AM": 1e-2, "SE": 1e-2}, 0.0),
-    ({"void": 1.0, "AM": 0.1, "SE": 0.3}, 0.0),
-    ({"void": 1.0, "AM": 10.0, "SE": 10.0}, 0.0),
-    ({"void": 1.0, "AM": 1e4, "SE": 0.0}, 0.0),
-    ({"void": 1.0, "AM": 10.0, "SE": 10.0}, 0.5),
-    ({"void": 0.0, "AM": 1.0, "SE": 1.0}, 0.0),
-    ({"void": 0.0, "AM": 0.1, "SE": 1.0}, 0.2),
-]
+Mixture = tuple[dict[str, float], float]  # conductivities, contact of the spheres
 
 
-FRESH_MIXTURES: list[tuple[dict[str, float], float]] = [
-    ({"void": 1.0, "AM": 1e-4, "SE": 1e-9}, 0.0),
-    ({"void": 1.0, "AM": 0.3, "SE": 0.03}, 0.0),
-    ({"void": 1.0, "AM": 3.0, "SE": 30.0}, 0.0),
-    ({"void": 1.0, "AM": 300.0, "SE": 0.0}, 0.0),
-    ({"void": 1.0, "AM": 30.0, "SE": 3.0}, 0.2),
-    ({"void": 0.0, "AM": 1.0, "SE": 0.5}, 0.0),
-    ({"void": 0.0, "AM": 1.0, "SE": 0.03}, 0.5),
-]
+class Set(NamedTuple):
+    """Lattices by share, their ratios and contacts; packings as `thrown` takes them."""
+
+    lattices: list[tuple[str, float]]
+    answers: list[tuple[float, float]]
+    packings: dict[str, tuple[int, float, float, tuple[float, ...]]]
+    mixtures: list[Mixture]
+
+
+def answers(*ratios: float, contacts: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [*((ratio, 0.0) for ratio in ratios), *contacts]
+
+
+SETS = {
+    "first": Set(
+        [("SC", f) for f in (0.2, 0.3, 0.4, 0.5)]
+        + [(kind, f) for kind in ("BCC", "FCC") for f in (0.3, 0.5, 0.6)],
+        answers(
+            0.0,
+            1e-6,
+            1e-2,
+            0.1,
+            10.0,
+            1e3,
+            1e9,
+            contacts=[(10.0, 0.1), (10.0, 1.0), (10.0, 10.0), (1.0, 0.5)],
+        ),
+        {
+            "loose": (1, 0.25, 0.0, (1.0,)),
+            "dense": (2, 0.45, 0.12, (1.0,)),
+            "two sizes": (3, 0.4, 0.1, (1.0, 0.7)),
+            "overlapping": (4, 0.85, 0.35, (1.0,)),
+            "overlapping, two sizes": (5, 0.75, 0.35, (1.0, 0.7)),
+            "dense again": (6, 0.4, 0.1, (1.0,)),
+            "overlapping again": (7, 0.8, 0.35, (1.0,)),
+        },
+        [
+            ({"void": 1.0, "AM": 0.0, "SE": 0.0}, 0.0),
+            ({"void": 1.0, "AM": 1e-2, "SE": 1e-2}, 0.0),
+            ({"void": 1.0, "AM": 0.1, "SE": 0.3}, 0.0),
+            ({"void": 1.0, "AM": 10.0, "SE": 10.0}, 0.0),
+            ({"void": 1.0, "AM": 1e4, "SE": 0.0}, 0.0),
+            ({"void": 1.0, "AM": 10.0, "SE": 10.0}, 0.5),
+            ({"void": 0.0, "AM": 1.0, "SE": 1.0}, 0.0),
+            ({"void": 0.0, "AM": 0.1, "SE": 1.0}, 0.2),
+        ],
+    ),
+    "second": Set(
+        [("SC", f) for f in (0.25, 0.35, 0.45)]
+        + [(kind, f) for kind in ("BCC", "FCC") for f in (0.35, 0.45, 0.55)],
+        answers(
+            1e-9,
+            1e-4,
+            0.03,
+            0.3,
+            4.0,
+            30.0,
+            1e5,
+            contacts=[(100.0, 0.03), (3.0, 0.3), (30.0, 3.0), (0.3, 1.0)],
+        ),
+        {
+            "loose": (21, 0.3, 0.02, (1.0, 0.8)),
+            "dense": (22, 0.42, 0.1, (1.0,)),
+            "overlapping": (23, 0.8, 0.35, (1.0, 0.85)),
+            "overlapping again": (24, 0.75, 0.3, (1.0,)),
+        },
+        [
+            ({"void": 1.0, "AM": 1e-4, "SE": 1e-9}, 0.0),
+            ({"void": 1.0, "AM": 0.3, "SE": 0.03}, 0.0),
+            ({"void": 1.0, "AM": 3.0, "SE": 30.0}, 0.0),
+            ({"void": 1.0, "AM": 300.0, "SE": 0.0}, 0.0),
+            ({"void": 1.0, "AM": 30.0, "SE": 3.0}, 0.2),
+            ({"void": 0.0, "AM": 1.0, "SE": 0.5}, 0.0),
+            ({"void": 0.0, "AM": 1.0, "SE": 0.03}, 0.5),
+        ],
+    ),
+    "third": Set(
+        [("SC", f) for f in (0.22, 0.38, 0.48)]
+        + [("BCC", f) for f in (0.33, 0.43, 0.48, 0.58)]
+        + [("FCC", f) for f in (0.38, 0.43, 0.53)],
+        answers(1e-7, 0.02, 0.4, 3.0, 25.0, 1e8, contacts=[(12.0, 0.25), (40.0, 4.0), (0.6, 0.6)]),
+        {
+            "dense": (43, 0.4, 0.1, (1.0,)),
+            "overlapping": (44, 0.78, 0.35, (1.0,)),
+            "loose": (45, 0.35, 0.05, (1.0, 0.75)),
+            "overlapping, two sizes": (46, 0.7, 0.3, (1.0, 0.8)),
+            "dense again": (47, 0.5, 0.15, (1.0,)),
+        },
+        [
+            ({"void": 1.0, "AM": 0.0, "SE": 0.02}, 0.0),
+            ({"void": 1.0, "AM": 5.0, "SE": 0.2}, 0.0),
+            ({"void": 1.0, "AM": 100.0, "SE": 100.0}, 0.3),
+            ({"void": 0.0, "AM": 1.0, "SE": 0.3}, 0.1),
+            ({"void": 1.0, "AM": 0.0, "SE": 0.0}, 0.0),
+            ({"void": 0.0, "AM": 1.0, "SE": 1.0}, 0.0),
+        ],
+    ),
+}
 
 
 def solved(kind: str, packing: Packing, spacing: float, given: list[Any]) -> list[Any]:
@@ -179,7 +234,7 @@ def lattice_cases(
 
 def random_cases(
     packings: dict[str, tuple[int, float, float, tuple[float, ...]]],
-    mixtures: list[tuple[dict[str, float], float]],
+    mixtures: list[Mixture],
 ) -> Iterator[dict[str, Any]]:
     """Yield the cases of random packings, each with all mixtures of conductivities."""
     for n, (name, recipe) in enumerate(packings.items()):
@@ -262,7 +317,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--part", choices=["lattices", "random", "all"], default="all")
-    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--set", choices=[*SETS, "all"], default="all")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--read", type=Path)
     given = parser.parse_args()
@@ -270,23 +325,20 @@ def main() -> None:
         cases = [json.loads(line) for line in given.read.read_text().splitlines()]
     else:
         cases = []
-        lattices = FRESH_LATTICES if given.fresh else LATTICES
-        answers = FRESH_ANSWERS if given.fresh else RATIOS + CONTACTS
-        packings = FRESH_PACKINGS if given.fresh else PACKINGS
-        mixtures = FRESH_MIXTURES if given.fresh else MIXTURES
-        makers = {
-            "lattices": lattice_cases(lattices, answers),
-            "random": random_cases(packings, mixtures),
-        }
         start = time.process_time()
-        for part, maker in makers.items():
-            if given.part not in (part, "all"):
+        for name, chosen in SETS.items():
+            if given.set not in (name, "all"):
                 continue
-            for case in maker:
-                cases.append(case)
-                if given.write:
-                    with given.write.open("a") as file:
-                        file.write(json.dumps(case) + "\n")
+            makers = {
+                "lattices": lattice_cases(chosen.lattices, chosen.answers),
+                "random": random_cases(chosen.packings, chosen.mixtures),
+            }
+            for part, maker in makers.items():
+                for case in maker if given.part in (part, "all") else ():
+                    cases.append(case)
+                    if given.write:
+                        with given.write.open("a") as file:
+                            file.write(json.dumps(case) + "\n")
         print(f"{len(cases)} cases, {time.process_time() - start:.0f} CPU s")
     table(cases)
 
