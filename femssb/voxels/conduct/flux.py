@@ -110,10 +110,8 @@ def solve_flux(
         return _nothing(problem, clock, maps=maps, threads=threads, comm=comm)
     hierarchy = Hierarchy(network, shape, comm)
     clock["hierarchy"] = time.perf_counter()
-    return _through(
-        *(problem, hierarchy, lower, unit, clock),
-        **{"tolerance": tolerance, "maps": maps, "threads": threads},
-    )
+    options: dict[str, Any] = {"tolerance": tolerance, "maps": maps, "threads": threads}
+    return _through(problem, hierarchy, lower, unit, clock, **options)
 
 
 def solve_fluxes(
@@ -139,8 +137,8 @@ def solve_fluxes(
         contacts=problem.contacts,
     )
     # Between i and i + 1 along each axis; the last ones are closed.
-    between = np.concatenate([joined.along[1:-1], np.zeros_like(joined.along[:1])])
-    between = between, joined.second, joined.third
+    upward = np.concatenate([joined.along[1:-1], np.zeros_like(joined.along[:1])])
+    between = upward, joined.second, joined.third
     to_plate = 2 * np.prod(spacing) / spacing**2 / joined.unit  # of 1 S/m
     clock["links"] = time.perf_counter()
     carries = []
@@ -160,6 +158,7 @@ def solve_fluxes(
         return [_nothing(problem, clock, maps=maps, threads=threads, comm=None) for _ in range(3)]
     places = np.unravel_index(network.voxels, shape)
     sigma = problem.conductivities[labels[places]]
+    options: dict[str, Any] = {"tolerance": tolerance, "maps": maps, "threads": threads}
     hierarchy, solutions = None, []
     for axis in range(3):
         here = carries[axis][places]
@@ -175,10 +174,7 @@ def solve_fluxes(
         clock["hierarchy"] = time.perf_counter()
         solutions.append(
             _through(
-                *(problem, hierarchy, lower, joined.unit, clock),
-                **{"tolerance": tolerance, "maps": maps, "threads": threads},
-                flux=axis,
-                carries=here,
+                *(problem, hierarchy, lower, joined.unit, clock), **options, flux=axis, carries=here
             )
         )
         clock = {"start": time.perf_counter()}

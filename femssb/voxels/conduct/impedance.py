@@ -308,10 +308,10 @@ class _Pores:
 
         def precondition(residual: Complex) -> Complex:
             scale = np.abs(residual).max(initial=0.0) or 1.0  # single precision has its limits
-            parts = []
-            for part in (residual.real, residual.imag):
-                parts.append(multigrid.precondition(part / scale).astype(np.float64))
-            return scale * (parts[0] + 1j * parts[1])
+            found = np.empty_like(residual)
+            found.real = scale * multigrid.precondition(residual.real / scale)
+            found.imag = scale * multigrid.precondition(residual.imag / scale)
+            return found
 
         potential, residual = np.zeros_like(right), right.copy()
         steps: deque[tuple[Complex, Complex]] = deque(maxlen=KEPT)  # and the currents they cause
