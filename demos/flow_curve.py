@@ -63,7 +63,7 @@ def main(
 ):
     formulation = replace(library.alabdali2023.formulation(beads=beads), swelling=None)
     forces = library.suspension(formulation, depth=depth, viscosity=viscosity)
-    stages = [Slurry(), *(Shear(rate=rate) for rate in sorted(rates, reverse=True))]
+    stages = [Slurry(), *(Shear(rate=rate) for rate in sorted(set(rates), reverse=True))]
     start = disperse(formulation, seed=seed)
     curve = flow_curve(process(start, stages, formulation, forces, out=out)[-1])
     balance = formulation.balance()

@@ -27,7 +27,7 @@ YIELDING = particles.ElasticPlastic(
     solids=SOLIDS,
     yield_pressures={name: particles.yield_pressure(SOLIDS[name]) for name in ("SE", "CBD")},
 )
-ELECTRONS, IONS = {"AM": 0.005, "CBD": 15.93}, {"SE": 0.2}  # [S/m]
+CONDUCT = {"electronic": {"AM": 0.005, "CBD": 15.93}, "ionic": {"SE": 0.2}}  # [S/m]
 
 
 def slurry(beads, active, binder, solid_content):
@@ -50,8 +50,8 @@ def measure(packing, spacing):
     dense = library.CBD.density / (1 - NANOPORES.porosity)
     pores = {"CBD": 1 - packing.masses[binder].sum() / packing.volumes[binder].sum() / dense}
     mass = weigh(packing, own_porosity=pores)
-    how = {"spacing": spacing, "own_porosity": pores, "priority": ("AM", "SE", "CBD")}
-    found = transport(packing, electronic=ELECTRONS, ionic=IONS, **how)
+    found = transport(packing, spacing=spacing, own_porosity=pores, priority=[*SOLIDS], **CONDUCT)
+    print(*found.warnings, sep="\n")
     return {
         "thickness [um]": mass.thickness / um,
         "density [g/cm3]": mass.density / 1e3,

@@ -25,6 +25,8 @@ FILLED = 0.15  # share of beads in the box in which they are dispersed
 APART = 1.2  # distance of dispersed beads over the sum of their radii, at least
 TRIES = 100_000  # places tried for a bead
 CLOSED = 0.01  # relative gap of a volume balance that counts as closed
+HELD = 0.5  # share of the volume of a distribution that its classes must hold
+FINEST = 100_000  # classes by which this is judged
 
 
 @description
@@ -69,7 +71,9 @@ class VolumeBalance:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What does not close, one sentence each; none if all does."""
-        said = []
+        said, density = [], ""
+        if abs(self.density / self.closed_density - 1) > CLOSED:
+            density = f", which means {self.density:.4g} kg/m3 instead of {self.closed_density:.4g}"
         for name, volume in (
             ("beads", self.beads),
             ("solids and solvent", self.solids + self.solvent),
@@ -77,8 +81,7 @@ class VolumeBalance:
             if abs(excess := volume / self.box - 1) > CLOSED:
                 said.append(
                     f"the volume balance does not close: {name} have {abs(100 * excess):.3g} % "
-                    f"{'more' if excess > 0 else 'less'} volume than the box, which means "
-                    f"{self.density:.4g} kg/m3 instead of {self.closed_density:.4g}"
+                    f"{'more' if excess > 0 else 'less'} volume than the box{density}"
                 )
         return tuple(said)
 
@@ -102,7 +105,8 @@ class Formulation:
 
     Raises:
         InputError: If a field is out of its bounds, the shares do not sum to one, two components
-            have the same name, none is the binder, or not exactly one of `beads` and `dry_mass`
+            have the same name or that of the solvent, none is the binder, sizes are so wide that
+            few large beads hold most of the volume, or not exactly one of `beads` and `dry_mass`
             is given.
     """
 
@@ -128,6 +132,12 @@ class Formulation:
         names = self.names
         if len(set(names)) < len(names):
             raise InputError(f"Formulation.components: two have the same name: {list(names)}")
+        if self.solvent.name in names:
+            raise InputError(
+                f"Formulation.solvent: its name {self.solvent.name!r} is that of a component"
+            )
+        for component in self.components:
+            _check_width(component)
         total = sum(self.shares.tolist())
         if abs(total - 1) > 1e-6:
             raise InputError(f"Formulation.components: their shares sum to {total:g}, not to 1")
@@ -199,8 +209,9 @@ class Formulation:
     def diameters(self) -> tuple[NDArray[np.int32], Array]:
         """Return the dry beads, each component in classes of equal diameters.
 
-        A distribution stands for as many classes as `Sizes.listed` gives; a common factor for each
-        component then sets its mass to the last bit.
+        A distribution stands for as many classes as `Sizes.listed` gives, or each of fewer beads
+        for an equal share of it; a common factor for each component then sets its mass to the last
+        bit.
 
         Returns:
             Index of the component of every bead, shape (n,), and its dry diameter, shape (n,) [m].
@@ -217,9 +228,12 @@ class Formulation:
                 continue
             listed: ListedSizes = component.sizes.listed()
             numbers = np.array(listed.numbers)
-            drawn = np.repeat(
-                listed.diameters, _apportioned(count * numbers / numbers.sum(), count)
-            )
+            if count < len(numbers):
+                drawn = component.sizes.quantile((np.arange(count) + 0.5) / count)
+            else:
+                drawn = np.repeat(
+                    listed.diameters, _apportioned(count * numbers / numbers.sum(), count)
+                )
             volume = ledger[component.name] / component.solid.density
             sizes.append(drawn * np.cbrt(volume / (np.pi / 6 * np.sum(drawn**3))))
             kinds.append(np.full(count, kind, dtype=np.int32))
@@ -342,6 +356,22 @@ def _places(diameters: Array, edges: Array, random: np.random.Generator) -> Arra
         else:
             raise NotConverged(f"disperse: no place for bead {bead}", step=TRIES)
     return placed
+
+
+def _check_width(component: Component) -> None:
+    """Raise InputError if the classes of a distribution leave out most of its volume."""
+    listed = component.sizes.listed()
+    if listed is component.sizes:
+        return
+    middles = (np.arange(FINEST) + 0.5) / FINEST
+    whole = float(np.mean(component.sizes.quantile(middles) ** 3))
+    held = float(np.average(np.array(listed.diameters) ** 3, weights=listed.numbers)) / whole
+    if held < HELD:
+        raise InputError(
+            f"Formulation.components: sizes of {component.name!r} are so wide that their "
+            f"{len(listed.diameters)} classes hold {100 * held:.2g} % of the volume: cut them at a "
+            "largest diameter"
+        )
 
 
 def _apportioned(exact: Array, total: int) -> NDArray[np.int64]:

@@ -400,3 +400,21 @@ class Release(Pressed):
     def press(self, press: Press) -> tuple[Watched, dict[str, float]]:
         """Move the planes; return what was seen, and the tolerances of what decided."""
         return press.to_pressure(self.pressure)
+
+    def carry_out(
+        self,
+        packing: Packing,
+        formulation: Formulation,
+        field: ForceField,
+        comm: MPI.Intracomm,
+        show: Show,
+    ) -> Course:
+        """Do the stage."""
+        course = Pressed.carry_out(self, packing, formulation, field, comm, show)
+        before, after = packing.lengths[2], course.packing.lengths[2]
+        if not packing.periodic[2] and after < (1 - 2 * self.tolerance) * before:
+            course.report["warnings"].append(
+                f"released to {self.pressure:g} Pa, the planes came nearer, from {before:.4g} to "
+                f"{after:.4g} m: the electrode was held by less, and is pressed now"
+            )
+        return course

@@ -22,6 +22,7 @@ from femssb.particles.flow_laws import (
 
 LEAST_STRAIN = 2.0  # of a point
 LARGEST_ERROR = 0.05  # of a point, relative
+SAME = 1e-6  # relative difference of the densities of one slurry
 AGREEING = 2.0  # standard errors by which the halves of a point may differ
 
 
@@ -184,14 +185,22 @@ def flow_curve(packing: Packing) -> FlowCurve:
         packing: After one or more `Shear` stages of `process`.
 
     Raises:
-        InputError: If no shear is behind it, two were at the same rate, or a report is damaged.
+        InputError: If no shear is behind it, two were at the same rate, by other forces or of
+            another density, or a report is damaged.
     """
     stages = packing.origin.get("stages")
     reports = [r for r in stages if isinstance(r, Mapping)] if isinstance(stages, list) else []
-    points = [r["flow"] for r in reports if isinstance(r.get("flow"), Mapping)]
-    if not points:
+    shears = [r for r in reports if isinstance(r.get("flow"), Mapping)]
+    if not shears:
         raise InputError("flow_curve: the packing was not sheared")
-    return FlowCurve(points=tuple(_point(report) for report in points))
+    if len({r["forces"] for r in shears if "forces" in r}) > 1:
+        raise InputError("flow_curve: the packing was sheared by different forces")
+    densities = [r["density [kg/m3]"] for r in shears if "density [kg/m3]" in r]
+    if densities and max(densities) > (1 + SAME) * min(densities):
+        raise InputError(
+            f"flow_curve: the packing was sheared at different densities, {densities} kg/m3"
+        )
+    return FlowCurve(points=tuple(_point(report["flow"]) for report in shears))
 
 
 def _point(report: Mapping[str, Any]) -> FlowPoint:

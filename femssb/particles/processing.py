@@ -125,8 +125,11 @@ def _done(
         "cpu_time": used,
         "key": record.key,
     }
-    narrow = narrow_sides(course.packing, stage.forces(field))
-    report["warnings"] = [*course.report.get("warnings", []), *narrow]
+    report["warnings"] = [
+        *course.report.get("warnings", []),
+        *_overfilled(report["porosity"], masses[formulation.solvent.name]),
+        *narrow_sides(course.packing, stage.forces(field)),
+    ]
     made = [*start.origin.get("stages", []), report]
     origin = {**start.origin, "femssb": __version__, "stages": made}
     reached = replace(course.packing, origin=origin)
@@ -159,6 +162,26 @@ def porosity(packing: Packing, formulation: Formulation) -> float:
     return 1 - float((solid + masses[solvent.name] / solvent.density) / np.prod(packing.lengths))
 
 
+def _evaporated(packing: Packing) -> float:
+    """Return the mass of solvent that has gone in the stages behind a packing [kg]."""
+    made = packing.origin.get("stages")
+    stages = made if isinstance(made, list) else []
+    return float(sum(s.get("evaporated [kg]", 0.0) for s in stages if isinstance(s, dict)))
+
+
+def _overfilled(porosity: float, solvent: float) -> list[str]:
+    """Return a warning if the solids of a dry electrode do not fit the box; else nothing.
+
+    Of a slurry, with some solvent [kg], the volume balance warns.
+    """
+    if solvent or porosity >= 0:
+        return []
+    return [
+        f"the porosity is {porosity:.3g}: solids have {-100 * porosity:.3g} % more volume than the "
+        "box; beads overlap farther than the force field means anything"
+    ]
+
+
 def _check(
     packing: Packing, stages: Sequence[WetStage], formulation: Formulation, field: ForceField
 ) -> None:
@@ -176,9 +199,10 @@ def _check(
             f"{formulation.names}"
         )
     held, known = ledger(packing, formulation), formulation.ledger()
+    solvent, allowed = formulation.solvent.name, 1e-6 * sum(known.values())
+    known[solvent] = known[solvent] - _evaporated(packing) if held[solvent] else 0.0
     for name, mass in known.items():
-        dried_up = name == formulation.solvent.name and held[name] < mass
-        if abs(held[name] - mass) > 1e-6 * sum(known.values()) and not dried_up:
+        if abs(held[name] - mass) > allowed:
             raise InputError(
                 f"process: the packing holds {held[name]:g} kg of {name}, the formulation {mass:g} "
                 "kg: it is of another formulation"

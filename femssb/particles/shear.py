@@ -32,6 +32,7 @@ from femssb.description import description, field
 from femssb.environment.interruption import stop_if_asked
 from femssb.errors import FemssbError, InputError, Interrupted, NotConverged
 from femssb.inputs.beads import BeadForces, ForceField
+from femssb.inputs.case import fingerprint
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
 from femssb.particles.beads import Kinds
@@ -157,6 +158,7 @@ class Shear(WetStage):
             if outcome is None:
                 found = run.point(used)
                 report["flow"] = asdict(found)
+                report["forces"] = fingerprint(forces)
                 report["warnings"] = run.warnings(found)
             run.close()
             reached = engine.packing()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from femssb.description import description, field
+from femssb.errors import InputError
 from femssb.inputs.beads import BeadForces, ForceField
 from femssb.packing.formulation import Formulation
 from femssb.packing.packing import Packing
@@ -24,6 +25,7 @@ PERIOD = 150  # in which a box follows its pressure
 MODULUS = 10.0  # over the pressure, by which it does
 CALM = 0.02  # damping ratio of the stiffest pair at rest, at most: that of soft ones is far higher
 CLOSING = 3000  # in which a box is brought to a volume
+FULLEST = 2.0  # volume of the beads over that of a box into which they are brought
 
 
 def damping_ratio(forces: BeadForces, kinds: Kinds) -> float:
@@ -81,10 +83,18 @@ class Slurry(WetStage):
         """Check, before any work, what would fail later.
 
         Raises:
-            InputError: If a side of the packing is a plane, or as `WetStage.check` does.
+            InputError: If a side of the packing is a plane, the beads are far larger than the box
+                that the volume balance gives them, or as `WetStage.check` does.
         """
         WetStage.check(self, packing, formulation, field)
         self.check_periodic(packing)
+        beads, box = float(packing.volumes.sum()), formulation.balance().box
+        if self.pressure is None and beads > FULLEST * box:
+            raise InputError(
+                f"Slurry.pressure = None: the beads have {beads / box:.3g} times the volume of "
+                f"solids and solvent, at most {FULLEST:g} times fit; bring "
+                "Formulation.swelling nearer to that of the volumes, or give a pressure"
+            )
 
     def carry_out(
         self,

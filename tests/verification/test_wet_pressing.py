@@ -47,11 +47,12 @@ from femssb.particles import (
     sinking_speed,
     yield_pressure,
 )
-from femssb.particles.calendering import pressed, unrest
+from femssb.particles.calendering import Pressed, pressed, unrest
 from femssb.particles.drying import dried
 from femssb.particles.lammps.beads import BeadEngine
 from femssb.particles.lammps.film import INERTIA, FilmEngine
 from femssb.particles.lammps.planes import Planes, room
+from femssb.particles.wet import Course
 from femssb.units import MPa, kPa, um
 
 FORMULATION = alabdali2023.formulation(beads=60)
@@ -218,6 +219,7 @@ def test_degrees_are_of_the_first_thickness(tmp_path):
     assert done[2].lengths[2] > done[1].lengths[2]
     assert [sunk(packing) < 0.1 for packing in done] == [True, True, True]
     assert last["pressure on planes [Pa]"] == pytest.approx(300 * kPa, rel=0.1)
+    assert not any("came nearer" in said for said in last["warnings"])
     assert last["masses [kg]"] == pytest.approx(FORMULATION.ledger() | {"p-xylene": 0.0})
     assert all(stage["highest_inertia"] <= 0.02 * (1 + 1e-9) for stage in (tenth, fifth, last))
     again = process(start, route, FORMULATION, alabdali2023.H1, out=tmp_path, progress=False)
@@ -294,6 +296,40 @@ def test_a_bead_that_goes_through_a_plane_is_named():
     soft = Calendering(degree=0.4, plane_stiffness=1 * kPa, inertia=0.05)
     with pytest.raises(EngineError, match=r"bead \d+ \(\w+\) went through a plane, by .* s"):
         process(electrode(), soft, FORMULATION, alabdali2023.H1, progress=False)
+
+
+def test_beads_follow_planes_out_of_the_box():
+    """Would catch beads that are lost where planes recede beyond the box made for them.
+
+    So it was after 60 % of calendering, which springs back to more than twice the thickness.
+    """
+    start = crystal(2)
+    height = start.lengths[2]
+    with BeadEngine(room(start), SMOOTH, MPI.COMM_SELF, time_step=4e-10) as engine:
+        planes = Planes(engine, np.array([start.lower[2], start.upper[2]]), 250 * MPa)
+        fast = 100.0  # [m/s]
+        planes.move(fast * np.array([-1.0, 1.0]))
+        heights = np.sign(engine.positions() - start.lengths / 2) * [0, 0, 0.9 * fast]
+        engine.set_velocities(heights)
+        for _ in range(17):
+            planes.run(10)
+        assert planes.thickness == pytest.approx(height + 2 * fast * 170 * 4e-10)
+        lower, upper = engine.box()
+        assert lower[2] < planes.places[0]
+        assert upper[2] > planes.places[1]
+        assert np.ptp(engine.positions()[:, 2]) > 1.99 * height  # as large as the first box
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.9, True), (0.995, False), (1.1, False)])
+def test_a_release_that_presses_says_so(monkeypatch, share, warned):
+    """Would catch a pressure above the one before, under which nothing is released."""
+    start = crystal(2)
+    ended = Course(packing=replace(start, upper=start.upper * [1, 1, share]))
+    ended.report["warnings"] = []
+    monkeypatch.setattr(Pressed, "carry_out", lambda *_: ended)
+    given = (start, FORMULATION, alabdali2023.H1, MPI.COMM_SELF, lambda line: None)
+    said = Release(pressure=300 * kPa).carry_out(*given).report["warnings"]
+    assert any("the planes came nearer" in line for line in said) == warned
 
 
 def test_bad_input():

@@ -23,7 +23,9 @@ from femssb.library import alabdali2023
 from femssb.packing import ListedSizes, Packing, disperse
 from femssb.particles import Drying, Slurry, WetStage, ledger, process, summary
 from femssb.particles.beads import Kinds, stable_time_step
+from femssb.particles.drying import dried
 from femssb.particles.lammps.beads import BeadEngine
+from femssb.particles.processing import porosity
 from femssb.particles.wet import Course, until_plateau
 from femssb.units import kPa, um
 
@@ -240,6 +242,11 @@ def test_a_few_steps_are_the_same_on_any_ranks(comm):
         ({"stages": [1]}, "1 is not a stage of a wet route"),
         ({"stages": Drying(), "dry": True}, "beads of 'CBD' have lost their solvent"),
         ({"formulation": replace(FORMULATION, beads=90)}, "is of another formulation"),
+        ({"formulation": replace(FORMULATION, solid_content=0.6)}, "is of another formulation"),
+        (
+            {"swelling": 4.0},
+            r"Slurry.pressure = None: the beads have 3.* times the volume of solids and solvent",
+        ),
         ({"formulation": 3}, "formulation must be a Formulation"),
         ({"forces": alabdali2023.H1.slurry}, "forces must be a ForceField"),
         ({"masses": None}, "the packing has no masses"),
@@ -251,7 +258,12 @@ def test_a_few_steps_are_the_same_on_any_ranks(comm):
 def test_what_cannot_be_processed_is_named(change, said):
     """Would catch an hour of LAMMPS on a slurry of something else."""
     given = {"stages": Slurry(), "formulation": FORMULATION, "forces": alabdali2023.H1} | change
-    start = disperse(FORMULATION, seed=1)
+    if "swelling" in given:
+        given["formulation"] = replace(FORMULATION, swelling=given.pop("swelling"))
+        given["forces"] = None
+        start = disperse(given["formulation"], seed=1)
+    else:
+        start = disperse(FORMULATION, seed=1)
     if given.pop("dry", False):
         wet = start.of_phase("CBD")
         dry = np.where(wet, start.masses / FORMULATION.wet_share(), start.masses)
@@ -261,6 +273,30 @@ def test_what_cannot_be_processed_is_named(change, said):
             start = replace(start, **{name: given.pop(name)})
     with pytest.raises(InputError, match=said):
         process(start, **given)
+
+
+@description
+class Squeeze(WetStage):
+    """A stage of a user: the dried beads are put into a flat box."""
+
+    wet = False
+    share: float = field("of the height")
+
+    def carry_out(self, packing, formulation, field, comm, show):
+        """Do the stage."""
+        flat = packing.lower + (packing.upper - packing.lower) * [1, 1, self.share]
+        return Course(packing=replace(packing, upper=flat))
+
+
+def test_solids_that_do_not_fit_the_box_are_warned_of():
+    """Would catch a porosity below zero that looks like any other number."""
+    dry = dried(disperse(FORMULATION, seed=1), FORMULATION)
+    solids = 1 - porosity(dry, FORMULATION)
+    for share, warned in ((1.25 * solids, False), (0.8 * solids, True)):
+        stage = Squeeze(share=share)
+        made = process(dry, stage, FORMULATION, alabdali2023.H1, progress=False)[-1]
+        said = " ".join(made.origin["stages"][-1]["warnings"])
+        assert ("the porosity is -0.25: solids have 25 % more volume" in said) == warned
 
 
 @description

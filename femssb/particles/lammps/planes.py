@@ -14,6 +14,7 @@ from femssb.packing.packing import Packing
 from femssb.particles.lammps.beads import LENGTH, PRESSURE, TIME, BeadEngine
 
 FREE = 0.5  # space beyond each plane, over their distance, in which a lost bead is still found
+NEAR = 0.01  # share of the box that a plane may come near to its end
 NAMES = ("lower", "upper")
 LOOK = 20  # steps between corrections of the planes
 
@@ -98,6 +99,7 @@ class Planes:
         Raises:
             EngineError: If beads are lost, or one went through a plane: it is named.
         """
+        self._make_room(self.speeds * steps * self.engine.time_step)
         self.engine.run(steps)
         self.places += self.speeds * steps * self.engine.time_step
         self.move(self.speeds)
@@ -110,6 +112,20 @@ class Planes:
                 f"(step {self.engine.steps}), and {len(named) - 1} more: the plane is too soft "
                 "or too fast"
             )
+
+    def _make_room(self, ways: Array) -> None:
+        """Lengthen the box if planes come near its ends on their ways, shape (2,) [m].
+
+        Beyond them beads would be lost that follow a receding plane.
+        """
+        lower, upper = self.engine.box()
+        ends, places = np.array([lower[2], upper[2]]), self.places + ways
+        left = (places - ends) * [1, -1]
+        if left.min() > NEAR * (upper - lower)[2]:
+            return
+        away = FREE * float(np.ptp(places))
+        low, high = np.array([places[0] - away, places[1] + away]) / LENGTH
+        self.engine.command(f"change_box all z final {low:.17g} {high:.17g} units box")
 
     def _rows(self) -> NDArray[np.int64]:
         return self.engine._owned()

@@ -127,7 +127,7 @@ def test_written_mesh_is_read_back(shared_path: Path) -> None:
         assert describe(again).areas[name] / um**2 == pytest.approx(area / um**2)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_write_refuses_bad_paths(shared_path: Path) -> None:
     """Would catch a bare error of the operating system on one rank while the others wait."""
     data = read(SMALL)
@@ -139,7 +139,7 @@ def test_write_refuses_bad_paths(shared_path: Path) -> None:
         write(data, shared_path / "file" / "mesh.msh")
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
 def test_cut_file_is_refused(shared_path: Path, share: float) -> None:
     """Would catch a truncated file read as a smaller mesh, or an error of Gmsh passed on."""
@@ -148,7 +148,7 @@ def test_cut_file_is_refused(shared_path: Path, share: float) -> None:
         read(path)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -170,7 +170,7 @@ def test_missing_and_misnamed_groups_are_named(
         read(copied(shared_path, change), orientations=IDENTITY)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("unit", [1.0, 1e-3, 1e-9, 1e-12])
 def test_slip_of_units_is_caught(unit: float) -> None:
     """Would catch a cell of 15 m, 15 mm or 15 nm, because the file was in another unit."""
@@ -178,7 +178,7 @@ def test_slip_of_units_is_caught(unit: float) -> None:
         read(SMALL, unit=unit)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("unit", [0.0, -1e-6, "um", float("nan")])
 def test_bad_unit_is_refused(unit: object) -> None:
     """Would catch a mesh collapsed into a point or turned inside out."""
@@ -186,7 +186,7 @@ def test_bad_unit_is_refused(unit: object) -> None:
         read(SMALL, unit=unit)  # type: ignore[arg-type]
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_missing_files_are_named(shared_path: Path) -> None:
     """Would catch a traceback of Gmsh for a file that is not there."""
     with pytest.raises(InputError, match=r"nowhere\.msh"):
@@ -196,7 +196,7 @@ def test_missing_files_are_named(shared_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -226,7 +226,7 @@ def test_damaged_orientations_are_refused(
         read(path)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -266,7 +266,7 @@ def test_derived_facets_replace_missing_ones(shared_path: Path) -> None:
         assert areas[name] / um**2 == pytest.approx(expected[name] / um**2)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_sides_that_do_not_match_are_refused() -> None:
     """Would catch a mesh whose periodic sides were meshed one by one."""
     parts = everything(read(SMALL))
@@ -400,7 +400,7 @@ def test_formats_of_meshio(tmp_path: Path, name: str) -> None:
         assert found.areas[side] / um**2 == pytest.approx(area / um**2)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("name", ["text.vtu", "text.unknown", "text.inp"])
 def test_files_that_meshio_cannot_read(
     shared_path: Path, name: str, capfd: pytest.CaptureFixture[str]

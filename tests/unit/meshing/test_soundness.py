@@ -65,7 +65,7 @@ def together(*meshes: Mesh) -> Mesh:
     }
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_layers_that_share_no_nodes_are_refused() -> None:
     """Would catch layers of a CAD that were not fragmented: no ion passes from one to the other."""
     lower = column("particle", "ecbd")
@@ -126,7 +126,7 @@ def test_cells_that_overlap_are_refused() -> None:
         from_arrays(**three)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_regions_that_should_touch_and_do_not_are_refused() -> None:
     """Would catch a particle in a hole, and layers that meet at an edge only."""
     names = np.full((3, 3, 6), "ecbd", dtype="<U12")
@@ -151,7 +151,7 @@ def test_grain_in_pieces_is_doubtful() -> None:
     )
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("size", [1.0, 15e-3, 5 * nm, 1e-3])
 def test_slip_of_units_is_refused(size: float) -> None:
     """Would catch a cell of 15 nm because a file was in mm, and points in um given as metres."""
@@ -177,7 +177,7 @@ def test_unusual_size_is_doubtful(size: float) -> None:
 BOTTOM = [[0, 6, 9], [0, 3, 9]]
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("facets", "message"),
     [
@@ -290,7 +290,7 @@ def test_what_is_cut_off_is_named(carrier: str, place: str) -> None:
         Simulation(model, [Charge(c_rate=1.0, until_voltage=4.3)])
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("mesh", "message"),
     [

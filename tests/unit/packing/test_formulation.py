@@ -24,6 +24,15 @@ def with_shares(*shares):
     return replace(PAPER, components=tuple(parts))
 
 
+WIDE = LognormalSizes(median=3 * um, geometric_deviation=3.0)
+
+
+def with_sizes(sizes):
+    """Return the formulation with other sizes of the electrolyte."""
+    am, se, cbd = PAPER.components
+    return replace(PAPER, components=(am, replace(se, sizes=sizes), cbd))
+
+
 def test_counts_are_those_of_a_calculation_by_hand():
     """Would catch shares taken of the wet mass, or densities that forget the pores.
 
@@ -62,11 +71,23 @@ def test_beads_are_as_many_as_asked_and_weigh_what_they_must(beads):
 def test_sizes_keep_their_distribution():
     """Would catch classes that are counted by volume, or a scale that is not near one."""
     sizes = LognormalSizes(median=3 * um, geometric_deviation=1.5)
-    am, se, cbd = PAPER.components
-    kinds, diameters = replace(PAPER, components=(am, replace(se, sizes=sizes), cbd)).diameters()
+    kinds, diameters = with_sizes(sizes).diameters()
     electrolyte = diameters[kinds == 1]
     assert np.median(electrolyte) == pytest.approx(3 * um, rel=0.02)
     assert np.std(np.log(electrolyte)) == pytest.approx(np.log(1.5), rel=0.03)
+
+
+def test_few_beads_keep_the_distribution_too():
+    """Would catch fewer beads than classes that are the smallest ones, blown up to their mass."""
+    sizes = LognormalSizes(median=3 * um, geometric_deviation=1.5)
+    made = replace(with_sizes(sizes), beads=45)
+    kinds, diameters = made.diameters()
+    electrolyte = diameters[kinds == 1]
+    assert 10 < len(electrolyte) < 40
+    assert np.median(electrolyte) == pytest.approx(3 * um, rel=0.04)
+    assert np.std(np.log(electrolyte)) == pytest.approx(np.log(1.5), rel=0.1)
+    masses = np.pi / 6 * np.sum(electrolyte**3) * made.components[1].solid.density
+    assert masses == pytest.approx(made.ledger()["SE"], rel=1e-13)
 
 
 def test_the_volume_balance_of_the_paper_does_not_close():
@@ -83,6 +104,9 @@ def test_the_volume_balance_of_the_paper_does_not_close():
     assert any("beads have 16" in said and "1648" in said for said in fitted.warnings)
     assert PAPER.balance(box=fitted.box).density == pytest.approx(1930)
     assert "more volume than the box" in str(fitted)
+    # Dry pores that no solvent fills: beads are larger, but the density is right.
+    (pores,) = replace(PAPER, solid_content=0.999, swelling=None).balance().warnings
+    assert pores.endswith("beads have 5.31 % more volume than the box")
 
 
 def test_the_solvent_swells_the_binder_to_the_size_of_the_paper():
@@ -124,6 +148,11 @@ def test_dispersed_beads_do_not_touch_and_weigh_what_the_ledger_says(tmp_path):
         (lambda: replace(PAPER, solid_content=1.2), r"Formulation.solid_content = 1.2"),
         (lambda: replace(PAPER, dry_mass=1e-9), r"either beads = 5089 or dry_mass = 1e-09 kg"),
         (lambda: replace(PAPER, beads=4).counts(), "less of AM than one bead; raise beads"),
+        (
+            lambda: replace(PAPER, solvent=Solvent(name="CBD", density=861.0)),
+            r"Formulation.solvent: its name 'CBD' is that of a component",
+        ),
+        (lambda: with_sizes(WIDE), r"SE.*40 classes hold 29 %"),
         (lambda: disperse(PAPER, seed=-1), "seed = -1"),
         (lambda: disperse(PAPER, seed=1, height=0.0), "height = 0"),
         (lambda: PAPER.balance(box=0.0), "balance.box = 0 must be above 0"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -112,6 +112,30 @@ def test_a_flow_curve_always_tells_its_yield_stress():
         FlowCurve(points=(POINT, POINT))
     with pytest.raises(InputError, match="not sheared"):
         flow_curve(disperse(alabdali2023.formulation(beads=60), seed=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"forces": "b"}, "by different forces"),
+        ({"density [kg/m3]": 1601.0}, "at different densities"),
+    ],
+)
+def test_a_flow_curve_is_that_of_one_slurry(change, said):
+    """Would catch points that were measured with other forces, or in another box."""
+    start = disperse(alabdali2023.formulation(beads=60), seed=1)
+    common = {"forces": "a", "density [kg/m3]": 1600.0}
+    stages = [
+        common | {"flow": asdict(POINT)},
+        common | {"flow": asdict(replace(POINT, rate=300.0))} | change,
+    ]
+    sheared = replace(start, origin={"stages": stages})
+    if said is None:
+        np.testing.assert_allclose(flow_curve(sheared).rates, [100, 300])
+    else:
+        with pytest.raises(InputError, match=said):
+            flow_curve(sheared)
 
 
 def test_parameters_of_a_structure_reach_the_beads():

@@ -190,7 +190,7 @@ def test_the_start_is_where_slow_lithiation_leads(data: MeshData) -> None:
     assert row["Mean von Mises stress [Pa]"] > 0.1 * GPa
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_an_interface_that_lets_go_at_the_start(comm: MPI.Comm) -> None:
     """Catches a start that no equilibrium is found for, and one that depends on the ranks."""
     rows = []
