@@ -52,7 +52,7 @@ def series(times, particles):
         47000 - 44000 * depth, 47095 - 40000 * depth, 0 * times, 0 * times,
         1e-11 * np.sin(times), 1e-9 * np.cos(times),
         (voltage - np.where(charging, 0.02, -0.02)) * current, *lost, 0 * times,
-        gap * 2e-4, gap * 1e-6, np.full(len(times), 0.5),
+        gap * 2e-4, gap * 1e-6, 0 * times, np.full(len(times), 0.5),
         np.full(len(times), 6), np.zeros(len(times), int), np.full(len(times), 3),
     ]  # fmt: skip
     columns = dict(zip(COLUMNS, values, strict=True))

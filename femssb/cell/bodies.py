@@ -153,6 +153,20 @@ class Bodies:
             result[nodes] = value(active, nodes)
         return result
 
+    def in_cells(self, value: Callable[[ActiveMaterial, Array], Any], nodal: Array) -> Array:
+        """Return what `value` gives for a material and cell means, at all local cells with lithium.
+
+        The means are those of values at the particle nodes, ghosts included.
+        """
+        part = self.domains[LITHIUM]
+        mean = nodal[self.scalars.dofmap.list].mean(axis=1)
+        result = np.zeros(n_cells(part.mesh))
+        for region in self.regions:
+            if isinstance(region.material, ActiveMaterial):
+                inside = _within(part.cell_tags, region)
+                result[inside] = value(region.material, mean[inside])
+        return result
+
     def active_nodes(self) -> Iterator[tuple[ActiveMaterial, Cells]]:
         """Yield each active material with its local nodes, ghosts included, ascending."""
         for region in self.regions:

@@ -1,8 +1,9 @@
 """One implicit time step of the coupled problem.
 
 Electrochemistry and mechanics are solved in turn. What passes between them is the *exchange*: the
-gap at the cohesive points and the hydrostatic stress at the particle nodes. The step is a fixed
-point of the exchange; Anderson's method finds it, also where plain iteration would diverge.
+gap at the cohesive points and what the stress releases with lithium at the particle nodes. The step
+is a fixed point of the exchange; Anderson's method finds it, also where plain iteration would
+diverge.
 
 Source: Walker and Ni 2011, doi:10.1137/10078356X, for Anderson's method.
 """
@@ -18,15 +19,17 @@ from petsc4py import PETSc
 import numpy as np
 
 from femssb.arrays import Array
+from femssb.cell.cohesion import Cohesion
 from femssb.cell.model import Model, State
 from femssb.description import description, field
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.units import GAS_CONSTANT
 
-# Lithium that follows the stress at once is known no better than it. With this factor on the stress
-# it is known to less than `Stepping.stoichiometry_error`, below which no shorter step would lead.
-_STRICTER = 9.0
+# Lithium that follows the stress at once is known no better than it, and a guess that is a parabola
+# through three such states is eight times worse. With this factor on the stress that is less than
+# `Stepping.stoichiometry_error`: beyond, no shorter step would lead.
+_STRICTER = 24.0
 
 
 @description
@@ -43,7 +46,7 @@ class Tolerances:
         default=1e-6,
     )
     exchange: float = field(
-        "rms change of gap/decay length and of drift_volume stress/(RT)",
+        "rms change of gap/decay length and of what the stress releases with lithium over RT",
         above=0,
         below=0.1,
         default=1e-3,
@@ -83,7 +86,7 @@ class Guess:
     electrochemical: Array  # local unknowns
     mechanical: Array  # local unknowns
     gap: Array  # (n,) at the cohesive points [m]
-    hydrostatic: Array  # (nodes with ghosts,) [Pa]
+    pull: Array  # (nodes with ghosts,) that the stress releases with lithium [J/mol]
 
 
 def advance(
@@ -118,7 +121,7 @@ def advance(
     electrochemical = electrochemistry.unknowns.filled(guess.electrochemical)
     mechanical = mechanics.unknowns.filled(guess.mechanical)
     exchange = _Exchange(model, time_step)
-    incoming = outgoing = exchange.pack(guess.gap, guess.hydrostatic)
+    incoming = outgoing = exchange.pack(guess.gap, guess.pull)
     anderson = _Anderson(model.comm)
     work: Counter[str] = Counter()
     passes, change = 0, np.inf
@@ -130,14 +133,14 @@ def advance(
         if passes:
             incoming = anderson.next(incoming, outgoing)
         passes += 1
-        gap, hydrostatic = exchange.unpack(incoming)
-        incoming = exchange.pack(gap, hydrostatic)  # an extrapolated gap is cut at zero
+        gap, pull = exchange.unpack(incoming)
+        incoming = exchange.pack(gap, pull)  # an extrapolated gap is cut at zero
         taken = electrochemistry.solve(
             electrochemical,
             rate=rate,
             history=history,
             gap=gap,
-            hydrostatic=hydrostatic,
+            pull=pull,
             current=current,
             voltage=voltage,
             tolerance=tolerances.current,
@@ -145,6 +148,7 @@ def advance(
         )
         work.update(newton_electrochemistry=taken.newton, linear_electrochemistry=taken.linear)
         expansion = model.expansion(electrochemical)
+        mechanics.stiffen(model.stiffness_factor(electrochemical))
         taken, cohesion, jump = mechanics.solve(
             mechanical,
             expansion=expansion,
@@ -157,8 +161,8 @@ def advance(
             limits=tolerances.limits,
         )
         work.update(newton_mechanics=taken.newton, linear_mechanics=taken.linear)
-        stress = mechanics.hydrostatic_stress(mechanical, expansion)
-        outgoing = exchange.pack(model.gap(jump), stress)
+        hydrostatic, released = model.stresses(electrochemical, mechanical, expansion)
+        outgoing = exchange.pack(model.gap(jump), released)
         change = anderson.norm(outgoing - incoming)
     weights = bodies.weights
     state = State(
@@ -169,23 +173,48 @@ def advance(
         damage=cohesion.damage,
         spent=cohesion.spent,
         gap=gap,
-        hydrostatic=stress,
+        hydrostatic=hydrostatic,
+        pull=released,
         voltage=electrochemistry.voltage(electrochemical),
         current=electrochemistry.cell_current(electrochemical, gap),
         cohesive_dissipation=previous.cohesive_dissipation
         + bodies.sum(weights * cohesion.dissipated),
         viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),
+        snap_release=previous.snap_release + snapped(model, previous, jump, cohesion),
     )
     PETSc.garbage_cleanup(model.comm)
     return state, Work(passes=passes, **work)
 
 
+def snapped(model: Model, previous: State, jump: Array, cohesion: Cohesion) -> float:
+    """Return the energy that a step released beyond what its surfaces took; collective [J].
+
+    The bodies are elastic: as a surface opens from one equilibrium to the next they give it the
+    mean of both tractions, times the opening. Where it is damaged on the way its law stores and
+    dissipates that much as long as each opening in between is an equilibrium, too. Where it lets go
+    by itself it takes less; the rest goes into motion, of which equilibrium knows nothing. What
+    half of the viscous traction takes is left out: it rises within the step.
+    """
+    before = model.mechanics.traction(previous.jump, previous.damage)
+    after = model.mechanics.traction(jump, cohesion.damage)
+    # what is stored is half of traction times jump: unloading follows the secant
+    excess = 0.5 * np.einsum("ni,ni->n", before, jump)
+    excess -= 0.5 * np.einsum("ni,ni->n", after, previous.jump) + cohesion.dissipated
+    excess = np.where(cohesion.dissipated > 0.0, excess, 0.0) - 0.5 * cohesion.viscous
+    return max(0.0, model.bodies.sum(model.bodies.weights * excess))
+
+
 def _followed(model: Model, time_step: float) -> float:
-    """Return how much of a change of stress lithium follows in a step: 0 little, 1 all of it."""
-    volume = model.bodies.sum(model.mechanics.node_volume) / (model.data.grain_particle.max() + 1)
+    """Return how much of a change of stress lithium follows in a step: 0 little, 1 all of it.
+
+    A change may be as short as the distance of two nodes, and the step that made it goes on as the
+    guess of the next.
+    """
+    volume = model.mechanics.node_volume
+    spacing = (model.bodies.sum(volume) / model.comm.allreduce(volume.size)) ** (1 / 3)
     fastest = max(max(active.diffusivity) for active, _ in model.bodies.active_nodes())
     reached = model.bodies.largest(np.array([fastest])) * time_step
-    return float(reached / (reached + volume ** (2 / 3)))
+    return float(reached / (reached + spacing**2))
 
 
 class _Exchange:
@@ -199,17 +228,16 @@ class _Exchange:
         roots = {n: np.sqrt(bodies.points[n].weights / bodies.area(n)) for n in bodies.cohesive}
         self._gap = np.concatenate([root * (1 / decay[n]) for n, root in roots.items()])
         weight = 1 + _STRICTER * _followed(model, time_step)
-        drift = bodies.at_nodes(lambda active, _: weight * active.drift_volume / energy)
-        self._stress = np.sqrt(node_volume / bodies.sum(node_volume)) * drift[: node_volume.size]
+        self._pull = np.sqrt(node_volume / bodies.sum(node_volume)) * weight / energy
 
-    def pack(self, gap: Array, hydrostatic: Array) -> Array:
-        return np.concatenate([self._gap * gap, self._stress * hydrostatic[: self._stress.size]])
+    def pack(self, gap: Array, pull: Array) -> Array:
+        return np.concatenate([self._gap * gap, self._pull * pull[: self._pull.size]])
 
     def unpack(self, packed: Array) -> tuple[Array, Array]:
-        scale = np.concatenate([self._gap, self._stress])
+        scale = np.concatenate([self._gap, self._pull])
         values = np.divide(packed, scale, out=np.zeros(scale.size), where=scale != 0)
-        gap, stress = np.split(values, [self._gap.size])
-        return np.maximum(gap, 0.0), self._spread(stress)
+        gap, pull = np.split(values, [self._gap.size])
+        return np.maximum(gap, 0.0), self._spread(pull)
 
 
 class _Anderson:

@@ -25,6 +25,7 @@ from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
 from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
 from femssb.cell.surfaces import Insertion, Law, Metal, Ohmic, Prescribed, joined
+from femssb.cell.variable_diffusion import VariableDiffusion
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form
@@ -147,7 +148,7 @@ class ElectrochemicalProblem:
 
         energy, y_space = GAS_CONSTANT * temperature, spaces[LITHIUM]
         capacity = in_grains(lambda a: FARADAY * a.maximum_concentration)
-        pull = in_grains(lambda a: FARADAY * a.maximum_concentration * a.drift_volume / energy)
+        over = in_grains(lambda a: FARADAY * a.maximum_concentration / energy)
         diffusivity = bodies.by_cell(lithium, ActiveMaterial, turned)
         ionic = bodies.by_cell(domains[IONIC], Conductor, lambda _, c: [c.ionic_conductivity])
         electronic = bodies.by_cell(
@@ -156,8 +157,8 @@ class ElectrochemicalProblem:
             lambda r, _: [r.material.electronic_conductivity] * len(r.tags),
         )
         self.node_charge = linear_form(electrochemistry.charge(y_space, capacity))
-        self._stress = fem.Function(y_space)
-        self._drift = Operator(electrochemistry.drift(y_space, pull, diffusivity, self._stress))
+        self._pull = fem.Function(y_space)
+        self._drift = Operator(electrochemistry.drift(y_space, over, diffusivity, self._pull))
         forms = {
             LITHIUM: electrochemistry.diffusion(y_space, capacity, diffusivity),
             IONIC: electrochemistry.conduction(spaces[IONIC], ionic),
@@ -170,11 +171,19 @@ class ElectrochemicalProblem:
         storage = diagonal, diagonal, self.node_charge
         self._conduction = [values for _, _, values in entries]
         diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
-        self._limited_drift = LimitedDrift(self._drift.matrix, numbers[LITHIUM])
-        self._limits: tuple[LimitedDiffusion | LimitedDrift, ...] = (
-            LimitedDiffusion(diffusion),
-            self._limited_drift,
-        )
+        self._energy = energy
+        factors = [active.largest_diffusivity_factor for active, _ in bodies.active_nodes()]
+        self._largest_factor = max(factors)
+        self._limits: tuple[LimitedDiffusion | LimitedDrift | VariableDiffusion, ...]
+        if any(active.diffusivity_factor for active, _ in bodies.active_nodes()):
+            self._variable: VariableDiffusion | None = VariableDiffusion(
+                bodies, numbers[LITHIUM], energy=energy
+            )
+            self._limits = (self._variable,)
+        else:
+            self._variable = None
+            self._limited_drift = LimitedDrift(self._drift.matrix, numbers[LITHIUM])
+            self._limits = LimitedDiffusion(diffusion), self._limited_drift
         self.problem = SurfaceProblem(
             "electrochemistry",
             self.unknowns,
@@ -345,7 +354,7 @@ class ElectrochemicalProblem:
         rate: float,
         history: Array,
         gap: Array,
-        hydrostatic: Array,
+        pull: Array,
         current: float | None,
         voltage: float | None,
         tolerance: float,
@@ -358,7 +367,7 @@ class ElectrochemicalProblem:
             rate: Factor of the new stoichiometry in its time derivative [1/s].
             history: (owned nodes,) the rest of that derivative [1/s].
             gap: (n,) at the cohesive points [m].
-            hydrostatic: (nodes with ghosts,) [Pa].
+            pull: What the stress releases with lithium, (nodes with ghosts,) [J/mol].
             current: Charging current [A], or None to hold the voltage.
             voltage: Cell voltage to hold [V], or None.
             tolerance: Sum of absolute residual currents over the 1C current.
@@ -367,10 +376,7 @@ class ElectrochemicalProblem:
         Raises:
             NotConverged: If Newton's method fails.
         """
-        self._stress.x.array[:] = hydrostatic
-        drift = self._drift.refresh()
-        self._limited_drift.refresh(drift)
-        self.problem.set_bulk([rate * self.node_charge, drift, *self._conduction])
+        self._set_transport(rate, pull)
         storage = [np.zeros(numbers.size) for numbers in self.unknowns.reduced]
         storage[0][: history.size] = -self.node_charge * history
         load = self.unknowns.gather(storage)  # a particle may cross a periodic side
@@ -411,6 +417,21 @@ class ElectrochemicalProblem:
         guess.copy(x)
         self._bring_to(x, current, gap)
         return solve()
+
+    def _set_transport(self, rate: float, pull: Array) -> None:
+        """Set the matrices for the rate of a time step [1/s] and a pull [J/mol]; collective."""
+        self._pull.x.array[:] = pull
+        drift = self._drift.refresh()
+        parts = [rate * self.node_charge, drift, *self._conduction]
+        if self._variable is None:
+            self._limited_drift.refresh(drift, pull / self._energy)
+            self.problem.set_bulk(parts)
+            return
+        self._variable.refresh(pull)
+        diffusion, *others = self._conduction
+        terms = [parts[0], *(self._largest_factor * part for part in (drift, diffusion)), *others]
+        values = [parts[0], np.zeros_like(drift), np.zeros_like(diffusion), *others]
+        self.problem.set_bulk(values, terms=terms)
 
     def _bring_to(self, x: PETSc.Vec, current: float, gap: Array) -> None:
         """Shift potentials so that each electrode carries a charging current [A]; collective."""

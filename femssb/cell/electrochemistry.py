@@ -3,8 +3,8 @@ r"""Bulk forms of lithium in the grains, of ions and of electrons.
 With the stoichiometry ``y = c / c_max`` every residual is a current [A]:
 
 - lithium: :math:`F c_{max} (\dot y, v) + \langle i, v \rangle
-  + (F c_{max} D (\nabla y - \Omega y/(RT) \nabla s), \nabla v) = 0`,
-  with s a third of the trace of the stress;
+  + (F c_{max} D (\nabla y - y/(RT) \nabla \tau), \nabla v) = 0`,
+  with :math:`\tau` the energy that the stress releases with a mole of lithium;
 - ions: :math:`(\kappa \nabla \phi_l, \nabla w)
   - \langle i, w \rangle - \langle i_{Li}, w \rangle = 0`;
 - electrons: :math:`(\sigma_e \nabla \phi_s, \nabla w) + \langle i, w \rangle = I`, with I the
@@ -38,15 +38,15 @@ def diffusion(
 
 
 def drift(
-    space: fem.FunctionSpace, factor: fem.Function, diffusivity: fem.Function, stress: fem.Function
+    space: fem.FunctionSpace, factor: fem.Function, diffusivity: fem.Function, pull: fem.Function
 ) -> fem.Form:
-    """Return ``-(y f D grad s, grad v)``: lithium drifts to where it is pulled.
+    """Return ``-(y f D grad tau, grad v)``: lithium drifts to where it is pulled.
 
-    The factor is f = F c_max Omega/(RT), Omega the partial molar volume; s is a third of the trace
-    of the stress [Pa], continuous.
+    The factor is f = F c_max/(RT); tau is what the stress releases with a mole of lithium [J/mol],
+    continuous: the partial molar volume times a third of the trace of the stress, or all of it.
     """
     y, v = ufl.TrialFunction(space), ufl.TestFunction(space)
-    velocity = ufl.dot(diffusivity, ufl.grad(stress))
+    velocity = ufl.dot(diffusivity, ufl.grad(pull))
     return fem.form(-factor * y * ufl.inner(velocity, ufl.grad(v)) * ufl.dx)
 
 

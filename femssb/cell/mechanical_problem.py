@@ -13,7 +13,7 @@ it would make things worse: the polyhedron has edges where the sphere has none.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 import femssb.environment.platform
 
@@ -43,6 +43,7 @@ from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import Trace, surface_nodes
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.materials import ActiveMaterial
+from femssb.tetrahedra import volumes
 from femssb.units import hour
 
 # Of the chemical strain at the start, in one step towards it.
@@ -120,35 +121,47 @@ class MechanicalProblem:
             for body, part in bodies.parts.items()
         }
         host, first = bodies.domains[LITHIUM], bodies.first_component
-        space, stiffness = self.spaces[self._host], self.stiffness[self._host]
+        space, stiffness = self.spaces[self._host], self.stiffness[self._host].copy()
+        self._present = stiffness
+        self._factor: Array | None = None
         count = max(len(active.expansion_axes) for active, _ in bodies.active_nodes())
         self.expansion_directions = [self._expansion_direction(k) for k in range(count)]
 
-        def of_amplitudes(form: Callable[[fem.Function], fem.Form]) -> sp.csr_array:
-            """Return a form of each direction, side by side, at the nodes of its amplitude."""
-            parts = (Operator(form(direction)).matrix for direction in self.expansion_directions)
-            return sp.hstack([part[:, first] for part in parts], format="csr")
+        def of_amplitudes(form: Callable[[fem.Function], fem.Form]) -> list[Operator]:
+            """Return a form of each direction."""
+            return [Operator(form(direction)) for direction in self.expansion_directions]
 
-        self._chemical_load = of_amplitudes(
+        def at_amplitudes(operators: list[Operator]) -> sp.csr_array:
+            """Return them side by side, at the nodes of the amplitudes."""
+            return sp.hstack([part.matrix[:, first] for part in operators], format="csr")
+
+        self._at_amplitudes = at_amplitudes
+        self._loads = of_amplitudes(
             partial(mechanics.chemical_load, space, bodies.vectors, stiffness)
         )
+        self._chemical_load = at_amplitudes(self._loads)
         cells = fem.functionspace(host.mesh, ("DG", 0, (3,)))
         owned = 3 * cells.dofmap.list[: host.mesh.topology.index_map(3).size_local, 0]
         self._hydrostatic_of_displacement = Operator(
             mechanics.hydrostatic_of_displacement(space, cells, stiffness)
         ).matrix[owned]
-        self._hydrostatic_of_expansion = of_amplitudes(
-            partial(mechanics.hydrostatic_of_expansion, bodies.vectors, cells, stiffness)
+        self._hydrostatic_of_expansion = at_amplitudes(
+            of_amplitudes(
+                partial(mechanics.hydrostatic_of_expansion, bodies.vectors, cells, stiffness)
+            )
         )[owned]
         grains = np.searchsorted(bodies.data.grain_tags, host.cell_tags)
         self._recovery = Recovery(bodies.scalars, grains)
         self.node_volume = linear_form(mechanics.volume_weight(bodies.scalars))
         self._face_forces = self._pressures()
         numbers = dict(zip(self.spaces, self.unknowns.reduced, strict=True))
-        entries = [
-            Operator(mechanics.elasticity(self.spaces[body], stiffness)).triplets(numbers[body])
-            for body, stiffness in self.stiffness.items()
-        ]
+        present = self.stiffness | {self._host: stiffness}
+        operators = {
+            body: Operator(mechanics.elasticity(self.spaces[body], function))
+            for body, function in present.items()
+        }
+        self._of_host, self._place = operators[self._host], list(present).index(self._host)
+        entries = [operators[body].triplets(numbers[body]) for body in present]
         entries += [entry for body in self.stiffness for entry in self._of_edges(body, numbers)]
         self._anchors = Anchors(bodies, space, stiffness)
         self._elastic = [values for _, _, values in entries]
@@ -161,6 +174,25 @@ class MechanicalProblem:
             block_size=_BLOCK,
             energetic=True,
         )
+
+    def stiffen(self, factor: Array | None) -> None:
+        """Take a factor on the stiffness of each local cell with lithium, or None; collective.
+
+        It stays until the next call.
+        """
+        if factor is None:
+            return
+        self._factor = factor
+        base = self.stiffness[self._host]
+        cells = base.function_space.dofmap.list[:, 0]
+        self._present.x.array.reshape(-1, 36)[cells] = (
+            factor[:, None] * base.x.array.reshape(-1, 36)[cells]
+        )
+        self._elastic[self._place] = self._of_host.refresh()
+        for load in self._loads:
+            load.refresh()
+        self._chemical_load = self._at_amplitudes(self._loads)
+        self.problem.set_bulk([*self._elastic, self._anchors.values()])
 
     def _expansion_direction(self, curve: int) -> fem.Function:
         """Return the strain of each cell with lithium over the amplitude of one of the curves."""
@@ -423,7 +455,62 @@ class MechanicalProblem:
         displacement = self._on_host(x)
         integrals = self._hydrostatic_of_displacement @ displacement
         integrals -= self._hydrostatic_of_expansion @ expansion
+        if self._factor is not None:
+            integrals *= self._factor[: integrals.size]
         return self.bodies.spread(self._recovery(integrals))
+
+    def released(self, x: PETSc.Vec, expansion: Array, slopes: Array, stiffening: Array) -> Array:
+        """Return the energy that the stress releases with a mole of lithium [J/mol]; collective.
+
+        At the particle nodes, ghosts included. It is minus the derivative of the elastic energy by
+        the concentration at a given strain: the work of the stress on the chemical strain along
+        each axis, less what a stiffness that grows would store. Recovered as the
+        `hydrostatic_stress`.
+
+        Args:
+            x: Displacements.
+            expansion: Chemical strain amplitudes, as `Model.expansion` returns them [-].
+            slopes: (curves, cells) their derivatives by the concentration in the cells [m3/mol].
+            stiffening: (cells,) derivative of the factor on the stiffness [m3/mol].
+        """
+        moved, strain, expression = self._strain
+        moved.x.array[:] = self._on_host(x)
+        strain.interpolate(expression)
+        owned = len(self._volumes)
+        elastic = _of_cells(strain)[:owned]
+        nodes = self.bodies.scalars.dofmap.list[:owned]
+        directions = [_of_cells(each)[:owned] for each in self.expansion_directions]
+        amplitudes = expansion.reshape(len(directions), -1)
+        for amplitude, direction in zip(amplitudes, directions, strict=True):
+            elastic = elastic - amplitude[nodes].mean(axis=1)[:, None] * direction
+        stiffness = _of_cells(self.stiffness[self._host])[:owned].reshape(-1, 6, 6)
+        stress = np.einsum("cij,cj->ci", stiffness, elastic)
+        factor = 1.0 if self._factor is None else self._factor[:owned]
+        energy = -0.5 * stiffening[:owned] * np.einsum("ci,ci->c", stress, elastic)
+        for slope, direction in zip(slopes, directions, strict=True):
+            energy += factor * slope[:owned] * np.einsum("ci,ci->c", stress, direction)
+        return self.bodies.spread(self._recovery(self._volumes * energy))
+
+    @cached_property
+    def _strain(self) -> tuple[fem.Function, fem.Function, fem.Expression]:
+        """A displacement of the grains, its strain in the cells, and the expression of that."""
+        space = fem.functionspace(self.bodies.parts[self._host].mesh, ("DG", 0, (6,)))
+        moved = fem.Function(self.spaces[self._host])
+        points = space.element.interpolation_points
+        return moved, fem.Function(space), fem.Expression(mechanics.strain(moved), points)
+
+    @cached_property
+    def _volumes(self) -> Array:
+        """Volumes of the owned cells with lithium [m3]."""
+        mesh = self.bodies.parts[self._host].mesh
+        owned = mesh.topology.index_map(3).size_local
+        return volumes(mesh.geometry.x, mesh.geometry.dofmap[:owned])
+
+
+def _of_cells(function: fem.Function) -> Array:
+    """Return the values of a cell-wise constant function, (cells with ghosts, components)."""
+    dofmap = function.function_space.dofmap
+    return np.asarray(function.x.array.reshape(-1, dofmap.bs)[dofmap.list[:, 0]])
 
 
 def edges_of(body: str) -> str:

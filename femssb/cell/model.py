@@ -97,10 +97,12 @@ class State:
     spent: Array  # (n,) there: share of the fracture energy that is spent
     gap: Array  # (n,) there, that the contact resistance was taken at [m]
     hydrostatic: Array  # (particle nodes with ghosts,) [Pa]
+    pull: Array  # (particle nodes with ghosts,) that the stress releases with lithium [J/mol]
     voltage: float  # [V]
     current: float  # charging current, positive when lithium leaves the particles [A]
     cohesive_dissipation: float = 0.0  # up to now, all ranks [J]
     viscous_dissipation: float = 0.0  # up to now, all ranks [J]
+    snap_release: float = 0.0  # lost where surfaces let go by themselves, up to now, all ranks [J]
 
 
 class Model:
@@ -233,12 +235,14 @@ class Model:
         """
         x, voltage = self.electrochemistry.at_rest()
         expansion = self.expansion(x)
+        self.mechanics.stiffen(self.stiffness_factor(x))
         try:
             moved, jump, cohesion = self.mechanics.at_rest(expansion, tolerance)
         except NotConverged as failure:
             raise NotConverged(
                 f"no equilibrium at the start: {failure.reason}", residuals=failure.residuals
             ) from failure
+        hydrostatic, pull = self.stresses(x, moved, expansion)
         lost = self.bodies.weights * [cohesion.dissipated, cohesion.viscous]
         return State(
             time=0.0,
@@ -248,7 +252,8 @@ class Model:
             damage=cohesion.damage,
             spent=cohesion.spent,
             gap=self.gap(jump),
-            hydrostatic=self.mechanics.hydrostatic_stress(moved, expansion),
+            hydrostatic=hydrostatic,
+            pull=pull,
             voltage=voltage,
             current=0.0,
             cohesive_dissipation=self.bodies.sum(lost[0]),
@@ -270,6 +275,48 @@ class Model:
 
         count = len(self.mechanics.expansion_directions)
         return np.concatenate([amplitude(curve) for curve in range(count)])
+
+    def stiffness_factor(self, x: PETSc.Vec) -> Array | None:
+        """Return the factor on the stiffness of each local cell with lithium; collective.
+
+        None where it is one everywhere.
+        """
+        if all(active.stiffness_factor is None for active, _ in self.bodies.active_nodes()):
+            return None
+        filled = self.electrochemistry.stoichiometry(x)
+        return self.bodies.in_cells(
+            lambda active, mean: active.stiffening(mean * active.maximum_concentration)[0], filled
+        )
+
+    def stresses(self, x: PETSc.Vec, moved: PETSc.Vec, expansion: Array) -> tuple[Array, Array]:
+        """Return what lithium sees of the stress at particle nodes, ghosts included; collective.
+
+        They are a third of its trace [Pa], and the energy that it releases with a mole of lithium
+        [J/mol]: the partial molar volume times that, or of the whole stress, by the derivatives of
+        chemical strain and stiffness. Given are the electrochemical and mechanical unknowns, and
+        the amplitudes of `expansion`.
+        """
+        hydrostatic = self.mechanics.hydrostatic_stress(moved, expansion)
+        volumes = [active.drift_volume for active, _ in self.bodies.active_nodes()]
+        if None not in volumes:
+            by_volume = self.bodies.at_nodes(lambda active, _: active.drift_volume)
+            return hydrostatic, by_volume * hydrostatic
+        filled = self.electrochemistry.stoichiometry(x)
+
+        def slope(curve: int) -> Array:
+            def of(active: ActiveMaterial, mean: Array) -> Array:
+                return active.expansion_curves[curve].derivative(
+                    mean * active.maximum_concentration
+                )
+
+            return self.bodies.in_cells(of, filled)
+
+        count = len(self.mechanics.expansion_directions)
+        softening = self.bodies.in_cells(
+            lambda active, mean: active.stiffening(mean * active.maximum_concentration)[1], filled
+        )
+        slopes = np.array([slope(curve) for curve in range(count)])
+        return hydrostatic, self.mechanics.released(moved, expansion, slopes, softening)
 
     def gap(self, jump: Array) -> Array:
         """Return the opening at the cohesive points, shape (n,) [m]."""

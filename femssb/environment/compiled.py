@@ -3,8 +3,9 @@
 Numba itself stops where it finds no folder to keep them in, where what it kept is damaged, and
 where the disk is full. None of these is a reason to stop: the functions are compiled again.
 
-Functions for several threads are compiled twice. The variant for one thread starts none, so a rank
-of MPI, and a process that is forked, never meets those of others.
+Threads are those of Python: they hand out parts of the work to functions that Numba compiles once,
+and that let go of the interpreter. What Numba has for several threads takes twice as long again to
+compile, and cannot be forked.
 """
 
 import os
@@ -12,7 +13,8 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FunctionType
+from itertools import pairwise
+from queue import SimpleQueue
 from typing import Any
 
 from femssb.environment.cache import ignore_relative_home
@@ -48,15 +50,10 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
     return compiled
 
 
-prange = _numba.prange
-
-# What Numba does of its own accord for several threads takes time to compile, and is little use.
-_ONLY_LOOPS: dict[str, bool] = dict.fromkeys(
-    ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion"), False
-)
 _RANK_COUNTS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "MV2_COMM_WORLD_SIZE")
-_lock = threading.Lock()  # not every layer of threads below Numba can be entered twice
-_started_in: list[int] = []  # the process that has started threads: a fork of it has none
+_lock = threading.Lock()  # of the threads that work for another
+_tasks: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+_at_work: list[int] = []  # the process of each thread that waits for tasks: a fork of it has none
 
 
 class _Active(threading.local):
@@ -67,24 +64,46 @@ _active = _Active()
 
 
 def threaded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function whose loops over `prange` are shared out to the threads of `on_threads`.
+    """Compile a function that works on parts from a first up to a last, by the threads of a block.
 
-    Its first argument is an array of where each part of the work begins and ends. One part is done
-    by one thread, without the cost of waking up others.
+    Its first three arguments are where to start among the parts, where to stop, and an array of
+    where each part of the work begins and ends; the first two are left out of a call. The block is
+    that of `on_threads`.
     """
-    twin = FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__
-    )
-    twin.__qualname__ = f"{function.__qualname__}_by_threads"  # a file of its own on the disk
-    options: dict[str, Any] = {"cache": True, "error_model": "numpy"}  # 1 / 0 is infinite
-    alone = njit(**options)(function)
-    together = njit(**options, parallel={"prange": True, **_ONLY_LOOPS})(twin)
+    kernel = njit(cache=True, nogil=True, error_model="numpy")(function)  # 1 / 0 is infinite
 
-    def call(parts: Any, *arguments: Any) -> Any:
-        several = _active.count > 1 and len(parts) > 2
-        return (together if several else alone)(parts, *arguments)
+    def call(parts: Any, *arguments: Any) -> None:
+        count = len(parts) - 1
+        threads = min(_active.count, count)
+        if threads == 1:
+            kernel(0, count, parts, *arguments)
+            return
+        bounds = [count * thread // threads for thread in range(threads + 1)]
+        done: SimpleQueue[BaseException | None] = SimpleQueue()
+        for start, stop in pairwise(bounds[1:]):
+            _tasks.put((done, kernel, start, stop, parts, *arguments))
+        try:
+            kernel(0, bounds[1], parts, *arguments)
+        finally:
+            errors = [done.get() for _ in range(threads - 1)]
+        for error in errors:
+            if error is not None:
+                raise error
 
     return call
+
+
+def _work(tasks: SimpleQueue[tuple[Any, ...]]) -> None:
+    """Do one task after the other."""
+    while True:
+        done, kernel, *arguments = tasks.get()
+        try:
+            kernel(*arguments)
+        except BaseException as error:
+            done.put(error)
+        else:
+            done.put(None)
+        del done, kernel, arguments  # else they live on until the next task comes
 
 
 def most_threads() -> int:
@@ -98,22 +117,15 @@ def most_threads() -> int:
     return min(most, _number("OMP_NUM_THREADS", most))
 
 
-def _start() -> None:
-    """Start the threads, unless they are there.
-
-    They sleep while there is nothing to do: those that wait in a loop, as they do by default, keep
-    other processes off the cores, and took up to 3.5 times the time of the work itself.
-    """
-    if _started_in:
-        return
-    policy = os.environ.get("OMP_WAIT_POLICY")
-    os.environ["OMP_WAIT_POLICY"] = policy or "PASSIVE"  # read when the library is loaded
-    try:
-        _numba.get_num_threads()
-    finally:
-        if policy is None:
-            del os.environ["OMP_WAIT_POLICY"]
-    _started_in.append(os.getpid())
+def _start(count: int) -> None:
+    """Have that many threads wait for tasks."""
+    global _tasks
+    if _at_work and _at_work[0] != os.getpid():  # a fork: the threads stayed behind
+        _at_work.clear()
+        _tasks = SimpleQueue()
+    while len(_at_work) < count:
+        threading.Thread(target=_work, args=(_tasks,), daemon=True).start()
+        _at_work.append(os.getpid())
 
 
 def _number(variable: str, otherwise: int) -> int:
@@ -126,7 +138,7 @@ def _number(variable: str, otherwise: int) -> int:
 def on_threads(count: int | None = None) -> Iterator[int]:
     """Share out the work of a block to threads; give how many there are.
 
-    Only one thread of Python at a time has others work for it, and a forked process has none.
+    Only one thread at a time has others work for it.
 
     Args:
         count: How many, at most what Numba was started with; None: `most_threads`.
@@ -138,24 +150,16 @@ def on_threads(count: int | None = None) -> Iterator[int]:
         most = int(_numba.config.NUMBA_NUM_THREADS)
         check_number("conductivity", "threads", count, lower=1, upper=most)
     wanted = most_threads() if count is None else int(count)
-    if wanted > 1 and (_started_in or [os.getpid()]) == [os.getpid()]:
-        if _lock.acquire(blocking=False):
-            _start()
-            before = _active.count, _numba.get_num_threads()
-            try:
-                _numba.set_num_threads(wanted)
-                _active.count = wanted
-                yield wanted
-            finally:
-                _active.count = before[0]
-                _numba.set_num_threads(before[1])
-                _lock.release()
-            return
-    before_alone, _active.count = _active.count, 1
+    alone = wanted == 1 or not _lock.acquire(blocking=False)
+    before, _active.count = _active.count, 1 if alone else wanted
     try:
-        yield 1
+        if not alone:
+            _start(wanted - 1)
+        yield _active.count
     finally:
-        _active.count = before_alone
+        _active.count = before
+        if not alone:
+            _lock.release()
 
 
 def _guard(kept: Any) -> None:

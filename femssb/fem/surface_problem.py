@@ -104,13 +104,22 @@ class SurfaceProblem:
         self._evaluate = [self._evaluation(op) for op in operators]
         self.set_bulk([values for _, _, values in entries])
 
-    def set_bulk(self, values: Sequence[Array]) -> None:
-        """Set the values of each part of the bulk matrix; collective."""
-        self._bulk_values = np.concatenate(values)
-        self.bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
+    def set_bulk(self, values: Sequence[Array], *, terms: Sequence[Array] | None = None) -> None:
+        """Set the values of each part of the bulk matrix; collective.
+
+        Where laws take the place of a part, `terms` are values as large as theirs: the residual is
+        not known better than to the roundoff of these.
+        """
+        self._put(values if terms is None else terms)
         starts, _, entries = self.bulk.getValuesCSR()
         sums = np.append(0.0, np.cumsum(np.abs(entries)))
         self._sizes = np.diff(sums[starts])  # of the absolute entries of each row, or column
+        if terms is not None:
+            self._put(values)
+
+    def _put(self, values: Sequence[Array]) -> None:
+        self._bulk_values = np.concatenate(values)
+        self.bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
 
     def at_points(self, x: PETSc.Vec) -> list[Array]:
         """Return B x for each surface, shapes (n, k); collective."""

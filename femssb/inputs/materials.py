@@ -250,8 +250,16 @@ class ActiveMaterial:
     diffusivity: tuple[float, float, float] = field(
         "along each crystal axis; the fastest is at least 1e-19", unit="m2/s", lower=0, upper=1e-9
     )
-    drift_volume: float = field(
-        "partial molar volume in stress drift, 0 for none", unit="m3/mol", lower=-1e-4, upper=1e-4
+    diffusivity_factor: Curve | tuple[Curve, Curve, Curve] | None = field(
+        "on the diffusivity at a concentration, or one for each crystal axis, 1e-6 to 1e6; None: 1",
+        default=None,
+    )
+    drift_volume: float | None = field(
+        "partial molar volume in stress drift, 0 for none; None: that which the whole stress sees,"
+        " by the chemical strain along each crystal axis and by the stiffness factor",
+        unit="m3/mol",
+        lower=-1e-4,
+        upper=1e-4,
     )
     open_circuit_voltage: Curve = field("voltage against lithium metal [V]")
     expansion: Curve | tuple[Curve, Curve, Curve] = field(
@@ -265,6 +273,9 @@ class ActiveMaterial:
         default=(1.0, 1.0, 1.0),
     )
     elasticity: Elasticity | CrystalElasticity = field("elasticity of the grains")
+    stiffness_factor: Curve | None = field(
+        "on their stiffness at a concentration, 1e-2 to 1e2; None: 1", default=None
+    )
     electronic_conductivity: float = field(
         "of electrons within particles, at least 1e-9; 0: they come from the ecbd at any place of"
         " the surface",
@@ -298,6 +309,18 @@ class ActiveMaterial:
         strains = self.chemical_strain(np.linspace(0, full, 101))
         largest = np.max(np.abs(strains[:, None] * np.array(self.expansion_axes)[..., None]))
         check("expansion (largest, along any axis)", largest, 0, MOST_STRAIN)
+        at = np.linspace(0, full, 2001)
+        if self.diffusivity_factor is not None:
+            factors = np.array([curve.value(at) for curve in self._diffusivity_curves])
+            for name, factor in (("smallest", factors.min()), ("largest", factors.max())):
+                check(f"diffusivity_factor ({name})", factor, 1e-6, 1e6)
+            fastest = (np.array(self.diffusivity) * factors.T).max(axis=1)
+            for name, value in (("slowest", fastest.min()), ("fastest", fastest.max())):
+                check(f"diffusivity times its factor ({name})", value, 1e-19, 1e-9, "m2/s")
+        if self.stiffness_factor is not None:
+            factors = self.stiffness_factor.value(at)
+            for name, factor in (("smallest", factors.min()), ("largest", factors.max())):
+                check(f"stiffness_factor ({name})", factor, 1e-2, 1e2)
 
     @property
     def capacity(self) -> float:
@@ -322,6 +345,44 @@ class ActiveMaterial:
         if isinstance(self.expansion, tuple):
             return (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
         return (self.expansion_ratio,)
+
+    @property
+    def _diffusivity_curves(self) -> tuple[Curve, ...]:
+        """The factors on the diffusivity: none, one, or one for each crystal axis."""
+        given = self.diffusivity_factor
+        return () if given is None else given if isinstance(given, tuple) else (given,)
+
+    @property
+    def largest_diffusivity_factor(self) -> float:
+        """The largest factor on the diffusivity from empty to full [-]."""
+        at = np.linspace(0.0, self.maximum_concentration, 2001)
+        return max((float(c.value(at).max()) for c in self._diffusivity_curves), default=1.0)
+
+    def diffusivities(self, concentration: Array) -> tuple[Array, Array]:
+        """Return the diffusivity along each crystal axis [m2/s], and its derivative [m5/s/mol].
+
+        From concentrations (n,) follow (n, 3); beyond empty and full the diffusivity is that there.
+        """
+        inside = np.clip(concentration, 0.0, self.maximum_concentration)
+        shape = (*inside.shape, 3)
+        value, slope = np.broadcast_to(self.diffusivity, shape), np.zeros(shape)
+        if self._diffusivity_curves:
+            found = [curve.value_and_derivative(inside) for curve in self._diffusivity_curves]
+            factors, rises = (np.stack(part, axis=-1) for part in zip(*found, strict=True))
+            slope = value * np.where((inside == concentration)[..., None], rises, 0.0)
+            value = value * factors
+        return value, slope
+
+    def stiffening(self, concentration: Array) -> tuple[Array, Array]:
+        """Return the factor on the stiffness (n,) at concentrations (n,), and its derivative.
+
+        Beyond empty and full it is that there.
+        """
+        if self.stiffness_factor is None:
+            return np.ones_like(concentration), np.zeros_like(concentration)
+        inside = np.clip(concentration, 0.0, self.maximum_concentration)
+        value, slope = self.stiffness_factor.value_and_derivative(inside)
+        return value, np.where(inside == concentration, slope, 0.0)
 
     def chemical_strain(self, concentration: Array) -> Array:
         """Return the strain of each of the `expansion_curves` against the stress-free state [-].

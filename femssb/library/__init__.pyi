@@ -11,6 +11,7 @@ from .cathodes import NCM111 as NCM111
 from .cathodes import NCM523 as NCM523
 from .cathodes import NCM622 as NCM622
 from .cathodes import NCM811 as NCM811
+from .cathodes import ncm111_diffusivity_factor as ncm111_diffusivity_factor
 from .electrolytes import LGPS as LGPS
 from .electrolytes import LI3PS4_GLASS as LI3PS4_GLASS
 from .electrolytes import LI6PS5CL as LI6PS5CL

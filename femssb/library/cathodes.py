@@ -17,7 +17,46 @@ Densities and full concentrations are those of the unit cell, lattice parameters
 - Xu 2017: R. Xu et al., J. Electrochem. Soc. 164, A3333
 """
 
-from femssb.inputs.materials import Elasticity, Solid
+import math
+from functools import partial
+
+import numpy as np
+
+from femssb.arrays import Array
+from femssb.description import checked
+from femssb.inputs.materials import Curve, Elasticity, Solid
+
+# Chemical diffusivity of NCM111 pellets at two shares of lithium: Amin 2016, second-hand. No
+# measurement of the elasticity of any of these against lithium is among the sources.
+EMPTIER, FULLER = 0.25, 0.9  # [-] Amin 2016, second-hand
+GROWTH = math.log(4.1e-14 / 1.3e-14) / (FULLER - EMPTIER)  # [-] derived: exponential in between
+
+
+def _growth(concentration: Array, maximum: float, order: int) -> Array:
+    """Return the factor of `ncm111_diffusivity_factor`, or its derivative."""
+    rate = GROWTH / maximum
+    return np.asarray(rate**order * np.exp(rate * (concentration - EMPTIER * maximum)))
+
+
+@checked
+def ncm111_diffusivity_factor(maximum_concentration: float) -> Curve:
+    """Return the diffusivity of NCM111 over that at a quarter of its lithium, 1.3e-14 m2/s.
+
+    It grows exponentially to 4.1e-14 m2/s at nine tenths, and goes on along its tangents.
+
+    Args:
+        maximum_concentration: Lithium of the full crystal [mol/m3].
+
+    Raises:
+        InputError: If that is no concentration of a host.
+    """
+    return Curve(
+        function=partial(_growth, maximum=maximum_concentration, order=0),
+        slope=partial(_growth, maximum=maximum_concentration, order=1),
+        lower=EMPTIER * maximum_concentration,
+        upper=FULLER * maximum_concentration,
+    )
+
 
 NCM111 = Solid(
     name="NCM111",

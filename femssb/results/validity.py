@@ -27,6 +27,8 @@ _STRENGTH = 0.1
 _PENETRATION = 1e-3
 # Of the energy spent by debonding: more is a result of the regularisation.
 _VISCOUS = 0.1
+# Of the energy spent by debonding, lost in jumps: a step over a kink of the law leaves a percent.
+_SNAP = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +41,10 @@ class Bounds:
         voltages: Smallest and largest open-circuit voltage between them [V].
         modulus: Young's modulus of the particles, of a crystal its smallest stiffness [Pa].
         radius: That of a ball as large as the mean particle [m].
-        fracture_energy: What debonds all of the interface in mode I [J].
-        limited: Share of the maximum, at empty and at full, within which more than half of the
-            stress drift is held back; 0 without drift.
+        fracture_energy: What debonds all surfaces that can fail, of particles with the matrix and
+            with each other, in mode I [J].
+        limited: Share of the maximum, at empty and at full, within which more than half of a
+            strong stress drift is held back; 0 without drift.
     """
 
     maximum: float
@@ -123,8 +126,9 @@ def _of_series(series: Series, inside: Series, bounds: Bounds) -> Iterator[str]:
         yield from worst("Maximum concentration [mol/m3]", -np.inf, high, tangent, inside)
     if bounds.limited:
         held = (
-            "there more than half of the stress drift is held back, whose law knows neither a full "
-            "nor an empty host; lower ActiveMaterial.drift_volume or expect no profile of lithium"
+            "there more than half of a strong stress drift is held back, whose law knows neither a "
+            "full nor an empty host; lower ActiveMaterial.drift_volume or expect no profile of "
+            "lithium"
         )
         low, high = (series[f"{end} concentration [mol/m3]"][0] for end in ("Minimum", "Maximum"))
         low = min(low, bounds.limited * bounds.maximum)
@@ -148,6 +152,16 @@ def _of_series(series: Series, inside: Series, bounds: Bounds) -> Iterator[str]:
         yield (
             f"Viscous energy dissipated [J] is {viscous:.3g} at the end, above {allowed:.3g}: "
             f"debonding took {spent:.3g} J; lower CohesiveLaw.viscosity."
+        )
+    snapped = series["Snap energy lost [J]"]
+    allowed = _SNAP * max(spent, _VISCOUS * bounds.fracture_energy)
+    if snapped[-1] > allowed:
+        at = int(np.argmax(np.diff(snapped))) + 1
+        yield (
+            f"Snap energy lost [J] is {snapped[-1]:.3g} at the end, above {allowed:.3g}: debonding "
+            f"took {spent:.3g} J, and surfaces let go by themselves, most of all at "
+            f"{series['Time [s]'][at]:.6g} s ({snapped[at] - snapped[at - 1]:.3g} J); where such a "
+            "jump ends, and the stress after it, may not be what motion would lead to."
         )
     reason = "no smaller step was allowed, see Stepping.smallest"
     yield from worst("Step error [-]", 0.0, 1.0, reason)

@@ -25,6 +25,7 @@ places of nodes have a fourth column, the size of the cell times 1 + particle (0
 ``current``                    (states,)  charging current [A]
 ``cohesive_dissipation``       (states,)  energy dissipated by debonding until then [J]
 ``viscous_dissipation``        (states,)  energy dissipated by its regularisation until then [J]
+``snap_release``               (states,)  energy lost where it snapped until then [J]
 ``charge``                     (states,)  charge passed until then, positive on charge [C]
 ``places of lithium``          (n, 3)     nodes of the particles [m]
 ``places of ionic``            (n, 3)     nodes of the ionic potential [m]
@@ -35,6 +36,7 @@ places of nodes have a fourth column, the size of the cell times 1 + particle (0
 ``places of interface``        (n, 6)     interface points, then the middles of their facets [m]
 ``lithium 0``, ...             (n,)       stoichiometry c / c_max at the places of lithium
 ``hydrostatic 0``, ...         (n,)       hydrostatic stress there [Pa]
+``pull 0``, ...                (n,)       energy that stress releases there with lithium [J/mol]
 ``ionic 0``, ...               (n,)       ionic potential [V]
 ``electronic 0``, ...          (n,)       electronic potential minus the cell voltage [V]
 ``particle 0``, ...            (n, 3)     displacement of the particles [m]
@@ -86,12 +88,19 @@ from femssb.meshing.data import gather
 from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
-_FORMAT = "femssb checkpoint 4"
+_FORMAT = "femssb checkpoint 5"
 _SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
 _POSITION = tuple(one.name for one in fields(Position) if one.name not in ("start", "past"))
-_NUMBERS = ("time", "voltage", "current", "cohesive_dissipation", "viscous_dissipation")
+_NUMBERS = (
+    "time",
+    "voltage",
+    "current",
+    "cohesive_dissipation",
+    "viscous_dissipation",
+    "snap_release",
+)
 _SCALARS = ("lithium", "ionic", "electronic")
 
 
@@ -322,7 +331,9 @@ def _spaces(model: Model) -> dict[str, tuple[fem.FunctionSpace, int]]:
 
 def _fields(model: Model) -> dict[str, str]:
     """Return each field of a state and what it is given at the places of."""
-    fields = {name: name for name in _spaces(model)} | {"hydrostatic": "lithium"}
+    fields = {name: name for name in _spaces(model)} | dict.fromkeys(
+        ("hydrostatic", "pull"), "lithium"
+    )
     return fields | dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
 
 
@@ -358,6 +369,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
     owned = {name: fields[name][:n] for name, (_, n) in _spaces(model).items()}
     return owned | {
         "hydrostatic": state.hydrostatic[: len(owned["lithium"])],
+        "pull": state.pull[: len(owned["lithium"])],
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
         "jump": np.einsum("nji,nj->ni", _frame(model), state.jump),
         "damage": state.damage,
@@ -383,6 +395,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
         spent=values["spent"],
         gap=values["gap"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),
+        pull=model.bodies.spread(values["pull"]),
         **numbers,
     )
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.arrays import Array
 from femssb.cell import mechanics
-from femssb.cell.limiter import MARGIN
+from femssb.cell.limiter import WIDEST
 from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
@@ -105,6 +105,8 @@ class Readout:
         ends = curve.lower, min(curve.upper, active.maximum_concentration)
         voltages = curve.value(np.linspace(*ends, 1001))
         size = bodies.sum(self.volume.weights) / self.particles
+        laws = bodies.cohesive.items()
+        energies = [bodies.area(name) * law.normal_fracture_energy for name, law in laws]
         return Bounds(
             maximum=active.maximum_concentration,
             curve=ends,
@@ -115,9 +117,8 @@ class Readout:
                 else float(np.linalg.eigvalsh(elasticity.stiffness_matrix())[0])
             ),
             radius=float(np.cbrt(3 * size / (4 * np.pi))),
-            fracture_energy=bodies.sum(self.surface.weights)
-            * materials.cohesive.normal_fracture_energy,
-            limited=MARGIN / 2 if drift else 0.0,
+            fracture_energy=sum(energy for energy in energies if energy < np.inf) or np.inf,
+            limited=0.0 if drift == 0.0 else WIDEST / 2,
         )
 
     def row(self, step: TimeStep) -> dict[str, float]:
@@ -214,8 +215,11 @@ class Readout:
         body.at_corners.interpolate(body.displacements[body.name])
         body.at_corners.x.scatter_forward()
         strain = _by_cell(body.strain)
-        elastic = strain
+        elastic, stiffness = strain, body.stiffness
         if body is self._particle:
+            factor = model.stiffness_factor(model.electrochemical(state))
+            if factor is not None:
+                stiffness = factor[:, None, None] * stiffness
             expansion = model.expansion(model.electrochemical(state))
             directions = model.mechanics.expansion_directions
             for amplitude, along in zip(
@@ -223,7 +227,7 @@ class Readout:
             ):
                 mean = amplitude[body.corners.dofmap.list].mean(axis=1)
                 elastic = elastic - mean[:, None] * _by_cell(along)
-        return strain, np.einsum("cij,cj->ci", body.stiffness, elastic)
+        return strain, np.einsum("cij,cj->ci", stiffness, elastic)
 
     def _gather(
         self, body: _Body, at_points: dict[str, Array], at_cells: dict[str, Array]
@@ -428,6 +432,7 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Power ledger error [-]": _Measured.power_error,
     "Cohesive energy dissipated [J]": lambda at: at.state.cohesive_dissipation,
     "Viscous energy dissipated [J]": lambda at: at.state.viscous_dissipation,
+    "Snap energy lost [J]": lambda at: at.state.snap_release,
     "Step error [-]": lambda at: at.step.error,
     "Newton iterations": lambda at: (
         at.step.work.newton_electrochemistry + at.step.work.newton_mechanics

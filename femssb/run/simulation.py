@@ -27,6 +27,11 @@ from femssb.run.record import Record
 from femssb.run.stepper import Position, Stepper, TimeStep
 from femssb.run.stepping import FixedSteps, Stepping
 
+# Unknowns of both problems on each rank at which another one still saves a third of the time: 1.52
+# times as fast on two ranks with 3068 each (benchmarks/README.md: 6136 unknowns, multigrid); with
+# 1000 each or less, where every rank factors the whole matrix, two are no faster than one.
+PAYING = 3000
+
 
 class Simulation:
     """A model taken through a protocol.
@@ -172,6 +177,9 @@ class Simulation:
         hooks = [record.add, self._progress(record, progress), record.picture]
         hooks += [_calling(on_step, record, self.model.comm)] if on_step else []
         hooks += [record.checkpoint]
+        crowd = crowded(sum(self.model.inputs()["unknowns"].values()), self.model.comm.size)
+        if progress and crowd and self.model.comm.rank == 0:
+            sys.stderr.write(f"note: {crowd}\n")
         record.keep(position)  # at once: what cannot be written is known before the work
         _warn(record.kept, self.model.warnings)  # before the work, too
         try:
@@ -205,6 +213,17 @@ class Simulation:
             )
 
         return on_step
+
+
+def crowded(unknowns: int, ranks: int) -> str | None:
+    """Return what is said of more ranks than pay for the unknowns, or None where all do."""
+    paying = max(1, unknowns // PAYING)
+    if ranks <= paying:
+        return None
+    return (
+        f"{unknowns} unknowns on {ranks} ranks: more than about {paying} do not pay for this mesh "
+        f"({PAYING} unknowns a rank); run several cases side by side instead"
+    )
 
 
 def _warn(solution: Solution, sentences: Sequence[str]) -> None:

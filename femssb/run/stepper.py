@@ -216,7 +216,7 @@ class Stepper:
                 electrochemical=guess("electrochemical"),
                 mechanical=guess("mechanical"),
                 gap=np.maximum(guess("gap"), 0.0),
-                hydrostatic=guess("hydrostatic"),
+                pull=guess("pull"),
             ),
             time_step=size,
             rate=new,

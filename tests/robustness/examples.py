@@ -452,6 +452,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "meshing.from_gmsh": lambda: {
         "model": gmsh_model(), "unit": um, "orientations": np.eye(3), "comm": MPI.COMM_SELF,
     },
+    "library.ncm111_diffusivity_factor": lambda: {"maximum_concentration": 49360.0},
     "library.suspension": lambda: {
         "formulation": slurry(), "viscosity": 0.1, "depth": 1e-12,
     },
@@ -922,7 +923,8 @@ INTERNAL = {
     "Curve.value_and_derivative", "FixedSteps.proposed", "FixedSteps.error",
     "FixedSteps.shortened", "FixedSteps.next", "LinearSolver.method_for", "Model.expansion",
     "Model.gap", "Model.initial_state",
-    "ActiveMaterial.chemical_strain", "Model.electrochemical",
+    "ActiveMaterial.chemical_strain", "ActiveMaterial.diffusivities", "ActiveMaterial.stiffening",
+    "Model.stiffness_factor", "Model.stresses", "Model.electrochemical",
     "Model.mechanical", "Model.stoichiometry",
     "Model.interface_current", "Model.traction", "Stepping.proposed", "Stepping.error",
     "Stepping.shortened", "Stepping.next",

@@ -138,7 +138,7 @@ def step(
         electrochemical=past.electrochemical,
         mechanical=past.mechanical,
         gap=past.gap,
-        hydrostatic=past.hydrostatic,
+        pull=past.pull,
     )
     return advance(
         model,

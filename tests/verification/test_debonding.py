@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import femssb.environment.platform
 
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from femssb import Charge, Discharge, HalfCell, Model, Polycrystal, Simulation, library, mesh
+from femssb.cell.cohesion import cohesive_traction
+from femssb.cell.coupling import snapped
 from femssb.cell.model import State
 from femssb.fem.assembly import n_dofs
 from femssb.run.stepping import FixedSteps
@@ -61,6 +64,33 @@ def test_the_debonded_area_does_not_depend_on_the_penalty_stiffness() -> None:
     assert 0.3 < one < spent_one < 0.85 < damage_one
     assert other == pytest.approx(one, abs=0.02)
     assert spent_other == pytest.approx(spent_one, abs=0.002)
+
+
+def test_what_snaps_loses_the_energy_that_no_law_took() -> None:
+    """Catches an energy balance that counts what is stored, or what a step skips, as lost.
+
+    Openings are over that at onset; failure is at 20 of them. Where all of the interface goes from
+    strength to nothing, bodies release half of strength times opening, and debonding takes G.
+    """
+    model = cell(stiffness=1e18, normal_strength=1e8, normal_fracture_energy=0.1, viscosity=0.0)
+    (law,) = model.bodies.cohesive.values()
+    onset, rest = law.normal_strength / law.stiffness, model.initial_state()
+    assert law.failure_opening == pytest.approx(20 * onset)
+    normal = np.tile([onset, 0.0, 0.0], (len(rest.jump), 1))
+    at, none = partial(cohesive_traction, law, time_step=1.0), np.zeros_like(rest.damage)
+    unit = model.bodies.area("interface") * law.normal_strength * onset
+    for before, after, lost in (
+        (0.0, 0.9, 0.0),  # intact
+        (1.0, 25.0, 0.5 * 25.0 - 10.0),  # from onset to failure, in one step
+        (5.0, 15.0, 0.0),  # along the falling branch
+        (0.5, 12.0, 0.0),  # over the peak, which only debonding saw
+        (-1.0, 0.5, 0.0),  # out of contact
+    ):
+        first = at(before * normal, none, none, rest.jump)
+        start = replace(rest, jump=before * normal, damage=first.damage, spent=first.spent)
+        second = at(after * normal, first.damage, first.spent, start.jump)
+        found = snapped(model, start, after * normal, second)
+        assert found == pytest.approx(lost * unit, abs=1e-9 * unit)
 
 
 @pytest.mark.mpi(ranks=2)

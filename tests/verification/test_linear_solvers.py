@@ -71,7 +71,7 @@ def step_by(linear_solver, size=COARSE):
         electrochemical=start.electrochemical,
         mechanical=start.mechanical,
         gap=start.gap,
-        hydrostatic=start.hydrostatic,
+        pull=start.pull,
     )
     state, work = advance(
         model,

@@ -12,7 +12,7 @@ from mpi4py import MPI
 import numpy as np
 import pytest
 
-from femssb import Charge, HalfCell, Model, Polycrystal, Simulation, library, mesh
+from femssb import Charge, Discharge, HalfCell, Model, Polycrystal, Simulation, library, mesh
 from femssb.errors import FemssbError, InputError, NotConverged
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.materials import Curve, Materials
@@ -84,6 +84,49 @@ def test_a_bound_is_refused_or_runs(data: MeshData, path: tuple[str, ...], value
     assert run.steps[0].ended_by == "duration"
     assert all(np.isfinite(values).all() for values in run.series.values())
     assert abs(run.summary["ledger_error"]) < 1e-8
+
+
+FAST = {("active", "diffusivity"): (1e-9, 1e-9, 1e-9)}
+SLOW = {("kinetics", "rate_constant"): 1e-14, ("anode", "exchange_current"): 1e-3}
+CONDUCTING = {
+    ("ecbd", "ionic_conductivity"): 1e3,
+    ("ecbd", "electronic_conductivity"): 1e6,
+    ("electrolyte", "ionic_conductivity"): 1e3,
+}
+
+
+@pytest.mark.parametrize(
+    ("radius", "changes"),
+    [
+        (5 * um, FAST | SLOW),
+        (0.1 * um, FAST | CONDUCTING),
+    ],
+    ids=["slow reactions", "small and conducting"],
+)
+def test_corners_take_steps_as_long_as_their_answer_allows(
+    radius: float, changes: dict[tuple[str, ...], Any]
+) -> None:
+    """Catches Newton's method that stops above the roundoff, and a guess that decides the step.
+
+    Lithium that follows the stress at once swung from step to step, by what two problems need not
+    agree about: time steps fell to milliseconds, and stayed there.
+    """
+    shape = HalfCell(
+        width=3 * radius,
+        cathode=3 * radius,
+        separator=radius,
+        particles=(Polycrystal(radius=radius, grains=3),),
+    )
+    materials = BASE
+    for path, value in changes.items():
+        materials = changed(materials, path, value)
+    model = Model(mesh(shape, size=radius / 2.2, comm=MPI.COMM_SELF), materials)
+    protocol = [Charge(c_rate=1, until_duration=300.0), Discharge(c_rate=1, until_duration=5.0)]
+    run = Simulation(model, protocol).run(progress=False)
+    assert run.performance["failed_steps"] == 0
+    assert run.summary["ledger_error"] < 1e-5
+    late = run.series["Time [s]"] > 303.0
+    assert run.series["Step size [s]"][late].max() > 0.3
 
 
 @pytest.mark.parametrize(("region", "value"), [("ecbd", 0.0), ("ecbd", 1e-9), ("electrolyte", 1.0)])

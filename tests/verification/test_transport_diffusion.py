@@ -17,6 +17,7 @@ from dolfinx import fem
 from scipy.spatial.transform import Rotation
 
 from femssb.cell import electrochemistry
+from femssb.cell.limiter import LimitedDiffusion
 from femssb.cell.model import Couplings
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, Part, linear_form
@@ -65,8 +66,11 @@ def test_error_estimate(steps):
     assert error_share(steps) * abs(found - guess) == pytest.approx(abs(found), rel=1e-12)
 
 
-def manufactured_errors(count, tensor, rate):
-    """Return the L2 and H1 errors of a solution that is flat at the sides of a unit cube."""
+def manufactured_errors(count, tensor, rate, *, depth=1.0, limited=False):
+    """Return the L2 and H1 errors of a solution that is flat at the sides of a unit cube.
+
+    It rises from ``1 - depth`` all over the sides to 1 in the middle.
+    """
     data = slabs([Layer(region=GRAIN, thickness=1.0, cells=count)], width=1.0, cells=count)
     tags = data.cell_tags.values
     part = Part(data.mesh, tags > 0, tags)
@@ -77,6 +81,7 @@ def manufactured_errors(count, tensor, rate):
     exact = 1.0
     for place in (x[0] + 0.5, x[1] + 0.5, x[2]):
         exact *= 16 * place**2 * (1 - place) ** 2
+    exact = 1 - depth + depth * exact
     source = rate * exact - ufl.div(ufl.dot(diffusivity, ufl.grad(exact)))
     measure = ufl.dx(metadata={"quadrature_degree": 8})
 
@@ -86,11 +91,21 @@ def manufactured_errors(count, tensor, rate):
     mass = linear_form(electrochemistry.charge(space, one))
     owned = numbers[: mass.size]
     diffusion = Operator(electrochemistry.diffusion(space, one, diffusivity)).triplets(numbers)
-    problem = SurfaceProblem("manufactured", unknowns, [(owned, owned, rate * mass), diffusion], [])
+    limit = LimitedDiffusion(SurfaceProblem("diffusion", unknowns, [diffusion], []).bulk)
+    problem = SurfaceProblem(
+        "manufactured",
+        unknowns,
+        [(owned, owned, rate * mass), diffusion],
+        [limit.operator] if limited else [],
+    )
     linear_solver = KrylovSolver("manufactured", unknowns, LinearSolver(reduction=1e-12))
     load = unknowns.filled(linear_form(fem.form(source * ufl.TestFunction(space) * measure)))
     solution = unknowns.vector()
-    newton.solve(problem, linear_solver, solution, load, lambda values: [], tolerance=1e-12)
+
+    def law(values):
+        return [limit.response(filled) for filled in values]
+
+    newton.solve(problem, linear_solver, solution, load, law, tolerance=1e-12)
 
     found = fem.Function(space)
     found.x.array[:] = unknowns.expand(solution)[0]
@@ -102,15 +117,36 @@ def manufactured_errors(count, tensor, rate):
     ]
 
 
+TURN = Rotation.random(random_state=3).as_matrix()
+TENSOR = TURN @ np.diag([1.0, 0.5, 0.1]) @ TURN.T
+
+
 def test_order_in_space():
     """Would catch a lumping, a tensor or a renumbering that is not consistent."""
-    turn = Rotation.random(random_state=3).as_matrix()
-    tensor = turn @ np.diag([1.0, 0.5, 0.1]) @ turn.T
     counts = [10, 20]
-    errors = np.array([manufactured_errors(count, tensor, rate=20.0) for count in counts])
+    errors = np.array([manufactured_errors(count, TENSOR, rate=20.0) for count in counts])
     sizes = [1 / count for count in counts]
     assert observed_order(sizes, errors[:, 0]) == pytest.approx(2.0, abs=0.1)
     assert observed_order(sizes, errors[:, 1]) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("depth", [1.0, 0.02])
+def test_limits_leave_a_smooth_profile_alone(depth):
+    """Would catch currents held back wherever lithium is close to a bound, however smooth it is.
+
+    The profile touches both bounds, or stays within 2 % of full and touches that.
+    """
+    counts = [8, 16]
+    errors = np.array(
+        [
+            manufactured_errors(count, TENSOR, rate=20.0, depth=depth, limited=True)
+            for count in counts
+        ]
+    )
+    sizes = [1 / count for count in counts]
+    assert observed_order(sizes, errors[:, 0]) == pytest.approx(2.0, abs=0.1)
+    plain = manufactured_errors(counts[-1], TENSOR, rate=20.0, depth=depth)
+    np.testing.assert_allclose(errors[-1], plain, rtol=0.02)
 
 
 def decay(count):

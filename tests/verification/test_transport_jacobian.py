@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from femssb.cell.surfaces import INTERFACE
 from femssb.fem import newton
+from femssb.inputs.materials import Curve
 from femssb.units import MPa, nm
 from tests.verification.half_cells import constant, laminate, lopsided, side_collector
 from tests.verification.rates import observed_order
@@ -46,7 +47,7 @@ class Linearised:
                 rate=rate,
                 history=np.full(model.electrochemistry.node_charge.size, -0.05),
                 gap=np.full(len(model.bodies.points[INTERFACE].points), gap),
-                hydrostatic=300 * MPa * np.sin(3e6 * height),
+                pull=materials.active.drift_volume * 300 * MPa * np.sin(3e6 * height),
                 tolerance=1e-9,
                 **({"current": 1e-11, "voltage": None} | control),
             )
@@ -70,9 +71,19 @@ class Linearised:
         return self.problem.jacobian(tangents, self.fixed) @ direction
 
 
-def test_first_order_is_exact(data):
-    """Would catch a derivative that is missing, scaled, or taken by the wrong unknown."""
-    system = Linearised(data, lopsided())
+@pytest.mark.parametrize("filled", [None, 0.6])
+def test_first_order_is_exact(data, filled):
+    """Would catch a derivative that is missing, scaled, or taken by the wrong unknown.
+
+    With a curve of the diffusivity along each axis, too.
+    """
+    materials = lopsided()
+    if filled is not None:
+        full = materials.active.maximum_concentration
+        materials = active(
+            diffusivity_factor=(RISING, constant(2.0), RISING), initial_concentration=filled * full
+        )(materials)
+    system = Linearised(data, materials)
     start = system.residual(system.x)
     for seed in (2, 3, 4):
         direction = system.direction(seed)
@@ -89,12 +100,46 @@ def test_first_order_is_exact(data):
         assert remainders[-1] > 0
 
 
+@pytest.mark.parametrize("filled", [0.01, 0.99])
+def test_limited_cells_know_their_derivatives(data, filled):
+    """Would catch a tangent that forgets what is taken back close to empty and to full."""
+    full = lopsided().active.maximum_concentration
+    materials = active(
+        diffusivity_factor=(RISING, constant(2.0), RISING), initial_concentration=filled * full
+    )(lopsided())
+    system = Linearised(data, materials)
+    seen = system.problem.at_points(system.x)
+    rng = np.random.default_rng(5)  # some nodes of a cell at a bound, others far from it
+    close = rng.integers(0, 2, seen[-1].shape) == 0
+    distance = np.where(
+        close, rng.uniform(0, 1e-3, close.shape), rng.uniform(0.02, 0.4, close.shape)
+    )
+    seen = [*seen[:-1], distance if filled < 0.5 else 1 - distance]
+    tangent, small = system.law(seen)[-1][1], 1e-8
+    for node in range(4):
+        beside = []
+        for sign in (1, -1):
+            moved = seen[-1].copy()
+            moved[:, node] += sign * small
+            beside.append(system.law([*seen[:-1], moved])[-1][0])
+        slope = (beside[0] - beside[1]) / (2 * small)
+        np.testing.assert_allclose(tangent[..., node], slope, atol=1e-6 * np.abs(tangent).max())
+
+
 def test_held_voltage_keeps_its_row(data):
     """Would catch a held voltage that Newton still moves."""
     system = Linearised(data, lopsided(), current=None, voltage=3.6)
     direction = system.direction(2)
     product = system.jacobian_times(direction)
     assert product.array_r[system.fixed] == direction.array_r[system.fixed]
+
+
+RISING = Curve(
+    function=lambda c: np.exp(c / 20000.0),
+    slope=lambda c: np.exp(c / 20000.0) / 20000.0,
+    lower=0.0,
+    upper=1e5,
+)
 
 
 def active(**changes):
@@ -113,6 +158,7 @@ def part(name, field):
 
 COEFFICIENTS = {
     "diffusivity": active(diffusivity=(1e-13, 3e-13, 2.2e-13)),
+    "diffusivity factor": active(diffusivity_factor=RISING),
     "drift volume": part("active", "drift_volume"),
     "maximum concentration": part("active", "maximum_concentration"),
     "open-circuit voltage": active(open_circuit_voltage=constant(3.5)),

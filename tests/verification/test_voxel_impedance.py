@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from mpi4py import MPI
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,18 @@ def test_only_the_shape_counts():
         )
         found = impedance_tortuosity(one, "electrolyte", **options)
         assert found.tau_squared == pytest.approx(reference.tau_squared, rel=1e-4)
+
+
+@pytest.mark.mpi
+def test_ranks_do_not_matter(comm: MPI.Intracomm) -> None:
+    """Catches walls lost or counted twice where slabs meet, and a wall that only one rank sees."""
+    labels = (np.random.default_rng(3).random((9, 8, 26)) < 0.65).astype(np.uint8)
+    labels[:, :, 12] = 1  # where slabs may meet: all of the wall lies beyond
+    alone = impedance_tortuosity(image(labels), "electrolyte", frequencies=[1e4])
+    shared = impedance_tortuosity(image(labels), "electrolyte", frequencies=[1e4], comm=comm)
+    np.testing.assert_allclose(shared.impedance, alone.impedance, rtol=1e-7)
+    assert shared.capacitance == pytest.approx(alone.capacitance, rel=1e-6)
+    assert shared.imbalance < 1e-6
 
 
 def test_the_result_is_plain_data_and_readable():

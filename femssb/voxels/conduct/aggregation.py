@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.environment.compiled import njit, prange, threaded
+from femssb.environment.compiled import njit, threaded
 from femssb.voxels.conduct.links import Longs
 from femssb.voxels.conduct.network import Integers, Network, Single, unite
 
@@ -69,9 +69,9 @@ def coarsen(
 
 
 @threaded
-def strongest_links(parts: Longs, level: Network, strongest: Single) -> None:
+def strongest_links(start: int, stop: int, parts: Longs, level: Network, strongest: Single) -> None:
     """Write the conductance of the strongest link of each node, shape (n,)."""
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             most = np.float32(0)
             for e in range(level.starts[i], level.starts[i + 1]):
@@ -110,6 +110,8 @@ def group(parts: Longs, firsts: Longs, aggregates: Integers) -> Grouping:
 
 @threaded
 def _aggregate(
+    start: int,
+    stop: int,
     parts: Longs,
     level: Network,
     strongest: Single,
@@ -121,7 +123,7 @@ def _aggregate(
 ) -> None:
     """Give each node the lowest of its aggregate; count those of part p into entry p + 1."""
     n = len(level.ground)
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         low, high = parts[part], parts[part + 1]
         block = np.empty(high - low, np.int64)
         for i in range(low, high):
@@ -155,9 +157,9 @@ def _aggregate(
 
 
 @threaded
-def _number(parts: Longs, firsts: Longs, aggregates: Integers) -> None:
+def _number(start: int, stop: int, parts: Longs, firsts: Longs, aggregates: Integers) -> None:
     """Replace the lowest node of each aggregate by its number."""
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         count = firsts[part]
         for i in range(parts[part], parts[part + 1]):
             if aggregates[i] == i:
@@ -169,10 +171,16 @@ def _number(parts: Longs, firsts: Longs, aggregates: Integers) -> None:
 
 @threaded
 def _sort(
-    parts: Longs, firsts: Longs, aggregates: Integers, begins: Longs, order: Integers
+    start: int,
+    stop: int,
+    parts: Longs,
+    firsts: Longs,
+    aggregates: Integers,
+    begins: Longs,
+    order: Integers,
 ) -> None:
     """Write where each aggregate begins, and the nodes sorted by aggregate."""
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         low, high = firsts[part], firsts[part + 1]
         at = np.zeros(high - low + 1, np.int64)
         for i in range(parts[part], parts[part + 1]):
@@ -188,6 +196,8 @@ def _sort(
 
 @threaded
 def _coarse_rows(
+    start: int,
+    stop: int,
     parts: Longs,
     level: Network,
     grouping: Grouping,
@@ -203,7 +213,7 @@ def _coarse_rows(
     """Count the links of each aggregate into `starts`, or fill them in, ascending."""
     firsts, order, begins = grouping.firsts, grouping.order, grouping.begins
     count = firsts[-1]
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         # Links lead to aggregates of this part and of those beside it, and to other ranks.
         low, high = firsts[max(part - 1, 0)], firsts[min(part + 2, len(parts) - 1)]
         place = np.full(high - low + places - count, -1, np.int32)  # among the ends of the row

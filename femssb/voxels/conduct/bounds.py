@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
-from femssb.environment.compiled import njit, prange, threaded
+from femssb.environment.compiled import njit, threaded
 from femssb.voxels.conduct.aggregation import (
     OVERCORRECTION,
     STRONG,
@@ -79,9 +79,16 @@ def gap(hierarchy: Hierarchy, surplus: Array) -> float:
 
 @threaded
 def _residual(
-    parts: Longs, level: Network, lower: Single, potential: Array, surplus: Array, heats: Array
+    start: int,
+    stop: int,
+    parts: Longs,
+    level: Network,
+    lower: Single,
+    potential: Array,
+    surplus: Array,
+    heats: Array,
 ) -> None:
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         dissipation = 0.0
         for i in range(parts[part], parts[part + 1]):
             here = potential[i]
@@ -98,9 +105,17 @@ def _residual(
 
 
 @threaded
-def _join(parts: Longs, firsts: Longs, aggregates: Integers, surplus: Array, joined: Array) -> None:
+def _join(
+    start: int,
+    stop: int,
+    parts: Longs,
+    firsts: Longs,
+    aggregates: Integers,
+    surplus: Array,
+    joined: Array,
+) -> None:
     """Add up the surplus of each aggregate."""
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for a in range(firsts[part], firsts[part + 1]):
             joined[a] = 0.0
         for i in range(parts[part], parts[part + 1]):
@@ -125,6 +140,8 @@ def _heat(current: float, conductance: float) -> float:
 
 @threaded
 def _share_out(
+    start: int,
+    stop: int,
     parts: Longs,
     level: Network,
     strongest: Single,
@@ -145,7 +162,7 @@ def _share_out(
     starts, neighbours, conductances = level.starts, level.neighbours, level.conductances
     firsts, order, begins = grouping.firsts, grouping.order, grouping.begins
     n, count = len(level.ground), len(coarse.ground)
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         low, high = firsts[max(part - 1, 0)], firsts[min(part + 2, len(parts) - 1)]
         drop = np.empty(high - low + len(coarse.ghosts), np.float64)
         first = parts[part]

@@ -30,7 +30,7 @@ from femssb.environment.ranks import communicator
 from femssb.errors import InputError, check_number
 from femssb.inputs.case import describe
 from femssb.voxels.conduct import cut_links
-from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux
+from femssb.voxels.conduct.flux import Cost, FluxProblem, solve_flux, solve_fluxes
 from femssb.voxels.conduct.links import conductivities_of
 from femssb.voxels.image import AXES, Axis, VoxelImage, check_memory
 from femssb.voxels.make.cut_voxels import CutVoxels
@@ -296,13 +296,80 @@ def conductivity(
             negative or not a number, none is above 0, or the image is one voxel thick.
         NotConverged: If the error stays above the tolerance.
     """
+    options: dict[str, Any] = {"tolerance": tolerance, "maps": maps, "threads": threads}
+    return _conduct(
+        *(image, conductivities, [axis], sides, contact_resistance, faces), comm=comm, **options
+    )[0]
+
+
+@checked
+def conductivity_tensor(
+    image: VoxelImage | CutVoxels,
+    conductivities: Mapping[str, float],
+    *,
+    sides: Sides | None = None,
+    contact_resistance: Mapping[tuple[str, str], float] | None = None,
+    tolerance: float = 1e-4,
+    maps: bool = False,
+    threads: int | None = None,
+    comm: Any = None,
+    **others: Any,
+) -> ConductivityTensor:
+    """Return the full tensor, from a flux along each axis.
+
+    On one rank and with insulating sides the three share most of what comes before the iterations.
+
+    Args:
+        image: The voxels.
+        conductivities: Of the phases [S/m].
+        sides: As for `conductivity`, as all that follow.
+        contact_resistance: Between two named phases [ohm m2].
+        tolerance: Proven error of each solve at which to stop, over the conductivity.
+        maps: Whether to return the potential and the current density of every voxel.
+        threads: Of this process.
+        comm: Communicator of mpi4py.
+        others: None: a flux goes along all axes, and faces are those of one.
+
+    Raises:
+        InputError: As `conductivity` does.
+        NotConverged: As `conductivity` does.
+    """
+    for name in others:
+        raise InputError(f"conductivity_tensor takes no {name}: it is solved along all axes")
+    options: dict[str, Any] = {"tolerance": tolerance, "maps": maps, "threads": threads}
+    x, y, z = _conduct(
+        *(image, conductivities, AXES, sides, contact_resistance, None), comm=comm, **options
+    )
+    value = np.stack([x.row, y.row, z.row], axis=1)
+    largest = np.abs(value).max()
+    skew = float(np.abs(value - value.T).max())
+    return ConductivityTensor(
+        value=value, asymmetry=skew / largest if largest > 0 else 0.0, along=(x, y, z)
+    )
+
+
+def _conduct(
+    image: VoxelImage | CutVoxels,
+    conductivities: Mapping[str, float],
+    axes: Sequence[Axis],
+    sides: Sides | None,
+    contact_resistance: Mapping[tuple[str, str], float] | None,
+    faces: Sequence[NDArray[Any]] | None,
+    *,
+    tolerance: float,
+    maps: bool,
+    threads: int | None,
+    comm: Any,
+) -> list[Conduction]:
+    """Return what `conductivity` does, along one axis or all three."""
     comm = None if comm is None else communicator(comm)
-    flux = AXES.index(axis)
-    if image.shape[flux] < 2:
-        raise InputError(
-            f"conductivity.image is one voxel thick along {axis} (its shape is {image.shape}): "
-            "a flux needs at least two"
-        )
+    fluxes = [AXES.index(axis) for axis in axes]
+    for axis, flux in zip(axes, fluxes, strict=True):
+        if image.shape[flux] < 2:
+            raise InputError(
+                f"conductivity.image is one voxel thick along {axis} (its shape is {image.shape}): "
+                "a flux needs at least two"
+            )
     shares = image.fractions()
     sigma = conductivities_of("conductivity", image.phase_names, conductivities)
     absent = [name for name in conductivities if conductivities[name] > 0 and shares[name] == 0]
@@ -310,91 +377,79 @@ def conductivity(
         raise InputError(f"conductivity.conductivities: phase {absent[0]!r} has no voxels")
     contacts = _check_contacts(image.phase_names, contact_resistance or {})
     check_number("conductivity", "tolerance", tolerance, lower=1e-10, upper=0.1)
-    periodic = image.periodic if sides is None else [sides == "periodic"] * 3
+    periodic = image.periodic if sides is None else (sides == "periodic",) * 3
     if isinstance(image, CutVoxels) and any(
-        joined and not image.periodic[side] for side, joined in enumerate(periodic) if side != flux
+        periodic[side] and not image.periodic[side] and fluxes != [side] for side in range(3)
     ):
         raise InputError(
             f'conductivity.sides = "periodic": the cut voxels are not, periodic is {image.periodic}'
         )
     if faces is not None:
-        _check_faces(image, flux, faces, contacts)
+        _check_faces(image, fluxes[0], faces, contacts)
     conducts = sum(part for part, value in zip(shares.values(), sigma, strict=True) if value > 0)
     nodes = NETWORK * (conducts if faces is None else 1.0)
     _check_memory(image, max(nodes, FACES) + (MAPS if maps else 0.0), comm)
 
-    order = [flux, (flux + 1) % 3, (flux + 2) % 3]
-    cut = None
-    if isinstance(image, CutVoxels):
-        cut = partial(
-            cut_links.network,
-            image,
-            sigma,
-            flux=flux,
-            periodic=(periodic[0], periodic[1], periodic[2]),
+    def problem(order: list[int]) -> FluxProblem:
+        cut = None
+        if isinstance(image, CutVoxels):
+            cut = partial(
+                cut_links.network,
+                image,
+                sigma,
+                flux=order[0],
+                periodic=periodic,
+                contacts=contacts,
+            )
+        return FluxProblem(
+            labels=np.transpose(image.labels, order),
+            conductivities=sigma,
+            spacing=(image.spacing[order[0]], image.spacing[order[1]], image.spacing[order[2]]),
+            periodic=(periodic[order[1]], periodic[order[2]]),
             contacts=contacts,
+            faces=None if faces is None else [np.transpose(faces[a], order) for a in order],
+            cut=cut,
         )
-    problem = FluxProblem(
-        labels=np.transpose(image.labels, order),
-        conductivities=sigma,
-        spacing=(image.spacing[order[0]], image.spacing[order[1]], image.spacing[order[2]]),
-        periodic=(periodic[order[1]], periodic[order[2]]),
-        contacts=contacts,
-        faces=None if faces is None else [np.transpose(faces[a], order) for a in order],
-        cut=cut,
-    )
+
     if threads is None and comm is not None and comm.size > 1:
         threads = 1
+    alone = comm is None or comm.size == 1
+    whole = not isinstance(image, CutVoxels)
     with on_threads(threads) as count:
-        found = solve_flux(problem, tolerance=tolerance, maps=maps, threads=count, comm=comm)
-    back = np.argsort(order)
-    kinds = ["periodic" if joined else "insulating" for joined in periodic]
-    kinds[flux] = "plates"
-    drawn = found.maps and Maps(
-        potential=np.transpose(found.maps[0], back),
-        current_density=np.transpose(found.maps[1], [*back, 3])[..., back],
-    )
-    return Conduction(
-        axis=axis,
-        value=float(found.row[0]),
-        error=found.error,
-        row=found.row[back],
-        flux_imbalance=found.imbalance,
-        conductivities=dict(zip(image.phase_names, sigma.tolist(), strict=True)),
-        fractions=shares,
-        sides=(kinds[0], kinds[1], kinds[2]),
-        spacing=image.spacing,
-        voxels="cut" if cut is not None else "whole",
-        maps=drawn,
-        cost=found.cost,
-    )
-
-
-@checked
-def conductivity_tensor(
-    image: VoxelImage | CutVoxels, conductivities: Mapping[str, float], **options: Any
-) -> ConductivityTensor:
-    """Return the full tensor, from a flux along each axis.
-
-    Args:
-        image: The voxels.
-        conductivities: Of the phases [S/m].
-        options: As for `conductivity`, but for `axis` and `faces`.
-
-    Raises:
-        InputError: As `conductivity` does.
-        NotConverged: As `conductivity` does.
-    """
-    for name in ("axis", "faces"):
-        if name in options:
-            raise InputError(f"conductivity_tensor takes no {name}: it is solved along all axes")
-    x, y, z = (conductivity(image, conductivities, axis=axis, **options) for axis in AXES)
-    value = np.stack([x.row, y.row, z.row], axis=1)
-    largest = np.abs(value).max()
-    skew = float(np.abs(value - value.T).max())
-    return ConductivityTensor(
-        value=value, asymmetry=skew / largest if largest > 0 else 0.0, along=(x, y, z)
-    )
+        options: dict[str, Any] = {"tolerance": tolerance, "maps": maps, "threads": count}
+        if len(axes) == len(AXES) and whole and alone and not any(periodic):
+            orders = [[0, 1, 2]] * 3
+            solved = solve_fluxes(problem(orders[0]), **options)
+        else:
+            orders = [[flux, (flux + 1) % 3, (flux + 2) % 3] for flux in fluxes]
+            solved = [solve_flux(problem(order), comm=comm, **options) for order in orders]
+    results = []
+    for axis, order, found in zip(axes, orders, solved, strict=True):
+        back = np.argsort(order)
+        row = found.row[back]
+        kinds = ["periodic" if joined else "insulating" for joined in periodic]
+        kinds[AXES.index(axis)] = "plates"
+        drawn = found.maps and Maps(
+            potential=np.transpose(found.maps[0], back),
+            current_density=np.transpose(found.maps[1], [*back, 3])[..., back],
+        )
+        results.append(
+            Conduction(
+                axis=axis,
+                value=float(row[AXES.index(axis)]),
+                error=found.error,
+                row=row,
+                flux_imbalance=found.imbalance,
+                conductivities=dict(zip(image.phase_names, sigma.tolist(), strict=True)),
+                fractions=shares,
+                sides=(kinds[0], kinds[1], kinds[2]),
+                spacing=image.spacing,
+                voxels="whole" if whole else "cut",
+                maps=drawn,
+                cost=found.cost,
+            )
+        )
+    return results
 
 
 def _check_contacts(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.environment.compiled import prange, threaded
+from femssb.environment.compiled import threaded
 from femssb.errors import NotConverged
 from femssb.voxels.conduct import bounds
 from femssb.voxels.conduct.links import Longs
@@ -83,10 +83,16 @@ def solve(solver: Multigrid, lower: Single, potential: Array, *, tolerance: floa
 
 @threaded
 def _products(
-    parts: Longs, correction: Single, residual: Array, currents: Array, products: Array
+    start: int,
+    stop: int,
+    parts: Longs,
+    correction: Single,
+    residual: Array,
+    currents: Array,
+    products: Array,
 ) -> None:
     """Write the products of the correction with the other two."""
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         along, mixed = 0.0, 0.0
         for i in range(parts[part], parts[part + 1]):
             along += correction[i] * residual[i]
@@ -95,17 +101,26 @@ def _products(
 
 
 @threaded
-def _turn(parts: Longs, direction: Array, kept: float, correction: Single) -> None:
-    for part in prange(len(parts) - 1):
+def _turn(
+    start: int, stop: int, parts: Longs, direction: Array, kept: float, correction: Single
+) -> None:
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             direction[i] = kept * direction[i] + correction[i]
 
 
 @threaded
 def _go(
-    parts: Longs, step: float, direction: Array, currents: Array, potential: Array, residual: Array
+    start: int,
+    stop: int,
+    parts: Longs,
+    step: float,
+    direction: Array,
+    currents: Array,
+    potential: Array,
+    residual: Array,
 ) -> None:
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             potential[i] += step * direction[i]
             residual[i] -= step * currents[i]

@@ -35,12 +35,22 @@ of them is widest, W, the current narrows in a way that the grid does not see. F
     R += c A / (2 s W) (sqrt(W / A) - 1) times the edge of the voxel,    c = sqrt(pi) / 2
 
 times the share by which the background conducts less: nothing if the neck is wide, and for both
-together the constriction 1 / (2 s a) of a narrow neck of radius a (Holm).
+together the constriction 1 / (2 s a) of a narrow neck of radius a (Holm). A disc that several
+voxels share constricts the current of each by sqrt(pi a^2 / A) more, as the whole of it would.
+
+If such a neck lies on a face, or next to it, one sphere has but a thin piece in the voxel, and its
+face is no wider than the neck. The current does not come through a pipe of that width: the face
+gets the resistance of the wide pieces on both sides in series, of half a way each, and c as above
+of the one behind the face. That is so as far as the two are apart: where spheres overlap so widely
+that they fill a face and all that a piece shows in its voxel is neck, each keeps its own share. The
+network itself has a resistance to a current that spreads from one node, 0.25 to 0.5 of that of a
+link, which would count twice: the way shortens by `NEARER` as the neck narrows. Discs that many
+voxels hold need none of this, which fades as (`ALONE` / a)^2.
 """
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +63,11 @@ from femssb.voxels.make.cut_voxels import NOWHERE, CutVoxels
 
 NEAREST = 0.02  # of two nodes along an axis, over the spacing: it bounds the conductances
 SPREAD = math.sqrt(math.pi) / 2  # makes a circle of area A constrict by 1 / (2 s radius)
+STEEPEST = 1e6  # ratio of conductivities from which on fields along a surface count as nothing
+NEARER = 0.6  # share by which a narrow neck on a face shortens the way from node to node
+ALONE = 1.2  # radius of a neck above which the voxels that hold it help each other [edges]
+TINY = 1e-30  # keeps quotients finite
+SEEN = 0.7  # radius of a neck up to which the grid does not see that it spreads [edges]
 MERGED = 1e9  # conductance from which two pieces of a voxel are one node, over that of a voxel
 
 
@@ -81,12 +96,19 @@ def network(
         resistance[one, other] = resistance[other, one] = value
     unit = float(conductivities.max()) * np.prod(voxels.spacing) / voxels.spacing[flux] ** 2
     holder = np.repeat(voxels.starts[:-1], np.diff(voxels.starts))
-    ways, weights = _ways(voxels, sigma, holder, resistance)
-    meetings = _meetings(voxels, sigma, holder, resistance, conductivities[0]) / unit
+    with np.errstate(over="ignore", divide="ignore"):  # an infinite resistance is one
+        ways, weights = _ways(voxels, sigma, holder, resistance)
+        necks, shared = _necks(voxels, sigma, conductivities[0])
+        arguments = resistance, conductivities[0], necks, shared
+        meetings = (_meetings(voxels, sigma, holder, *arguments) / unit).astype(np.float32)
     scale = np.prod(voxels.spacing) / np.square(voxels.spacing) / unit / voxels.samples**2
     closed = np.array([axis == flux or not periodic[axis] for axis in range(3)])
-    arguments = voxels.above, voxels.faces, ways, voxels.normals, weights, sigma, scale, closed
-    upward, lower, upper = _faces(*arguments, voxels.starts, np.array(voxels.shape), flux)
+    edge = np.prod(voxels.spacing) ** (1 / 3)
+    upward, lower, upper = _faces(
+        *(voxels.above, voxels.faces, ways, voxels.normals, weights, sigma, scale, closed),
+        *(necks, edge, edge / np.array(voxels.spacing), voxels.samples**2),
+        *(voxels.body, voxels.discs, voxels.starts, np.array(voxels.shape), flux),
+    )
     # Nodes: pieces that are joined without resistance; clusters: nodes that are joined at all.
     node, cluster = np.arange(len(sigma), dtype=np.int32), np.arange(len(sigma), dtype=np.int32)
     _join(voxels.pairs, meetings, MERGED, node)
@@ -115,7 +137,7 @@ def _ways(
     """Return how much nearer the node of each piece is, shape (m, 6), and g, shape (m,)."""
     holds = sigma[holder]
     depth = np.zeros(len(sigma))
-    held = voxels.pairs[:, 0] == holder[voxels.pairs[:, 0]]
+    held = voxels.pairs[:, 0] == holder[voxels.pairs[:, 1]]
     depth[voxels.pairs[held, 1]] = voxels.depths[held]
     contact = resistance[voxels.phase, voxels.phase[holder]]
     ratio = np.divide(sigma, holds, out=np.ones_like(sigma), where=holds > 0)
@@ -123,7 +145,58 @@ def _ways(
     share = np.clip(1 - ratio - barrier, 0, 1)
     ways = np.where(voxels.entries < NOWHERE, voxels.entries, 0.0) * share[:, None]
     inverse = np.divide(1.0, ratio, out=np.ones_like(sigma), where=ratio > 0)
-    return ways, np.where(voxels.inside, 1.0, inverse**2)
+    return ways, np.where(voxels.inside, 1.0, np.minimum(inverse, STEEPEST) ** 2)
+
+
+class _Necks(NamedTuple):
+    """What the pieces of overlapping spheres that meet in a voxel do to a current.
+
+    Attributes:
+        wide: Largest share of a face that lies in the piece, shape (m,).
+        opens: The same of the piece and what it meets; 0 for pieces without a neck, shape (m,).
+        area: Of the necks of the piece, over that of a face, shape (m,).
+        shared: Factor on the constriction of a disc of which the voxel holds a part, shape (m,).
+        nearer: Share by which the way to the neck shortens: see the head of this module, (m,).
+        less: Share by which the background conducts less than the piece, shape (m,).
+        alone: Share of all that which counts, less where many voxels hold the disc, shape (m,).
+        bare: Share of the surface of the piece in its voxel that is no neck; 0 without one, (m,).
+    """
+
+    wide: Array
+    opens: Array
+    area: Array
+    shared: Array
+    nearer: Array
+    less: Array
+    alone: Array
+    bare: Array
+
+
+def _necks(voxels: CutVoxels, sigma: Array, background: float) -> tuple[_Necks, Array]:
+    """Return the necks as pieces see them, and the factor on the constriction of each meeting."""
+    face = np.prod(voxels.spacing) ** (2 / 3)
+    shares = voxels.faces / voxels.samples**2
+    wide = shares.max(axis=1)
+    alone = np.minimum((ALONE * face**0.5 / np.maximum(voxels.necks, TINY)) ** 2, 1.0)
+    shared = np.sqrt(np.maximum(np.minimum(np.pi * voxels.necks**2, face) / voxels.areas, 1.0))
+    shared = 1 + alone * (shared - 1)
+    opens, area, most, radius = np.zeros((4, len(wide)))
+    at = (voxels.necks > 0) & np.all(sigma[voxels.pairs] > 0, axis=1)
+    for here, there in (voxels.pairs[at].T, voxels.pairs[at, ::-1].T):
+        np.maximum.at(opens, here, np.maximum(wide[here], wide[there]))
+        np.add.at(area, here, voxels.areas[at] / face)
+        np.maximum.at(most, here, shared[at])
+        np.maximum.at(radius, here, voxels.necks[at] / face**0.5)
+    thin = np.maximum(1 - (shares.sum(axis=1) - wide) / 2, 0.0)  # half open on four sides: 0
+    seen = 1 - (SEEN / np.maximum(radius, SEEN)) ** 2
+    closed = 1 - seen * np.sqrt(np.minimum(area, opens) / np.where(opens > 0, opens, 1.0))
+    nearer = np.where(opens > 0, NEARER * thin * closed, 0.0)
+    less = 1 - np.divide(background, sigma, out=np.ones_like(sigma), where=sigma > background)
+    lonely = np.where(opens > 0, np.minimum((ALONE / np.maximum(radius, TINY)) ** 2, 1.0), 0.0)
+    across = np.prod(voxels.spacing) / np.array(voxels.spacing) / face
+    surface = np.linalg.norm((shares[:, ::2] - shares[:, 1::2]) * across, axis=1)
+    bare = np.where(opens > 0, 1 - np.minimum(area / np.maximum(surface, TINY), 1.0), 0.0)
+    return _Necks(wide, opens, area, most, nearer, less, lonely, bare), shared
 
 
 def _meetings(
@@ -132,31 +205,35 @@ def _meetings(
     holder: NDArray[np.int64],
     resistance: Array,
     background: float,
+    necks: _Necks,
+    shared: Array,
 ) -> Array:
     """Return the conductance of each pair of pieces that meet, 0 where one does not conduct [S]."""
     used = np.all(sigma[voxels.pairs] > 0, axis=1)
-    pairs, neck = voxels.pairs[used], voxels.necks[used]
-    holds, other = 1 / sigma[pairs.T]
+    pairs, neck, area = voxels.pairs[used], voxels.necks[used], voxels.areas[used]
+    each = 1 / sigma[pairs]
+    holds, other = each.T
     contact = resistance[voxels.phase[pairs[:, 0]], voxels.phase[pairs[:, 1]]]
     edge = np.prod(voxels.spacing) ** (1 / 3)
     depth = np.maximum(voxels.depths[used], NEAREST * edge)
     held = pairs[:, 0] == holder[pairs[:, 0]]
-    beyond = np.where(held, holds - other, np.abs(holds - other))
-    total = np.maximum(contact + depth * beyond, 0.0)
-    mean = (holds + other) / 2
-    around = np.clip(1 - background * mean, 0, 1)  # 0 where it conducts as well: no constriction
-    area = voxels.areas[used]
-    overlaps = neck > 0
-    for side in range(2):
-        wide = voxels.faces[pairs[:, side]].max(axis=1) / voxels.samples**2 * edge**2
-        spread = np.sqrt(np.maximum(wide / area, 1.0)) - 1
-        added = SPREAD * edge / 2 / wide * spread * area * (1 / sigma[pairs[:, side]]) * around
-        total[overlaps] += added[overlaps]
-    gap = neck < 0
-    total[gap] -= neck[gap] * (around[gap] / background if background > 0 else np.inf)
+    beyond = depth * np.where(held, holds - other, np.abs(holds - other))
+    less = necks.less[pairs].mean(axis=1)
+    ratio = np.maximum(necks.wide[pairs] * edge**2 / area[:, None], 1.0)
+    overlaps, gap = neck > 0, neck < 0
+    # What lies between a neck and the centre is as wide as the piece that holds it.
+    nearer = necks.nearer[pairs].max(axis=1)
+    counts = less * necks.alone[pairs].max(axis=1)
+    beyond[overlaps] *= (1 - counts * (1 - (1 - nearer) / ratio[:, 0]))[overlaps]
+    between = holder[pairs[:, 0]] != holder[pairs[:, 1]]  # of two voxels: half the way in each
+    halves = (1 - NEARER) * edge / 2 * np.sum(each / ratio, axis=1)
+    beyond[between] = halves[between]
+    total = np.maximum(contact + beyond, 0.0)
+    narrow = SPREAD * edge / 2 * np.sum(each / ratio * (np.sqrt(ratio) - 1), axis=1)
+    total += np.where(neck != 0, narrow * shared[used] * less, 0.0)
+    total[gap] -= neck[gap] * (less[gap] / background if background > 0 else np.inf)
     conductances = np.zeros(len(used))
-    with np.errstate(divide="ignore"):
-        conductances[used] = voxels.areas[used] / total
+    conductances[used] = area / total
     return conductances
 
 
@@ -170,6 +247,12 @@ def _faces(
     sigma: Any,
     scale: Any,
     closed: Any,
+    necks: Any,
+    edge: float,
+    edges: Any,
+    points: int,
+    body: Any,
+    discs: Any,
     starts: Any,
     shape: Any,
     flux: int,
@@ -188,12 +271,18 @@ def _faces(
             for axis in range(3):
                 down, up = 2 * axis, 2 * axis + 1
                 full = sigma[piece] * scale[axis]
-                if axis == flux and plane == 0:
-                    distance = max(0.5 - ways[piece, down], NEAREST / 2)
-                    lower[piece] = full * faces[piece, down] / distance
-                if axis == flux and plane == shape[flux] - 1:
-                    distance = max(0.5 - ways[piece, up], NEAREST / 2)
-                    upper[piece] = full * faces[piece, up] / distance
+                for end in (down, up):
+                    at_end = plane == (0 if end == down else shape[flux] - 1)
+                    if axis == flux and at_end and faces[piece, end] > 0:
+                        distance = max(0.5 - ways[piece, end], NEAREST / 2)
+                        link = full * faces[piece, end] / distance
+                        radius = discs[body[piece], end] / edge
+                        if radius < np.inf:
+                            share = faces[piece, end] / points
+                            wide = max(faces[piece, down + up - end] / points, share)
+                            narrow = _disc(share, wide, radius, distance, edges[axis])
+                            link += necks.less[piece] * (full * points / narrow - link)
+                        (lower if end == down else upper)[piece] = link
                 other = above[piece, axis]
                 if other < 0 or other == piece or (closed[axis] and other < piece):
                     continue
@@ -204,7 +293,55 @@ def _faces(
                     across = weights[moved] * normal * way
                     factor = (1 - normal + across) / (1 - normal + across * way)
                 upward[piece, axis] = full * faces[piece, up] * factor
+                if necks.less[piece] > 0 and max(necks.opens[piece], necks.opens[other]) > 0:
+                    share, free = faces[piece, up] / points, 1.0
+                    for beside in range(starts[voxel], starts[voxel + 1]):
+                        if beside != piece and body[beside] > 0 and sigma[beside] > 0:
+                            free -= faces[beside, up] / points
+                    narrow = _narrow(share, piece, np.int64(other), necks, edges[axis], factor)
+                    if narrow > 0:
+                        open_way = full * points / narrow
+                        alone = max(necks.alone[piece], necks.alone[other])
+                        apart = 1.0
+                        if share < 1:
+                            bare = max(necks.bare[piece], necks.bare[other])
+                            apart = max(bare, (free - share) / (1 - share))
+                        counts = necks.less[piece] * alone * apart
+                        upward[piece, axis] += counts * (open_way - upward[piece, axis])
     return upward, lower, upper
+
+
+@njit(cache=True)
+def _narrow(share: float, one: int, other: int, necks: Any, edge: float, factor: float) -> float:
+    """Return the resistance of a face with a neck behind it, over that of one that is all open.
+
+    It is as wide as the pieces on both sides, and narrows to the neck. 0: there is no such neck.
+    """
+    area, constricted, shared, nearer = share, 0.0, 1.0, 0.0
+    for side in range(2):
+        piece = one if side == 0 else other
+        if necks.opens[piece] > 0 and share >= necks.wide[piece]:  # its widest face
+            area = max(area, min(necks.area[piece], 1.0))
+            shared = max(shared, necks.shared[piece])
+            nearer = max(nearer, necks.nearer[piece])
+    resistance, found = 0.0, False
+    for side in range(2):
+        piece, opposite = (one, other) if side == 0 else (other, one)
+        wide = max(necks.wide[piece], necks.opens[piece], area)
+        resistance += 0.5 / wide / factor
+        if necks.opens[opposite] > 0 and share >= necks.wide[opposite]:
+            found = True
+            constricted += SPREAD * edge / 2 / wide * (np.sqrt(wide / area) - 1) * shared
+    return resistance * (1 - nearer) + constricted if found else 0.0
+
+
+@njit(cache=True)
+def _disc(share: float, wide: float, radius: float, distance: float, edge: float) -> float:
+    """Return the resistance from a node to a disc on a plate, over that of a whole open voxel."""
+    closed = 1 - (1 - (SEEN / max(radius, SEEN)) ** 2) * np.sqrt(share / wide)
+    shared = np.sqrt(max(min(np.pi * radius**2, 1.0) / share, 1.0))
+    narrowed = SPREAD * edge / 2 / wide * (np.sqrt(wide / share) - 1) * shared
+    return distance / wide * (1 - NEARER * closed) + narrowed
 
 
 @njit(cache=True)

@@ -19,7 +19,7 @@ from femssb.voxels.conduct import links
 from femssb.voxels.conduct.conjugate_gradients import solve
 from femssb.voxels.conduct.currents import flow
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.links import Slab
+from femssb.voxels.conduct.links import Longs, Slab
 from femssb.voxels.conduct.multigrid import Multigrid
 from femssb.voxels.conduct.network import Network, Single, assemble, percolating
 
@@ -76,7 +76,7 @@ class FluxSolution:
 
     Attributes:
         row: Mean current density times distance of the plates, shape (3,) [S/m].
-        error: Distance of ``row[0]`` from the farther of its bounds [S/m].
+        error: Distance of the conductivity along the flux from the farther of its bounds [S/m].
         imbalance: Largest relative difference of the current through a plane from the mean [-].
         maps: Potential, shape (n0, n1, n2), NaN where nothing flows [V], and current density, shape
             (n0, n1, n2, 3) [A/m2]; None unless asked for.
@@ -106,38 +106,145 @@ def solve_flux(
     shape = problem.labels.shape
     slab = cut(shape[0], comm)
     network, lower, unit = _network(problem, slab, comm, clock)
-    row, error, imbalance, iterations = np.zeros(3), 0.0, 0.0, 0
-    potential, currents = np.empty(0), np.empty((0, 3))
-    if network.total > 0:
-        hierarchy = Hierarchy(network, shape, comm)
-        clock["hierarchy"] = time.perf_counter()
-        linear = 1 - (network.voxels // (shape[1] * shape[2]) + 0.5) / shape[0]
-        solved = solve(Multigrid(hierarchy), lower, linear, tolerance=tolerance)
-        clock["iterations"] = time.perf_counter()
-        potential, iterations = solved.potential, solved.iterations
-        extended = hierarchy.halos[0].extend(potential)
-        planes, total, currents = flow(
-            *(hierarchy.parts[0], network, lower, extended),
-            shape=shape,
-            periodic=problem.periodic,
-            at_nodes=maps,
-        )
-        planes, total = hierarchy.sum(planes), hierarchy.sum(total)
-        lengths = np.multiply(shape, problem.spacing)
-        scale = unit * lengths[0] / np.prod(lengths)
-        row = scale * total * problem.spacing
-        row[0] = scale * lengths[0] * solved.conductance
-        error = float(scale * lengths[0] * solved.error)
-        imbalance = float(np.abs(planes / planes.mean() - 1).max())
-        currents *= unit
-    drawn = _maps(problem, network, potential, currents, comm) if maps else None
-    clock["currents"] = time.perf_counter()
-    ranks = 1 if comm is None else comm.size
-    times = {stage: now - last for (_, last), (stage, now) in pairwise(clock.items())}
-    cost = Cost(
-        iterations=iterations, nodes=network.total, ranks=ranks, threads=threads, times=times
+    if network.total == 0:
+        return _nothing(problem, clock, maps=maps, threads=threads, comm=comm)
+    hierarchy = Hierarchy(network, shape, comm)
+    clock["hierarchy"] = time.perf_counter()
+    options: dict[str, Any] = {"tolerance": tolerance, "maps": maps, "threads": threads}
+    return _through(problem, hierarchy, lower, unit, clock, **options)
+
+
+def solve_fluxes(
+    problem: FluxProblem, *, tolerance: float, maps: bool, threads: int
+) -> list[FluxSolution]:
+    """Solve for the fluxes along all three axes; the four other sides insulate each time.
+
+    Only the links to the plates differ, so all three share their network and its coarser copies.
+    Periodic sides would add other links each time, and with them other copies.
+
+    Raises:
+        NotConverged: As `solve_flux` does.
+    """
+    clock = {"start": time.perf_counter()}
+    labels, shape, spacing = problem.labels, problem.labels.shape, np.array(problem.spacing)
+    slab = cut(shape[0], None)
+    joined = links.from_labels(
+        labels,
+        problem.conductivities,
+        spacing=problem.spacing,
+        periodic=(False, False),
+        slab=slab,
+        contacts=problem.contacts,
     )
-    return FluxSolution(row=row, error=error, imbalance=imbalance, maps=drawn, cost=cost)
+    # Between i and i + 1 along each axis; the last ones are closed.
+    upward = np.concatenate([joined.along[1:-1], np.zeros_like(joined.along[:1])])
+    between = upward, joined.second, joined.third
+    to_plate = 2 * np.prod(spacing) / spacing**2 / joined.unit  # of 1 S/m
+    clock["links"] = time.perf_counter()
+    carries = []
+    for axis in range(3):
+        order = [axis, (axis + 1) % 3, (axis + 2) % 3]
+        along, second, third = (np.ascontiguousarray(between[a].transpose(order)) for a in order)
+        ends = problem.conductivities[labels.take([0, -1], axis)].transpose(order)
+        ends = (to_plate[axis] * ends).astype(np.float32)
+        along = np.concatenate([ends[:1], along[:-1], ends[1:]])
+        turned = links.Links(along=along, second=second, third=third, unit=joined.unit)
+        found = percolating(turned, cut(shape[axis], None))
+        carries.append(found.transpose(np.argsort(order)))
+    clock["percolation"] = time.perf_counter()
+    network, _ = assemble(joined, np.any(carries, axis=0), slab)
+    clock["network"] = time.perf_counter()
+    if network.total == 0:
+        return [_nothing(problem, clock, maps=maps, threads=threads, comm=None) for _ in range(3)]
+    places = np.unravel_index(network.voxels, shape)
+    sigma = problem.conductivities[labels[places]]
+    options: dict[str, Any] = {"tolerance": tolerance, "maps": maps, "threads": threads}
+    hierarchy, solutions = None, []
+    for axis in range(3):
+        here = carries[axis][places]
+        plate = np.where(here, to_plate[axis] * sigma, 0.0).astype(np.float32)
+        lower = plate * (places[axis] == 0)
+        # What carries nothing along this axis is held at the upper plate.
+        ground = np.where(here, lower + plate * (places[axis] == shape[axis] - 1), 1)
+        ground = ground.astype(np.float32)
+        if hierarchy is None:
+            hierarchy = Hierarchy(network._replace(ground=ground), shape)
+        else:
+            hierarchy = hierarchy.grounded(ground)
+        clock["hierarchy"] = time.perf_counter()
+        solutions.append(
+            _through(
+                *(problem, hierarchy, lower, joined.unit, clock), **options, flux=axis, carries=here
+            )
+        )
+        clock = {"start": time.perf_counter()}
+    return solutions
+
+
+def _through(
+    problem: FluxProblem,
+    hierarchy: Hierarchy,
+    lower: Single,
+    unit: float,
+    clock: dict[str, float],
+    *,
+    tolerance: float,
+    maps: bool,
+    threads: int,
+    flux: int = 0,
+    carries: NDArray[np.bool_] | None = None,
+) -> FluxSolution:
+    """Return the flux along an axis; `carries` are nodes that carry some, None: all."""
+    shape, network, comm = problem.labels.shape, hierarchy.levels[0], hierarchy.comm
+    if carries is None:
+        carries = np.ones(network.nodes, np.bool_)
+    nodes = int(hierarchy.sum(int(np.count_nonzero(carries))))
+    if nodes == 0:
+        return _nothing(problem, clock, maps=maps, threads=threads, comm=comm)
+    place = np.unravel_index(network.voxels, shape)[flux]
+    linear = np.where(carries, 1 - (place + 0.5) / shape[flux], 0.0)
+    solved = solve(Multigrid(hierarchy), lower, linear, tolerance=tolerance)
+    clock["iterations"] = time.perf_counter()
+    planes, total, currents = flow(
+        *(hierarchy.parts[0], network, lower, hierarchy.halos[0].extend(solved.potential)),
+        shape=shape,
+        periodic=problem.periodic,
+        at_nodes=maps,
+        flux=flux,
+    )
+    planes, total = hierarchy.sum(planes), hierarchy.sum(total)
+    lengths = np.multiply(shape, problem.spacing)
+    scale = unit * lengths[flux] / np.prod(lengths)
+    row = scale * total * problem.spacing
+    row[flux] = scale * lengths[flux] * solved.conductance
+    drawn = None
+    if maps:
+        fields = network.voxels[carries], solved.potential[carries], unit * currents[carries]
+        drawn = _maps(problem, *fields, comm)
+    clock["currents"] = time.perf_counter()
+    return FluxSolution(
+        row=row,
+        error=float(scale * lengths[flux] * solved.error),
+        imbalance=float(np.abs(planes / planes.mean() - 1).max()),
+        maps=drawn,
+        cost=_cost(clock, solved.iterations, nodes, threads, comm),
+    )
+
+
+def _nothing(
+    problem: FluxProblem, clock: dict[str, float], *, maps: bool, threads: int, comm: Any
+) -> FluxSolution:
+    """Return the flux through what does not percolate."""
+    none = np.empty(0, np.int64), np.empty(0), np.empty((0, 3))
+    drawn = _maps(problem, *none, comm) if maps else None
+    cost = _cost(clock, 0, 0, threads, comm)
+    return FluxSolution(row=np.zeros(3), error=0.0, imbalance=0.0, maps=drawn, cost=cost)
+
+
+def _cost(clock: dict[str, float], iterations: int, nodes: int, threads: int, comm: Any) -> Cost:
+    times = {stage: now - last for (_, last), (stage, now) in pairwise(clock.items())}
+    ranks = 1 if comm is None else comm.size
+    return Cost(iterations=iterations, nodes=nodes, ranks=ranks, threads=threads, times=times)
 
 
 def _network(
@@ -167,14 +274,14 @@ def _network(
     return network, lower, conductances.unit
 
 
-def cut(planes: int, comm: Any) -> Slab:
+def cut(planes: int, comm: Any, owner: str = "conductivity") -> Slab:
     """Return the planes of this rank: about as many each, most blocks of voxels left whole."""
     if comm is None:
         return Slab(start=0, stop=planes, planes=planes)
     share = planes // comm.size
     if share < 2:
         raise InputError(
-            f"conductivity.comm has {comm.size} ranks for {planes} planes: at least two each"
+            f"{owner}.comm has {comm.size} ranks for {planes} planes: at least two each"
         )
     even = BLOCK if share >= 4 * BLOCK else 2
     start, stop = (planes * rank // comm.size // even * even for rank in (comm.rank, comm.rank + 1))
@@ -182,16 +289,16 @@ def cut(planes: int, comm: Any) -> Slab:
 
 
 def _maps(
-    problem: FluxProblem, network: Network, potential: Array, currents: Array, comm: Any
+    problem: FluxProblem, voxels: Longs, potential: Array, currents: Array, comm: Any
 ) -> tuple[Array, Array]:
     """Return the potential and the current density of every voxel, on every rank."""
     areas = np.prod(problem.spacing) / np.array(problem.spacing)
-    parts = [(network.voxels, potential, currents / areas)]
+    parts = [(voxels, potential, currents / areas)]
     if comm is not None:
         parts = comm.allgather(parts[0])
     whole = np.full(problem.labels.shape, np.nan)
     density = np.zeros((*problem.labels.shape, 3))
-    for voxels, values, vectors in parts:
-        whole.reshape(-1)[voxels[::-1]] = values[::-1]  # the first node of a voxel is its centre's
-        np.add.at(density.reshape(-1, 3), voxels, vectors)
+    for places, values, vectors in parts:
+        whole.reshape(-1)[places[::-1]] = values[::-1]  # the first node of a voxel is its centre's
+        np.add.at(density.reshape(-1, 3), places, vectors)
     return whole, density

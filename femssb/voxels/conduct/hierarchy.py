@@ -4,16 +4,17 @@ A rank owns a slab of planes, so it meets only the ranks below and above it. Agg
 to another rank.
 """
 
+from copy import copy
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 
 from femssb.arrays import Array
-from femssb.voxels.conduct.aggregation import Grouping, aggregate, coarsen, group
+from femssb.voxels.conduct.aggregation import OVERCORRECTION, Grouping, aggregate, coarsen, group
 from femssb.voxels.conduct.links import Longs
-from femssb.voxels.conduct.network import Integers, Network, parts_of
+from femssb.voxels.conduct.network import Integers, Network, Single, parts_of
 
 DIRECT = 600  # largest network that is solved directly [nodes]
 SLOW = 0.7  # share of nodes left above which blocks are doubled again before they are used [-]
@@ -91,12 +92,19 @@ class Hierarchy:
             self.levels.append(level)
             self.halos.append(Halo(comm, level))
         self.parts.append(np.array([0, self.levels[-1].nodes]))
-        self._factor = splu(
-            self._coarsest_matrix(),
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
+        self._factor = self._coarsest_factor()
+
+    def grounded(self, ground: Single) -> "Hierarchy":
+        """Return the hierarchy of the same nodes with other links to the plates, shape (n,)."""
+        other = copy(self)
+        other.levels = [self.levels[0]._replace(ground=ground)]
+        for coarse, aggregates in zip(self.levels[1:], self.aggregates, strict=True):
+            fine = other.levels[-1].ground
+            sums = np.bincount(aggregates[: len(fine)], fine, coarse.nodes)
+            ground = (OVERCORRECTION * sums).astype(np.float32)
+            other.levels.append(coarse._replace(ground=ground))
+        other._factor = other._coarsest_factor()
+        return other
 
     def sum(self, value: Any) -> Any:
         """Return the sum over all ranks."""
@@ -109,6 +117,14 @@ class Hierarchy:
             right = np.concatenate(self.comm.allgather(right))
         potential: Array = self._factor.solve(right)
         return potential[level.first : level.first + level.nodes]
+
+    def _coarsest_factor(self) -> SuperLU:
+        return splu(
+            self._coarsest_matrix(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
 
     def _coarsest_matrix(self) -> sparse.csc_array:
         level = self.levels[-1]

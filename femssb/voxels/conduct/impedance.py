@@ -21,13 +21,15 @@ Sources: Landesfeind et al., J. Electrochem. Soc. 163 (2016) A1373, doi:10.1149/
 the measurement; Nguyen et al., npj Comput. Mater. 6 (2020) 123, doi:10.1038/s41524-020-00386-4, for
 how it differs from a flux.
 
-The frequency enters the matrix, K + i omega D, which is complex and symmetric. Flexible GMRES with
-recycling (SciPy) solves it, preconditioned by the real K + omega D, which bounds the number of
-iterations at all frequencies, through `femssb.voxels.conduct.multigrid`.
+The frequency enters the matrix, K + i omega D, which is complex and symmetric. It is solved by
+generalised conjugate residuals, which allow a preconditioner that is not linear and, unlike the
+solvers of SciPy, work on several ranks. The preconditioner is the real K + omega D, which bounds
+the number of iterations at all frequencies, through `femssb.voxels.conduct.multigrid`.
 """
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -35,25 +37,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
-from scipy.sparse.linalg import LinearOperator, gcrotmk
 
 from femssb.arrays import Array
 from femssb.description import checked
+from femssb.environment.compiled import on_threads
+from femssb.environment.ranks import communicator
 from femssb.errors import InputError, NotConverged, check_number
 from femssb.inputs.case import describe
 from femssb.voxels.conduct import links
 from femssb.voxels.conduct.conduction import Sides
+from femssb.voxels.conduct.flux import cut
 from femssb.voxels.conduct.hierarchy import Hierarchy
-from femssb.voxels.conduct.links import Single, Slab
+from femssb.voxels.conduct.links import Single
 from femssb.voxels.conduct.multigrid import Multigrid
 from femssb.voxels.conduct.network import assemble
 from femssb.voxels.image import AXES, Axis, VoxelImage, check_memory
+from femssb.voxels.make.cut_voxels import CutVoxels
 
 Complex = NDArray[np.complex128]
 
 LOW = 0.1  # omega R_ion C, below which Z has reached its limit: the rest is 2/315 of its square
 RESIDUAL = 1e-9  # of the solve, over its right side
-MOST_CYCLES, VECTORS, KEPT = 60, 8, 4  # of the solver: restarts, steps of each, and recycled ones
+MOST_STEPS, KEPT = 480, 10  # of the solver, and directions that it keeps a step orthogonal to
 MEMORY = 900.0  # of a solve [bytes per conducting voxel]
 VOXELS = 80.0  # and of its faces and walls [bytes per voxel]
 OTHER, CONDUCTOR, WALL = 0, 1, 2
@@ -123,7 +128,7 @@ class ImpedanceTortuosity:
 
 @checked
 def impedance_tortuosity(
-    image: VoxelImage,
+    image: VoxelImage | CutVoxels,
     phase: str,
     *,
     walls: Sequence[str] | None = None,
@@ -133,13 +138,16 @@ def impedance_tortuosity(
     separator: Literal["upper", "lower"] = "upper",
     sides: Sides | None = None,
     frequencies: Sequence[float] = (),
+    threads: int | None = None,
+    comm: Any = None,
 ) -> ImpedanceTortuosity:
     """Return the tortuosity that the impedance of a blocking symmetric cell gives.
 
     The tortuosity depends neither on `bulk` nor on `double_layer`; both scale the spectrum.
 
     Args:
-        image: The voxels of one electrode.
+        image: The voxels of one electrode, each of one phase: cut ones are refused, as they know
+            where surfaces are but not how much of a wall each piece of the conductor sees.
         phase: The phase that conducts ions.
         walls: Phases that are at the potential of the collector, wherever they lie; None: all
             others. Faces towards the rest are insulating.
@@ -150,15 +158,24 @@ def impedance_tortuosity(
         separator: Side on which the separator lies; the collector lies opposite.
         sides: Kind of the lateral sides; None: periodic where the image is, else insulating.
         frequencies: Where the impedance is wanted, too [Hz].
+        threads: As for `conductivity`.
+        comm: As for `conductivity`: ranks share the work of the solves.
 
     Raises:
         InputError: If a phase is unknown, a number is out of bounds, the image is one voxel thick,
-            or the phase does not lead from the separator to any wall.
+            the phase does not lead from the separator to any wall, or there are more ranks than
+            pairs of planes.
         NotConverged: If a solve fails.
     """
+    comm = None if comm is None else communicator(comm)
     owner, flux = "impedance_tortuosity", AXES.index(axis)
     check_number(owner, "bulk", bulk, lower=1e-30, upper=1e30, unit="S/m")
     check_number(owner, "double_layer", double_layer, lower=1e-30, upper=1e30, unit="F/m2")
+    if isinstance(image, CutVoxels):
+        raise InputError(
+            f"{owner}.image: cut voxels do not know how much of a wall each piece of the conductor "
+            "sees; give the image that `voxelise` makes of the packing"
+        )
     for frequency in frequencies:
         check_number(owner, "frequencies", frequency, lower=1e-30, upper=1e30, unit="Hz")
     conductor = image.label(phase)
@@ -180,23 +197,26 @@ def impedance_tortuosity(
     labels = np.ascontiguousarray(labels if separator == "upper" else labels[::-1])
     joined = image.periodic if sides is None else (sides == "periodic",) * 3
     dx, dy, dz = (image.spacing[side] for side in order)
-    pores = _Pores(labels, (dx, dy, dz), (joined[order[1]], joined[order[2]]))
-    if not pores.area > 0:
-        raise InputError(
-            f"{owner}: no {phase!r} leads from the separator, at the {separator} end of {axis}, to "
-            f"{' or '.join(names)}"
-        )
-    time = pores.thickness * pores.area / pores.section * double_layer / bulk  # of the whole cell
-    lowest = LOW / 2 / (2 * math.pi * time) * share
-    while True:  # a path may be longer than it looks
-        value, imbalance = pores.impedance(2 * math.pi * lowest * double_layer / bulk)
-        capacitance = pores.area / pores.section * double_layer
-        resistance = 3 * value.real / bulk
-        if 2 * math.pi * lowest * resistance * capacitance <= LOW:
-            break
-        lowest *= LOW / 2 / (2 * math.pi * lowest * resistance * capacitance)
-    found = [(value, imbalance)]
-    found += [pores.impedance(2 * math.pi * one * double_layer / bulk) for one in frequencies]
+    if threads is None and comm is not None and comm.size > 1:
+        threads = 1
+    with on_threads(threads):
+        pores = _Pores(labels, (dx, dy, dz), (joined[order[1]], joined[order[2]]), comm)
+        if not pores.area > 0:
+            raise InputError(
+                f"{owner}: no {phase!r} leads from the separator, at the {separator} end of "
+                f"{axis}, to {' or '.join(names)}"
+            )
+        time = pores.thickness * pores.area / pores.section * double_layer / bulk  # of the cell
+        lowest = LOW / 2 / (2 * math.pi * time) * share
+        while True:  # a path may be longer than it looks
+            value, imbalance = pores.impedance(2 * math.pi * lowest * double_layer / bulk)
+            capacitance = pores.area / pores.section * double_layer
+            resistance = 3 * value.real / bulk
+            if 2 * math.pi * lowest * resistance * capacitance <= LOW:
+                break
+            lowest *= LOW / 2 / (2 * math.pi * lowest * resistance * capacitance)
+        found = [(value, imbalance)]
+        found += [pores.impedance(2 * math.pi * one * double_layer / bulk) for one in frequencies]
     return ImpedanceTortuosity(
         axis=axis,
         phase=phase,
@@ -215,6 +235,8 @@ def impedance_tortuosity(
 class _Pores:
     """The conductor that can be reached from the separator, of conductivity 1 S/m.
 
+    A rank has a slab of its planes. The separator lies above the last of all.
+
     Attributes:
         thickness: From collector to separator [m].
         section: Area of the electrode [m2].
@@ -226,14 +248,27 @@ class _Pores:
         labels: NDArray[np.uint8],
         spacing: tuple[float, float, float],
         periodic: tuple[bool, bool],
+        comm: Any,
     ) -> None:
-        self._labels, self._spacing, self._periodic = labels, spacing, periodic
-        self._slab = Slab(start=0, stop=len(labels), planes=len(labels))
+        self._comm, self._shape = comm, labels.shape
+        self._slab = cut(len(labels), comm, owner="impedance_tortuosity")
         self.thickness = len(labels) * spacing[0]
         self.section = labels.shape[1] * spacing[1] * labels.shape[2] * spacing[2]
-        self._reached = _reached(labels == CONDUCTOR, periodic)
-        self._areas = self._true_areas()
-        self.area = float(sum(area[self._reached].sum(dtype=float) for area in self._areas))
+        reached = _reached(labels == CONDUCTOR, periodic)
+        own = slice(self._slab.start, self._slab.stop)
+        self._areas = [area[reached[own]] for area in _true_areas(labels, spacing, periodic, own)]
+        self.area = self._sum(float(sum(area.sum(dtype=float) for area in self._areas)))
+        if self.area == 0:
+            return  # no network
+        self._half = np.array(spacing) / 2
+        faces = _faces(reached, spacing)
+        links_here = links.from_faces(faces, periodic=periodic, slab=self._slab)
+        self._network, _ = assemble(links_here, reached[own], self._slab, comm)
+        self._unit = links_here.unit
+
+    def _sum(self, value: Any) -> Any:
+        """Return the sum over all ranks."""
+        return value if self._comm is None else self._comm.allreduce(value)
 
     def impedance(self, rate: float) -> tuple[complex, float]:
         """Return the impedance times the area of the electrode, and how far currents differ.
@@ -241,100 +276,121 @@ class _Pores:
         Args:
             rate: omega times the capacitance of the double layer [S/m2].
         """
-        half = np.array(self._spacing) / 2
-        walls = np.zeros(self._labels.shape, np.complex128)
-        for area, distance in zip(self._areas, half, strict=True):
-            walls += area / (distance + 1 / (1j * rate))  # half a voxel, then the double layer
-        faces = self._faces()
-        conductances = links.from_faces(faces, periodic=self._periodic, slab=self._slab)
-        network, _ = assemble(conductances, self._reached, self._slab)
-        at_nodes = walls[self._reached] / conductances.unit
+        network = self._network
+        walls = np.zeros(network.nodes, np.complex128)
+        for area, distance in zip(self._areas, self._half, strict=True):
+            walls += area / (distance + 1 / (1j * rate)) / self._unit  # half a voxel, then the wall
         separator = network.ground.astype(np.float64)
-        real = network._replace(
-            ground=(separator + at_nodes.real + at_nodes.imag).astype(np.float32)
-        )
+        real = network._replace(ground=(separator + walls.real + walls.imag).astype(np.float32))
+        hierarchy = Hierarchy(real, self._shape, self._comm)
+        halo = hierarchy.halos[0]
         rows = np.repeat(np.arange(network.nodes), np.diff(network.starts))
         values = network.conductances.astype(np.float64)
-        diagonal = np.bincount(rows, values, network.nodes) + separator + at_nodes
-        matrix = sparse.csr_array(
-            (-values.astype(np.complex128), network.neighbours, network.starts),
-            shape=(network.nodes, network.nodes),
-        ) + sparse.diags_array(diagonal)
-        solver = Multigrid(Hierarchy(real, self._labels.shape))
+        diagonal = np.bincount(rows, values, network.nodes) + separator + walls
+        between = sparse.csr_array(
+            (values, network.neighbours, network.starts),
+            shape=(network.nodes, network.nodes + len(network.ghosts)),
+        )
+        potential = self._solve(
+            lambda at: diagonal * at - between @ halo.extend(at), Multigrid(hierarchy), walls
+        )
+        into = self._sum(complex(np.sum(walls * (1 - potential))))
+        out = self._sum(complex(np.sum(separator * potential)))
+        return self.section / (out * self._unit), float(abs(into - out) / abs(out))
+
+    def _solve(
+        self, multiply: Callable[[Complex], Complex], multigrid: Multigrid, right: Complex
+    ) -> Complex:
+        """Return the potential of given currents, by generalised conjugate residuals."""
+
+        def product(one: Complex, other: Complex) -> complex:
+            return complex(self._sum(complex(np.vdot(one, other))))
 
         def precondition(residual: Complex) -> Complex:
-            residual = residual.ravel()
-            scale = np.abs(residual).max() or 1.0  # single precision has its limits
-            return scale * (
-                solver.precondition(np.ascontiguousarray(residual.real / scale)).astype(complex)
-                + 1j * solver.precondition(np.ascontiguousarray(residual.imag / scale))
-            )
+            scale = np.abs(residual).max(initial=0.0) or 1.0  # single precision has its limits
+            found = np.empty_like(residual)
+            found.real = scale * multigrid.precondition(residual.real / scale)
+            found.imag = scale * multigrid.precondition(residual.imag / scale)
+            return found
 
-        potential, failed = gcrotmk(
-            matrix,
-            at_nodes,
-            rtol=RESIDUAL,
-            atol=0.0,
-            maxiter=MOST_CYCLES,
-            M=LinearOperator(matrix.shape, precondition, dtype=np.complex128),
-            m=VECTORS,
-            k=KEPT,
+        potential, residual = np.zeros_like(right), right.copy()
+        steps: deque[tuple[Complex, Complex]] = deque(maxlen=KEPT)  # and the currents they cause
+        whole = left = math.sqrt(product(right, right).real)
+        for _ in range(MOST_STEPS):
+            if left <= RESIDUAL * whole:
+                return potential
+            step = precondition(residual)
+            currents = multiply(step)
+            for earlier, their_currents in steps:
+                share = product(their_currents, currents)
+                step -= share * earlier
+                currents -= share * their_currents
+            size = math.sqrt(product(currents, currents).real)
+            if not size > 0:
+                break
+            step, currents = step / size, currents / size
+            share = product(currents, residual)
+            potential += share * step
+            residual -= share * currents
+            steps.append((step, currents))
+            left = math.sqrt(product(residual, residual).real)
+        raise NotConverged(
+            f"the impedance is not solved for after {MOST_STEPS} steps",
+            residuals={"potential": left / whole / RESIDUAL},
         )
-        into, out = np.sum(at_nodes * (1 - potential)), np.sum(separator * potential)
-        imbalance = float(abs(into - out) / abs(out))
-        if failed:
-            residual = np.linalg.norm(at_nodes - matrix @ potential) / np.linalg.norm(at_nodes)
-            raise NotConverged(
-                f"the impedance is not solved for after {MOST_CYCLES * VECTORS} iterations",
-                residuals={"potential": residual / RESIDUAL},
-            )
-        return complex(self.section / (out * conductances.unit)), imbalance
 
-    def _faces(self) -> list[Array]:
-        """Return the conductance of every face [S]; of the outer ones only the separator's."""
-        dx, dy, dz = self._spacing
-        inside = self._reached
-        along = np.zeros((len(inside) + 1, *inside.shape[1:]))
-        along[1:-1] = (inside[1:] & inside[:-1]) * (dy * dz / dx)
-        along[-1] = inside[-1] * (2 * dy * dz / dx)
-        second = (inside & np.roll(inside, -1, 1)) * (dz * dx / dy)
-        third = (inside & np.roll(inside, -1, 2)) * (dx * dy / dz)
-        return [along, second, third]
 
-    def _true_areas(self) -> list[Single]:
-        """Return the area of wall that every voxel has on its two faces across each axis [m2].
+def _faces(reached: NDArray[np.bool_], spacing: tuple[float, float, float]) -> list[Array]:
+    """Return the conductance of every face [S]; of the outer ones only the separator's."""
+    dx, dy, dz = spacing
+    along = np.zeros((len(reached) + 1, *reached.shape[1:]))
+    along[1:-1] = (reached[1:] & reached[:-1]) * (dy * dz / dx)
+    along[-1] = reached[-1] * (2 * dy * dz / dx)
+    second = (reached & np.roll(reached, -1, 1)) * (dz * dx / dy)
+    third = (reached & np.roll(reached, -1, 2)) * (dx * dy / dz)
+    return [along, second, third]
 
-        A contact resistance adds to a face what its area is too large by, over its area: this is
-        how `links` says the normal of the true interface.
-        """
-        labels, (dx, dy, dz) = self._labels, self._spacing
-        resistance = min(self._spacing)
-        sigma = np.array([0.0, 1.0, 1.0])
-        joined = links.from_labels(
-            labels,
-            sigma,
-            spacing=self._spacing,
-            periodic=self._periodic,
-            slab=self._slab,
-            contacts={(CONDUCTOR, WALL): resistance},
-        )
-        found = []
-        for axis, conductance, distance, face in (
-            (0, joined.along[1:], dx, dy * dz),
-            (1, joined.second, dy, dz * dx),
-            (2, joined.third, dz, dx * dy),
-        ):
-            after = np.roll(labels, -1, axis)
-            open_face = conductance > 0
-            if axis == 0:
-                open_face = open_face & (np.arange(len(labels)) < len(labels) - 1)[:, None, None]
-            with np.errstate(divide="ignore"):
-                added = face / (conductance.astype(np.float64) * joined.unit) - distance
-            area = np.where(open_face, face * resistance / np.maximum(added, resistance), 0.0)
-            before = np.where((labels == CONDUCTOR) & (after == WALL), area, 0.0)
-            behind = np.where((labels == WALL) & (after == CONDUCTOR), area, 0.0)
-            found.append((before + np.roll(behind, 1, axis)).astype(np.float32))
-        return found
+
+def _true_areas(
+    labels: NDArray[np.uint8],
+    spacing: tuple[float, float, float],
+    periodic: tuple[bool, bool],
+    own: slice,
+) -> list[Single]:
+    """Return the area of wall that voxels of some planes have on their faces across each axis [m2].
+
+    A contact resistance adds to a face what its area is too large by, over its area: this is how
+    `links` says the normal of the true interface.
+    """
+    dx, dy, dz = spacing
+    resistance = min(spacing)
+    low, high = max(own.start - 1, 0), min(own.stop + 1, len(labels))  # with a plane beside them
+    joined = links.from_labels(
+        labels,
+        np.array([0.0, 1.0, 1.0]),
+        spacing=spacing,
+        periodic=periodic,
+        slab=links.Slab(start=low, stop=high, planes=len(labels)),
+        contacts={(CONDUCTOR, WALL): resistance},
+    )
+    near = labels[low:high]
+    along = joined.along[1:].copy()
+    along[-1] = 0  # to a plate, or to planes that do not matter
+    found = []
+    for axis, conductance, distance, face in (
+        (0, along, dx, dy * dz),
+        (1, joined.second, dy, dz * dx),
+        (2, joined.third, dz, dx * dy),
+    ):
+        after = np.roll(near, -1, axis)
+        with np.errstate(divide="ignore"):
+            added = face / (conductance.astype(np.float64) * joined.unit) - distance
+        area = np.where(conductance > 0, face * resistance / np.maximum(added, resistance), 0.0)
+        before = np.where((near == CONDUCTOR) & (after == WALL), area, 0.0)
+        behind = np.where((near == WALL) & (after == CONDUCTOR), area, 0.0)
+        whole = (before + np.roll(behind, 1, axis)).astype(np.float32)
+        found.append(whole[own.start - low : own.stop - low])
+    return found
 
 
 def _reached(conductor: NDArray[np.bool_], periodic: tuple[bool, bool]) -> NDArray[np.bool_]:

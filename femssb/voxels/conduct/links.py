@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from femssb.arrays import Array
-from femssb.environment.compiled import prange, threaded
+from femssb.environment.compiled import threaded
 from femssb.errors import InputError, check_number
 
 Single = NDArray[np.float32]
@@ -165,7 +165,9 @@ def from_labels(
             length = np.sqrt(np.sum(mean**2, axis=1))
             ratio = np.full(len(mean), ROUGH)
             np.divide(np.abs(mean).sum(axis=1), length, out=ratio, where=length > NO_NORMAL)
-            conductance[faces] = 1 / (1 / conductance[faces] + resistance * ratio / area * unit)
+            with np.errstate(over="ignore", divide="ignore"):  # an infinite resistance is one
+                total = 1 / conductance[faces] + resistance * ratio / area * unit
+            conductance[faces] = 1 / total
     _close(second, third, periodic)
     return Links(along=along, second=second, third=third, unit=unit)
 
@@ -191,10 +193,12 @@ def from_faces(faces: Sequence[NDArray[Any]], *, periodic: tuple[bool, bool], sl
 
 
 @threaded
-def _look_up(parts: Longs, labels: Any, table: Single, along: Single) -> None:
+def _look_up(
+    start: int, stop: int, parts: Longs, labels: Any, table: Single, along: Single
+) -> None:
     """Write what the table has for each two planes that follow each other."""
     rows, columns = labels.shape[1:]
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             for j in range(rows):
                 for k in range(columns):
@@ -203,11 +207,18 @@ def _look_up(parts: Longs, labels: Any, table: Single, along: Single) -> None:
 
 @threaded
 def _look_up_across(
-    parts: Longs, labels: Any, table: Single, other: Single, second: Single, third: Single
+    start: int,
+    stop: int,
+    parts: Longs,
+    labels: Any,
+    table: Single,
+    other: Single,
+    second: Single,
+    third: Single,
 ) -> None:
     """Write what the tables have for neighbours along the second and third axis, round the end."""
     rows, columns = labels.shape[1:]
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             for j in range(rows):
                 right = j + 1 if j < rows - 1 else 0

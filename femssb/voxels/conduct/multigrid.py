@@ -12,7 +12,7 @@ Source: Notay and Vassilevski, Numer. Linear Algebra Appl. 15 (2008) 473, for th
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.environment.compiled import njit, prange, threaded
+from femssb.environment.compiled import njit, threaded
 from femssb.voxels.conduct.hierarchy import Hierarchy
 from femssb.voxels.conduct.links import Longs
 from femssb.voxels.conduct.network import Integers, Network, Single
@@ -61,7 +61,8 @@ class Multigrid:
         coarse_right = np.empty(self.hierarchy.levels[depth + 1].nodes, np.float32)
         none = np.zeros(len(level.ghosts), np.float32)
         _set_to_zero(parts, potential)
-        _sweep(parts, level, inverse, right, potential, none, False)
+        for odd in (False, True):
+            _sweep(parts, level, inverse, right, potential, none, odd, False)
         _restrict(
             parts,
             level,
@@ -73,7 +74,9 @@ class Multigrid:
             coarse_right,
         )
         _add(parts, potential, self._correction(depth + 1, coarse_right), aggregates)
-        _sweep(parts, level, inverse, right, potential, halo.ghosts(potential), True)
+        ghosts = halo.ghosts(potential)
+        for odd in (True, False):
+            _sweep(parts, level, inverse, right, potential, ghosts, odd, True)
 
     def _correction(self, depth: int, right: Single) -> Single:
         """Return one or two steps of conjugate gradients, each preconditioned by a cycle."""
@@ -122,6 +125,8 @@ def _outflow(level: Network, potential: Array | Single, ghosts: Array | Single, 
 
 @threaded
 def _currents(
+    start: int,
+    stop: int,
     parts: Longs,
     level: Network,
     potential: Array | Single,
@@ -129,7 +134,7 @@ def _currents(
     currents: Array | Single,
     sums: Array,
 ) -> None:
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         total = 0.0
         for i in range(parts[part], parts[part + 1]):
             current = _outflow(level, potential, ghosts, i)
@@ -139,8 +144,8 @@ def _currents(
 
 
 @threaded
-def _inverse_diagonal(parts: Longs, level: Network, inverse: Single) -> None:
-    for part in prange(len(parts) - 1):
+def _inverse_diagonal(start: int, stop: int, parts: Longs, level: Network, inverse: Single) -> None:
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             diagonal = np.float64(level.ground[i])
             for e in range(level.starts[i], level.starts[i + 1]):
@@ -150,20 +155,21 @@ def _inverse_diagonal(parts: Longs, level: Network, inverse: Single) -> None:
 
 @threaded
 def _sweep(
+    start: int,
+    stop: int,
     parts: Longs,
     level: Network,
     inverse: Single,
     right: Single,
     potential: Single,
     ghosts: Single,
+    odd: bool,
     back: bool,
 ) -> None:
-    """Sweep over every other part, and then over those between, which alone they are linked to."""
-    count = len(parts) - 1
-    for turn in range(2):
-        odd = 1 - turn if back else turn
-        for pair in prange((count + 1 - odd) // 2):
-            begin, end = parts[2 * pair + odd], parts[2 * pair + odd + 1]
+    """Sweep over every other part, which are not linked to each other."""
+    for part in range(start, stop):
+        if part % 2 == odd:
+            begin, end = parts[part], parts[part + 1]
             for m in range(end - begin):
                 i = end - 1 - m if back else begin + m
                 potential[i] += (right[i] - _outflow(level, potential, ghosts, i)) * inverse[i]
@@ -171,6 +177,8 @@ def _sweep(
 
 @threaded
 def _restrict(
+    start: int,
+    stop: int,
     parts: Longs,
     level: Network,
     right: Single,
@@ -181,7 +189,7 @@ def _restrict(
     out: Single,
 ) -> None:
     """Add up the residual over each aggregate."""
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for a in range(firsts[part], firsts[part + 1]):
             out[a] = 0
         for i in range(parts[part], parts[part + 1]):
@@ -189,29 +197,38 @@ def _restrict(
 
 
 @threaded
-def _add(parts: Longs, potential: Single, correction: Single, aggregates: Integers) -> None:
-    for part in prange(len(parts) - 1):
+def _add(
+    start: int,
+    stop: int,
+    parts: Longs,
+    potential: Single,
+    correction: Single,
+    aggregates: Integers,
+) -> None:
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             potential[i] += correction[aggregates[i]]
 
 
 @threaded
-def _set_to_zero(parts: Longs, values: Single) -> None:
-    for part in prange(len(parts) - 1):
+def _set_to_zero(start: int, stop: int, parts: Longs, values: Single) -> None:
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             values[i] = 0
 
 
 @threaded
-def _copy(parts: Longs, values: Array, into: Single) -> None:
-    for part in prange(len(parts) - 1):
+def _copy(start: int, stop: int, parts: Longs, values: Array, into: Single) -> None:
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             into[i] = values[i]
 
 
 @threaded
-def _product(parts: Longs, one: Single, other: Single, products: Array) -> None:
-    for part in prange(len(parts) - 1):
+def _product(
+    start: int, stop: int, parts: Longs, one: Single, other: Single, products: Array
+) -> None:
+    for part in range(start, stop):
         total = 0.0
         for i in range(parts[part], parts[part + 1]):
             total += np.float64(one[i]) * other[i]
@@ -220,10 +237,17 @@ def _product(parts: Longs, one: Single, other: Single, products: Array) -> None:
 
 @threaded
 def _leave(
-    parts: Longs, right: Single, step: float, currents: Single, left: Single, products: Array
+    start: int,
+    stop: int,
+    parts: Longs,
+    right: Single,
+    step: float,
+    currents: Single,
+    left: Single,
+    products: Array,
 ) -> None:
     """Write what a step leaves of the right side, and the squares of both."""
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         remaining, whole = 0.0, 0.0
         for i in range(parts[part], parts[part + 1]):
             left[i] = right[i] - step * currents[i]
@@ -234,9 +258,15 @@ def _leave(
 
 @threaded
 def _products(
-    parts: Longs, second: Single, first_currents: Single, left: Single, products: Array
+    start: int,
+    stop: int,
+    parts: Longs,
+    second: Single,
+    first_currents: Single,
+    left: Single,
+    products: Array,
 ) -> None:
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         mixed, slope = 0.0, 0.0
         for i in range(parts[part], parts[part + 1]):
             mixed += np.float64(second[i]) * first_currents[i]
@@ -245,8 +275,16 @@ def _products(
 
 
 @threaded
-def _combine(parts: Longs, one: float, second: Single, other: float, first: Single) -> None:
+def _combine(
+    start: int,
+    stop: int,
+    parts: Longs,
+    one: float,
+    second: Single,
+    other: float,
+    first: Single,
+) -> None:
     """Replace the second by the sum of both, each times a factor."""
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             second[i] = one * second[i] + other * first[i]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from femssb.environment.compiled import njit, prange, threaded
+from femssb.environment.compiled import njit, threaded
 from femssb.voxels.conduct.links import MOST_PARTS, Links, Longs, Slab, runs
 
 Single = NDArray[np.float32]
@@ -199,10 +199,18 @@ def unite(parent: Integers, one: int, other: int) -> None:
 
 
 @threaded
-def _join(parts: Longs, along: Single, second: Single, third: Single, cluster: Integers) -> None:
+def _join(
+    start: int,
+    stop: int,
+    parts: Longs,
+    along: Single,
+    second: Single,
+    third: Single,
+    cluster: Integers,
+) -> None:
     """Give each voxel the lowest number of its cluster within its part."""
     rows, columns = second.shape[1:]
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         begin, end = parts[part] * rows * columns, parts[part + 1] * rows * columns
         for n in range(begin, end):
             cluster[n] = n
@@ -241,10 +249,15 @@ def _roots(cluster: Integers, begin: int, roots: Longs) -> None:
 
 @threaded
 def _choose(
-    parts: Longs, cluster: Integers, chosen: NDArray[np.bool_], active: NDArray[np.bool_]
+    start: int,
+    stop: int,
+    parts: Longs,
+    cluster: Integers,
+    chosen: NDArray[np.bool_],
+    active: NDArray[np.bool_],
 ) -> None:
     """Mark the voxels whose cluster is chosen."""
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for n in range(parts[part], parts[part + 1]):
             above = cluster[n]
             while cluster[above] != above:
@@ -253,10 +266,10 @@ def _choose(
 
 
 @threaded
-def _count(parts: Longs, active: NDArray[np.bool_], counted: Longs) -> None:
+def _count(start: int, stop: int, parts: Longs, active: NDArray[np.bool_], counted: Longs) -> None:
     """Write the number of active voxels of plane i into entry i + 1."""
     rows, columns = active.shape[1:]
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             found = 0
             for j in range(rows):
@@ -267,6 +280,8 @@ def _count(parts: Longs, active: NDArray[np.bool_], counted: Longs) -> None:
 
 @threaded
 def _number(
+    start: int,
+    stop: int,
     parts: Longs,
     active: NDArray[np.bool_],
     firsts: Longs,
@@ -276,7 +291,7 @@ def _number(
 ) -> None:
     """Number the active voxels; `number` has a plane more on either side."""
     rows, columns = active.shape[1:]
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         for i in range(parts[part], parts[part + 1]):
             node = firsts[i]
             for j in range(rows):
@@ -291,6 +306,8 @@ def _number(
 
 @threaded
 def _rows(
+    start: int,
+    stop: int,
     parts: Longs,
     along: Single,
     second: Single,
@@ -306,7 +323,7 @@ def _rows(
     `number` has a plane more on either side than the faces.
     """
     rows, columns = second.shape[1:]
-    for part in prange(len(parts) - 1):
+    for part in range(start, stop):
         ends, values = np.empty(6, np.int32), np.empty(6, np.float32)
         for i in range(parts[part], parts[part + 1]):
             for j in range(rows):

@@ -2,7 +2,12 @@
 
 DREAM.3D keeps a number per cell as an array with four axes, the last of length 1, in a group of
 cells next to a group ``_SIMPL_GEOMETRY`` (to version 6), or within a group with the attributes
-``_DIMENSIONS`` and ``_SPACING`` (NX). Both give lengths without a unit.
+``_DIMENSIONS`` and ``_SPACING`` along x, y and z (version 7 and NX), with ``Units``, a number that
+stands for a unit of length. That of the metre is what NX writes if nobody has set one, so it counts
+as none; nor has version 6 a unit.
+
+Source: the file specification of simplnx, github.com/BlueQuartzSoftware/simplnx, with its numbers
+of units; that of DREAM.3D 6 in its reference manual, "Native DREAM.3D File Format".
 """
 
 import io
@@ -12,10 +17,12 @@ from typing import Any
 from femssb.environment import hdf5
 from femssb.environment.isolation import damaged, in_child
 from femssb.environment.packages import load
+from femssb.units import mm, nm, um
 from femssb.voxels import image as images
 from femssb.voxels.files.content import Content, about, check, chosen, said_by
 from femssb.voxels.image import AXES, VoxelImage
 
+UNITS = {4: 1e-12, 5: nm, 6: um, 7: mm, 8: 1e-2, 9: 0.1, 21: 0.1 * nm}  # of NX [m]
 _CELLS = "Phases"  # array of DREAM.3D with the material of each cell
 
 
@@ -38,6 +45,7 @@ def _hdf5_in_child(
                 sets[name] = item
             elif "_DIMENSIONS" in item.attrs and "_SPACING" in item.attrs:
                 grids[name] = {"shape": item.attrs["_DIMENSIONS"], "edges": item.attrs["_SPACING"]}
+                grids[name]["unit"] = UNITS.get(int(item.attrs.get("Units", -1)))
 
         file.visititems(keep)  # follows no links to other files
         for name, data in sets.items():
@@ -61,8 +69,11 @@ def _hdf5_in_child(
         if (grid := _grid_of(name, grids)) is not None:
             if tuple(grid["shape"])[::-1] != shapes[name]:
                 raise damaged(path, f"{name!r} has the shape {shapes[name]}, its grid another")
-            unitless = [float(edge) for edge in grid["edges"]]
-            return values, "zyx", {"unitless": unitless}
+            edges = [float(edge) for edge in grid["edges"]]
+            unit = grid.get("unit")
+            if unit is None:
+                return values, "zyx", {"unitless": edges}
+            return values, "zyx", {"spacing": [edge * unit for edge in edges][::-1]}
         counted = len({*order}) == len(order) == values.ndim and {*order} <= {*AXES}
         return values, order if counted else None, {}
 
@@ -86,7 +97,10 @@ def _candidates(
 ) -> list[str]:
     """Return the names of the data sets that may be meant: whole numbers first, volumes first."""
     if array is not None:
-        return [name for name, shape in shapes.items() if len(shape) in (2, 3)]
+        named = [name for name, shape in shapes.items() if len(shape) in (2, 3)]
+        solid = [name for name in named if len(shapes[name]) == 3]
+        ends = [name for name in solid if name.rpartition("/")[2] == array]
+        return solid if ends else named  # of grains, DREAM.3D keeps tables of the same names
     for axes in (3, 2):
         for kinds in ("biu", "f"):
             found = [

@@ -19,10 +19,12 @@ from femssb.arrays import Array
 from femssb.description import checked
 from femssb.environment.compiled import njit
 from femssb.errors import InputError, check_number
+from femssb.packing.neighbours import neighbours
 from femssb.packing.packing import Packing
 from femssb.voxels.image import check_memory
 from femssb.voxels.make.voxelisation import (
     MOST_SAMPLES,
+    ON_SURFACE,
     Spheres,
     grid_of,
     paint,
@@ -36,7 +38,10 @@ Single = NDArray[np.float32]
 MOST_BODIES = 32  # that may reach into one voxel
 SEARCH = 16  # steps in which a line is searched for the body of a piece
 BISECTIONS = 12  # that then locate its surface
-FINE = 8  # points along an edge of a voxel in which three bodies or more meet
+FINE = 12  # lines along an edge of a voxel in which two spheres or more meet
+NARROW = 0.3  # radius of a neck, over the shortest edge, below which lines may miss it
+DISC = 64  # points on the disc of a narrow neck, a multiple of 4
+TOUCHING = 1e-30  # gap between spheres that touch [m]
 LEAST = 1e-3  # area at which a piece meets the first of its voxel if none was found, over a face
 NOWHERE = 2.0  # entry of a body that a line does not meet
 BYTES = 120.0  # memory of a voxel, its share of cut ones included
@@ -48,7 +53,7 @@ class CutVoxels:
     """A grid of box-shaped voxels that are cut by surfaces; a voxel holds one piece or more.
 
     Pieces are sorted by voxel, in C order of (i, j, k); the first piece of a voxel is that of the
-    body that holds its centre. There are m pieces, and n places where two pieces of a voxel meet.
+    body that holds its centre. There are m pieces, and n places where two pieces meet.
 
     Attributes:
         shape: Number of voxels along x, y and z.
@@ -69,13 +74,18 @@ class CutVoxels:
         normals: Squares of the components of the unit normal of the surface between a piece and the
             first piece of its voxel, shape (m, 3).
         inside: Whether that surface is the piece's own sphere, and not what surrounds it, (m,).
-        pairs: The pieces that meet, the first of the voxel before others, shape (n, 2).
+        pairs: The pieces that meet, the first of the voxel before others, shape (n, 2). They are of
+            one voxel, or of two beside each other where a narrow neck lies on a face.
         areas: Area at which they meet, shape (n,) [m2].
         depths: Distance of the surface at which they meet from the centre of the voxel, or, if
-            neither holds it, from the surface nearer to the centre, shape (n,) [m].
-        necks: Radius of the circle in which two overlapping spheres meet; minus the gap between two
-            that do not overlap, though nothing of what separates them was found in the voxel; 0
-            where one is the background, shape (n,) [m].
+            neither holds it, from the surface nearer to the centre; 0 if they are of two voxels,
+            shape (n,) [m].
+        necks: Radius of the circle in which two overlapping spheres meet; minus the mean gap
+            between two that do not overlap, though nothing of what separates them was found in the
+            voxel; 0 where one is the background, shape (n,) [m].
+        discs: Radius of the circle in which each body meets the lower and upper end of the box
+            across x, y and z, over the cosine between its surface and that end: infinite where a
+            sphere is widest, and for the background; 0 where they do not meet, (bodies, 6) [m].
         samples: Points along an edge of a face.
     """
 
@@ -95,6 +105,7 @@ class CutVoxels:
     areas: Array
     depths: Array
     necks: Array
+    discs: Array
     samples: int
 
     @property
@@ -154,7 +165,11 @@ def cut_voxels(
     above = _above(starts, body, faces, geometry[0], geometry[-1])
     entries = _entries(starts, body, *geometry)
     normals, inside = _normals(starts, body, *geometry)
-    pairs, areas, depths, necks = _meetings(starts, body, faces, samples, *geometry)
+    meetings = _meetings(starts, body, faces, samples, *geometry)
+    narrow = _narrow_necks(starts, body, faces, *geometry)
+    pairs, areas, depths, necks = (
+        np.concatenate(both) for both in zip(meetings, narrow, strict=True)
+    )
     phases = np.append(0, packing.phases[spheres.order] + 1).astype(np.uint8)
     return CutVoxels(
         shape=shape,
@@ -173,8 +188,22 @@ def cut_voxels(
         areas=areas,
         depths=depths,
         necks=necks,
+        discs=_discs_at_ends(*geometry[2:]),
         samples=samples,
     )
+
+
+def _discs_at_ends(centres: Array, radii: Array, sides: Array, periodic: Any) -> Array:
+    """Return `CutVoxels.discs`."""
+    discs = np.full((len(radii) + 1, 6), np.inf)
+    for end in range(6):
+        axis, upper = divmod(end, 2)
+        away = centres[:, axis] - upper * sides[axis]
+        if periodic[axis]:
+            away = away - sides[axis] * np.rint(away / sides[axis])
+        circle = np.sqrt(np.maximum(radii**2 - away**2, 0.0))
+        np.divide(circle * radii, np.abs(away), out=discs[1:, end], where=away != 0)
+    return discs
 
 
 def _pieces(
@@ -419,21 +448,15 @@ def _meetings(
     sides: Any,
     periodic: Any,
 ) -> tuple[Any, Any, Any, Any]:
-    """Return `CutVoxels.pairs`, `areas`, `depths` and `necks`.
+    """Return `CutVoxels.pairs`, `areas`, `depths` and `necks`, but for narrow necks.
 
     Around a single sphere the area follows from its shares of the faces, by the divergence theorem;
-    between more bodies, from lines of points through the voxel. Two spheres meet between two points
-    only if nothing is between them there: around a neck the gap is thinner than any grid.
+    between more bodies, from where lines through the voxel cross the surface of each sphere.
     """
-    pairs, areas = [], []
-    depths, necks = [], []
-    place, point, middle = np.empty(3, np.int64), np.empty(3), np.empty(3)
+    pairs, areas = [(0, 0) for _ in range(0)], [0.0 for _ in range(0)]  # typed, if nothing meets
+    depths, necks = [0.0 for _ in range(0)], [0.0 for _ in range(0)]
+    place, middle = np.empty(3, np.int64), np.empty(3)
     across = np.array([step[1] * step[2], step[2] * step[0], step[0] * step[1]])
-    # Points in the middle of FINE^3 parts of the voxel, and on its faces above and below them.
-    along = np.empty(FINE + 2)
-    along[0], along[-1] = 0.0, 1.0
-    along[1:-1] = (np.arange(FINE) + 0.5) / FINE
-    grid = np.empty((FINE + 2, FINE + 2, FINE + 2), np.int64)
     vectors, met = np.zeros((MOST_BODIES, MOST_BODIES, 3)), np.zeros(MOST_BODIES, np.bool_)
     for voxel in range(len(starts) - 1):
         first = starts[voxel]
@@ -453,119 +476,257 @@ def _meetings(
                 surplus = float(faces[first, 2 * axis]) - float(faces[first, 2 * axis + 1])
                 vectors[0, 1, axis] = surplus / samples**2 * across[axis]
         else:
-            for a in range(FINE + 2):
-                for b in range(FINE + 2):
-                    for c in range(FINE + 2):
-                        outer = (
-                            (a % (FINE + 1) == 0) + (b % (FINE + 1) == 0) + (c % (FINE + 1) == 0)
-                        )
-                        if outer > 1:
-                            continue  # an edge: on none of the lines
-                        for axis, n in enumerate((a, b, c)):
-                            point[axis] = (place[axis] + along[n]) * step[axis]
-                        owner = _owner(point, bodies, centres, radii, sides, periodic)
-                        grid[a, b, c] = 0
-                        for n in range(count):
-                            if bodies[n] == owner:
-                                grid[a, b, c] = n
-            for a in range(1, FINE + 1):
-                for b in range(1, FINE + 1):
-                    for c in range(FINE + 1):
-                        for axis in range(3):
-                            if axis == 0:
-                                one, two = grid[c, a, b], grid[c + 1, a, b]
-                            elif axis == 1:
-                                one, two = grid[a, c, b], grid[a, c + 1, b]
-                            else:
-                                one, two = grid[a, b, c], grid[a, b, c + 1]
-                            if one == two:
-                                continue
-                            if min(bodies[one], bodies[two]) > 0:
-                                u, v = (1, 2) if axis == 0 else (0, 3 - axis)
-                                point[axis] = (place[axis] + along[c]) * step[axis]
-                                point[u] = (place[u] + along[a]) * step[u]
-                                point[v] = (place[v] + along[b]) * step[v]
-                                far = (along[c + 1] - along[c]) * step[axis]
-                                ends = bodies[one], bodies[two]
-                                if not _touch(
-                                    *ends, point, axis, far, centres, radii, sides, periodic
-                                ):
-                                    continue
-                                part = across[axis] / FINE**2
-                            elif 0 < c < FINE:
-                                # The half steps at the ends of a line hold surfaces too.
-                                part = across[axis] / (FINE * (FINE - 1))
-                            else:
-                                continue
-                            if one < two:
-                                vectors[one, two, axis] += part
-                            else:
-                                vectors[two, one, axis] -= part
+            for one in range(count):
+                if bodies[one] > 0:
+                    _cross(one, bodies, middle, step, centres, radii, sides, periodic, vectors)
         for b in range(count):
             met[b] = np.any(vectors[b, :count] != 0) or np.any(vectors[:count, b] != 0)
         for a in range(count):
             for b in range(a + 1, count):
-                area = np.sqrt(np.sum(vectors[a, b] ** 2))
+                area = np.sqrt(np.sum((vectors[a, b] - vectors[b, a]) ** 2))
                 low, high = min(bodies[a], bodies[b]), max(bodies[a], bodies[b])
                 neck = _neck(low, high, centres, radii, sides, periodic) if low > 0 else 0.0
-                if area == 0 and (a > 0 or met[b]):
+                if area == 0 and (a > 0 or met[b] or neck > 0):
+                    continue
+                if 0 < neck < NARROW * step.min():
                     continue
                 area = max(area, LEAST * across.min())
-                depth = abs(_distance(middle, high, centres, radii, sides, periodic))
-                if a > 0:  # the weaker of the two begins at the surface nearer to the centre
-                    nearest = np.inf
-                    for other in (bodies[a], bodies[b]):
-                        top = max(other, bodies[0])
-                        far = abs(_distance(middle, top, centres, radii, sides, periodic))
-                        nearest = min(nearest, far)
-                    depth = max(depth - nearest, 0.0)
-                pairs.append((first + a, first + b))
+                if neck < 0:  # the gap opens away from where it is least
+                    opens = 1 / radii[low - 1] + 1 / radii[high - 1]
+                    neck -= area * opens / (4 * np.pi)
+                pairs.append((int(first + a), int(first + b)))
                 areas.append(area)
-                depths.append(depth)
+                depths.append(_depth(bodies, a, b, middle, centres, radii, sides, periodic))
                 necks.append(neck)
-    together = np.array(pairs, dtype=np.int32).reshape(-1, 2)
+    together = np.empty((len(pairs), 2), np.int32)
+    for n in range(len(pairs)):
+        together[n, 0], together[n, 1] = pairs[n]
     return together, np.array(areas), np.array(depths), np.array(necks)
 
 
 @njit(cache=True)
-def _touch(
+def _cross(
     one: int,
-    two: int,
-    point: Any,
-    axis: int,
-    far: float,
+    bodies: Any,
+    middle: Any,
+    step: Any,
     centres: Any,
     radii: Any,
     sides: Any,
     periodic: Any,
-) -> bool:
-    """Return whether two spheres meet between a point of the one and another along an axis.
+    vectors: Any,
+) -> None:
+    """Add the area at which a sphere meets others in a voxel, as a vector that points out of it.
 
-    The surface at which they meet is that of the one painted last. The point is overwritten.
+    What lies behind its surface is what has been painted last of the others, or the background.
     """
-    top, other = max(one, two), min(one, two)
-    begin, low, high = point[axis], 0.0, far  # low lies in `one`
-    for _ in range(BISECTIONS):
-        half = (low + high) / 2
-        point[axis] = begin + half
-        within = _distance(point, top, centres, radii, sides, periodic) <= 0
-        if within == (one == top):
-            low = half
-        else:
-            high = half
-    point[axis] = begin + (low + high) / 2
-    slack = far / 2**BISECTIONS
-    return _distance(point, other, centres, radii, sides, periodic) <= slack
+    body, count = bodies[one], len(bodies)
+    along, point = np.empty(3), np.empty(3)
+    for axis in range(3):
+        along[axis] = centres[body - 1, axis] - middle[axis]
+        if periodic[axis]:
+            along[axis] -= sides[axis] * np.round(along[axis] / sides[axis])
+    for axis in range(3):
+        u, v = (axis + 1) % 3, (axis + 2) % 3
+        part = step[u] * step[v] / FINE**2
+        for a in range(FINE):
+            for b in range(FINE):
+                x, y = ((a + 0.5) / FINE - 0.5) * step[u], ((b + 0.5) / FINE - 0.5) * step[v]
+                square = radii[body - 1] ** 2 - (x - along[u]) ** 2 - (y - along[v]) ** 2
+                if square <= 0:
+                    continue
+                for way in (-1, 1):
+                    z = along[axis] + way * np.sqrt(square)
+                    if abs(z) > step[axis] / 2:
+                        continue
+                    point[u], point[v] = middle[u] + x, middle[v] + y
+                    point[axis] = middle[axis] + z
+                    behind, hidden = -1, False
+                    for other in range(count):
+                        if other == one:
+                            continue
+                        if bodies[other] > 0:
+                            far = _distance(point, bodies[other], centres, radii, sides, periodic)
+                            if far > 0:
+                                continue
+                        if bodies[other] > body:
+                            hidden = True
+                            break
+                        if behind < 0 or bodies[other] > bodies[behind]:
+                            behind = other
+                    if behind >= 0 and not hidden:
+                        vectors[one, behind, axis] += way * part
+
+
+@njit(cache=True)
+def _depth(
+    bodies: Any,
+    a: int,
+    b: int,
+    middle: Any,
+    centres: Any,
+    radii: Any,
+    sides: Any,
+    periodic: Any,
+) -> float:
+    """Return `CutVoxels.depths` of two bodies of a voxel, the first of which holds its centre."""
+    depth = abs(_distance(middle, max(bodies[a], bodies[b]), centres, radii, sides, periodic))
+    if a == 0:
+        return depth
+    nearest = np.inf  # the weaker of the two begins at the surface nearer to the centre
+    for other in (bodies[a], bodies[b]):
+        top = max(other, bodies[0])
+        nearest = min(nearest, abs(_distance(middle, top, centres, radii, sides, periodic)))
+    return max(depth - nearest, 0.0)
 
 
 @njit(cache=True)
 def _neck(one: int, other: int, centres: Any, radii: Any, sides: Any, periodic: Any) -> float:
     """Return the radius of the circle in which two spheres meet, or minus the gap between them [m].
 
-    Zero where one lies within the other.
+    Zero where one lies within the other. Two that only touch, but for roundoff, do not overlap.
     """
     r, s = radii[one - 1], radii[other - 1]
     d = _distance(centres[one - 1], other, centres, radii, sides, periodic) + s
-    if d >= r + s or d <= abs(r - s):
-        return min(r + s - d, 0.0)
-    return np.sqrt(r**2 - ((d**2 + r**2 - s**2) / (2 * d)) ** 2)
+    if d >= (r + s) * (1 - ON_SURFACE):
+        return min(r + s - d, -TOUCHING)
+    if d <= abs(r - s):
+        return 0.0
+    return np.sqrt(max(r**2 - ((d**2 + r**2 - s**2) / (2 * d)) ** 2, 0.0))
+
+
+def _narrow_necks(
+    starts: Any,
+    body: Any,
+    faces: Any,
+    shape: Any,
+    step: Any,
+    centres: Any,
+    radii: Any,
+    sides: Any,
+    periodic: Any,
+) -> tuple[Any, Any, Any, Any]:
+    """Return what `_meetings` leaves out: necks that slip through its lines, and on faces."""
+    one = other = np.empty(0, np.int64)
+    if len(radii) > 1:
+        one, other = neighbours(centres, radii, np.where(periodic, sides, 0.0), 0.0)
+    one, other = np.minimum(one, other) + 1, np.maximum(one, other) + 1
+    pairs, depths, necks = _discs(
+        starts, body, faces, one, other, shape, step, centres, radii, sides, periodic
+    )
+    found, where, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    first = np.zeros(len(found), np.int64)  # any point of each
+    first[where.ravel()] = np.arange(len(pairs))
+    neck = necks[first]
+    return found.astype(np.int32), counts / DISC * np.pi * neck**2, depths[first], neck
+
+
+@njit(cache=True)
+def _discs(
+    starts: Any,
+    body: Any,
+    faces: Any,
+    ones: Any,
+    others: Any,
+    shape: Any,
+    step: Any,
+    centres: Any,
+    radii: Any,
+    sides: Any,
+    periodic: Any,
+) -> tuple[Any, Any, Any]:
+    """Return the two pieces that meet at each of `DISC` points of every narrow neck.
+
+    Where the voxel of a point knows but one of the spheres, the other is looked for beside it.
+    """
+    pairs = [(0, 0) for _ in range(0)]
+    depths, necks = [0.0 for _ in range(0)], [0.0 for _ in range(0)]
+    away, across, point, middle = np.empty(3), np.empty((2, 3)), np.empty(3), np.empty(3)
+    place = np.empty(3, np.int64)
+    for n in range(len(ones)):
+        low, high = ones[n], others[n]
+        neck = _neck(low, high, centres, radii, sides, periodic)
+        if not 0 < neck < NARROW * step.min():
+            continue
+        for axis in range(3):
+            away[axis] = centres[low - 1, axis] - centres[high - 1, axis]
+            if periodic[axis]:
+                away[axis] -= sides[axis] * np.round(away[axis] / sides[axis])
+        distance = np.sqrt(np.sum(away**2))
+        away /= distance
+        least = np.argmin(np.abs(away))
+        for axis in range(3):
+            across[0, axis] = (axis == least) - away[least] * away[axis]
+        across[0] /= np.sqrt(np.sum(across[0] ** 2))
+        across[1] = np.cross(away, across[0])
+        depth = (distance**2 + radii[high - 1] ** 2 - radii[low - 1] ** 2) / (2 * distance)
+        for spot in range(DISC):
+            ring = spot // 4  # four points of a spiral, so that mirrors do not matter
+            turn, reach = ring * np.pi * (1 + np.sqrt(5)), neck * np.sqrt((4 * ring + 2) / DISC)
+            right, up = (1 - spot % 2 * 2) * np.cos(turn), (1 - spot // 2 % 2 * 2) * np.sin(turn)
+            for axis in range(3):
+                there = right * across[0, axis] + up * across[1, axis]
+                point[axis] = centres[high - 1, axis] + depth * away[axis] + reach * there
+            voxel = _voxel(point, 0.0, away, shape, step, periodic)
+            if voxel < 0:
+                continue
+            hidden = False
+            for piece in range(starts[voxel], starts[voxel + 1]):
+                if body[piece] > low and body[piece] != high:
+                    if _distance(point, body[piece], centres, radii, sides, periodic) <= 0:
+                        hidden = True
+            if hidden:
+                continue
+            upper = lower = -1
+            for quarter in range(5):
+                way = quarter / 4 * step.min()
+                if upper < 0:
+                    at = _voxel(point, -way, away, shape, step, periodic)
+                    upper = _piece(high, at, starts, body, faces)
+                if lower < 0:
+                    at = _voxel(point, way, away, shape, step, periodic)
+                    lower = _piece(low, at, starts, body, faces)
+            if upper < 0 or lower < 0:
+                continue
+            a, b = min(upper, lower), max(upper, lower)
+            first = starts[voxel]
+            depth_here = 0.0
+            if first <= a and b < starts[voxel + 1]:
+                _place(voxel, shape, place)
+                for axis in range(3):
+                    middle[axis] = (place[axis] + 0.5) * step[axis]
+                bodies = body[first : starts[voxel + 1]]
+                depth_here = _depth(
+                    bodies, a - first, b - first, middle, centres, radii, sides, periodic
+                )
+            pairs.append((int(a), int(b)))
+            depths.append(depth_here)
+            necks.append(neck)
+    together = np.empty((len(pairs), 2), np.int64)
+    for n in range(len(pairs)):
+        together[n, 0], together[n, 1] = pairs[n]
+    return together, np.array(depths), np.array(necks)
+
+
+@njit(cache=True)
+def _voxel(point: Any, way: float, along: Any, shape: Any, step: Any, periodic: Any) -> int:
+    """Return the voxel at some way along a direction from a point, -1 outside the box."""
+    voxel = 0
+    for axis in range(3):
+        place = int(np.floor((point[axis] + way * along[axis]) / step[axis]))
+        if periodic[axis]:
+            place %= shape[axis]
+        if place < 0 or place >= shape[axis]:
+            return -1
+        voxel = voxel * shape[axis] + place
+    return voxel
+
+
+@njit(cache=True)
+def _piece(wanted: int, voxel: int, starts: Any, body: Any, faces: Any) -> int:
+    """Return the piece of a body in a voxel that reaches a face of it, -1 if there is none."""
+    if voxel >= 0:
+        for piece in range(starts[voxel], starts[voxel + 1]):
+            if body[piece] == wanted and np.any(faces[piece] > 0):
+                return piece
+    return -1

@@ -37,7 +37,7 @@ def step(model: Model, start: State, guess: Guess | None = None, **changed: Any)
         electrochemical=start.electrochemical,
         mechanical=start.mechanical,
         gap=start.gap,
-        hydrostatic=start.hydrostatic,
+        pull=start.pull,
     )
     return advance(model, start, guess or start_here, **arguments)
 
@@ -79,7 +79,7 @@ def test_the_guess_does_not_change_the_step(model: Model) -> None:
         electrochemical=start.electrochemical * (1 + 1e-4 * rng.random(start.electrochemical.size)),
         mechanical=state.mechanical * 1.5,
         gap=np.full_like(start.gap, 2e-9),
-        hydrostatic=start.hydrostatic + 1e7,
+        pull=start.pull + 10.0,
     )
     found, _ = step(model, start, other)
     assert found.voltage == pytest.approx(state.voltage, abs=1e-9)
@@ -96,11 +96,11 @@ def test_the_start_of_a_step_is_left_as_it_was(model: Model) -> None:
         start,
         **{
             name: getattr(start, name).copy()
-            for name in ("electrochemical", "mechanical", "jump", "damage", "gap", "hydrostatic")
+            for name in ("electrochemical", "mechanical", "jump", "damage", "gap", "pull")
         },
     )
     step(model, start)
-    for name in ("electrochemical", "mechanical", "jump", "damage", "gap", "hydrostatic"):
+    for name in ("electrochemical", "mechanical", "jump", "damage", "gap", "pull"):
         np.testing.assert_array_equal(getattr(start, name), getattr(kept, name))
 
 

@@ -20,7 +20,7 @@ from femssb import library
 from femssb.cell.kinetics import contact_resistance, exchange_current
 from femssb.errors import InputError
 from femssb.inputs.beads import ForceField
-from femssb.inputs.materials import Conductor, Elasticity, Materials, Solid
+from femssb.inputs.materials import Conductor, Curve, Elasticity, Materials, Solid
 from femssb.units import FARADAY, GAS_CONSTANT, MPa, hour, mV, nm, um
 
 MATERIALS = library.yuan2023.materials()
@@ -229,10 +229,11 @@ def test_the_names_of_the_library_are_values():
     alabdali2023 = library.alabdali2023
     sets = {"alabdali2023": alabdali2023.H1}
     sets["suspension"] = library.suspension(alabdali2023.formulation())
+    sets["ncm111_diffusivity_factor"] = library.ncm111_diffusivity_factor(49360.0)
     for name in library.__all__:
         entry = getattr(library, name)
         if name in sets:
-            assert isinstance(sets[name], ForceField)
+            assert isinstance(sets[name], ForceField | Curve)
         else:
             assert isinstance(entry, Solid) or isinstance(entry.materials(), Materials)
 
@@ -268,6 +269,18 @@ def test_the_library_and_the_paper_share_what_is_one_material():
     assert ACTIVE.maximum_concentration == library.NCM111.maximum_concentration
 
 
+def test_diffusivity_of_ncm111_against_lithium():
+    """Catches the two measured values at each other's lithium, and a factor no crystal takes."""
+    factor = library.ncm111_diffusivity_factor(ACTIVE.maximum_concentration)
+    at = np.array([0.25, 0.9]) * ACTIVE.maximum_concentration
+    slowest = library.NCM111.diffusivity
+    np.testing.assert_allclose(slowest * factor.value(at), [1.3e-14, 4.1e-14])
+    crystal = replace(ACTIVE, diffusivity=(slowest,) * 3, diffusivity_factor=factor)
+    assert crystal.diffusivities(at)[0].shape == (2, 3)
+    with pytest.raises(InputError, match="Curve"):
+        library.ncm111_diffusivity_factor(-1.0)
+
+
 def test_descriptions_hold_plain_numbers():
     """Catches an array or a NumPy scalar in a description: it could change, and not be saved."""
 
@@ -282,4 +295,4 @@ def test_descriptions_hold_plain_numbers():
             yield value
 
     for leaf in leaves(MATERIALS):
-        assert type(leaf) in (int, float, str) or callable(leaf)
+        assert type(leaf) in (int, float, str) or leaf is None or callable(leaf)

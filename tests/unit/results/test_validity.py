@@ -32,7 +32,7 @@ def test_drift_that_is_held_back_is_a_doubt(made_up_run):
     """Catches lithium that a limit keeps in place, and a host that starts full taken for it."""
     run, limited = made_up_run(snapshots=False), replace(BOUNDS, limited=0.01)
     (sentence,) = found(run, limited, **{"Minimum concentration [mol/m3]": 400.0})
-    assert "below 493.6: there more than half of the stress drift is held back" in sentence
+    assert "below 493.6: there more than half of a strong stress drift is held back" in sentence
     high = "Maximum concentration [mol/m3]"
     (sentence,) = found(run, limited, **{high: 49000.0})
     assert "above 48866.4: there more than half" in sentence
@@ -88,6 +88,17 @@ def test_a_regularisation_that_governs_is_a_doubt(made_up_run):
     assert sentence.startswith("Viscous energy dissipated [J] is 4e-12 at the end, above 3e-12")
     endless = replace(BOUNDS, fracture_energy=np.inf)  # an interface that never fails
     assert doubts(series, run.steps, endless) == ()
+
+
+def test_an_interface_that_lets_go_by_itself_is_a_doubt(made_up_run):
+    """Catches a jump between two states that no equilibrium connects, and its time."""
+    run = made_up_run(snapshots=False)
+    lost = np.where(np.arange(81) < 40, 1e-13, 5e-12)
+    series = {**run.series, "Snap energy lost [J]": lost}
+    (sentence,) = doubts(series, run.steps, BOUNDS)
+    assert sentence.startswith("Snap energy lost [J] is 5e-12 at the end, above 3e-12")
+    assert f"{run.series['Time [s]'][40]:.6g} s (4.9e-12 J)" in sentence
+    assert doubts({**series, "Snap energy lost [J]": lost / 2}, run.steps, BOUNDS) == ()
 
 
 def test_unusual_ends_are_doubts(made_up_run):

@@ -257,20 +257,52 @@ def test_vti_of_vtk(tmp_path):
 # HDF5
 
 
-def dream3d(path, *, nx: bool):
-    """Write a file in the layout of DREAM.3D: version 6, or NX."""
+def dream3d(path, *, nx: bool, units: int = 10):
+    """Write a file in the documented layout of DREAM.3D: version 6, or NX."""
     cells = "DataStructure/Grid/Cell Data" if nx else "DataContainers/Grid/CellData"
+    shape = np.array([6, 5, 4], np.uint64)  # x, y, z; of the arrays it is the other way round
     with h5py.File(path, "w") as file:
-        file[f"{cells}/Phases"] = STACK[..., np.newaxis].astype(np.int32)
-        file[f"{cells}/FeatureIds"] = np.arange(120, dtype=np.int32).reshape(4, 5, 6, 1)
-        file[f"{cells}/EulerAngles"] = np.zeros((4, 5, 6, 3), np.float32)
+        file.attrs["FileVersion"] = "8.0" if nx else "7.0"
+        arrays = {
+            "Phases": STACK[..., np.newaxis].astype(np.int32),
+            "FeatureIds": np.arange(120, dtype=np.int32).reshape(4, 5, 6, 1),
+            "EulerAngles": np.zeros((4, 5, 6, 3), np.float32),
+        }
+        for name, values in arrays.items():
+            data = file.create_dataset(f"{cells}/{name}", data=values)
+            data.attrs["ComponentDimensions"] = np.array(values.shape[3:], np.uint64)
+            data.attrs["TupleDimensions"] = shape[::-1] if nx else shape
+            data.attrs["ObjectType"] = "DataArray<int32>" if nx else "DataArray<int32_t>"
         if nx:
-            file["DataStructure/Grid"].attrs["_DIMENSIONS"] = np.array([6, 5, 4], np.uint64)
-            file["DataStructure/Grid"].attrs["_SPACING"] = np.full(3, 0.25, np.float32)
+            file[cells].attrs["ObjectType"] = "AttributeMatrix"
+            file[cells].attrs["TupleDims"] = shape[::-1]
+            grid = file["DataStructure/Grid"].attrs
+            grid["ObjectType"] = "ImageGeom"
+            grid["_DIMENSIONS"], grid["_ORIGIN"] = shape, np.zeros(3, np.float32)
+            grid["_SPACING"], grid["Units"] = np.full(3, 0.25, np.float32), np.uint32(units)
+            grains = np.zeros((121, 1), np.int32)
+            file["DataStructure/Grid/Cell Feature Data/Phases"] = grains
         else:
-            geometry = "DataContainers/Grid/_SIMPL_GEOMETRY"
-            file[f"{geometry}/DIMENSIONS"] = np.array([6, 5, 4])
-            file[f"{geometry}/SPACING"] = np.full(3, 0.25, np.float32)
+            file[cells].attrs["AttributeMatrixType"] = np.uint32(3)
+            file[cells].attrs["TupleDimensions"] = shape
+            geometry = file.create_group("DataContainers/Grid/_SIMPL_GEOMETRY")
+            geometry.attrs["GeometryTypeName"] = "ImageGeometry"
+            geometry["DIMENSIONS"] = shape.astype(np.int64)
+            geometry["ORIGIN"] = np.zeros(3, np.float32)
+            geometry["SPACING"] = np.full(3, 0.25, np.float32)
+            file["DataContainers/Grid/CellFeatureData/Phases"] = np.zeros((121, 1), np.int32)
+
+
+def test_dream3d_with_a_unit(tmp_path):
+    """Catches a unit that is not read, and the metre that NX writes if nobody has set one."""
+    dream3d(tmp_path / "um.dream3d", nx=True, units=6)
+    names = {name: value for name, value in NAMED.items() if name != "spacing"}
+    found = read_image(tmp_path / "um.dream3d", **names)
+    same(found)
+    assert found.spacing == pytest.approx((0.25 * um,) * 3)
+    dream3d(tmp_path / "default.dream3d", nx=True)
+    with pytest.raises(InputError, match=r"0\.25 x 0\.25 x 0\.25 without"):
+        read_image(tmp_path / "default.dream3d", **names)
 
 
 @pytest.mark.parametrize("nx", [False, True])
