@@ -134,8 +134,8 @@ SERIES = (
              "by the viscous regularisation of debonding, since the start",
              "viscous_energy_dissipated", "last"),
     Quantity("Snap energy lost", "J",
-             "elastic energy released where interface or contacts of particles let go by themselves,"
-             " more than debonding and its regularisation took, since the start",
+             "elastic energy released where interface or contacts let go by themselves, more than"
+             " debonding and its regularisation took, since the start",
              "snap_energy_lost", "last"),
     Quantity("Step error", "-", "estimated error of the time step, over what is allowed"),
     Quantity("Newton iterations", "", "of both problems", "newton_iterations", "sum"),

@@ -20,7 +20,7 @@ from femssb.cell.surfaces import CONTACT, INTERFACE, SEPARATOR
 from femssb.errors import InputError, MeshError
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.geometry import Polycrystal
-from femssb.inputs.materials import CohesiveLaw, ContactResistance, Contacts
+from femssb.inputs.materials import CohesiveLaw, ContactResistance, Contacts, Curve
 from femssb.inputs.protocol import Charge
 from femssb.meshing.resolved_cell import Healing, ResolvedCell
 from femssb.run import checkpoint
@@ -29,7 +29,7 @@ from femssb.run.simulation import Simulation
 from femssb.run.stepper import Past, Position
 from femssb.units import MPa, nm, um
 from tests.runs import read
-from tests.verification.half_cells import EXACT, lopsided, step
+from tests.verification.half_cells import EXACT, constant, lopsided, step
 from tests.verification.stacks import EDGE, stack
 
 ELECTROCHEMISTRY = Couplings(
@@ -52,6 +52,13 @@ HARD = CohesiveLaw(
     shear_fracture_energy=np.inf,
     stiffness=1e16,
 )
+RISING = Curve(
+    function=lambda c: np.exp(c / 20000.0),
+    slope=lambda c: np.exp(c / 20000.0) / 20000.0,
+    lower=0.0,
+    upper=1e5,
+)
+VARIABLE = {"diffusivity_factor": (RISING, constant(2.0), RISING)}
 
 
 def closed(value, decay_length=np.inf):
@@ -141,10 +148,15 @@ def per_particle(model, state):
 
 
 @pytest.mark.mpi
+@pytest.mark.parametrize("changes", [{}, VARIABLE], ids=["constant", "variable"])
 @pytest.mark.parametrize("permeability", [0.0, 1e-6])
-def test_lithium_of_each_particle(permeability):
-    """Would catch lithium that leaks through a contact that blocks it, or is lost in one."""
+def test_lithium_of_each_particle(permeability, changes):
+    """Would catch lithium that leaks through a contact that blocks it, or is lost in one.
+
+    Also where the diffusivity varies: cells of two particles share nodes, but no lithium.
+    """
     materials = conducting(ecbd=0.0, contact=0.05, permeability=permeability)
+    materials = replace(materials, active=replace(materials.active, **changes))
     model = Model(stack(BESIDE), materials, linear_solver=EXACT, couplings=ELECTROCHEMISTRY)
     start = model.initial_state()
     size = 5.0
@@ -159,14 +171,37 @@ def test_lithium_of_each_particle(permeability):
         assert lost == pytest.approx(0.0, abs=1e-12 * before.min())
 
 
+@pytest.mark.parametrize("drift_volume", [2e-6, None])
+def test_constant_factors(drift_volume):
+    """Would catch a factor that counts at the wrong node where particles that touch share one."""
+    cohesive = replace(HARD, stiffness=1e15)
+    plain = conducting(contact=0.01, permeability=1e-8, decay=10 * nm, cohesive=cohesive)
+    active = replace(plain.active, drift_volume=drift_volume)
+    elasticity = replace(active.elasticity, young_modulus=active.elasticity.young_modulus / 2)
+    diffusivity = tuple(3 * along for along in active.diffusivity)
+    found = []
+    for one in (
+        replace(active, diffusivity=diffusivity, elasticity=elasticity),
+        replace(active, diffusivity_factor=constant(3.0), stiffness_factor=constant(0.5)),
+    ):
+        model = Model(stack(BESIDE), replace(plain, active=one), linear_solver=EXACT)
+        state, _ = step(model, model.initial_state(1e-12), 5.0, current=3 * DENSITY * AREA)
+        found.append(seen(model, state))
+        assert np.ptp(state.pull) > 1.0
+    np.testing.assert_allclose(*found, rtol=1e-8)
+
+
 @pytest.mark.mpi
 def test_ranks_agree(comm, shared_path):
     """Would catch a contact between ranks that only one of them, or none, has.
 
-    Also a checkpoint that mixes up the particles that share a place, written on one rank.
+    Also a checkpoint that mixes up the particles that share a place, written on one rank, and
+    coefficients that follow the lithium of another particle there.
     """
     cohesive = replace(HARD, stiffness=1e15)
     materials = conducting(contact=0.01, permeability=1e-8, decay=10 * nm, cohesive=cohesive)
+    active = replace(materials.active, drift_volume=None, stiffness_factor=RISING, **VARIABLE)
+    materials = replace(materials, active=active)
     found, path = [], shared_path / "checkpoint.npz"
     for ranks in (MPI.COMM_SELF, comm):
         model = Model(stack(BESIDE, ranks), materials, linear_solver=EXACT)
