@@ -165,7 +165,7 @@ def test_neck(near, far, film, error, spread_error):
         rate=1.0,
         history=-known[: problem.node_charge.size],
         gap=gap,
-        hydrostatic=np.zeros(known.size),
+        pull=np.zeros(known.size),
         current=current,
         voltage=None,
         tolerance=1e-12,
