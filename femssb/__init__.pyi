@@ -40,13 +40,13 @@ from .inputs.materials import ActiveMaterial as ActiveMaterial
 from .inputs.materials import CohesiveLaw as CohesiveLaw
 from .inputs.materials import Conductor as Conductor
 from .inputs.materials import ContactResistance as ContactResistance
-from .inputs.materials import Contacts as Contacts
 from .inputs.materials import CrystalElasticity as CrystalElasticity
 from .inputs.materials import Curve as Curve
 from .inputs.materials import Elasticity as Elasticity
 from .inputs.materials import InsertionKinetics as InsertionKinetics
 from .inputs.materials import Materials as Materials
 from .inputs.materials import MetalKinetics as MetalKinetics
+from .inputs.materials import ParticleContacts as ParticleContacts
 from .inputs.materials import Solid as Solid
 from .inputs.protocol import Charge as Charge
 from .inputs.protocol import Discharge as Discharge

@@ -29,7 +29,7 @@ from femssb.fem.linear_solver import LinearSolver
 from femssb.fem.trace import Cells
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
-from femssb.inputs.materials import ActiveMaterial, CohesiveLaw, Contacts, Materials
+from femssb.inputs.materials import ActiveMaterial, CohesiveLaw, Materials, ParticleContacts
 from femssb.meshing.data import MeshData
 from femssb.meshing.resolved_cell import ResolvedCell
 
@@ -64,7 +64,7 @@ class Couplings:
             materials, active=active, resistance=resistance, cohesive=cohesive, contacts=contacts
         )
 
-    def _of_contacts(self, contacts: Contacts) -> Contacts:
+    def _of_contacts(self, contacts: ParticleContacts) -> ParticleContacts:
         if not self.gap_resistance:
             carbon = contacts.carbon and replace(contacts.carbon, decay_length=np.inf)
             resistance = replace(contacts.resistance, decay_length=np.inf)

@@ -539,7 +539,7 @@ class CohesiveLaw:
 
 
 @description
-class Contacts:
+class ParticleContacts:
     """What particles pass on where they touch each other, the collector, and carbon around them.
 
     Electrons do so where the particles conduct them (`ActiveMaterial.electronic_conductivity`).
@@ -577,7 +577,9 @@ class Contacts:
         """Check that no resistance vanishes: its current would be the unknown."""
         for name in ("resistance", "carbon"):
             if (law := getattr(self, name)) is not None:
-                check_number(f"Contacts.{name}", "closed", law.closed, lower=1e-12, unit="ohm m2")
+                check_number(
+                    f"ParticleContacts.{name}", "closed", law.closed, lower=1e-12, unit="ohm m2"
+                )
 
 
 @description
@@ -599,7 +601,7 @@ class Materials:
     cohesive: CohesiveLaw = field("cohesion of particle and electrolyte")
     anode: MetalKinetics = field("reaction of the lithium anode")
     temperature: float = field("temperature", unit="K", lower=150, upper=600, default=298.15)
-    contacts: Contacts | None = field(
+    contacts: ParticleContacts | None = field(
         "laws of particles that touch, or that conduct electrons", default=None
     )
 

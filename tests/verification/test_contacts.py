@@ -20,7 +20,7 @@ from femssb.cell.surfaces import CONTACT, INTERFACE, SEPARATOR
 from femssb.errors import InputError, MeshError
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.geometry import Polycrystal
-from femssb.inputs.materials import CohesiveLaw, ContactResistance, Contacts, Curve
+from femssb.inputs.materials import CohesiveLaw, ContactResistance, Curve, ParticleContacts
 from femssb.inputs.protocol import Charge
 from femssb.meshing.resolved_cell import Healing, ResolvedCell
 from femssb.run import checkpoint
@@ -73,7 +73,7 @@ def conducting(particles=0.1, *, ecbd=0.0, contact=2e-4, collector=1e-4, decay=n
         materials,
         active=replace(materials.active, electronic_conductivity=particles),
         ecbd=replace(materials.ecbd, electronic_conductivity=ecbd),
-        contacts=Contacts(resistance=closed(contact, decay), collector=collector, **more),
+        contacts=ParticleContacts(resistance=closed(contact, decay), collector=collector, **more),
     )
 
 
@@ -359,5 +359,5 @@ def test_what_has_no_law_is_refused():
         Simulation(model, [Charge(c_rate=1.0, until_voltage=4.3)])
     with pytest.raises(InputError, match=r"Materials\.contacts\.carbon is missing"):
         conducting(ecbd=1.0)
-    with pytest.raises(InputError, match=r"Contacts\.resistance\.closed"):
+    with pytest.raises(InputError, match=r"ParticleContacts\.resistance\.closed"):
         conducting(contact=0.0)

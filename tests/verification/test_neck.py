@@ -24,7 +24,7 @@ from femssb.cell.surfaces import surfaces
 from femssb.environment.ranks import on_first_rank
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free
-from femssb.inputs.materials import ContactResistance, Contacts
+from femssb.inputs.materials import ContactResistance, ParticleContacts
 from femssb.meshing import MeshData, from_arrays
 from femssb.meshing.formats import gmsh_session
 from femssb.units import um
@@ -147,7 +147,7 @@ def test_neck(near, far, film, error, spread_error):
         ecbd=replace(materials.ecbd, electronic_conductivity=0.0, ionic_conductivity=1e3),
         kinetics=replace(materials.kinetics, rate_constant=1e-12),  # slow: even all over
         resistance=replace(materials.resistance, closed=0.0),
-        contacts=Contacts(
+        contacts=ParticleContacts(
             resistance=ContactResistance(closed=film, decay_length=np.inf), collector=1e-12
         ),
     )
