@@ -15,6 +15,8 @@ from mpi4py import MPI
 import numpy as np
 import pytest
 
+from femssb.cell.cohesion import Cohesion
+from femssb.cell.coupling import snapped
 from femssb.cell.model import Couplings, Model
 from femssb.cell.surfaces import CONTACT, INTERFACE, SEPARATOR
 from femssb.errors import InputError, MeshError
@@ -273,6 +275,39 @@ def test_cohesive_contact(order):
     resistances = [r * np.exp(g / d) for r, g, d in zip(closed_ones, gap, lengths, strict=True)]
     expected = DENSITY**2 * AREA * (1e-4 + sum(resistances))
     assert powers.contact == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_a_contact_frees_is_counted():
+    """Would catch a contact that snaps, of whose energy nothing is said.
+
+    It tears in one step from an opening d, where its traction is k d, to D: the bodies give k d D/2
+    to each area, of which it dissipates its energy.
+    """
+    energy, before, after = 1.0, 5 * nm, 100 * nm
+    law = CohesiveLaw(
+        normal_strength=100 * MPa,
+        shear_strength=100 * MPa,
+        normal_fracture_energy=energy,
+        shear_fracture_energy=energy,
+        stiffness=1e16,
+    )
+    model = Model(stack(CHAIN), conducting(cohesive=law), linear_solver=EXACT)
+    start, bodies = model.initial_state(), model.bodies
+    at_contact = np.concatenate(
+        [np.full(len(bodies.points[name].weights), name == CONTACT) for name in bodies.cohesive]
+    )
+    opened = np.outer(at_contact, [1.0, 0.0, 0.0])
+    nothing = np.zeros(len(at_contact))
+    torn = Cohesion(
+        traction=np.zeros(opened.shape),
+        tangent=np.zeros((*opened.shape, 3)),
+        damage=1.0 * at_contact,
+        spent=1.0 * at_contact,
+        dissipated=energy * at_contact,
+        viscous=nothing,
+    )
+    lost = snapped(model, replace(start, jump=before * opened), after * opened, torn)
+    assert lost == pytest.approx((0.5 * law.stiffness * before * after - energy) * AREA, rel=1e-9)
 
 
 def test_bonded_contact_carries_traction():
