@@ -46,6 +46,7 @@ from .inputs.materials import Elasticity as Elasticity
 from .inputs.materials import InsertionKinetics as InsertionKinetics
 from .inputs.materials import Materials as Materials
 from .inputs.materials import MetalKinetics as MetalKinetics
+from .inputs.materials import ParticleContacts as ParticleContacts
 from .inputs.materials import Solid as Solid
 from .inputs.protocol import Charge as Charge
 from .inputs.protocol import Discharge as Discharge

@@ -1,7 +1,8 @@
 """What keeps a particle in its place when it has come loose all round.
 
 A failed interface transmits nothing while it is open: a particle with no other has no place of its
-own, and the matrix of equilibrium would be singular. Weak springs in its volume, to where it was at
+own, and the matrix of equilibrium would be singular. It counts as loose whatever its contacts hold,
+as a cluster of particles may come loose as a whole. Weak springs in its volume, to where it was at
 the start of the time step, then keep its mean place and turn. They are moved along with it, solve
 by solve, until they carry nothing: so they change no stress and take no energy.
 """
@@ -14,7 +15,6 @@ from dolfinx import fem
 from femssb.arrays import Array, Indices
 from femssb.cell.bodies import Bodies
 from femssb.cell.regions import LITHIUM
-from femssb.fem.assembly import n_cells
 from femssb.tetrahedra import volumes
 
 _SHARE = 1e-2  # stiffness of all springs over that of the particle itself, modulus times size
@@ -51,12 +51,14 @@ class Anchors:
         self._particle = particle
         self._loose = np.zeros(count, bool)
 
-        tags = np.zeros(n_cells(data.mesh), np.int32)
-        tags[data.cell_tags.indices] = data.cell_tags.values
-        points = [bodies.points[name] for name in bodies.cohesive]
-        grain = np.concatenate([np.repeat(tags[p.minus], p.per_facet) for p in points])
-        self._of_point = data.grain_particle[np.searchsorted(data.grain_tags, grain)]
+        rows = [surface for surface in bodies.surfaces if surface.name in bodies.cohesive]
+        sizes = [bodies.points[row.name].weights.size for row in rows]
+        sides = [[bodies.particles_at(row.name, "minus") for row in rows]]
+        sides += [[bodies.particles_at(row.name, "plus") for row in rows]]
+        self._sides = [np.concatenate(side) for side in sides]
         self._weights = bodies.weights
+        outside = [row.name in bodies.outside for row in rows]
+        self._outside = self._weights * np.repeat(outside, sizes)
         self._area = self._sums(self._weights)
 
     def release(self, spent: Array) -> bool:
@@ -64,7 +66,7 @@ class Anchors:
 
         The share of the fracture energy that is spent is given at the cohesive points, (n,).
         """
-        left = self._sums(self._weights * (1.0 - spent))
+        left = self._sums(self._outside * (1.0 - spent))
         before, self._loose = self._loose, left < _LOOSE * self._area
         return bool((before != self._loose).any())
 
@@ -85,5 +87,8 @@ class Anchors:
         return forces
 
     def _sums(self, values: Array) -> Array:
-        here = np.bincount(self._of_point, weights=values, minlength=self._count)
+        here = np.zeros(self._count)
+        for particle in self._sides:  # a contact belongs to two of them
+            there = particle >= 0
+            here += np.bincount(particle[there], weights=values[there], minlength=self._count)
         return np.asarray(self._comm.allreduce(here))

@@ -14,12 +14,13 @@ import numpy as np
 from dolfinx import fem
 from numpy.typing import NDArray
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.cell.regions import FIELDS, LITHIUM, Region
 from femssb.cell.surfaces import Side, Surface
 from femssb.errors import MeshError
 from femssb.fem.assembly import Part, n_cells, n_dofs
-from femssb.fem.constraints import with_ghosts
+from femssb.fem.broken import broken, node_groups
+from femssb.fem.constraints import Field, with_ghosts
 from femssb.fem.trace import Cells, Trace, submesh_cells, surface_points, trace
 from femssb.inputs.materials import ActiveMaterial, CohesiveLaw
 from femssb.meshing.data import MeshData
@@ -37,6 +38,7 @@ class Bodies:
         points: Points of each surface.
         cohesive: Law of each surface that has a cohesive one. Arrays at the *cohesive points* hold
             the points of these surfaces one after the other.
+        outside: Those of them between particles and matrix.
         weights: Areas of the cohesive points, shape (n,) [m2].
         period: Lower and upper corner of the mesh, shape (3,) each [m].
         vectors: Linear vector space on the body that carries lithium.
@@ -51,7 +53,7 @@ class Bodies:
         self.data = data
         self.comm: MPI.Comm = data.mesh.comm
         self.regions, self.surfaces = tuple(regions), tuple(surfaces)
-        tags = np.zeros(n_cells(data.mesh), np.int32)
+        self._tags = tags = np.zeros(n_cells(data.mesh), np.int32)
         tags[data.cell_tags.indices] = data.cell_tags.values
         cut: dict[tuple[str, ...], Part] = {}
 
@@ -69,7 +71,11 @@ class Bodies:
             surface.name: surface_points(
                 data.mesh,
                 data.facet_tags.find(data.facets[surface.name]),
-                inside=_within(tags, *of_body[surface.minus]),
+                piece=np.where(
+                    _within(tags, *of_body[surface.minus]),
+                    self._pieces(tags) if surface.within else 0,
+                    -1,
+                ),
                 order=order,
             )
             for surface in surfaces
@@ -77,6 +83,7 @@ class Bodies:
         self.cohesive = {
             s.name: s.traction for s in surfaces if isinstance(s.traction, CohesiveLaw)
         }
+        self.outside = [s.name for s in surfaces if s.name in self.cohesive and not s.within]
         self.weights = np.concatenate([self.points[name].weights for name in self.cohesive])
 
         corners = data.mesh.geometry.x
@@ -84,9 +91,48 @@ class Bodies:
         self.comm.Allreduce(corners.min(axis=0, initial=np.inf), lower, op=MPI.MIN)
         self.comm.Allreduce(corners.max(axis=0, initial=-np.inf), upper, op=MPI.MAX)
 
-        self.vectors = fem.functionspace(self.domains[LITHIUM].mesh, ("Lagrange", 1, (3,)))
-        self.scalars, first = self.vectors.sub(0).collapse()
-        self.first_component = np.ravel(first)
+        host = self.domains[LITHIUM]
+        self.vectors = self.space(host, (3,), split=self.split_lithium)
+        if self.split_lithium:
+            self.scalars = self.space(host, (), split=True)
+            self.first_component = np.empty(n_dofs(self.scalars), np.int64)
+            self.first_component[self.scalars.dofmap.list] = 3 * self.vectors.dofmap.list
+        else:
+            self.scalars, first = self.vectors.sub(0).collapse()
+            self.first_component = np.ravel(first)
+
+    @property
+    def split_lithium(self) -> bool:
+        """Whether lithium, and electrons, may jump from particle to particle."""
+        return any(surface.within for surface in self.surfaces)
+
+    @property
+    def split_displacement(self) -> bool:
+        """Whether the displacement may, too."""
+        return any(surface.within for surface in self.surfaces if surface.name in self.cohesive)
+
+    def space(
+        self, part: Part, shape: tuple[int, ...], *, split: bool, order: int = 1
+    ) -> fem.FunctionSpace:
+        """Return a Lagrange space on a part, which may jump between pieces of it; collective."""
+        element = ("Lagrange", order, shape) if shape else ("Lagrange", order)
+        made = fem.functionspace(part.mesh, element)
+        return broken(made, self._pieces(part.cell_tags)) if split else made
+
+    def field(self, space: fem.FunctionSpace, part: Part, *, split: bool, fixed: Indices) -> Field:
+        """Return such a space, of which some degrees of freedom are fixed, as a field."""
+        pieces = node_groups(space, self._pieces(part.cell_tags)) if split else None
+        return Field(space=space, fixed=fixed, piece=pieces)
+
+    def _pieces(self, tags: Cells) -> Indices:
+        """Return the number of the piece that each cell belongs to: 1 + particle, else 0."""
+        return 1 + self.particle_of(tags)
+
+    def particle_of(self, tags: Cells) -> Indices:
+        """Return the particle, from 0, that each cell tag belongs to; -1 for none."""
+        grains = self.data.grain_tags
+        known = np.append(self.data.grain_particle.astype(np.int64), -1)
+        return known[np.where(np.isin(tags, grains), np.searchsorted(grains, tags), -1)]
 
     def by_cell[Material](
         self, part: Part, kind: type[Material], value: Callable[[Region, Material], Any]
@@ -148,12 +194,23 @@ class Bodies:
         parents = inner.entities.sub_topology_to_topology(own, False)
         return submesh_cells(outer.entities, parents, n_cells(self.data.mesh))
 
+    def particles_at(self, surface: str, side: Side = "minus") -> Indices:
+        """Return the particle, from 0, on one side of each point of a surface; -1 for none."""
+        points = self.points[surface]
+        return np.repeat(self.particle_of(self._tags[getattr(points, side)]), points.per_facet)
+
+    def at_matrix(self, values: Array) -> Array:
+        """Return those of values at the cohesive points that lie at the `outside` surfaces."""
+        at = self.split(values)
+        return np.concatenate([at[name] for name in self.outside])
+
     def split(self, values: Array) -> dict[str, Array]:
         """Return values at the cohesive points for each surface: zero where it is not cohesive."""
         sizes = {name: points.weights.size for name, points in self.points.items()}
         ends = np.cumsum([sizes[name] for name in self.cohesive])
         parts = zip(self.cohesive, np.split(values, ends[:-1]), strict=True)
-        return {name: np.zeros(size) for name, size in sizes.items()} | dict(parts)
+        none = {name: np.zeros((size, *values.shape[1:])) for name, size in sizes.items()}
+        return none | dict(parts)
 
     def area(self, surface: str) -> float:
         """Return the area of a surface over all ranks [m2]; collective."""

@@ -21,7 +21,6 @@ import numpy as np
 from femssb.arrays import Array
 from femssb.cell.cohesion import Cohesion
 from femssb.cell.model import Model, State
-from femssb.cell.surfaces import Insertion
 from femssb.description import description, field
 from femssb.errors import NotConverged
 from femssb.fem import newton
@@ -225,10 +224,9 @@ class _Exchange:
         energy = GAS_CONSTANT * model.materials.temperature
         bodies, node_volume = model.bodies, model.mechanics.node_volume
         self._spread = bodies.spread
-        laws = [(surface.name, surface.current) for surface in bodies.surfaces]
-        decay = {n: a.resistance.decay_length for n, a in laws if isinstance(a, Insertion)}
+        decay = {surface.name: surface.decay_length for surface in bodies.surfaces}
         roots = {n: np.sqrt(bodies.points[n].weights / bodies.area(n)) for n in bodies.cohesive}
-        self._gap = np.concatenate([root * (1 / decay.get(n, np.inf)) for n, root in roots.items()])
+        self._gap = np.concatenate([root * (1 / decay[n]) for n, root in roots.items()])
         weight = 1 + _STRICTER * _followed(model, time_step)
         self._pull = np.sqrt(node_volume / bodies.sum(node_volume)) * weight / energy
 

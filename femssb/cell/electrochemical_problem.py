@@ -5,7 +5,7 @@ the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 
 import femssb.environment.platform
@@ -22,20 +22,20 @@ from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
-from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
-from femssb.cell.surfaces import Insertion, Metal, Prescribed, joined
+from femssb.cell.paths import CutOff
+from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
+from femssb.cell.surfaces import Insertion, Law, Metal, Ohmic, Prescribed, joined
 from femssb.cell.variable_diffusion import VariableDiffusion
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form
-from femssb.fem.constraints import Field, Unknowns
+from femssb.fem.constraints import Unknowns
 from femssb.fem.linear_solver import KrylovSolver, LinearSolver
 from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import surface_nodes
 from femssb.inputs.materials import ActiveMaterial, Conductor
 from femssb.units import FARADAY, GAS_CONSTANT, hour
 
-VOLTAGE = "voltage"
 _FARTHEST = 1e5  # overpotential beyond which no current is looked for [V]
 
 
@@ -48,7 +48,7 @@ class Powers:
     electronic: float  # to the resistance to electrons
     ionic: float  # to that to ions
     activation: float  # to the reaction at the particles
-    contact: float  # to the contact resistance there
+    contact: float  # to the contact resistance there, of particles, and at the collector
     concentration: float  # as lithium at the surface differs from its mean
     anode: float  # to the reaction of the metal
 
@@ -67,11 +67,24 @@ class ElectrochemicalProblem:
         one_c: Current of 1C [A].
     """
 
-    def __init__(self, bodies: Bodies, linear_solver: LinearSolver, *, temperature: float) -> None:
+    def __init__(
+        self,
+        bodies: Bodies,
+        linear_solver: LinearSolver,
+        *,
+        temperature: float,
+        cut_off: CutOff = CutOff(),  # noqa: B008  (frozen)
+    ) -> None:
         """Lay the unknowns out and assemble all that never changes; collective."""
         self.bodies = bodies
+        self._inert = np.array(cut_off.inert, np.int64)
+        split = {
+            LITHIUM: bodies.split_lithium,
+            IONIC: False,
+            ELECTRONIC: bodies.domains[ELECTRONIC].holds(bodies.data.grain_tags),
+        }
         self.spaces = {LITHIUM: bodies.scalars} | {
-            name: fem.functionspace(bodies.domains[name].mesh, ("Lagrange", 1))
+            name: bodies.space(bodies.domains[name], (), split=split[name])
             for name in (IONIC, ELECTRONIC)
         }
         # The electronic potential is counted from the collector: the cell voltage is an unknown of
@@ -80,20 +93,27 @@ class ElectrochemicalProblem:
         grounded = [
             surface_nodes(space, bodies.trace(space, domain, surface.name, "minus"))
             for surface in bodies.surfaces
-            if isinstance(surface.current, Prescribed)
+            if any(isinstance(law, Prescribed) for law in surface.currents)
         ]
-        fixed = {ELECTRONIC: np.concatenate(grounded)}
         none = np.empty(0, np.int64)
+        if cut_off.electrons:  # potentials that nothing determines, and that drive nothing
+            floats = np.isin(bodies.particle_of(domain.cell_tags), cut_off.electrons)
+            grounded.append(np.unique(space.dofmap.list[floats]))
+        fixed = {ELECTRONIC: np.unique(np.concatenate([none, *grounded]))}
         self.unknowns = Unknowns(
-            [Field(space=s, fixed=fixed.get(name, none)) for name, s in self.spaces.items()],
+            [
+                bodies.field(s, bodies.domains[k], split=split[k], fixed=fixed.get(k, none))
+                for k, s in self.spaces.items()
+            ],
             period=bodies.period,
             names=(VOLTAGE,),
         )
-        self._laws = {
-            surface.name: surface.current
+        self._laws = [
+            (surface.name, law)
             for surface in bodies.surfaces
-            if isinstance(surface.current, Insertion | Metal)
-        }
+            for law in surface.currents
+            if not isinstance(law, Prescribed)
+        ]
         self._assemble(temperature)
         own = self.unknowns.offset + np.arange(self.unknowns.local_size)
         splits = {name: own[self.unknowns.owned(index)] for index, name in enumerate(FIELDS)}
@@ -104,6 +124,12 @@ class ElectrochemicalProblem:
         self._filled = bodies.at_nodes(
             lambda active, _: active.initial_concentration / active.maximum_concentration
         )
+        self._takes_part = np.ones(self.node_charge.size)
+        if len(self._inert):
+            lithium = bodies.domains[LITHIUM]
+            idle = np.isin(bodies.particle_of(lithium.cell_tags), self._inert)
+            nodes = np.unique(bodies.scalars.dofmap.list[idle])
+            self._takes_part[nodes[nodes < self.node_charge.size]] = 0.0
         self.lithium_initial = self._lithium(lambda active: active.initial_concentration)
         self.lithium_nominal = self._lithium(lambda active: active.capacity)
         self.one_c = FARADAY * self.lithium_nominal / hour
@@ -126,7 +152,9 @@ class ElectrochemicalProblem:
         diffusivity = bodies.by_cell(lithium, ActiveMaterial, turned)
         ionic = bodies.by_cell(domains[IONIC], Conductor, lambda _, c: [c.ionic_conductivity])
         electronic = bodies.by_cell(
-            domains[ELECTRONIC], Conductor, lambda _, c: [c.electronic_conductivity]
+            domains[ELECTRONIC],
+            object,
+            lambda r, _: [r.material.electronic_conductivity] * len(r.tags),
         )
         self.node_charge = linear_form(electrochemistry.charge(y_space, capacity))
         self._pull = fem.Function(y_space)
@@ -161,23 +189,31 @@ class ElectrochemicalProblem:
             self.unknowns,
             [storage, self._drift.triplets(numbers[LITHIUM]), *entries],
             [
-                *(self._operator(name, numbers) for name in self._laws),
+                *(self._operator(name, law, numbers) for name, law in self._laws),
                 *(limit.operator for limit in self._limits),
             ],
         )
 
-    def _operator(self, surface: str, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
-        """Return what evaluates the quantities that a law sees at the points of its surface."""
-        blocks = []
-        for name, side, factors in self._laws[surface].sees:
-            on = self.bodies.trace(self.spaces[name], self.bodies.domains[name], surface, side)
-            columns, values = numbers[name][on.nodes], on.values
-            if name == ELECTRONIC:  # counted from the collector
-                one = np.ones((len(columns), 1), np.int64)
-                columns = np.hstack([columns, one * self.unknowns.single[VOLTAGE]])
-                values = np.hstack([values, one])
+    def _operator(
+        self, surface: str, law: Law, numbers: dict[str, NDArray[np.int64]]
+    ) -> PointOperator:
+        """Return what evaluates the quantities that a law sees at the points of its surface.
+
+        Nothing is inserted at inert particles: their points have no area.
+        """
+        bodies, blocks = self.bodies, []
+        weights = bodies.points[surface].weights
+        for name, side, factors in law.sees:
+            if name == VOLTAGE:
+                columns = np.full((len(weights), 1), self.unknowns.single[VOLTAGE])
+                values = np.ones(columns.shape)
+            else:
+                on = bodies.trace(self.spaces[name], bodies.domains[name], surface, side)
+                columns, values = numbers[name][on.nodes], on.values
             blocks.append((columns, np.einsum("nm,k->nkm", values, np.asarray(factors))))
-        return PointOperator.joined(blocks, self.bodies.points[surface].weights)
+        if isinstance(law, Insertion) and len(self._inert):
+            weights = weights * ~np.isin(bodies.particles_at(surface), self._inert)
+        return PointOperator.joined(blocks, weights)
 
     def _lithium(self, concentration: Callable[[ActiveMaterial], float]) -> float:
         """Return the lithium in all particles at a concentration of each material [mol]."""
@@ -213,9 +249,24 @@ class ElectrochemicalProblem:
         return self.bodies.sum(self.node_charge * stoichiometry)
 
     def interface_current(self, x: PETSc.Vec, gap: Array) -> InsertionCurrent:
-        """Return the kinetics where lithium is inserted, given the gap (n,) [m]; collective."""
-        laws = self._reactions(x, gap)
-        return joined([law.current(*at) for law, _, *at in laws if isinstance(law, Insertion)])
+        """Return the kinetics at the `Bodies.outside` surfaces, at a gap (n,) [m]; collective.
+
+        All is zero where nothing is inserted.
+        """
+        found = {}
+        reactions = self._reactions(x, gap)
+        for (name, law), (_, weights, *at) in zip(self._laws, reactions, strict=True):
+            if isinstance(law, Insertion):
+                takes = weights > 0
+                found[name] = InsertionCurrent(
+                    **{key: value * takes for key, value in asdict(law.current(*at)).items()}
+                )
+        for name in self.bodies.outside:
+            none = np.zeros(self.bodies.points[name].weights.size)
+            found.setdefault(
+                name, InsertionCurrent(**{one.name: none for one in fields(InsertionCurrent)})
+            )
+        return joined([found[name] for name in self.bodies.outside])
 
     def overdrawn(self, x: PETSc.Vec, gap: Array) -> float:
         """Return how far lithium is below 0 where it is taken, or above 1 where it is put.
@@ -253,13 +304,18 @@ class ElectrochemicalProblem:
             for phi, matrix in zip(potentials, self._conductors, strict=True)
         )
         owned = filled[: self.node_charge.size]
-        mean = self.charge(owned) / self.charge(np.ones_like(owned))
+        mean = self.charge(owned * self._takes_part) / self.charge(self._takes_part)
         found = dict.fromkeys(("reversible", "activation", "contact", "concentration"), 0.0)
         anode = 0.0
         for law, weights, values, gaps in self._reactions(x, gap):
             if isinstance(law, Metal):
                 current = law.response(values, gaps)[0][:, 0]
                 anode += self.bodies.sum(weights * current * values[:, 0])
+                continue
+            if isinstance(law, Ohmic):
+                current = law.response(values, gaps)[0][:, 0]
+                found["contact"] += self.bodies.sum(weights * current * values[:, 0])
+            if not isinstance(law, Insertion):
                 continue
             kinetics, curve = law.current(values, gaps), law.active.open_circuit_voltage
             carried = weights * kinetics.current
@@ -285,12 +341,10 @@ class ElectrochemicalProblem:
             if isinstance(law, kind)
         )
 
-    def _reactions(
-        self, x: PETSc.Vec, gap: Array
-    ) -> list[tuple[Insertion | Metal, Array, Array, Array]]:
-        """Return law, areas, values and gap of each surface that carries a current."""
+    def _reactions(self, x: PETSc.Vec, gap: Array) -> list[tuple[Law, Array, Array, Array]]:
+        """Return law, areas, values and gap of each current through a surface."""
         gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
-        rows = zip(self._laws.items(), self.problem.operators, seen, strict=False)  # then edges
+        rows = zip(self._laws, self.problem.operators, seen, strict=False)  # then edges
         return [(law, op.weights, values, gaps[name]) for (name, law), op, values in rows]
 
     def solve(
@@ -336,7 +390,7 @@ class ElectrochemicalProblem:
 
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
             count = len(self._laws)
-            laws = zip(self._laws.items(), values[:count], strict=True)
+            laws = zip(self._laws, values[:count], strict=True)
             answers = [law.response(seen, gaps[name]) for (name, law), seen in laws]
             edges = zip(self._limits, values[count:], strict=True)
             return answers + [limit.response(filled) for limit, filled in edges]

@@ -72,9 +72,14 @@ class MechanicalProblem:
     ) -> None:
         """Lay the unknowns out and assemble all that never changes; collective."""
         self.bodies = bodies
-        vectors = ("Lagrange", displacement_order, (3,))
+        host = bodies.domains[LITHIUM]
+        self._host = next(body for body, part in bodies.parts.items() if part is host)
+        self._split = {
+            body: bodies.split_displacement and body == self._host for body in bodies.parts
+        }
         self.spaces = {
-            body: fem.functionspace(part.mesh, vectors) for body, part in bodies.parts.items()
+            body: bodies.space(part, (3,), split=self._split[body], order=displacement_order)
+            for body, part in bodies.parts.items()
         }
         held = {body: [np.empty(0, np.int64)] for body in self.spaces}
         for surface in bodies.surfaces:
@@ -84,11 +89,11 @@ class MechanicalProblem:
                 held[surface.minus].append((3 * nodes[:, None] + np.arange(3)).ravel())
         fixed = {body: np.unique(np.concatenate(nodes)) for body, nodes in held.items()}
         if displacement_order == 1:
-            for body in dict.fromkeys(s.plus for s in bodies.surfaces if s.name in bodies.cohesive):
+            for body in dict.fromkeys(s.plus for s in bodies.surfaces if s.name in bodies.outside):
                 name, space = edges_of(body), edge_space(bodies.parts[body].mesh)
                 self.spaces[name], fixed[name] = space, self._linear_edges(body, space)
         self.unknowns = Unknowns(
-            [Field(space=space, fixed=fixed[name]) for name, space in self.spaces.items()],
+            [self._field(name, space, fixed[name]) for name, space in self.spaces.items()],
             period=bodies.period,
         )
         self._assemble()
@@ -102,6 +107,13 @@ class MechanicalProblem:
             coarse_space=self._rigid_lumps() if method == "incomplete" else None,
         )
 
+    def _field(self, name: str, space: fem.FunctionSpace, fixed: NDArray[np.int64]) -> Field:
+        """Return the displacement of a body, or its quadratic part, as a field."""
+        part = self.bodies.parts.get(name)
+        if part is None:
+            return Field(space=space, fixed=fixed)
+        return self.bodies.field(space, part, split=self._split[name], fixed=fixed)
+
     def _assemble(self) -> None:
         bodies = self.bodies
         self.stiffness = {
@@ -109,7 +121,6 @@ class MechanicalProblem:
             for body, part in bodies.parts.items()
         }
         host, first = bodies.domains[LITHIUM], bodies.first_component
-        self._host = next(body for body, part in bodies.parts.items() if part is host)
         space, stiffness = self.spaces[self._host], self.stiffness[self._host].copy()
         self._present = stiffness
         self._factor: Array | None = None

@@ -20,7 +20,7 @@ from femssb.cell.bodies import Bodies
 from femssb.cell.electrochemical_problem import ElectrochemicalProblem
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.mechanical_problem import MechanicalProblem
-from femssb.cell.paths import check_mesh, check_paths
+from femssb.cell.paths import check_mesh, check_paths, find_cut_off
 from femssb.cell.regions import regions
 from femssb.cell.surfaces import surfaces
 from femssb.description import description, field
@@ -29,8 +29,9 @@ from femssb.fem.linear_solver import LinearSolver
 from femssb.fem.trace import Cells
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
-from femssb.inputs.materials import ActiveMaterial, Materials
+from femssb.inputs.materials import ActiveMaterial, CohesiveLaw, Materials, ParticleContacts
 from femssb.meshing.data import MeshData
+from femssb.meshing.resolved_cell import ResolvedCell
 
 _PROBLEMS = _ELECTROCHEMISTRY, _MECHANICS = "electrochemistry", "mechanics"
 
@@ -47,6 +48,7 @@ class Couplings:
     def of(self, materials: Materials) -> Materials:
         """Return materials without what the couplings that do not act would need."""
         active, resistance, cohesive = materials.active, materials.resistance, materials.cohesive
+        contacts = materials.contacts
         if not self.expansion:
             none = replace(active.expansion_curves[0], function=np.zeros_like, slope=np.zeros_like)
             active = replace(active, expansion=none)
@@ -55,14 +57,32 @@ class Couplings:
         if not self.gap_resistance:
             resistance = replace(resistance, decay_length=np.inf)
         if not self.debonding:
-            cohesive = replace(
-                cohesive,
-                normal_strength=np.inf,
-                shear_strength=np.inf,
-                normal_fracture_energy=np.inf,
-                shear_fracture_energy=np.inf,
-            )
-        return replace(materials, active=active, resistance=resistance, cohesive=cohesive)
+            cohesive = _for_ever(cohesive)
+        if contacts is not None:
+            contacts = self._of_contacts(contacts)
+        return replace(
+            materials, active=active, resistance=resistance, cohesive=cohesive, contacts=contacts
+        )
+
+    def _of_contacts(self, contacts: ParticleContacts) -> ParticleContacts:
+        if not self.gap_resistance:
+            carbon = contacts.carbon and replace(contacts.carbon, decay_length=np.inf)
+            resistance = replace(contacts.resistance, decay_length=np.inf)
+            contacts = replace(contacts, resistance=resistance, carbon=carbon)
+        if not self.debonding and contacts.cohesive is not None:
+            contacts = replace(contacts, cohesive=_for_ever(contacts.cohesive))
+        return contacts
+
+
+def _for_ever(law: CohesiveLaw) -> CohesiveLaw:
+    """Return a cohesive law without failure."""
+    return replace(
+        law,
+        normal_strength=np.inf,
+        shear_strength=np.inf,
+        normal_fracture_energy=np.inf,
+        shear_fracture_energy=np.inf,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +118,7 @@ class Model:
         lithium_initial: Lithium in all particles at the start [mol].
         lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
         one_c: Current of 1C [A].
+        cut_off: Particles that take no part.
         failure_opening: The smallest at which a cohesive surface has failed [m].
         warnings: What is doubtful before anything is solved: sentences that name a quantity, its
             value and its bound. They become `Solution.warnings`.
@@ -156,11 +177,20 @@ class Model:
         self._inputs = {name: value for name, (value, _) in given.items() if name != "data"}
         self.comm: MPI.Comm = data.mesh.comm
         acting = couplings.of(materials)
-        tables = regions(data, acting), surfaces(acting, collector=collector, anode=anode)
-        self.warnings = check_mesh(data, *tables)
+        without_ions = _without_ions(data, acting)
+        tables = (
+            regions(data, acting),
+            surfaces(acting, data.facets, collector=collector, anode=anode),
+        )
+        self.warnings = check_mesh(data, acting, *tables)
+        self.cut_off, said = find_cut_off(data, *tables, without_ions)
+        self.warnings += said
         self.bodies = Bodies(data, *tables, order=displacement_order)
         self.electrochemistry = ElectrochemicalProblem(
-            self.bodies, solvers[_ELECTROCHEMISTRY], temperature=materials.temperature
+            self.bodies,
+            solvers[_ELECTROCHEMISTRY],
+            temperature=materials.temperature,
+            cut_off=self.cut_off,
         )
         self.mechanics = MechanicalProblem(
             self.bodies, solvers[_MECHANICS], displacement_order=displacement_order
@@ -314,6 +344,26 @@ class Model:
     def traction(self, state: State) -> Array:
         """Return the traction at the cohesive points in the local frame, shape (n, 3) [Pa]."""
         return self.mechanics.traction(state.jump, state.damage)
+
+
+def _without_ions(data: MeshData, materials: Materials) -> tuple[int, ...]:
+    """Return the particles that the packing of a resolved cell leaves without ions.
+
+    Raises:
+        InputError: If the cell was made for electrons that move elsewhere.
+    """
+    cell = data.origin.get("cell")
+    if not isinstance(cell, ResolvedCell):
+        return ()
+    in_particles = materials.active.electronic_conductivity > 0
+    in_matrix = materials.ecbd.electronic_conductivity > 0
+    where = "both" if in_particles and in_matrix else "particles" if in_particles else "matrix"
+    if cell.electrons != where:
+        raise InputError(
+            f"Model.data was made of a ResolvedCell with electrons = {cell.electrons!r}, but the "
+            f"electronic conductivities of Materials.active and Materials.ecbd say {where!r}"
+        )
+    return () if cell.healing is None else cell.healing.without_ions
 
 
 def _of_each(given: LinearSolver | Mapping[str, LinearSolver]) -> dict[str, LinearSolver]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.errors import MeshError, check_number
+from femssb.errors import MeshError
 from femssb.inputs.materials import ActiveMaterial, Conductor, Materials
 from femssb.meshing.data import MeshData
 from femssb.tensors import rotate_stiffness
 
 PARTICLE, MATRIX = "particle", "matrix"  # bodies
-LEAST_CONDUCTIVITY = 1e-9  # of what carries electrons [S/m]
 LITHIUM, IONIC, ELECTRONIC = FIELDS = "lithium", "ionic", "electronic"
+VOLTAGE = "voltage"  # of the cell: an unknown of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +39,15 @@ def regions(data: MeshData, materials: Materials) -> tuple[Region, ...]:
     """Return the rows of the table that a mesh has.
 
     Raises:
-        InputError: If the ecbd conducts no electrons.
         MeshError: If no region of the mesh carries one of the fields.
     """
-    conductivity = materials.ecbd.electronic_conductivity
-    lower = LEAST_CONDUCTIVITY
-    check_number("Materials.ecbd", "electronic_conductivity", conductivity, lower=lower, unit="S/m")
+
+    def with_electrons(material: ActiveMaterial | Conductor, *carries: str) -> tuple[str, ...]:
+        return (*carries, ELECTRONIC) if material.electronic_conductivity > 0 else carries
+
     table = (
-        (PARTICLE, PARTICLE, materials.active, (LITHIUM,)),
-        ("ecbd", MATRIX, materials.ecbd, (IONIC, ELECTRONIC)),
+        (PARTICLE, PARTICLE, materials.active, with_electrons(materials.active, LITHIUM)),
+        ("ecbd", MATRIX, materials.ecbd, with_electrons(materials.ecbd, IONIC)),
         ("electrolyte", MATRIX, materials.electrolyte, (IONIC,)),
     )
     tags = {PARTICLE: data.grain_tags.tolist(), **{name: [t] for name, t in data.regions.items()}}

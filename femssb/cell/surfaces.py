@@ -1,18 +1,42 @@
-"""The surfaces of a half-cell: a table of where bodies meet or end, and what acts there.
+"""The surfaces of a half-cell: a table of where bodies, or particles, meet or end, and what acts.
 
-One sign convention holds for all of them. The normal points out of the minus body into the plus
-body, or out of the cell where there is none. The jump is the displacement of the plus side minus
-that of the minus side, in the local frame (normal, then two tangents): its first component, the
-gap, is positive where the surface is open. Tension is positive. A current is positive when anodic:
-lithium leaves the particle or the metal.
+One sign convention holds for all of them. The normal points out of the minus side into the plus
+side, or out of the cell where there is none; of two particles the one with the lower number is
+minus. The jump is the displacement of the plus side minus that of the minus side, in the local
+frame (normal, then two tangents): its first component, the gap, is positive where the surface is
+open. Tension is positive. A current is positive when anodic: lithium leaves the particle or the
+metal. What passes between two particles, or to the collector, is positive out of the minus side.
 
-A law of the current lists what it sees: fields, the side on which it sees them, and their factor in
+A law of a current lists what it sees: fields, the side on which it sees them, and their factor in
 each quantity of the law. Its response to these (n, k) and to the gap (n,) is the flux (n, k) [A/m2]
-and the derivative of that (n, k, k).
+and the derivative of that (n, k, k). The electronic potential is counted from the collector, so
+that an absolute one is it plus the cell voltage. Several laws may act at one surface.
+
+=====================  ======================  ===================================================
+surface                currents                traction
+=====================  ======================  ===================================================
+interface              insertion; electrons    cohesive
+                       from carbon, where both
+                       sides conduct them
+particle_separator     insertion, where        cohesive, as the interface
+                       particles conduct
+                       electrons
+contact                electrons, where        bonded, or cohesive with a law of its own
+                       particles conduct them;
+                       lithium, or nothing
+particle_collector     electrons, where        bonded: held or pressed as the collector
+                       particles conduct them
+collector              prescribed, where the   held or pressed
+                       matrix conducts
+                       electrons
+anode                  metal                   held or pressed
+grain_boundary         no row: all is continuous across it
+=====================  ======================  ===================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from math import inf
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -24,7 +48,7 @@ from femssb.cell.kinetics import (
     insertion_current,
     metal_current,
 )
-from femssb.cell.regions import ELECTRONIC, IONIC, LITHIUM, MATRIX, PARTICLE
+from femssb.cell.regions import ELECTRONIC, IONIC, LITHIUM, MATRIX, PARTICLE, VOLTAGE
 from femssb.inputs.boundary import Support
 from femssb.inputs.materials import (
     ActiveMaterial,
@@ -34,16 +58,19 @@ from femssb.inputs.materials import (
     Materials,
     MetalKinetics,
 )
+from femssb.units import FARADAY
 
 Side = Literal["minus", "plus"]
 Seen = tuple[tuple[str, Side, tuple[float, ...]], ...]
 
-INTERFACE = "interface"
+INTERFACE, SEPARATOR = "interface", "particle_separator"  # between particles and the matrix
+CONTACT = "contact"  # between particles
+LEAD = "particle_collector"  # from particles to the collector
 
 
 @dataclass(frozen=True, kw_only=True)
 class Insertion:
-    """Lithium passes between the grains (minus) and the ions and electrons around (plus).
+    """Lithium passes between the grains (minus) and the ions (plus) and electrons.
 
     The law takes the stoichiometry and phi_s - phi_l.
     """
@@ -52,12 +79,22 @@ class Insertion:
     kinetics: InsertionKinetics
     resistance: ContactResistance
     temperature: float  # [K]
+    electrons: Side = "plus"  # where they come from
 
-    sees: ClassVar[Seen] = (
-        (LITHIUM, "minus", (1.0, 0.0)),
-        (IONIC, "plus", (0.0, -1.0)),
-        (ELECTRONIC, "plus", (0.0, 1.0)),
-    )
+    @property
+    def sees(self) -> Seen:
+        """What the law sees."""
+        return (
+            (LITHIUM, "minus", (1.0, 0.0)),
+            (IONIC, "plus", (0.0, -1.0)),
+            (ELECTRONIC, self.electrons, (0.0, 1.0)),
+            (VOLTAGE, self.electrons, (0.0, 1.0)),
+        )
+
+    @property
+    def decay_length(self) -> float:
+        """Gap over which the current falls [m]."""
+        return self.resistance.decay_length
 
     def current(self, values: Array, gap: Array) -> InsertionCurrent:
         """Return the kinetics behind the response."""
@@ -87,6 +124,7 @@ class Metal:
     temperature: float  # [K]
 
     sees: ClassVar[Seen] = ((IONIC, "minus", (-1.0,)),)
+    decay_length: ClassVar[float] = inf
 
     def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
         """Return flux and derivative, at any gap."""
@@ -95,38 +133,149 @@ class Metal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ohmic:
+    """Electrons pass a resistance, i R(gap) = phi_s (minus) - phi_s (plus, or the collector)."""
+
+    resistance: ContactResistance
+    collector: bool = False  # whether they pass to the collector, which has no field
+
+    @property
+    def sees(self) -> Seen:
+        """What the law sees: the drop of the potential."""
+        other: Seen = () if self.collector else ((ELECTRONIC, "plus", (-1.0,)),)
+        return ((ELECTRONIC, "minus", (1.0,)), *other)
+
+    @property
+    def decay_length(self) -> float:
+        """Gap over which the current falls [m]."""
+        return self.resistance.decay_length
+
+    def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
+        """Return flux and derivative."""
+        return _proportional(values, 1.0 / contact_resistance(self.resistance, gap))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permeation:
+    """Lithium passes between particles, i = F P(gap) (c (minus) - c (plus)), P = P0 exp(-gap/l).
+
+    It passes with its electron, so that no potential drives it. The law takes the difference of the
+    stoichiometries.
+    """
+
+    permeability: float  # P0 [m/s]
+    maximum_concentration: float  # [mol/m3]
+    decay_length: float  # l [m]
+
+    sees: ClassVar[Seen] = ((LITHIUM, "minus", (1.0,)), (LITHIUM, "plus", (-1.0,)))
+
+    def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
+        """Return flux and derivative."""
+        closed = FARADAY * self.maximum_concentration * self.permeability
+        return _proportional(values, closed * np.exp(-np.maximum(gap, 0.0) / self.decay_length))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prescribed:
     """The electronic potential is the same all over: the cell voltage, or what a current needs."""
 
 
+Law = Insertion | Metal | Ohmic | Permeation
+
+
 @dataclass(frozen=True, kw_only=True)
 class Surface:
-    """A surface where two bodies meet, or where one ends."""
+    """A surface where two bodies meet, two pieces of one body, or where one ends."""
 
     name: str  # of its facets in the mesh
     minus: str  # body
-    plus: str = ""  # body; none at an end of the cell
-    current: Insertion | Metal | Prescribed | None = None  # law of the current through it
-    traction: CohesiveLaw | Support  # law of the traction across it, or how an end is held
+    plus: str = ""  # body; the same where its pieces meet, none at an end of the cell
+    currents: tuple[Law | Prescribed, ...] = ()  # laws of the currents through it
+    # Law of the traction across it, or how an end is held; None: bonded
+    traction: CohesiveLaw | Support | None
+
+    @property
+    def within(self) -> bool:
+        """Whether it lies between pieces of one body, whose lithium and electrons may jump."""
+        return self.minus == self.plus
+
+    @property
+    def decay_length(self) -> float:
+        """Gap over which the currents fall, the shortest [m]; infinite where they do not."""
+        laws = [law for law in self.currents if not isinstance(law, Prescribed)]
+        return min((law.decay_length for law in laws), default=inf)
 
 
-def surfaces(materials: Materials, *, collector: Support, anode: Support) -> tuple[Surface, ...]:
-    """Return the table."""
+def surfaces(
+    materials: Materials, named: Collection[str], *, collector: Support, anode: Support
+) -> tuple[Surface, ...]:
+    """Return the rows of the table for a mesh with such facets."""
+    active, contacts = materials.active, materials.contacts
+    in_particles = active.electronic_conductivity > 0
+    in_matrix = materials.ecbd.electronic_conductivity > 0
     insertion = Insertion(
-        active=materials.active,
+        active=active,
         kinetics=materials.kinetics,
         resistance=materials.resistance,
         temperature=materials.temperature,
+        electrons="minus" if in_particles else "plus",
     )
+    at_interface: tuple[Law, ...] = (insertion,)
+    between: tuple[Law, ...] = ()
+    to_collector: tuple[Law, ...] = ()
+    if contacts is not None and contacts.permeability > 0:
+        between += (
+            Permeation(
+                permeability=contacts.permeability,
+                maximum_concentration=active.maximum_concentration,
+                decay_length=contacts.resistance.decay_length,
+            ),
+        )
+    if contacts is not None and in_particles:
+        between += (Ohmic(resistance=contacts.resistance),)
+        lead = ContactResistance(closed=contacts.collector, decay_length=inf)
+        to_collector = (Ohmic(resistance=lead, collector=True),)
+        if in_matrix and contacts.carbon is not None:
+            at_interface += (Ohmic(resistance=contacts.carbon),)
     metal = Metal(kinetics=materials.anode, temperature=materials.temperature)
-    interface = Surface(
-        name=INTERFACE, minus=PARTICLE, plus=MATRIX, current=insertion, traction=materials.cohesive
+    table = (
+        Surface(
+            name=INTERFACE,
+            minus=PARTICLE,
+            plus=MATRIX,
+            currents=at_interface,
+            traction=materials.cohesive,
+        ),
+        Surface(name="anode", minus=MATRIX, currents=(metal,), traction=anode),
+        Surface(
+            name="collector",
+            minus=MATRIX,
+            currents=(Prescribed(),) if in_matrix else (),
+            traction=collector,
+        ),
+        Surface(
+            name=SEPARATOR,
+            minus=PARTICLE,
+            plus=MATRIX,
+            currents=(insertion,) if in_particles else (),
+            traction=materials.cohesive,
+        ),
+        Surface(
+            name=CONTACT,
+            minus=PARTICLE,
+            plus=PARTICLE,
+            currents=between,
+            traction=contacts.cohesive if contacts is not None else None,
+        ),
+        Surface(name=LEAD, minus=PARTICLE, currents=to_collector, traction=collector),
     )
-    return (
-        interface,
-        Surface(name="anode", minus=MATRIX, current=metal, traction=anode),
-        Surface(name="collector", minus=MATRIX, current=Prescribed(), traction=collector),
-    )
+    needed = {INTERFACE, "anode"} if LEAD in named else {INTERFACE, "anode", "collector"}
+    return tuple(row for row in table if row.name in needed or row.name in named)
+
+
+def _proportional(values: Array, conductance: Array) -> tuple[Array, Array]:
+    """Return flux and derivative of a current in proportion to what drives it."""
+    return conductance[:, None] * values, conductance[:, None, None]
 
 
 def joined[Answer](answers: Sequence[Answer]) -> Answer:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import femssb.environment.platform
 
+from mpi4py import MPI
+
 import numpy as np
 import scipy.sparse as sp
 from dolfinx import fem, la, mesh
@@ -29,6 +31,11 @@ class Part:
         self.mesh, self.entities, _, _ = mesh.create_submesh(parent, parent.topology.dim, cells)
         own = np.arange(n_cells(self.mesh), dtype=np.int32)
         self.cell_tags = tags[self.entities.sub_topology_to_topology(own, False)]
+
+    def holds(self, tags: NDArray[np.int32]) -> bool:
+        """Return whether a cell on any rank has one of some tags; collective."""
+        here = bool(np.isin(self.cell_tags, tags).any())
+        return bool(self.mesh.comm.allreduce(here, op=MPI.LOR))
 
     def by_tag(self, values: Mapping[int, Array]) -> fem.Function:
         """Return a cell-wise constant function from the value of each tag, all of one shape."""

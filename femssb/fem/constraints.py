@@ -37,12 +37,14 @@ class Field:
     space: fem.FunctionSpace
     fixed: Indices = field(default_factory=lambda: np.empty(0, np.int64))  # always zero
     tied: tuple[tuple[str, Indices], ...] = ()  # (group, members): all members are one unknown
+    piece: Indices | None = None  # (local nodes,) number of the piece of a broken space, if it is
 
 
 class Unknowns:
     """The reduced unknowns of several fields and of named single unknowns.
 
     Attributes:
+        fields: The fields.
         comm: Communicator of the fields.
         local_size: Number of unknowns owned by this rank.
         size: Number of unknowns of all ranks.
@@ -70,6 +72,7 @@ class Unknowns:
         Raises:
             MeshError: If a node of a periodic side has no image on the opposite side.
         """
+        self.fields = tuple(fields)
         self.comm: MPI.Comm = fields[0].space.mesh.comm
         groups = [group for item in fields for group, _ in item.tied]
         singles = list(dict.fromkeys([*groups, *names]))
@@ -89,7 +92,7 @@ class Unknowns:
             for group, members in item.tied:
                 numbers[members[members < kind.size]] = self.single[group]
             if period is not None:
-                _number_images(item.space, numbers, kind, image, period)
+                _number_images(item, numbers, kind, image, period)
             self.reduced.append(with_ghosts(item.space, numbers))
             start += count
         self._owned = _slices(counts)
@@ -186,15 +189,18 @@ def _ownership(item: Field, period: tuple[Array, Array] | None) -> tuple[NDArray
 
 
 def _number_images(
-    space: fem.FunctionSpace,
+    item: Field,
     numbers: Indices,
     kind: NDArray[np.int8],
     points: Array,
     period: tuple[Array, Array],
 ) -> None:
-    """Give every periodic image the number of its original; collective."""
+    """Give every periodic image the number of its original, of the same piece; collective."""
     lower, upper = period
-    comm = space.mesh.comm
+    space, comm = item.space, item.space.mesh.comm
+    if item.piece is not None:  # nodes of several pieces lie in one place: a fourth coordinate
+        apart = float(max(upper - lower)) * item.piece[: len(points)]
+        points = np.column_stack([points, apart])
     table = numbers.reshape(len(points), space.dofmap.index_map_bs)
     image_here = kind.reshape(table.shape) == _IMAGE
     is_image = image_here.any(axis=1)

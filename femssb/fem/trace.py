@@ -7,6 +7,7 @@ the degrees of freedom and the values of their basis functions there. Everything
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import femssb.environment.platform
 
@@ -67,19 +68,19 @@ def quadrature(order: int) -> tuple[Array, Array]:
 
 
 def surface_points(
-    domain: mesh.Mesh, facets: Cells, *, inside: NDArray[np.bool_], order: int = 1
+    domain: mesh.Mesh, facets: Cells, *, piece: NDArray[np.integer[Any]], order: int = 1
 ) -> SurfacePoints:
     """Place quadrature points on the facets of a surface.
 
     Args:
         domain: Parent mesh of tetrahedra.
         facets: Local facets of the surface; those owned by other ranks are left out.
-        inside: For each local cell (ghosts included), whether it lies on the minus side, which
-            the normal points out of.
+        piece: Number of each local cell (ghosts included): the minus side, which the normal points
+            out of, is that of the lower one; -1 for cells that are never on it.
         order: Polynomial degree of the fields that meet there.
 
     Raises:
-        MeshError: If a facet does not have exactly one cell on the minus side.
+        MeshError: If a facet has no minus side, or both its cells have the same number.
     """
     dim = domain.topology.dim
     domain.topology.create_connectivity(dim - 1, dim)
@@ -88,11 +89,10 @@ def surface_points(
     to_cells = domain.topology.connectivity(dim - 1, dim)
     minus, plus = np.full((2, facets.size), -1, np.int32)
     for k, facet in enumerate(facets):
-        for cell in to_cells.links(facet):
-            if inside[cell]:
-                minus[k] = cell if minus[k] < 0 else -2
-            else:
-                plus[k] = cell
+        cells = to_cells.links(facet)
+        first, *second = sorted(cells, key=lambda cell: (piece[cell] < 0, piece[cell]))
+        if piece[first] >= 0 and not any(piece[cell] == piece[first] for cell in second):
+            minus[k], plus[k] = first, *(second or [-1])
     wrong = domain.comm.allreduce(int(np.count_nonzero(minus < 0)))
     if wrong:
         raise MeshError(f"{wrong} facets of a surface do not separate its two sides")

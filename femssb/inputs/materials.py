@@ -276,6 +276,14 @@ class ActiveMaterial:
     stiffness_factor: Curve | None = field(
         "on their stiffness at a concentration, 1e-2 to 1e2; None: 1", default=None
     )
+    electronic_conductivity: float = field(
+        "of electrons within particles, at least 1e-9; 0: they come from the ecbd at any place of"
+        " the surface",
+        unit="S/m",
+        lower=0,
+        upper=1e6,
+        default=0.0,
+    )
 
     def __post_init__(self) -> None:
         """Check the states against the full host and the curves."""
@@ -288,6 +296,8 @@ class ActiveMaterial:
         check("nominal_capacity", self.capacity, 1e-2 * full, full, "mol/m3")
         check("stress_free_concentration", self.stress_free, 0, full, "mol/m3")
         check("diffusivity (fastest)", max(self.diffusivity), 1e-19, 1e-9, "m2/s")
+        if self.electronic_conductivity:
+            check("electronic_conductivity", self.electronic_conductivity, 1e-9, 1e6, "S/m")
         start = np.array([float(initial)])
         voltage = self.open_circuit_voltage.value(start)[0]
         check("open_circuit_voltage (initial)", voltage, -1, 7, "V")
@@ -389,7 +399,8 @@ class Conductor:
 
     ionic_conductivity: float = field("conductivity of ions", unit="S/m", lower=1e-7, upper=1e3)
     electronic_conductivity: float = field(
-        "of electrons, at least 1e-7 in the ecbd; in the separator a trace, taken as 0",
+        "of electrons, at least 1e-7 in the ecbd, or 0 where particles conduct them; in the"
+        " separator a trace, taken as 0",
         unit="S/m",
         lower=0,
         upper=1e6,
@@ -528,12 +539,58 @@ class CohesiveLaw:
 
 
 @description
+class ParticleContacts:
+    """What particles pass on where they touch each other, the collector, and carbon around them.
+
+    Electrons do so where the particles conduct them (`ActiveMaterial.electronic_conductivity`).
+    With their gap contacts of particles let electrons and lithium through less and less: both by
+    the `decay_length` of the resistance. Particles stay bonded to the collector.
+
+    Raises:
+        InputError: If a resistance is below 1e-12 ohm m2.
+    """
+
+    resistance: ContactResistance = field("of a contact of particles to electrons")
+    collector: float = field(
+        "resistance of a contact of a particle and the collector to electrons",
+        unit="ohm m2",
+        lower=1e-12,
+        upper=100,
+    )
+    carbon: ContactResistance | None = field(
+        "resistance between particle and ecbd to electrons; needed where both conduct them",
+        default=None,
+    )
+    permeability: float = field(
+        "of a contact of particles for lithium, flux over difference of concentrations;"
+        " 0: lithium is blocked",
+        unit="m/s",
+        lower=0,
+        upper=1e-2,
+        default=0.0,
+    )
+    cohesive: CohesiveLaw | None = field(
+        "cohesion of particles; None: they are bonded", default=None
+    )
+
+    def __post_init__(self) -> None:
+        """Check that no resistance vanishes: its current would be the unknown."""
+        for name in ("resistance", "carbon"):
+            if (law := getattr(self, name)) is not None:
+                check_number(
+                    f"ParticleContacts.{name}", "closed", law.closed, lower=1e-12, unit="ohm m2"
+                )
+
+
+@description
 class Materials:
     """A complete parameter set of a half-cell.
 
+    Electrons move where a material conducts them: in the ecbd, in the particles, or in both.
+
     Raises:
-        InputError: If the ecbd conducts no electrons, which reach the particles through it, or the
-            separator conducts them.
+        InputError: If neither ecbd nor particles conduct electrons, the separator does, or a
+            resistance is missing that they must pass.
     """
 
     active: ActiveMaterial = field("active material of the particles")
@@ -544,13 +601,25 @@ class Materials:
     cohesive: CohesiveLaw = field("cohesion of particle and electrolyte")
     anode: MetalKinetics = field("reaction of the lithium anode")
     temperature: float = field("temperature", unit="K", lower=150, upper=600, default=298.15)
+    contacts: ParticleContacts | None = field(
+        "laws of particles that touch, or that conduct electrons", default=None
+    )
 
     def __post_init__(self) -> None:
-        """Check that electrons move in the ecbd, and in the ecbd alone."""
+        """Check that electrons have a way to the particles, but not to the anode."""
+        in_particles = self.active.electronic_conductivity > 0
+        in_ecbd = self.ecbd.electronic_conductivity > 0
         for name, bounds in (("ecbd", {"lower": 1e-7}), ("electrolyte", {"upper": 1e-4})):
             value = getattr(self, name).electronic_conductivity
-            check_number(
-                f"Materials.{name}", "electronic_conductivity", value, unit="S/m", **bounds
+            if name == "electrolyte" or in_ecbd or not in_particles:
+                check_number(
+                    f"Materials.{name}", "electronic_conductivity", value, unit="S/m", **bounds
+                )
+        if in_particles and (self.contacts is None or (in_ecbd and self.contacts.carbon is None)):
+            lacks = "contacts" if self.contacts is None else "contacts.carbon"
+            raise InputError(
+                f"Materials.{lacks} is missing: active.electronic_conductivity ="
+                f" {self.active.electronic_conductivity:g} S/m, so electrons pass it"
             )
 
 

@@ -118,7 +118,9 @@ SERIES = (
     Quantity("Electronic loss", "W", "power lost to the resistance to electrons"),
     Quantity("Ionic loss", "W", "power lost to the resistance to ions"),
     Quantity("Activation loss", "W", "power lost to the reaction at the particles"),
-    Quantity("Contact loss", "W", "power lost to the contact resistance of the particles"),
+    Quantity("Contact loss", "W",
+             "power lost to contact resistances: of the reaction, between particles, to the"
+             " collector"),
     Quantity("Concentration loss", "W",
              "power lost as the open-circuit voltage at the surface of the particles differs from"
              " that at their mean lithium"),
@@ -132,14 +134,21 @@ SERIES = (
              "by the viscous regularisation of debonding, since the start",
              "viscous_energy_dissipated", "last"),
     Quantity("Snap energy lost", "J",
-             "elastic energy released where the interface let go by itself, more than debonding and"
-             " its regularisation took, since the start",
+             "elastic energy released where interface or contacts let go by themselves, more than"
+             " debonding and its regularisation took, since the start",
              "snap_energy_lost", "last"),
     Quantity("Step error", "-", "estimated error of the time step, over what is allowed"),
     Quantity("Newton iterations", "", "of both problems", "newton_iterations", "sum"),
     Quantity("Linear iterations", "", "of GMRES", "linear_iterations", "sum"),
     Quantity("Coupling iterations", "", "between electrochemistry and mechanics",
              "coupling_iterations", "sum"),
+)
+# Further columns where contacts of particles can open.
+OF_CONTACTS = (
+    Quantity("Mean contact gap", "m", "opening of the contacts of particles, area mean"),
+    Quantity("Maximum contact gap", "m", "opening of the contacts of particles, largest"),
+    Quantity("Failed contact area fraction", "", "share of the contacts of particles that has"
+             " failed: all its fracture energy is spent"),
 )
 # Column of each loss -> its name in figures, in the order in which they are stacked.
 LOSSES = {
@@ -163,7 +172,7 @@ SNAPSHOT = (
     Quantity("Particle", "-", "index of the particle, from 0"),
     Quantity("Region", "-", "tag of the region outside the particles"),
     Quantity("Ionic potential", "V", "outside the particles, against the lithium anode"),
-    Quantity("Electronic potential", "V", "where electrons move outside the particles, else NaN"),
+    Quantity("Electronic potential", "V", "where electrons move, else NaN"),
     Quantity("Gap", "m", "opening of the interface"),
     Quantity("Spent fracture energy", "-",
              "share of the interface's fracture energy, from 0 to 1 where it has failed"),
@@ -184,6 +193,7 @@ FIELDS = {one.name: one.meaning for one in SNAPSHOT}
 # The same of the columns of each particle, "k" being its number, from 1. A cell with one particle
 # has only the first of them: the others would repeat what `COLUMNS` gives.
 PARTICLE_COLUMNS = {one.of_each: f"{one.meaning}; this one alone" for one in SERIES if one.each}
+CONTACT_COLUMNS = {one.name: one.meaning for one in OF_CONTACTS}
 # Key of `Solution.performance` -> meaning.
 PERFORMANCE = {
     "rejected_steps": "time steps that were cut and tried again",
@@ -239,7 +249,7 @@ _ON_AXES = {
     "mV": ("mV", mV),
     "%": ("%", 0.01),
 }
-_KNOWN = {one.name: one for one in (*SERIES, *SNAPSHOT)}
+_KNOWN = {one.name: one for one in (*SERIES, *OF_CONTACTS, *SNAPSHOT)}
 _KNOWN |= {one.of_each: one for one in SERIES if one.each}
 
 
@@ -271,7 +281,8 @@ def check_columns(series: Mapping[str, Any]) -> None:
     unknown = [
         name
         for name, kind in general.items()
-        if name not in COLUMNS and (kind == name or kind not in PARTICLE_COLUMNS)
+        if name not in {**COLUMNS, **CONTACT_COLUMNS}
+        and (kind == name or kind not in PARTICLE_COLUMNS)
     ]
     missing = [name for name in needed if name not in series]
     if missing or unknown:

@@ -41,7 +41,8 @@ class Bounds:
         voltages: Smallest and largest open-circuit voltage between them [V].
         modulus: Young's modulus of the particles, of a crystal its smallest stiffness [Pa].
         radius: That of a ball as large as the mean particle [m].
-        fracture_energy: What debonds all of the interface in mode I [J].
+        fracture_energy: What debonds all surfaces that can fail, of particles with the matrix and
+            with each other, in mode I [J].
         limited: Share of the maximum, at empty and at full, within which more than half of a
             strong stress drift is held back; 0 without drift.
     """
@@ -158,7 +159,7 @@ def _of_series(series: Series, inside: Series, bounds: Bounds) -> Iterator[str]:
         at = int(np.argmax(np.diff(snapped))) + 1
         yield (
             f"Snap energy lost [J] is {snapped[-1]:.3g} at the end, above {allowed:.3g}: debonding "
-            f"took {spent:.3g} J, and the interface let go by itself, of all most at "
+            f"took {spent:.3g} J, and surfaces let go by themselves, most of all at "
             f"{series['Time [s]'][at]:.6g} s ({snapped[at] - snapped[at - 1]:.3g} J); where such a "
             "jump ends, and the stress after it, may not be what motion would lead to."
         )

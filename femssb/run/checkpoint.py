@@ -6,7 +6,9 @@ It keeps all that enters the equations, so that another case is told from its ow
 which the protocol step began, number 0; and up to three accepted states of that step, numbers 1 to
 3, newest first. Nodal values stand next to the coordinates of their nodes, interface values next to
 those of their point and of the middle of its facet, which distinguishes coincident points of
-neighbouring facets: nothing depends on how the mesh was numbered or shared out. Its arrays:
+neighbouring facets: nothing depends on how the mesh was numbered or shared out. Interface values
+are those at all cohesive surfaces. Where particles touch, several nodes lie in one place: there the
+places of nodes have a fourth column, the size of the cell times 1 + particle (0: none). Its arrays:
 
 =============================  =========  ======================================================
 ``document``                   ()         JSON text, see below
@@ -73,10 +75,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from femssb.arrays import Array
-from femssb.cell.electrochemical_problem import VOLTAGE
 from femssb.cell.model import Model, State
-from femssb.cell.regions import ELECTRONIC, IONIC
-from femssb.cell.surfaces import INTERFACE
+from femssb.cell.regions import ELECTRONIC, IONIC, VOLTAGE
 from femssb.environment.files import append_seal, newest, read_sealed, writing
 from femssb.environment.ranks import collect
 from femssb.errors import InputError
@@ -339,13 +339,23 @@ def _fields(model: Model) -> dict[str, str]:
 
 def _places(model: Model) -> dict[str, Array]:
     """Return the places of the values that this rank owns."""
-    points = model.bodies.points[INTERFACE]
-    middles = np.repeat(points.vertices.mean(axis=1), points.per_facet, axis=0)
-    places = {
-        name: space.tabulate_dof_coordinates()[:owned]
-        for name, (space, owned) in _spaces(model).items()
-    }
-    return places | {"interface": np.hstack([points.points, middles])}
+    points = [model.bodies.points[name] for name in model.bodies.cohesive]
+    middles = [np.repeat(p.vertices.mean(axis=1), p.per_facet, axis=0) for p in points]
+    fields = dict(zip(_SCALARS, model.electrochemistry.unknowns.fields, strict=True))
+    fields |= dict(zip(model.mechanics.spaces, model.mechanics.unknowns.fields, strict=True))
+    size = float(np.max(model.bodies.period[1] - model.bodies.period[0]))
+    places = {}
+    for name, (space, owned) in _spaces(model).items():
+        places[name] = space.tabulate_dof_coordinates()[:owned]
+        if (piece := fields[name].piece) is not None:
+            places[name] = np.column_stack([places[name], size * piece[:owned]])
+    at_points = [np.hstack([p.points, middle]) for p, middle in zip(points, middles, strict=True)]
+    return places | {"interface": np.concatenate(at_points)}
+
+
+def _frame(model: Model) -> Array:
+    """Return the local frame at the cohesive points, (n, 3, 3)."""
+    return np.concatenate([model.bodies.points[name].frame for name in model.bodies.cohesive])
 
 
 def _split(model: Model, state: State) -> dict[str, Array]:
@@ -361,7 +371,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
         "hydrostatic": state.hydrostatic[: len(owned["lithium"])],
         "pull": state.pull[: len(owned["lithium"])],
         # In the axes of the box: the tangents depend on how the rank numbers a facet.
-        "jump": np.einsum("nji,nj->ni", model.bodies.points[INTERFACE].frame, state.jump),
+        "jump": np.einsum("nji,nj->ni", _frame(model), state.jump),
         "damage": state.damage,
         "spent": state.spent,
         "gap": state.gap,
@@ -380,7 +390,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
     return State(
         electrochemical=x.array_r.copy(),
         mechanical=moved.array_r.copy(),
-        jump=np.einsum("nij,nj->ni", model.bodies.points[INTERFACE].frame, values["jump"]),
+        jump=np.einsum("nij,nj->ni", _frame(model), values["jump"]),
         damage=values["damage"],
         spent=values["spent"],
         gap=values["gap"],

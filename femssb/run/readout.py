@@ -22,13 +22,12 @@ from femssb.cell.limiter import WIDEST
 from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
-from femssb.cell.surfaces import INTERFACE
+from femssb.cell.surfaces import CONTACT
 from femssb.environment.ranks import collect
-from femssb.fem.assembly import Part, n_cells
-from femssb.fem.trace import submesh_cells
+from femssb.fem.assembly import Part
 from femssb.inputs.materials import Elasticity
 from femssb.results.fields import FieldData, Snapshot
-from femssb.results.quantities import SERIES, of_particle
+from femssb.results.quantities import CONTACT_COLUMNS, SERIES, of_particle
 from femssb.results.validity import Bounds
 from femssb.run.stepper import TimeStep
 from femssb.tetrahedra import volumes
@@ -58,7 +57,8 @@ class _Body:
         # Shape (cells, 6, 6) [Pa].
         self.stiffness = _by_cell(model.mechanics.stiffness[name]).reshape(-1, 6, 6)
         # The displacement at the corners.
-        self.at_corners = fem.Function(fem.functionspace(part.mesh, ("Lagrange", 1, (3,))))
+        space = fem.functionspace(part.mesh, ("Lagrange", 1, (3,)))
+        self.at_corners = fem.Function(model.bodies.vectors if name == PARTICLE else space)
 
 
 class Readout:
@@ -76,7 +76,7 @@ class Readout:
         """Prepare the strain operators; collective."""
         self.model, bodies = model, model.bodies
         particle, scalars = bodies.parts[PARTICLE], bodies.scalars
-        self._interface = interface = bodies.points[INTERFACE]
+        self._interface = [bodies.points[name] for name in bodies.outside]
         self._particle = _Body(model, PARTICLE, scalars)
         self._matrix = _Body(model, MATRIX, model.electrochemistry.spaces[IONIC])
         self._conducting = bodies.cells_of(bodies.domains[ELECTRONIC], bodies.parts[MATRIX])
@@ -84,11 +84,11 @@ class Readout:
         self._particle_of_cell = of_cell = model.data.grain_particle[self._grain_of_cell]
         self.particles = count = int(model.data.grain_particle.max()) + 1
         owned, geometry = _owned_cells(particle), particle.mesh.geometry
-        inside = submesh_cells(particle.entities, interface.minus, n_cells(model.data.mesh))
         shares = volumes(geometry.x, geometry.dofmap)[:owned]
         self.volume = Statistics(model.comm, shares, of_cell[:owned], count)
-        of_point = np.repeat(of_cell[inside], interface.per_facet)
-        self.surface = Statistics(model.comm, interface.weights, of_point, count)
+        of_point = np.concatenate([bodies.particles_at(name) for name in bodies.outside])
+        areas = np.concatenate([points.weights for points in self._interface])
+        self.surface = Statistics(model.comm, areas, of_point, count)
         self.bounds = self._bounds()
         node = np.zeros(scalars.dofmap.index_map.size_local, np.int64)
         dofs = scalars.dofmap.list
@@ -105,6 +105,8 @@ class Readout:
         ends = curve.lower, min(curve.upper, active.maximum_concentration)
         voltages = curve.value(np.linspace(*ends, 1001))
         size = bodies.sum(self.volume.weights) / self.particles
+        laws = bodies.cohesive.items()
+        energies = [bodies.area(name) * law.normal_fracture_energy for name, law in laws]
         return Bounds(
             maximum=active.maximum_concentration,
             curve=ends,
@@ -115,7 +117,7 @@ class Readout:
                 else float(np.linalg.eigvalsh(elasticity.stiffness_matrix())[0])
             ),
             radius=float(np.cbrt(3 * size / (4 * np.pi))),
-            fracture_energy=bodies.sum(bodies.weights) * materials.cohesive.normal_fracture_energy,
+            fracture_energy=sum(energy for energy in energies if energy < np.inf) or np.inf,
             limited=0.0 if drift == 0.0 else WIDEST / 2,
         )
 
@@ -128,7 +130,21 @@ class Readout:
             if one.each and (self.particles > 1 or one.name == "Lithium [mol]"):
                 for number, value in enumerate(values[one.name][1:], start=1):
                     row[of_particle(one.of_each, number)] = float(value)
-        return row
+        return row | self._contacts(step.now.state)
+
+    def _contacts(self, state: State) -> dict[str, float]:
+        """Return the columns of `CONTACT_COLUMNS`, if contacts of particles can open."""
+        bodies = self.model.bodies
+        if CONTACT not in bodies.cohesive:
+            return {}
+        gap = np.maximum(bodies.split(state.jump)[CONTACT][:, 0], 0.0)
+        weights, area = bodies.points[CONTACT].weights, bodies.area(CONTACT)
+        values = (
+            bodies.sum(weights * gap) / area,
+            bodies.largest(gap),
+            bodies.sum(weights * (bodies.split(state.spent)[CONTACT] >= 1.0)) / area,
+        )
+        return dict(zip(CONTACT_COLUMNS, values, strict=True))
 
     def lithium(self, stoichiometry: Array) -> Array:
         """Return the lithium in all particles, then in each, shape (1 + particles,) [mol]."""
@@ -156,16 +172,24 @@ class Readout:
         cells |= {"Grain [-]": self._grain_of_cell, "Particle [-]": self._particle_of_cell}
         points = {
             "Concentration [mol/m3]": stoichiometry * c_max,
-            "Displacement [m]": self._particle.at_corners.x.array.reshape(-1, 3),
+            "Displacement [m]": self._at_particle_nodes(),
             "Hydrostatic stress [Pa]": state.hydrostatic,
         }
+        domain, electrons = model.bodies.domains[ELECTRONIC], spaces[ELECTRONIC].dofmap.list
+        electronic = electronic + state.voltage
+        if domain.holds(model.data.grain_tags):
+            inside = model.bodies.cells_of(domain, self._particle.part)
+            reached = ~np.isin(model.bodies.particle_of(domain.cell_tags), model.cut_off.electrons)
+            at = (inside >= 0) & reached
+            potential = np.full(stoichiometry.size, np.nan)
+            potential[self._particle.corners.dofmap.list[inside[at]]] = electronic[electrons[at]]
+            points["Electronic potential [V]"] = potential
         particle = self._gather(self._particle, points, cells)
         cells = _tensors(*self._strain_and_stress(self._matrix, state))
         cells["Region [-]"] = self._matrix.part.cell_tags.astype(np.int64)
         potential = np.full(ionic.size, np.nan)
-        potential[spaces[IONIC].dofmap.list[self._conducting]] = (
-            electronic[spaces[ELECTRONIC].dofmap.list] + state.voltage
-        )
+        at = self._conducting >= 0
+        potential[spaces[IONIC].dofmap.list[self._conducting[at]]] = electronic[electrons[at]]
         points = {
             "Ionic potential [V]": ionic,
             "Electronic potential [V]": potential,
@@ -220,25 +244,31 @@ class Readout:
             return None
         return FieldData(points=points, cells=all_cells, point_data=point_data, cell_data=cell_data)
 
+    def _at_particle_nodes(self) -> Array:
+        """Return the displacement at the particle nodes, (nodes, 3), as it was last evaluated."""
+        components = self.model.bodies.first_component[:, None] + np.arange(3)
+        return np.asarray(self._particle.at_corners.x.array[components])
+
     def _gather_interface(self, state: State) -> FieldData | None:
-        model, points = self.model, self._interface
+        model, at_matrix = self.model, self.model.bodies.at_matrix
         kinetics = model.interface_current(state)
-        traction = model.traction(state)
+        traction = at_matrix(model.traction(state))
         fields = {
-            "Gap [m]": np.maximum(state.jump[:, 0], 0.0),
-            "Spent fracture energy [-]": state.spent,
-            "Stiffness damage [-]": state.damage,
+            "Gap [m]": np.maximum(at_matrix(state.jump)[:, 0], 0.0),
+            "Spent fracture energy [-]": at_matrix(state.spent),
+            "Stiffness damage [-]": at_matrix(state.damage),
             "Normal traction [Pa]": traction[:, 0],
             "Shear traction [Pa]": np.hypot(traction[:, 1], traction[:, 2]),
             "Interface current [A/m2]": kinetics.current,
             "Interface voltage drop [V]": kinetics.drop,
         }
-        n = len(points.facets)
+        vertices = np.concatenate([points.vertices for points in self._interface])
+        shape = len(vertices), self._interface[0].per_facet
         means = {
-            name: collect(model.comm, values.reshape(n, points.per_facet).mean(axis=1))
+            name: collect(model.comm, values.reshape(shape).mean(axis=1))
             for name, values in fields.items()
         }
-        corners = collect(model.comm, points.vertices.reshape(-1, 3))
+        corners = collect(model.comm, vertices.reshape(-1, 3))
         if model.comm.rank != 0:
             return None
         cells = np.arange(len(corners)).reshape(-1, 3)
@@ -263,15 +293,16 @@ class Statistics:
         self._all_particle = collect(comm, particle)
 
     def means(self, values: NDArray[Any]) -> Array:
-        """Return weighted means of values (n,), shape (1 + particles,)."""
-        return self._sums(values) / self._total
+        """Return weighted means of values (n,), (1 + particles,); NaN for one without place."""
+        nothing = np.full_like(self._total, np.nan)
+        return np.divide(self._sums(values), self._total, out=nothing, where=self._total > 0)
 
     def largest(self, values: Array) -> Array:
-        """Return the largest of values (n,), shape (1 + particles,)."""
+        """Return the largest of values (n,), (1 + particles,); NaN for one without place."""
         own, each = np.full(self._particles, -np.inf), np.empty(self._particles)
         np.maximum.at(own, self._particle, values)
         self._comm.Allreduce(own, each, op=MPI.MAX)
-        return np.append(each.max(), each)
+        return np.append(each.max(), np.where(self._total[1:] > 0, each, np.nan))
 
     def quantiles(self, values: Array, shares: Sequence[float]) -> Array:
         """Return the values (n,) below which shares of the weight lie, (1 + particles, shares)."""
@@ -304,7 +335,9 @@ class _Measured:
         self.surface, self.volume = readout.surface, readout.volume
         self.stoichiometry = self.model.stoichiometry(self.state)
         self.lithium = readout.lithium(self.stoichiometry)
-        self.gap = np.maximum(self.state.jump[:, 0], 0.0)
+        at_matrix = self.model.bodies.at_matrix
+        self.gap = np.maximum(at_matrix(self.state.jump)[:, 0], 0.0)
+        self.spent = at_matrix(self.state.spent)
         self.drop = self.model.interface_current(self.state).drop
         x = self.model.electrochemical(self.state)
         self.powers = self.model.electrochemistry.powers(x, self.state.gap)
@@ -366,8 +399,8 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Lithium [mol]": lambda at: at.lithium,
     "Mean gap [m]": lambda at: at.surface.means(at.gap),
     "Maximum gap [m]": lambda at: at.surface.largest(at.gap),
-    "Debonded area fraction": lambda at: at.surface.means(at.state.spent >= 1.0),
-    "Spent fracture energy [-]": lambda at: at.surface.means(at.state.spent),
+    "Debonded area fraction": lambda at: at.surface.means(at.spent >= 1.0),
+    "Spent fracture energy [-]": lambda at: at.surface.means(at.spent),
     "Maximum penetration [m]": lambda at: max(0.0, at.model.bodies.largest(-at.state.jump[:, 0])),
     "Mean interface voltage drop [V]": lambda at: at.surface.means(at.drop),
     "Maximum interface voltage drop [V]": lambda at: at.surface.largest(np.abs(at.drop)),

@@ -109,7 +109,7 @@ class Chain:
         """Return the points of a plane (0 is the lowest face), and a layer's field there."""
         inside = self._tags == self._layers[max(plane - 1, 0)]
         facets = facets_at(self._mesh, float(self._levels[plane]))
-        points = surface_points(self._mesh, facets, inside=inside)
+        points = surface_points(self._mesh, facets, piece=np.where(inside, 0, -1))
         cells = points.plus if 0 < plane == layer else points.minus
         own = submesh_cells(self._parts[layer].entities, cells, self._tags.size)
         return points, trace(self._spaces[layer], np.repeat(own, 3), points.points)

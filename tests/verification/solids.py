@@ -242,7 +242,7 @@ class Solid:
             ],
             np.int32,
         )
-        self.points = surface_points(domain, facets, inside=inside, order=order)
+        self.points = surface_points(domain, facets, piece=np.where(inside, 0, -1), order=order)
         columns, values = [], []
         sides = ((-1.0, self.points.minus), (1.0, self.points.plus))
         for body, (sign, cells) in zip(self.bodies, sides, strict=True):

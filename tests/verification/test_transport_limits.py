@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from femssb.cell.electrochemical_problem import VOLTAGE
 from femssb.cell.model import Couplings
+from femssb.cell.regions import VOLTAGE
 from femssb.cell.surfaces import INTERFACE
 from femssb.units import GPa, mV, nm
 from tests.verification.half_cells import (
