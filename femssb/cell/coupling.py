@@ -212,7 +212,10 @@ def _followed(model: Model, time_step: float) -> float:
     """
     volume = model.mechanics.node_volume
     spacing = (model.bodies.sum(volume) / model.comm.allreduce(volume.size)) ** (1 / 3)
-    fastest = max(max(active.diffusivity) for active, _ in model.bodies.active_nodes())
+    fastest = max(
+        max(active.diffusivity) * active.largest_diffusivity_factor
+        for active, _ in model.bodies.active_nodes()
+    )
     reached = model.bodies.largest(np.array([fastest])) * time_step
     return float(reached / (reached + spacing**2))
 
