@@ -58,14 +58,16 @@ class Kinds:
 
     def longest_step(self, forces: BeadForces, mass_scaling: float = 1.0) -> float:
         """Return the longest stable time step with a factor of all masses, dashpots kept [s]."""
-        scaled = forces.scaled(damping=1 / mass_scaling)
-        masses = mass_scaling * self.lightest
-        return stable_time_step(scaled, self.phases, self.diameters, masses)
+        return stable_time_step(forces, self.phases, self.diameters, self.lightest, mass_scaling)
 
 
 @checked
 def stable_time_step(
-    forces: BeadForces, phases: tuple[str, ...], diameters: Array, masses: Array
+    forces: BeadForces,
+    phases: tuple[str, ...],
+    diameters: Array,
+    masses: Array,
+    mass_scaling: float = 1.0,
 ) -> float:
     """Return the longest time step for which the motion of beads can be stable [s].
 
@@ -79,17 +81,18 @@ def stable_time_step(
         phases: Phase of each kind of bead.
         diameters: True diameter of each kind, shape (k,) [m].
         masses: Smallest mass of each kind, shape (k,) [kg].
+        mass_scaling: Factor of all masses; dashpots keep their strength [-].
     """
     epsilon, sigma, cutoff = forces.pairs(phases, diameters)
     radii = forces.contact_radii(phases, diameters)
-    inverse = np.add.outer(1 / masses, 1 / masses)
+    inverse = np.add.outer(1 / masses, 1 / masses) / mass_scaling
     near = np.minimum(SQUEEZED * sigma, cutoff)
     spring = lennard_jones_stiffness(near, epsilon, sigma)
     touch = np.add.outer(radii, radii)
     overlap = np.maximum(touch - SQUEEZED * sigma, TOUCHED * touch)
     root = np.sqrt(overlap * np.multiply.outer(radii, radii) / touch)
     spring = np.maximum(spring, 0.0) + 1.5 * forces.stiffness * root
-    rate = forces.damping * root  # of the relative velocity [1/s]
+    rate = forces.damping / mass_scaling * root  # of the relative velocity [1/s]
     if forces.friction > STICKING:
         across = TURNING * forces.tangential_stiffness * forces.stiffness * root
         spring = np.maximum(spring, across)

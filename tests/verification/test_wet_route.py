@@ -131,11 +131,14 @@ def test_the_time_step_is_estimated_and_one_above_is_refused():
     with pytest.raises(InputError, match=r"Drying.time_step = 4e-09 s is outside \(0, 1"):
         process(start, stages, FORMULATION, alabdali2023.H1)
     # Masses x 100: ten times longer where springs decide, as they do here.
-    heavy = stable_time_step(
-        replace(forces, damping=forces.damping / 100), kinds.phases, kinds.diameters,
-        100 * kinds.lightest,
-    )  # fmt: skip
+    heavy = kinds.longest_step(forces, 100.0)
     assert 9 < heavy / limit < 20
+    same = replace(forces, damping=forces.damping / 100)
+    same = stable_time_step(same, kinds.phases, kinds.diameters, 100 * kinds.lightest)
+    assert heavy == pytest.approx(same, rel=1e-12)
+    # Dashpots decide for beads that are far too light, in proportion to their masses.
+    light = [kinds.longest_step(forces, factor) for factor in (1e-8, 1e-9)]
+    assert light[0] / light[1] == pytest.approx(10, rel=1e-2)
 
 
 @pytest.mark.mpi
