@@ -34,7 +34,7 @@ DRY_BINDER = 3 * um  # [m] paper 3.1
 P_XYLENE = Solvent(
     name="p-xylene",
     density=861.0,  # [kg/m3] from memory, 20 C
-    viscosity=0.64e-3,  # [Pa s] CRC Handbook, 44th edition: 0.648e-3 at 20 C
+    viscosity=0.64e-3,  # [Pa s] derived: 0.648e-3 at 20 C, CRC Handbook (44th ed.)
 )
 BUTYL_ACETATE = Solvent(
     name="butyl acetate",
