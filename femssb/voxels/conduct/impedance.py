@@ -307,7 +307,8 @@ class _Pores:
             return complex(self._sum(complex(np.vdot(one, other))))
 
         def precondition(residual: Complex) -> Complex:
-            scale = np.abs(residual).max(initial=0.0) or 1.0  # single precision has its limits
+            # Single precision has its limits. Ranks must agree on the scale: their cells are coupled.
+            scale = math.sqrt(product(residual, residual).real) or 1.0
             found = np.empty_like(residual)
             found.real = scale * multigrid.precondition(residual.real / scale)
             found.imag = scale * multigrid.precondition(residual.imag / scale)
