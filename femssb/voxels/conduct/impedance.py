@@ -307,7 +307,7 @@ class _Pores:
             return complex(self._sum(complex(np.vdot(one, other))))
 
         def precondition(residual: Complex) -> Complex:
-            # Single precision has its limits. Ranks must agree on the scale: their cells are coupled.
+            # Single precision has its limits; ranks, whose cells are coupled, agree on the scale.
             scale = math.sqrt(product(residual, residual).real) or 1.0
             found = np.empty_like(residual)
             found.real = scale * multigrid.precondition(residual.real / scale)
