@@ -130,7 +130,8 @@ def test_a_damaged_lock_file_of_nobody_is_taken_over(tmp_path: Path, content: st
     """Catches a traceback of JSON where a machine stopped while the lock was written."""
     (tmp_path / FILE).write_text(content)
     with locked(tmp_path):
-        pass
+        assert json.loads((tmp_path / FILE).read_text())["pid"] == os.getpid()
+    assert not (tmp_path / FILE).exists()
 
 
 def test_without_locks_of_the_file_system_the_process_is_looked_for(
