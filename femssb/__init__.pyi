@@ -48,11 +48,13 @@ from .inputs.materials import Materials as Materials
 from .inputs.materials import MetalKinetics as MetalKinetics
 from .inputs.materials import ParticleContacts as ParticleContacts
 from .inputs.materials import Solid as Solid
+from .inputs.cycle import Cycle as Cycle
 from .inputs.protocol import Charge as Charge
 from .inputs.protocol import Discharge as Discharge
 from .inputs.protocol import Hold as Hold
 from .inputs.protocol import Rest as Rest
 from .inputs.protocol import Step as Step
+from .inputs.sentences import read_step as read_step
 from .meshing.half_cell import mesh as mesh
 from .meshing.resolved_cell import Healing as Healing
 from .meshing.resolved_cell import ResolvedCell as ResolvedCell
