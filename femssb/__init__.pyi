@@ -33,6 +33,7 @@ from .inputs.boundary import Fixed as Fixed
 from .inputs.boundary import Free as Free
 from .inputs.boundary import Pressure as Pressure
 from .inputs.boundary import Support as Support
+from .inputs.cycle import Cycle as Cycle
 from .inputs.geometry import Grain as Grain
 from .inputs.geometry import HalfCell as HalfCell
 from .inputs.geometry import Polycrystal as Polycrystal
@@ -48,7 +49,6 @@ from .inputs.materials import Materials as Materials
 from .inputs.materials import MetalKinetics as MetalKinetics
 from .inputs.materials import ParticleContacts as ParticleContacts
 from .inputs.materials import Solid as Solid
-from .inputs.cycle import Cycle as Cycle
 from .inputs.protocol import Charge as Charge
 from .inputs.protocol import Discharge as Discharge
 from .inputs.protocol import Hold as Hold

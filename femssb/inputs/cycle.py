@@ -1,6 +1,7 @@
 """Protocols in short: steps in words, and steps that are repeated.
 
-[Rest(until_duration=600.0), Cycle(["Charge at C/2 until 4.3 V", "Discharge at 1C until 3 V"], count=20)]
+    cycle = Cycle(steps=["Charge at C/2 until 4.3 V", "Discharge at 1C until 3 V"], count=20)
+    protocol = ["Rest for 1 hour", cycle]
 """
 
 from __future__ import annotations

@@ -372,6 +372,7 @@ FREQUENCIES = np.logspace(-2, 6, 12)
 ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "command": lambda: {"main": numbers, "arguments": ["--x", "3.0"]},
     "is_first_rank": dict,
+    "read_step": lambda: {"sentence": "Hold at 4.3 V for 1 hour or until C/20"},
     "meshing.mesh": lambda: {
         "cell": instances()[femssb.HalfCell], "size": 2 * um, "far_size": 3 * um,
     },

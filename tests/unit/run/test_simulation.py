@@ -164,9 +164,7 @@ def test_words_and_cycles_run_as_their_steps(model: Model) -> None:
     plain = short(model, *[TIMED[0], TIMED[1]] * 2, stepping=STEPS)
     words = Cycle(steps=["Charge at 2C for 15 minutes", TIMED[1]], count=2)
     run = short(model, words, stepping=STEPS)
-    np.testing.assert_allclose(
-        run.series["Voltage [V]"], plain.series["Voltage [V]"], rtol=1e-8
-    )
+    np.testing.assert_allclose(run.series["Voltage [V]"], plain.series["Voltage [V]"], rtol=1e-8)
     assert [cycle.number for cycle in run.cycles] == [1, 2]
 
 
