@@ -1,7 +1,6 @@
 """Protocols in short: steps in words, and steps that are repeated.
 
-    cycle = Cycle(steps=["Charge at C/2 until 4.3 V", "Discharge at 1C until 3 V"], count=20)
-    protocol = ["Rest for 1 hour", cycle]
+As in ``["Rest for 1 hour", Cycle(steps=["Charge at C/2 until 4.3 V", DISCHARGE], count=20)]``.
 """
 
 from __future__ import annotations

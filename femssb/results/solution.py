@@ -434,7 +434,7 @@ def _plain(value: Any, name: str) -> Any:
         return {str(key): _plain(item, f"{name}[{key!r}]") for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, f"{name}[{row}]") for row, item in enumerate(value)]
-    raise InputError(f"{name} must be plain data, got {type(value).__name__} {value!r}")
+    raise InputError(f"{name} must be plain data, got {type(value).__name__} {shown(value)}")
 
 
 def _read_json(path: Path, content: bytes) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class Simulation:
             raise InputError("Simulation.run: resume and overwrite exclude each other")
         if not isinstance(on_step, list | tuple) or not all(map(callable, on_step)):
             raise InputError(
-                f"Simulation.run: on_step must be a list of functions, got {on_step!r}"
+                f"Simulation.run: on_step must be a list of functions, got {shown(on_step)}"
             )
         stepper = Stepper(self.model, self.protocol, self.stepping, self.tolerances)
         inputs = {
