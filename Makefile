@@ -7,7 +7,7 @@ PYTHON = .venv/bin/python
 MPIRUN = .venv/bin/mpirun
 STAGES = $(PYTHON) tests/stages.py --mpirun $(MPIRUN)
 
-.PHONY: help setup demo lint test test-slow test-portable robustness lock clean
+.PHONY: help setup demo docs lint test test-slow test-portable robustness lock clean
 
 help:
 	@echo "make demo [RANKS=2 SIZE=0.8 OUT=...]  the 1C cycle of a polycrystalline particle, with pictures"
@@ -18,6 +18,7 @@ help:
 	@echo "                            the tests as on other processors and with meshes numbered otherwise"
 	@echo "make robustness [TRY='--inputs 150 --files 660 --faults 220']"
 	@echo "                            wrong inputs, damaged files and killed runs, with fresh seeds; counts"
+	@echo "make docs                   these pages, in docs/_build/html; warnings are errors"
 	@echo "make lint                   style, types and the walls between the folders"
 	@echo "make setup                  make .venv; the others do so when it is needed"
 	@echo "make lock                   pin the wheels to the versions that .venv has now"
@@ -28,6 +29,10 @@ setup:
 
 demo: setup
 	$(MPIRUN) -n $(RANKS) $(PYTHON) demos/cycle_1C.py --size $(SIZE) --out $(OUT) --resume
+
+# Without a network; a link within the pages that leads nowhere is an error.
+docs: setup
+	$(PYTHON) -m sphinx -q -b html -W --keep-going docs docs/_build/html
 
 robustness: setup
 	$(PYTHON) -m tests.robustness $(TRY)
@@ -53,4 +58,4 @@ lock: setup
 	$(PYTHON) -m pip freeze --exclude-editable --exclude pip --exclude setuptools --exclude uv > constraints.txt
 
 clean:
-	rm -rf .venv build dist results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist results docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -24,7 +24,7 @@ extensions = [
     "sources",
 ]
 exclude_patterns = ["_build", "extensions"]
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 default_role = "py:obj"
 autodoc_typehints_format = "short"

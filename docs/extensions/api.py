@@ -21,6 +21,7 @@ from sphinx.util.nodes import make_refnode
 from sphinx.util.typing import stringify_annotation
 
 COLUMNS = ("Field", "Meaning", "Unit", "Range", "Default")
+HOMES = ("femssb.errors", "femssb.results")  # of names that `femssb` has, too
 WORDS = {"lower": "≥", "above": ">", "upper": "≤", "below": "<"}
 
 
@@ -99,13 +100,20 @@ class Package(SphinxDirective):
         """Return what autodoc makes of each name."""
         name = self.arguments[0]
         package = import_module(name)
-        lines = []
-        for line in (inspect.getdoc(package) or "").splitlines():
-            lines.append(line)
+        lines = (inspect.getdoc(package) or "").splitlines()
         lines += ["", f".. py:module:: {name}", ""]
         for public in getattr(package, "__all__", None) or _public(package):
-            lines += _entry(f"{name}.{public}", getattr(package, public))
+            thing = getattr(package, public)
+            home = next((one for one in HOMES if _home(thing).startswith(one)), name)
+            if home == name:
+                lines += _entry(f"{name}.{public}", thing)
+            else:
+                lines += [f"- ``{public}``: see `{home}.{public}`", ""]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=False)
+
+
+def _home(thing: Any) -> str:
+    return thing.__module__ if isinstance(thing, type) else ""
 
 
 def _public(module: types.ModuleType) -> list[str]:

@@ -18,6 +18,11 @@ from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = "source"  # of the pages made here
+INCLUDED = {  # files outside of this folder that a page includes
+    "meshes/README": "meshes",
+    "benchmarks/README": "benchmarks",
+    "CONTRIBUTING": "contributing",
+}
 
 
 class Links(SphinxTransform):
@@ -27,6 +32,10 @@ class Links(SphinxTransform):
 
     def apply(self, **_: Any) -> None:
         """Look at every link of a document."""
+        for xref in self.document.findall(addnodes.pending_xref):
+            for file, page in INCLUDED.items():
+                if xref["reftarget"].endswith(file):
+                    xref["reftarget"] = page
         depth = self.env.docname.count("/")
         for node in list(self.document.findall(addnodes.download_reference)):
             file = (Path(self.env.srcdir) / self.env.docname).parent / node["reftarget"]
