@@ -1,4 +1,4 @@
-"""The reference: every public name of a package, with unit and bounds of each field of a description.
+"""The reference: all public names of a package, unit and bounds of each field of a description.
 
 ``.. package:: femssb.voxels`` documents the names that ``__init__.pyi`` lists, in its order. Fields
 come from their metadata (`femssb.description.field`), so that a table cannot differ from what is
@@ -28,6 +28,8 @@ WORDS = {"lower": "≥", "above": ">", "upper": "≤", "below": "<"}
 def _range(item: dataclasses.Field[Any]) -> str:
     bounds = item.metadata.get("bounds", {})
     texts = [f"{WORDS[name]} {bound:g}" for name, bound in bounds.items()]
+    if bounds.keys() == {"lower", "upper"}:
+        texts = [f"{bounds['lower']:g} to {bounds['upper']:g}"]
     return ", ".join(texts) + (" or inf" if item.metadata.get("infinite") else "")
 
 
@@ -73,7 +75,9 @@ def _fields(cls: Any) -> list[str]:
     return _list_table(rows, "16 44 10 18 12")
 
 
-def _docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+def _docstring(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
     """Put a table of the fields of a description in the place of their list."""
     if what != "class" or not _is_description(thing) or "Attributes:" not in lines:
         return
@@ -123,9 +127,7 @@ def _public(module: types.ModuleType) -> list[str]:
         if not name.startswith("_") and getattr(thing, "__module__", "") == module.__name__
     ]
     constants = [
-        name
-        for name, thing in vars(module).items()
-        if name.isupper() or isinstance(thing, float)
+        name for name, thing in vars(module).items() if name.isupper() or isinstance(thing, float)
     ]
     return [*own, *(name for name in constants if name not in own)]
 
@@ -176,7 +178,9 @@ def _link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         match = re.match(r"(?:femssb\.)?([A-Za-z_][\w.]*)(?:\([^)]*\))?$", node.astext())
         entry = known.get(f"femssb.{match[1]}") if match else None
         if entry:
-            target = make_refnode(app.builder, docname, entry.docname, entry.node_id, node.deepcopy())
+            target = make_refnode(
+                app.builder, docname, entry.docname, entry.node_id, node.deepcopy()
+            )
             node.replace_self(target)
 
 
