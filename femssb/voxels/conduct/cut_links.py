@@ -59,7 +59,8 @@ from femssb.arrays import Array
 from femssb.environment.compiled import njit
 from femssb.voxels.conduct.links import Slab
 from femssb.voxels.conduct.network import OUTSIDE, Integers, Network, Single, root, unite
-from femssb.voxels.make.cut_voxels import NOWHERE, CutVoxels
+from femssb.voxels.make.cut_voxels import CutVoxels
+from femssb.voxels.make.surfaces import NOWHERE
 
 NEAREST = 0.02  # of two nodes along an axis, over the spacing: it bounds the conductances
 SPREAD = math.sqrt(math.pi) / 2  # makes a circle of area A constrict by 1 / (2 s radius)
