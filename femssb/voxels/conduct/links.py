@@ -54,7 +54,9 @@ def conductivities_of(
         sigma[phase_names.index(name)] = value
     if not sigma.max() >= 1 / MOST:  # what is smaller than that counts beside a better one alone
         least = f"{1 / MOST:g} S/m" if sigma.any() else "0"
-        raise InputError(f"{owner}.conductivities = {dict(conductivities)!r}: none is above {least}")
+        raise InputError(
+            f"{owner}.conductivities = {dict(conductivities)!r}: none is above {least}"
+        )
     return sigma
 
 

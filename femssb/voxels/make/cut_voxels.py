@@ -20,7 +20,7 @@ from femssb.packing.packing import Packing
 from femssb.voxels.image import check_memory
 from femssb.voxels.make.geometry import Geometry
 from femssb.voxels.make.meetings import meetings_of
-from femssb.voxels.make.necks import narrow_necks
+from femssb.voxels.make.necks import narrow_ends, narrow_necks
 from femssb.voxels.make.pieces import above_of, pieces_of
 from femssb.voxels.make.surfaces import discs_at_ends, entries_of, normals_of
 from femssb.voxels.make.voxelisation import MOST_SAMPLES, grid_of, paint_order
@@ -71,6 +71,10 @@ class CutVoxels:
         discs: Radius of the circle in which each body meets the lower and upper end of the box
             across x, y and z, over the cosine between its surface and that end: infinite where a
             sphere is widest, and for the background; 0 where they do not meet, (bodies, 6) [m].
+        ends: Pieces that meet an end of the box in a disc so narrow that points may miss it, and
+            the number of that end, from 0 for the lower one across x to 5, shape (k, 2).
+        end_areas: Area of that disc in the voxel of the piece, 0 of a sphere whose centre lies
+            beyond that end, shape (k,) [m2].
         samples: Points along an edge of a face.
     """
 
@@ -91,6 +95,8 @@ class CutVoxels:
     depths: Array
     necks: Array
     discs: Array
+    ends: Integers
+    end_areas: Array
     samples: int
 
     @property
@@ -153,6 +159,7 @@ def cut_voxels(
     pairs, areas, depths, necks = (
         np.concatenate(both) for both in zip(meetings, narrow, strict=True)
     )
+    ends, end_areas = narrow_ends(starts, body, faces, geometry)
     phases = np.append(0, packing.phases[spheres.order] + 1).astype(np.uint8)
     return CutVoxels(
         shape=shape,
@@ -172,5 +179,7 @@ def cut_voxels(
         depths=depths,
         necks=necks,
         discs=discs_at_ends(geometry),
+        ends=ends,
+        end_areas=end_areas,
         samples=samples,
     )

@@ -69,21 +69,12 @@ def _discs(
             2 * apart
         )
         for spot in range(DISC):
-            ring = spot // 4  # four points of a spiral, so that mirrors do not matter
-            turn, reach = ring * np.pi * (1 + np.sqrt(5)), neck * np.sqrt((4 * ring + 2) / DISC)
-            right, up = (1 - spot % 2 * 2) * np.cos(turn), (1 - spot // 2 % 2 * 2) * np.sin(turn)
+            right, up = _spot(spot)
             for axis in range(3):
                 there = right * across[0, axis] + up * across[1, axis]
-                point[axis] = geometry.centres[high - 1, axis] + depth * away[axis] + reach * there
+                point[axis] = geometry.centres[high - 1, axis] + depth * away[axis] + neck * there
             voxel = voxel_at(point, 0.0, away, geometry)
-            if voxel < 0:
-                continue
-            hidden = False
-            for piece in range(starts[voxel], starts[voxel + 1]):
-                if body[piece] > low and body[piece] != high:
-                    if distance(point, body[piece], geometry) <= 0:
-                        hidden = True
-            if hidden:
+            if voxel < 0 or _hidden(point, low, high, voxel, starts, body, geometry):
                 continue
             upper = lower = -1
             for quarter in range(5):
@@ -112,6 +103,72 @@ def _discs(
     for n in range(len(pairs)):
         together[n, 0], together[n, 1] = pairs[n]
     return together, np.array(depths), np.array(necks)
+
+
+def narrow_ends(starts: Any, body: Any, faces: Any, geometry: Geometry) -> tuple[Any, Any]:
+    """Return `CutVoxels.ends` and `CutVoxels.end_areas`."""
+    found, radii = _ends(starts, body, faces, geometry)
+    ends, where, counts = np.unique(found, axis=0, return_inverse=True, return_counts=True)
+    radius = np.zeros(len(ends))
+    radius[where.ravel()] = radii
+    return ends.astype(np.int32), counts / DISC * np.pi * radius**2
+
+
+@njit(cache=True)
+def _ends(starts: Any, body: Any, faces: Any, geometry: Geometry) -> tuple[Any, Any]:
+    """Return the piece and the end at each of `DISC` points of every narrow disc at an end."""
+    found, radii = [(0, 0) for _ in range(0)], [0.0 for _ in range(0)]
+    point, inward = np.empty(3), np.zeros(3)
+    for sphere in range(len(geometry.radii)):
+        for end in range(6):
+            axis, upper = end // 2, end % 2
+            plane = upper * geometry.sides[axis]
+            away = nearest(geometry.centres[sphere, axis] - plane, axis, geometry)
+            square = geometry.radii[sphere] ** 2 - away**2
+            if square <= 0 or square >= (NARROW * geometry.step.min()) ** 2:
+                continue
+            inward[:] = 0.0
+            inward[axis] = 1 - 2 * upper
+            inside = away * inward[axis] > 0  # else but a cap reaches into the box
+            way = min(abs(away), geometry.step[axis] / 2) if inside else geometry.step[axis] / 2
+            for spot in range(DISC):
+                right, up = np.sqrt(square) * _spot(spot)
+                point[axis] = plane + way * inward[axis]
+                point[(axis + 1) % 3] = geometry.centres[sphere, (axis + 1) % 3] + right
+                point[(axis + 2) % 3] = geometry.centres[sphere, (axis + 2) % 3] + up
+                voxel = voxel_at(point, 0.0, inward, geometry)
+                piece = _piece(sphere + 1, voxel, starts, body, faces)
+                if piece < 0:
+                    continue
+                if inside and _hidden(point, sphere + 1, sphere + 1, voxel, starts, body, geometry):
+                    continue
+                found.append((int(piece), int(end)))
+                radii.append(np.sqrt(square) if inside else 0.0)
+    together = np.empty((len(found), 2), np.int64)
+    for n in range(len(found)):
+        together[n, 0], together[n, 1] = found[n]
+    return together, np.array(radii)
+
+
+@njit(cache=True)
+def _spot(spot: int) -> Any:
+    """Return one of `DISC` points on a disc of radius 1, shape (2,)."""
+    ring = spot // 4  # four points of a spiral, so that mirrors do not matter
+    turn, reach = ring * np.pi * (1 + np.sqrt(5)), np.sqrt((4 * ring + 2) / DISC)
+    right, up = (1 - spot % 2 * 2) * np.cos(turn), (1 - spot // 2 % 2 * 2) * np.sin(turn)
+    return np.array([right, up]) * reach
+
+
+@njit(cache=True)
+def _hidden(
+    point: Any, low: int, high: int, voxel: int, starts: Any, body: Any, geometry: Geometry
+) -> bool:
+    """Return whether a body of a voxel that is painted later than the lower of two owns a point."""
+    for piece in range(starts[voxel], starts[voxel + 1]):
+        if body[piece] > low and body[piece] != high:
+            if distance(point, body[piece], geometry) <= 0:
+                return True
+    return False
 
 
 @njit(cache=True)
