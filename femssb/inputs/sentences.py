@@ -79,7 +79,8 @@ def read_step(sentence: str) -> Step:
         raise InputError(f"step {shown(sentence)}: a {kind} is at a current, not at {load}")
     _only(sentence, given, {"until_voltage", "until_duration", "until_capacity"})
     step = Charge if kind == "charge" else Discharge
-    return step(**{name: value}, **given)
+    given[name] = value
+    return step(**given)
 
 
 def _load(sentence: str, text: str) -> tuple[str, float]:
