@@ -116,6 +116,7 @@ class Effective:
         """Return the charge that 1C moves in an hour, per area of the electrode [C/m2]."""
         return FARADAY * active.capacity * self.shares[self.active] * self.thickness
 
+    @checked
     def conductor(
         self,
         cell: "MeshData",
@@ -144,13 +145,8 @@ class Effective:
         """
         from femssb.electrode.layer import MeshData, layer
 
-        for name, value, kind in (("cell", cell, MeshData), ("materials", materials, Materials)):
-            if not isinstance(value, kind):
-                raise InputError(f"Effective.conductor.{name} = {shown(value)} is no {kind.__name__}")
-        if ohmic_drop not in ("equal", "scaled"):
-            raise InputError(
-                f"Effective.conductor.ohmic_drop = {ohmic_drop!r} must be 'equal' or 'scaled'"
-            )
+        if not isinstance(cell, MeshData):
+            raise InputError(f"Effective.conductor.cell = {shown(cell)} is no MeshData: mesh(...)")
         electrons = getattr(cell.origin.get("cell"), "electrons", "matrix")
         self._check_paths(electrons, materials)
         return _counterpart(self, layer(cell), materials, electrons, ohmic_drop)
@@ -338,7 +334,7 @@ def effective(
         )
     for kind, rail, at_least in (("ionic", ionic, electrolyte), ("electronic", electronic, "")):
         if not any(rail.values()) or (at_least and not rail.get(at_least, 0.0) > 0):
-            raise InputError(f"{owner}.{kind} = {dict(rail)}: {at_least or 'nothing'} must conduct")
+            raise InputError(f"{owner}.{kind} = {dict(rail)}: {at_least or 'one of them'} must conduct")
     if electrolyte not in elasticity:
         raise InputError(f"{owner}.elasticity lacks the electrolyte, {electrolyte!r}")
     around = {name: value for name, value in electronic.items() if name != active and value > 0}
