@@ -334,7 +334,9 @@ def effective(
         )
     for kind, rail, at_least in (("ionic", ionic, electrolyte), ("electronic", electronic, "")):
         if not any(rail.values()) or (at_least and not rail.get(at_least, 0.0) > 0):
-            raise InputError(f"{owner}.{kind} = {dict(rail)}: {at_least or 'one of them'} must conduct")
+            raise InputError(
+                f"{owner}.{kind} = {dict(rail)}: {at_least or 'one of them'} must conduct"
+            )
     if electrolyte not in elasticity:
         raise InputError(f"{owner}.elasticity lacks the electrolyte, {electrolyte!r}")
     around = {name: value for name, value in electronic.items() if name != active and value > 0}
@@ -431,9 +433,7 @@ def _areas_of_spheres(
     return areas, (_lost(electrolyte, float(share)),)
 
 
-def _areas_of_voxels(
-    image: VoxelImage, electrolyte: str
-) -> tuple[InterfaceAreas, tuple[str, ...]]:
+def _areas_of_voxels(image: VoxelImage, electrolyte: str) -> tuple[InterfaceAreas, tuple[str, ...]]:
     """Return the interfaces of an image whose cut-off electrolyte is a phase of its own."""
     fed: NDArray[np.bool_] = find_clusters(image, electrolyte).mask("upper")
     lost = image.mask(electrolyte) & ~fed
@@ -509,7 +509,11 @@ def _counterpart(
     if not touched > 0:
         raise InputError("Effective.conductor: the electrolyte does not touch the active material")
     areas = (
-        sum(part.per_volume for pair, part in electrode.areas.pairs.items() if electrode.active in pair)
+        sum(
+            part.per_volume
+            for pair, part in electrode.areas.pairs.items()
+            if electrode.active in pair
+        )
         / electrode.shares[electrode.active],
         layer.interface / layer.active,
     )
@@ -518,9 +522,7 @@ def _counterpart(
         materials=replace(
             materials,
             ecbd=ecbd,
-            electrolyte=replace(
-                separator, ionic_conductivity=share * separator.ionic_conductivity
-            ),
+            electrolyte=replace(separator, ionic_conductivity=share * separator.ionic_conductivity),
             anode=replace(anode, exchange_current=share * anode.exchange_current),
             kinetics=replace(kinetics, rate_constant=touched * kinetics.rate_constant),
             resistance=replace(resistance, closed=resistance.closed / touched),

@@ -108,7 +108,9 @@ def _measures(data: MeshData) -> tuple[float, float]:
     if (parts := gather(data)) is not None:
         grains = np.isin(parts.cell_tags, data.grain_tags)
         reacts = [data.facets[name] for name in REACTS if name in data.facets]
-        a, b, c = np.moveaxis(parts.points[parts.triangles[np.isin(parts.facet_tags, reacts)]], 1, 0)
+        a, b, c = np.moveaxis(
+            parts.points[parts.triangles[np.isin(parts.facet_tags, reacts)]], 1, 0
+        )
         areas = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
         found = (
             float(volumes(parts.points, parts.cells)[grains].sum()),

@@ -232,9 +232,7 @@ def _parts(folder: Path) -> tuple[str, ...]:
     return (*PARTS, CONTACT) if newest(folder, f"{CONTACT}.pvd").exists() else PARTS
 
 
-def _write_index(
-    folder: Path, entries: Sequence[tuple[float, str]], parts: Iterable[str]
-) -> None:
+def _write_index(folder: Path, entries: Sequence[tuple[float, str]], parts: Iterable[str]) -> None:
     for part in parts:
         root = ET.Element("VTKFile", type="Collection", version="0.1")
         collection = ET.SubElement(root, "Collection")

@@ -65,9 +65,7 @@ def test_electrolyte_that_is_cut_off():
     labels[3:5, :, 6:] = 0
     labels[6:8, :, 7:] = 1  # AM covers the other one
     labels[6:8, :, :2] = 2
-    found = effective(
-        replace(slabs(), labels=labels), **RAILS | {"electronic": {"CBD": CARBON}}
-    )
+    found = effective(replace(slabs(), labels=labels), **RAILS | {"electronic": {"CBD": CARBON}})
     assert found.ionic.value == 0.0
     assert found.touched == 0.0
     assert "No path leads from 100 % of 'SE'" in found.warnings[0]
