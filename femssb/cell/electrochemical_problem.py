@@ -269,7 +269,7 @@ class ElectrochemicalProblem:
         return joined([found[name] for name in self.bodies.outside])
 
     def contact_current(self, x: PETSc.Vec, gap: Array) -> Array:
-        """Return the current of electrons at the points of contacts of particles [A/m2]; collective.
+        """Return the current of electrons at points of contacts of particles [A/m2]; collective.
 
         It is positive out of the minus side, and zero where particles do not conduct.
         """

@@ -204,8 +204,8 @@ class Effective:
             f"ions       {self.ionic}",
             f"electrons  {self.electronic}",
             f"  without {self.active}  {self.around}",
-            f"{self.electrolyte} with a path to the separator touches {100 * self.touched:.3g} % of "
-            f"the surface of {self.active}, {self.active_area * um:.3g} um2 in a um3",
+            f"{self.electrolyte} with a path to the separator touches {100 * self.touched:.3g} % "
+            f"of the surface of {self.active}, {self.active_area * um:.3g} um2 in a um3",
             f"matrix     E = {1e-9 * self.elasticity.young_modulus:.3g} GPa, nu = "
             f"{self.elasticity.poisson_ratio:.3g} (upper bound of Hashin and Shtrikman; E from "
             f"{lower:.3g} to {upper:.3g} GPa)",
@@ -495,7 +495,8 @@ def _counterpart(
             f"Effective.conductor.ohmic_drop = 'equal': 1C is {capacity / hour:.3g} A/m2 across"
             f" {layer.thickness / um:.3g} um in the cell, but {real / hour:.3g} A/m2 across"
             f" {electrode.thickness / um:.3g} um in the electrode, so that the same conductivities"
-            f" lose {ratio:.3g} times its voltage; 'scaled' divides them by what is missing"
+            f" lose {ratio:.3g} times its voltage; 'scaled' gives the cell {ratio:.3g} times the"
+            " conductivities"
         )
     scale, share = (ratio, capacity / real) if ohmic_drop == "scaled" else (1.0, 1.0)
     by_electrons = 0.0 if electrons == "particles" else electrode.around.value

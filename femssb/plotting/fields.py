@@ -151,8 +151,8 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
 def particles(snapshots: Sequence[Snapshot]) -> Figure:
     """Draw a cell of many particles at each time (columns): lithium, gap, and lines of current.
 
-    A particle has one colour for its mean lithium over that of all. Ions flow along the lines, which
-    start evenly over the anode.
+    A particle has one colour for its mean lithium over that of all. Ions flow along the lines,
+    which start evenly over the anode.
     """
     rows = (_mean_lithium, _gaps, _current_lines)
     first = snapshots[0].matrix.points / um

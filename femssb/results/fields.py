@@ -1,8 +1,9 @@
 """The fields of a half-cell at chosen times, and their files for ParaView.
 
 A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface, and
-contact where particles touch each other) and time, and per part a ``.pvd`` collection that lists them, which ParaView opens. A snapshot is added
-whole or not at all, and ``SHA256SUMS`` tells whether a file is as it was written.
+contact where particles touch each other) and time, and per part a ``.pvd`` collection that lists
+them, which ParaView opens. A snapshot is added whole or not at all, and ``SHA256SUMS`` tells
+whether a file is as it was written.
 """
 
 import io

@@ -182,7 +182,7 @@ def test_a_small_electrode_goes_through_everything(ranks, tmp_path):
 
 @pytest.mark.slow
 def test_all_particles_of_a_powder_become_a_cell(tmp_path):
-    """Catches a cell, a matrix or pictures of many particles that no longer follow from a packing."""
+    """Catches a cell, a matrix or pictures that no longer follow from a packing."""
     done = run("resolved_cell", "--particles", 8, "--size", 4, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "areal capacity" in done.stdout
@@ -198,7 +198,10 @@ def test_one_particle_stands_for_a_powder(tmp_path):
     """Catches a loss that one particle has, and all together do not, or the other way round."""
     done = run("packing_to_half_cell", "--size", 4, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
-    found = {row.split()[0]: [float(v) for v in row.split()[1:]] for row in done.stdout.split("\n")[-8:-1]}
+    found = {
+        row.split()[0]: [float(v) for v in row.split()[1:]]
+        for row in done.stdout.split("\n")[-8:-1]
+    }
     assert abs(found["Voltage"][2]) < 20.0
     assert found["Voltage"][2] == pytest.approx(
         sum(values[2] for name, values in found.items() if name != "Voltage"), abs=1.0

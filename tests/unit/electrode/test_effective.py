@@ -56,7 +56,8 @@ def test_slabs():
     assert found.areal_capacity(active) == pytest.approx(capacity)
     assert found.stiffness_bounds[0] == 0.0
     assert found.elasticity.young_modulus == pytest.approx(found.stiffness_bounds[1])
-    assert "electrons" in str(found) and found.to_dict()["touched"] == found.touched
+    assert "electrons" in str(found)
+    assert found.to_dict()["touched"] == found.touched
 
 
 def test_electrolyte_that_is_cut_off():
@@ -124,7 +125,7 @@ def test_ranks_agree(comm):
 
 
 def test_layer_of_a_sphere():
-    """Would catch particles that conduct: plates of a cube are mirrors, so it is a cubic lattice."""
+    """Would catch particles that conduct. Plates of a cube are mirrors: a cubic lattice."""
     cell = HalfCell(particles=(Polycrystal(radius=5 * um, grains=1),))
     exact = conductivity_of_lattice("SC", 4 / 3 * np.pi * 125 / 15**3, 0.0)
     coarse, fine = (layer(mesh(cell, size=s * um, far_size=2 * s * um)) for s in (2.0, 1.0))
@@ -167,7 +168,7 @@ def test_ohmic_drop():
     """
     thick = electrode(thickness=10 * 3 * EDGE)
     data, materials = stack(CELL), library.yuan2023.materials()
-    with pytest.raises(InputError, match="lose 0.01 times its voltage"):
+    with pytest.raises(InputError, match=r"lose 0\.01 times its voltage"):
         thick.conductor(data, materials)
     same = electrode().conductor(data, materials)
     found = thick.conductor(data, materials, ohmic_drop="scaled")
