@@ -59,12 +59,12 @@ def cycled(name, cell, electrode, size, out):
     return found, run, -run.series["Discharge capacity [C]"] / (model.one_c * hour)
 
 
-def at_half(_, run, passed):
-    """Return voltage and losses in the middle of the charge [mV]."""
+def drops_of(_, run, passed):
+    """Return voltage and losses at the same charge passed, about half of all [mV]."""
     rows = slice(1, run.charge[-1].end_row + 1)
     lost = {n: run.series[f"{n} loss [W]"][rows] / -run.series["Current [A]"][rows] for n in LOSSES}
     both = {"Voltage": run.series["Voltage [V]"][rows], **lost}
-    return {n: np.interp(passed[rows][-1] / 2, passed[rows], v) / mV for n, v in both.items()}
+    return {n: np.interp(0.4, passed[rows], v) / mV for n, v in both.items()}
 
 
 def draw(runs, drops):
@@ -75,7 +75,7 @@ def draw(runs, drops):
         right.barh(np.arange(6) + 0.4 * row, [drops[name][n] for n in LOSSES], 0.4)
     left.set(xlabel="Charge over that of 1C in an hour [-]", ylabel="Voltage [V]")
     left.legend()
-    right.set(xlabel="Loss in mid-charge [mV]", yticks=np.arange(6) + 0.2, yticklabels=LOSSES)
+    right.set(xlabel="Loss at 0.4 on charge [mV]", yticks=np.arange(6) + 0.2, yticklabels=LOSSES)
     return figure
 
 
@@ -86,9 +86,9 @@ def main(
     packing, elastic = pressed(out / "press"), {"SE": SOLIDS["SE"].elasticity}
     electrode = effective(packing, elasticity=elastic, spacing=0.5 * um, **RAILS)
     runs = {k: cycled(k, c, electrode, size, out) for k, c in cells(packing, electrode).items()}
-    drops = {name: at_half(*run) for name, run in runs.items()}
+    drops = {name: drops_of(*run) for name, run in runs.items()}
     if femssb.is_first_rank():
-        print(electrode, *(run[0] for run in runs.values()), "mid-charge [mV]:", sep="\n\n")
+        print(electrode, *(run[0] for run in runs.values()), "At 0.4 on charge [mV]:", sep="\n\n")
         for name, one in drops["one particle"].items():  # one, all, difference
             every = drops["all particles"][name]
             print(f"{name:<16}{one:10.2f}{every:10.2f}{every - one:10.2f}")

@@ -273,6 +273,8 @@ class Counterpart:
             f"matrix  {self.ecbd.ionic_conductivity:.4g} S/m for ions, "
             f"{self.ecbd.electronic_conductivity:.4g} S/m for electrons; the layer has "
             f"{self.relative:.4g} of it",
+            f"surface of the active material  electrode {self.areas[0] * um:.4g}, cell "
+            f"{self.areas[1] * um:.4g} um2 a um3",
         ]
         return "\n".join([*lines, *self.warnings])
 
@@ -552,7 +554,7 @@ def _differences(
         )
     if abs(areas[1] / areas[0] - 1) > SAME:
         found.append(
-            f"The active material has a surface of {areas[1] * um:.3g} um2 a um3 in the cell,"
-            f" {areas[0] * um:.3g} in the electrode: currents at it, and ways within it, differ."
+            f"The surface of the active material over its volume differs by"
+            f" {100 * (areas[1] / areas[0] - 1):.2g} %: so do currents at it, and ways within it."
         )
     return tuple(found)
