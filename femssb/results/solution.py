@@ -194,7 +194,8 @@ class Solution:
                 parts = [passed[step.end_row] - passed[step.start_row] for step in half]
                 values[f"{name}_capacity"] = sign * sum(parts)
                 for one in AT_ENDS:
-                    values[f"{one.key}_{name}_end"] = self.series[one.name][half[-1].end_row]
+                    if one.name in self.series:
+                        values[f"{one.key}_{name}_end"] = self.series[one.name][half[-1].end_row]
         if charge and discharge and discharge[0].start_row >= charge[-1].end_row:
             for key, quantity in (
                 ("coulombic_efficiency", "capacity"),
@@ -501,6 +502,8 @@ def _report(solution: Solution) -> str:
     head = f"Cycle {summary['cycle']}, at the end of" if several else "At the end of"
     lines += ["", f"{head:<36}{'charge':>14}{'discharge':>14}"]
     for quantity in AT_ENDS:
+        if quantity.name not in solution.series:
+            continue
         label, unit = on_axis(quantity.name)
         lines.append(at_ends(label, f"{quantity.key}_{{}}_end", unit))
     lithium, unit = on_axis("Lithium [mol]")
