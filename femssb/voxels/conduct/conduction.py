@@ -38,7 +38,7 @@ from femssb.voxels.make.cut_voxels import CutVoxels
 Sides = Literal["periodic", "insulating"]
 
 NETWORK = 220.0  # memory of a solve [bytes per conducting voxel]
-FAINT = 1e-13  # ratio of conductivities from which on the poorer one insulates [-]
+FAINT = 1e-11  # ratio of conductivities from which on the poorer one insulates [-]
 FACES, MAPS = 40.0, 80.0  # memory of face conductances and of maps [bytes per voxel]
 
 
@@ -418,7 +418,7 @@ def _conduct(
     whole = not isinstance(image, CutVoxels)
     with on_threads(threads) as count:
         options: dict[str, Any] = {"tolerance": tolerance, "maps": maps, "threads": count}
-        levels = _levels(sigma, FAINT**2 if contacts else FAINT)  # which may hold back the better
+        levels = _levels(sigma, FAINT**3 if contacts else FAINT)  # which may hold back the better
         if len(axes) == len(AXES) and whole and alone and not any(periodic):
             orders = [[0, 1, 2]] * 3
             solved = solve_fluxes(problem(orders[0], levels[0]), **options)
