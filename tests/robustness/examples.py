@@ -220,6 +220,7 @@ def instances() -> dict[type, Any]:
         femssb.Fixed(), femssb.Pressure(pressure=1e6), given, femssb.HalfCell(particles=(ball,)),
         femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3.0),
         femssb.Hold(voltage=4.0, until_c_rate=0.05), femssb.Rest(until_duration=100.0),
+        femssb.Cycle(steps=("Charge at C/2 until 4.3 V", femssb.Rest(until_duration=9.0)), count=2),
         line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         femssb.ParticleContacts(resistance=law.resistance, collector=1e-3, cohesive=law.cohesive),
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
@@ -382,6 +383,7 @@ FREQUENCIES = np.logspace(-2, 6, 12)
 ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "command": lambda: {"main": numbers, "arguments": ["--x", "3.0"]},
     "is_first_rank": dict,
+    "read_step": lambda: {"sentence": "Hold at 4.3 V for 1 hour or until C/20"},
     "meshing.mesh": lambda: {
         "cell": instances()[femssb.HalfCell], "size": 2 * um, "far_size": 3 * um,
     },
