@@ -143,7 +143,8 @@ class Effective:
                 ohmic drops differ; or if a value does not suit a `Conductor`.
             MeshError: If the matrix of the mesh does not lead through its layer.
         """
-        from femssb.electrode.layer import MeshData, layer
+        from femssb.electrode.layer import layer
+        from femssb.meshing.data import MeshData
 
         if not isinstance(cell, MeshData):
             raise InputError(f"Effective.conductor.cell = {shown(cell)} is no MeshData: mesh(...)")
