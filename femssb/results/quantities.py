@@ -145,10 +145,12 @@ SERIES = (
 )
 # Further columns where contacts of particles can open.
 OF_CONTACTS = (
-    Quantity("Mean contact gap", "m", "opening of the contacts of particles, area mean"),
-    Quantity("Maximum contact gap", "m", "opening of the contacts of particles, largest"),
+    Quantity("Mean contact gap", "m", "opening of the contacts of particles, area mean",
+             "contact_gap_mean"),
+    Quantity("Maximum contact gap", "m", "opening of the contacts of particles, largest",
+             "contact_gap_max"),
     Quantity("Failed contact area fraction", "", "share of the contacts of particles that has"
-             " failed: all its fracture energy is spent"),
+             " failed: all its fracture energy is spent", "contact_failed_fraction"),
 )
 # Column of each loss -> its name in figures, in the order in which they are stacked.
 LOSSES = {
@@ -182,10 +184,12 @@ SNAPSHOT = (
     Quantity("Shear traction", "Pa", "on the interface, magnitude"),
     Quantity("Interface current", "A/m2", "positive when lithium leaves the particles"),
     Quantity("Interface voltage drop", "V", "current times interface resistance", shown="mV"),
+    Quantity("Contact current", "A/m2",
+             "of electrons, positive out of the particle with the lower number"),
 )
 # fmt: on
 
-AT_ENDS = tuple(one for one in SERIES if one.key and one.read == "ends")
+AT_ENDS = tuple(one for one in (*SERIES, *OF_CONTACTS) if one.key and one.read == "ends")
 OF_RUN = tuple(one for one in SERIES if one.key and one.read != "ends")
 # Name -> meaning of every column, and of every field.
 COLUMNS = {one.name: one.meaning for one in SERIES}

@@ -25,6 +25,7 @@ from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
 from femssb.cell.surfaces import CONTACT
 from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part
+from femssb.fem.trace import SurfacePoints
 from femssb.inputs.materials import Elasticity
 from femssb.results.fields import FieldData, Snapshot
 from femssb.results.quantities import CONTACT_COLUMNS, SERIES, of_particle
@@ -196,11 +197,16 @@ class Readout:
             "Displacement [m]": self._matrix.at_corners.x.array.reshape(-1, 3),
         }
         matrix = self._gather(self._matrix, points, cells)
-        interface = self._gather_interface(state)
+        interface, contact = self._gather_interface(state), self._gather_contacts(state)
         if particle is None or matrix is None or interface is None:
             return None
         return Snapshot(
-            time=state.time, label=label, particle=particle, matrix=matrix, interface=interface
+            time=state.time,
+            label=label,
+            particle=particle,
+            matrix=matrix,
+            interface=interface,
+            contact=contact,
         )
 
     def _strain_and_stress(self, body: _Body, state: State) -> tuple[Array, Array]:
@@ -262,14 +268,41 @@ class Readout:
             "Interface current [A/m2]": kinetics.current,
             "Interface voltage drop [V]": kinetics.drop,
         }
-        vertices = np.concatenate([points.vertices for points in self._interface])
-        shape = len(vertices), self._interface[0].per_facet
+        return self._gather_facets(self._interface, fields)
+
+    def _gather_contacts(self, state: State) -> FieldData | None:
+        """Return the fields at the contacts of particles; None where there are none."""
+        model, bodies = self.model, self.model.bodies
+        if CONTACT not in bodies.points:
+            return None
+        jump, spent, damage, traction = (
+            bodies.split(values)[CONTACT]
+            for values in (state.jump, state.spent, state.damage, model.traction(state))
+        )
+        x = model.electrochemical(state)
+        fields = {
+            "Gap [m]": np.maximum(jump[:, 0], 0.0),
+            "Spent fracture energy [-]": spent,
+            "Stiffness damage [-]": damage,
+            "Normal traction [Pa]": traction[:, 0],
+            "Shear traction [Pa]": np.hypot(traction[:, 1], traction[:, 2]),
+            "Contact current [A/m2]": model.electrochemistry.contact_current(x, state.gap),
+        }
+        return self._gather_facets([bodies.points[CONTACT]], fields)
+
+    def _gather_facets(
+        self, surfaces: Sequence[SurfacePoints], fields: dict[str, Array]
+    ) -> FieldData | None:
+        """Return fields at the points of surfaces as means over their facets, on rank 0."""
+        comm = self.model.comm
+        vertices = np.concatenate([points.vertices for points in surfaces])
+        shape = len(vertices), surfaces[0].per_facet
         means = {
-            name: collect(model.comm, values.reshape(shape).mean(axis=1))
+            name: collect(comm, values.reshape(shape).mean(axis=1))
             for name, values in fields.items()
         }
-        corners = collect(model.comm, vertices.reshape(-1, 3))
-        if model.comm.rank != 0:
+        corners = collect(comm, vertices.reshape(-1, 3))
+        if comm.rank != 0:
             return None
         cells = np.arange(len(corners)).reshape(-1, 3)
         return FieldData(points=corners, cells=cells, point_data={}, cell_data=means)

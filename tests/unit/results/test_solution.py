@@ -392,6 +392,20 @@ def test_a_folder_that_cannot_be_made_is_an_input_error(made_up_run, tmp_path):
         snapshot(0.0).write(tmp_path / "file" / "below")
 
 
+def test_contacts_of_particles_come_back(tmp_path):
+    """Catches a part that only some cells have: lost on the way, or left behind by another run."""
+    skin = tetrahedron(cells=np.array([[0, 1, 2]]))
+    for time in (0.0, 10.0, 20.0):
+        replace(snapshot(time), contact=skin).write(tmp_path)
+    read = Snapshots(tmp_path)[1]
+    assert same_fields(read.contact, skin)
+    assert list(read.parts) == [*PARTS, "contact"]
+    replace(snapshot(10.0), contact=skin).write(tmp_path)
+    assert Snapshots(tmp_path).times == (0.0, 10.0)
+    snapshot(0.0).write(tmp_path / "without")
+    assert Snapshots(tmp_path / "without")[0].contact is None
+
+
 def test_paraview_reads_the_collections(made_up_run, tmp_path):
     """Catches files that only our own reader understands; VTK's reader is the oracle."""
     run = made_up_run()
