@@ -22,14 +22,19 @@ from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.mechanical_problem import MechanicalProblem
 from femssb.cell.paths import check_mesh, check_paths, find_cut_off
 from femssb.cell.regions import regions
-from femssb.cell.surfaces import surfaces
+from femssb.cell.surfaces import GRAIN_BOUNDARY, surfaces
 from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, shown
 from femssb.fem.linear_solver import LinearSolver
 from femssb.fem.trace import Cells
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
-from femssb.inputs.materials import ActiveMaterial, CohesiveLaw, Materials, ParticleContacts
+from femssb.inputs.materials import (
+    ActiveMaterial,
+    GrainBoundaries,
+    Materials,
+    ParticleContacts,
+)
 from femssb.meshing.data import MeshData
 from femssb.meshing.resolved_cell import ResolvedCell
 
@@ -43,12 +48,12 @@ class Couplings:
     expansion: bool = field("concentration strains the grains", default=True)
     stress_drift: bool = field("stress moves lithium", default=True)
     gap_resistance: bool = field("an open gap raises the interface resistance", default=True)
-    debonding: bool = field("the interface can be damaged", default=True)
+    debonding: bool = field("interface and grain boundaries can be damaged", default=True)
 
     def of(self, materials: Materials) -> Materials:
         """Return materials without what the couplings that do not act would need."""
         active, resistance, cohesive = materials.active, materials.resistance, materials.cohesive
-        contacts = materials.contacts
+        contacts, boundaries = materials.contacts, materials.grain_boundaries
         if not self.expansion:
             none = replace(active.expansion_curves[0], function=np.zeros_like, slope=np.zeros_like)
             active = replace(active, expansion=none)
@@ -57,11 +62,18 @@ class Couplings:
         if not self.gap_resistance:
             resistance = replace(resistance, decay_length=np.inf)
         if not self.debonding:
-            cohesive = _for_ever(cohesive)
+            cohesive = cohesive.unbreakable
         if contacts is not None:
             contacts = self._of_contacts(contacts)
+        if boundaries is not None:
+            boundaries = self._of_boundaries(boundaries)
         return replace(
-            materials, active=active, resistance=resistance, cohesive=cohesive, contacts=contacts
+            materials,
+            active=active,
+            resistance=resistance,
+            cohesive=cohesive,
+            contacts=contacts,
+            grain_boundaries=boundaries,
         )
 
     def _of_contacts(self, contacts: ParticleContacts) -> ParticleContacts:
@@ -70,19 +82,16 @@ class Couplings:
             resistance = replace(contacts.resistance, decay_length=np.inf)
             contacts = replace(contacts, resistance=resistance, carbon=carbon)
         if not self.debonding and contacts.cohesive is not None:
-            contacts = replace(contacts, cohesive=_for_ever(contacts.cohesive))
+            contacts = replace(contacts, cohesive=contacts.cohesive.unbreakable)
         return contacts
 
-
-def _for_ever(law: CohesiveLaw) -> CohesiveLaw:
-    """Return a cohesive law without failure."""
-    return replace(
-        law,
-        normal_strength=np.inf,
-        shear_strength=np.inf,
-        normal_fracture_energy=np.inf,
-        shear_fracture_energy=np.inf,
-    )
+    def _of_boundaries(self, boundaries: GrainBoundaries) -> GrainBoundaries:
+        if not self.gap_resistance:
+            resistance = boundaries.resistance and replace(
+                boundaries.resistance, decay_length=np.inf
+            )
+            boundaries = replace(boundaries, decay_length=np.inf, resistance=resistance)
+        return boundaries if self.debonding else replace(boundaries, cohesive=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +189,7 @@ class Model:
         without_ions = _without_ions(data, acting)
         tables = (
             regions(data, acting),
-            surfaces(acting, data.facets, collector=collector, anode=anode),
+            surfaces(acting, _with_facets(data), collector=collector, anode=anode),
         )
         self.warnings = check_mesh(data, acting, *tables)
         self.cut_off, said = find_cut_off(data, *tables, without_ions)
@@ -344,6 +353,13 @@ class Model:
     def traction(self, state: State) -> Array:
         """Return the traction at the cohesive points in the local frame, shape (n, 3) [Pa]."""
         return self.mechanics.traction(state.jump, state.damage)
+
+
+def _with_facets(data: MeshData) -> set[str]:
+    """Return the names of the facets of a mesh, without grain boundaries if it has none of them."""
+    tag = data.facets.get(GRAIN_BOUNDARY, 0)
+    empty = not data.mesh.comm.allreduce(int(data.facet_tags.find(tag).size))
+    return set(data.facets) - ({GRAIN_BOUNDARY} if empty else set())
 
 
 def _without_ions(data: MeshData, materials: Materials) -> tuple[int, ...]:

@@ -317,7 +317,7 @@ def test_bonded_contact_carries_traction():
     )
     model.initial_state()
     assert CONTACT not in model.bodies.cohesive
-    assert not model.bodies.split_displacement
+    assert not model.bodies.pieces["displacement"]
 
 
 def test_particles_without_electrons_are_named():
