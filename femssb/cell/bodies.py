@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Array, Indices
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
-from femssb.cell.surfaces import Ohmic, Pieces, Side, Surface
+from femssb.cell.surfaces import GRAIN_BOUNDARY, Ohmic, Pieces, Side, Surface
 from femssb.errors import MeshError
 from femssb.fem.assembly import Part, n_cells, n_dofs
 from femssb.fem.broken import broken, node_groups
@@ -221,12 +221,15 @@ class Bodies:
         return np.concatenate([at[name] for name in self.outside])
 
     def split(self, values: Array) -> dict[str, Array]:
-        """Return values at the cohesive points for each surface: zero where it is not cohesive."""
+        """Return values at the cohesive points for each surface: zero where it is not cohesive.
+
+        Without grain boundaries that break there is none at them.
+        """
         sizes = {name: points.weights.size for name, points in self.points.items()}
         ends = np.cumsum([sizes[name] for name in self.cohesive])
         parts = zip(self.cohesive, np.split(values, ends[:-1]), strict=True)
         none = {name: np.zeros((size, *values.shape[1:])) for name, size in sizes.items()}
-        return none | dict(parts)
+        return {GRAIN_BOUNDARY: values[:0]} | none | dict(parts)
 
     def area(self, surface: str) -> float:
         """Return the area of a surface over all ranks [m2]; collective."""

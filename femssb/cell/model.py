@@ -111,6 +111,7 @@ class State:
     current: float  # charging current, positive when lithium leaves the particles [A]
     cohesive_dissipation: float = 0.0  # up to now, all ranks [J]
     viscous_dissipation: float = 0.0  # up to now, all ranks [J]
+    crack_dissipation: float = 0.0  # of the cohesive one, what grain boundaries took [J]
     snap_release: float = 0.0  # lost where surfaces let go by themselves, up to now, all ranks [J]
 
 
@@ -267,6 +268,7 @@ class Model:
             current=0.0,
             cohesive_dissipation=self.bodies.sum(lost[0]),
             viscous_dissipation=self.bodies.sum(lost[1]),
+            crack_dissipation=self.bodies.sum(self.bodies.split(lost[0])[GRAIN_BOUNDARY]),
         )
 
     def expansion(self, x: PETSc.Vec) -> Array:

@@ -1,8 +1,9 @@
 """The fields of a half-cell at chosen times, and their files for ParaView.
 
-A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface) and
-time, and per part a ``.pvd`` collection that lists them, which ParaView opens. A snapshot is added
-whole or not at all, and ``SHA256SUMS`` tells whether a file is as it was written.
+A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface, and
+cracks where grain boundaries can break) and time, and per part a ``.pvd`` collection that lists
+them, which ParaView opens. A snapshot is added whole or not at all, and ``SHA256SUMS`` tells
+whether a file is as it was written.
 """
 
 import io
@@ -28,7 +29,8 @@ from femssb.errors import InputError, check_number
 from femssb.results import vtk_files
 from femssb.results.folder import FIELDS_FOLDER
 
-PARTS = ("particle", "matrix", "interface")
+PARTS = ("particle", "matrix", "interface")  # of every snapshot
+CRACKS = "cracks"  # of those of a half-cell whose grain boundaries can break
 
 
 @checked
@@ -94,6 +96,7 @@ class Snapshot:
         particle: Fields on the tetrahedra of the particles.
         matrix: Fields on the tetrahedra of ecbd and electrolyte.
         interface: Fields on the triangles of the particles' surface.
+        cracks: Fields on the triangles of the grain boundaries; None where they cannot break.
 
     Raises:
         InputError: If the time is negative or not finite.
@@ -104,6 +107,7 @@ class Snapshot:
     particle: FieldData
     matrix: FieldData
     interface: FieldData
+    cracks: FieldData | None = None
 
     def __post_init__(self) -> None:
         """Check the time."""
@@ -126,11 +130,12 @@ class Snapshot:
         present = _read_index(target)
         kept = [entry for entry in present if entry[0] < self.time]
         with replacing_together(target, removing=_files(len(kept), len(present))) as new:
-            for part in PARTS:
+            parts = PARTS if self.cracks is None else (*PARTS, CRACKS)
+            for part in parts:
                 data: FieldData = getattr(self, part)
                 path = new / _file_name(part, len(kept))
                 vtk_files.write(path, data.points, data.cells, data.point_data, data.cell_data)
-            _write_index(new, [*kept, (self.time, self.label)])
+            _write_index(new, [*kept, (self.time, self.label)], parts)
 
 
 def cut_snapshots(folder: Path, time: float) -> None:
@@ -144,7 +149,7 @@ def cut_snapshots(folder: Path, time: float) -> None:
     kept = [entry for entry in present if entry[0] <= time]
     if len(kept) < len(present):
         with replacing_together(target, removing=_files(len(kept), len(present))) as new:
-            _write_index(new, kept)
+            _write_index(new, kept, _parts_in(target))
 
 
 class Snapshots(Sequence[Snapshot]):
@@ -192,7 +197,7 @@ class Snapshots(Sequence[Snapshot]):
         row = range(len(self))[index]
         target = newest(self.folder, FIELDS_FOLDER)
         parts = {}
-        for part in PARTS:
+        for part in _parts_in(target):
             points, cells, *data = vtk_files.read(check_listed(target, _file_name(part, row)))
             parts[part] = FieldData(
                 points=points, cells=cells, point_data=data[0], cell_data=data[1]
@@ -216,11 +221,16 @@ def _file_name(part: str, row: int) -> str:
 
 def _files(first: int, last: int) -> list[str]:
     """Return the names of the files of some snapshots."""
-    return [_file_name(part, row) for part in PARTS for row in range(first, last)]
+    return [_file_name(part, row) for part in (*PARTS, CRACKS) for row in range(first, last)]
 
 
-def _write_index(folder: Path, entries: Sequence[tuple[float, str]]) -> None:
-    for part in PARTS:
+def _parts_in(folder: Path) -> tuple[str, ...]:
+    """Return the parts that the snapshots of a folder have."""
+    return (*PARTS, CRACKS) if newest(folder, f"{CRACKS}.pvd").exists() else PARTS
+
+
+def _write_index(folder: Path, entries: Sequence[tuple[float, str]], parts: Sequence[str]) -> None:
+    for part in parts:
         root = ET.Element("VTKFile", type="Collection", version="0.1")
         collection = ET.SubElement(root, "Collection")
         for row, (time, label) in enumerate(entries):

@@ -22,12 +22,13 @@ from femssb.cell.limiter import WIDEST
 from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
-from femssb.cell.surfaces import CONTACT
+from femssb.cell.surfaces import CONTACT, GRAIN_BOUNDARY
 from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part
+from femssb.fem.trace import SurfacePoints
 from femssb.inputs.materials import Elasticity
 from femssb.results.fields import FieldData, Snapshot
-from femssb.results.quantities import CONTACT_COLUMNS, SERIES, of_particle
+from femssb.results.quantities import CONTACT_COLUMNS, CRACK_COLUMNS, SERIES, of_particle
 from femssb.results.validity import Bounds
 from femssb.run.stepper import TimeStep
 from femssb.tetrahedra import volumes
@@ -130,7 +131,7 @@ class Readout:
             if one.each and (self.particles > 1 or one.name == "Lithium [mol]"):
                 for number, value in enumerate(values[one.name][1:], start=1):
                     row[of_particle(one.of_each, number)] = float(value)
-        return row | self._contacts(step.now.state)
+        return row | self._contacts(step.now.state) | self._cracks(step.now.state)
 
     def _contacts(self, state: State) -> dict[str, float]:
         """Return the columns of `CONTACT_COLUMNS`, if contacts of particles can open."""
@@ -145,6 +146,26 @@ class Readout:
             bodies.sum(weights * (bodies.split(state.spent)[CONTACT] >= 1.0)) / area,
         )
         return dict(zip(CONTACT_COLUMNS, values, strict=True))
+
+    def _cracks(self, state: State) -> dict[str, float]:
+        """Return the columns of `CRACK_COLUMNS`, if grain boundaries can break."""
+        bodies = self.model.bodies
+        if GRAIN_BOUNDARY not in bodies.cohesive:
+            return {}
+        opening = np.maximum(bodies.split(state.jump)[GRAIN_BOUNDARY][:, 0], 0.0)
+        spent = bodies.split(state.spent)[GRAIN_BOUNDARY]
+        weights, area = bodies.points[GRAIN_BOUNDARY].weights, bodies.area(GRAIN_BOUNDARY)
+        cracked = bodies.sum(weights * (spent >= 1.0))
+        values = (
+            bodies.sum(weights * opening) / area,
+            bodies.largest(opening),
+            cracked,
+            cracked / area,
+            bodies.sum(weights * spent) / area,
+            cracked / bodies.sum(self.volume.weights),
+            state.crack_dissipation,
+        )
+        return dict(zip(CRACK_COLUMNS, values, strict=True))
 
     def lithium(self, stoichiometry: Array) -> Array:
         """Return the lithium in all particles, then in each, shape (1 + particles,) [mol]."""
@@ -196,11 +217,16 @@ class Readout:
             "Displacement [m]": self._matrix.at_corners.x.array.reshape(-1, 3),
         }
         matrix = self._gather(self._matrix, points, cells)
-        interface = self._gather_interface(state)
+        interface, cracks = self._gather_interface(state), self._gather_cracks(state)
         if particle is None or matrix is None or interface is None:
             return None
         return Snapshot(
-            time=state.time, label=label, particle=particle, matrix=matrix, interface=interface
+            time=state.time,
+            label=label,
+            particle=particle,
+            matrix=matrix,
+            interface=interface,
+            cracks=cracks,
         )
 
     def _strain_and_stress(self, body: _Body, state: State) -> tuple[Array, Array]:
@@ -250,20 +276,44 @@ class Readout:
         return np.asarray(self._particle.at_corners.x.array[components])
 
     def _gather_interface(self, state: State) -> FieldData | None:
-        model, at_matrix = self.model, self.model.bodies.at_matrix
-        kinetics = model.interface_current(state)
-        traction = at_matrix(model.traction(state))
-        fields = {
-            "Gap [m]": np.maximum(at_matrix(state.jump)[:, 0], 0.0),
-            "Spent fracture energy [-]": at_matrix(state.spent),
-            "Stiffness damage [-]": at_matrix(state.damage),
-            "Normal traction [Pa]": traction[:, 0],
-            "Shear traction [Pa]": np.hypot(traction[:, 1], traction[:, 2]),
+        kinetics = self.model.interface_current(state)
+        fields = self._openings(state, self.model.bodies.outside) | {
             "Interface current [A/m2]": kinetics.current,
             "Interface voltage drop [V]": kinetics.drop,
         }
-        vertices = np.concatenate([points.vertices for points in self._interface])
-        shape = len(vertices), self._interface[0].per_facet
+        return self._gather_surface(self._interface, fields)
+
+    def _gather_cracks(self, state: State) -> FieldData | None:
+        bodies = self.model.bodies
+        if GRAIN_BOUNDARY not in bodies.cohesive:
+            return None
+        points = [bodies.points[GRAIN_BOUNDARY]]
+        return self._gather_surface(points, self._openings(state, [GRAIN_BOUNDARY]))
+
+    def _openings(self, state: State, surfaces: Sequence[str]) -> dict[str, Array]:
+        """Return what opens and damages cohesive surfaces, at their points."""
+        jump, spent, damage, traction = (
+            np.concatenate([at[name] for name in surfaces])
+            for at in map(
+                self.model.bodies.split,
+                (state.jump, state.spent, state.damage, self.model.traction(state)),
+            )
+        )
+        return {
+            "Gap [m]": np.maximum(jump[:, 0], 0.0),
+            "Spent fracture energy [-]": spent,
+            "Stiffness damage [-]": damage,
+            "Normal traction [Pa]": traction[:, 0],
+            "Shear traction [Pa]": np.hypot(traction[:, 1], traction[:, 2]),
+        }
+
+    def _gather_surface(
+        self, surfaces: Sequence[SurfacePoints], fields: dict[str, Array]
+    ) -> FieldData | None:
+        """Return means over the facets of surfaces, from values at their points, on rank 0."""
+        model = self.model
+        vertices = np.concatenate([points.vertices for points in surfaces])
+        shape = len(vertices), surfaces[0].per_facet
         means = {
             name: collect(model.comm, values.reshape(shape).mean(axis=1))
             for name, values in fields.items()
