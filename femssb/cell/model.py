@@ -94,6 +94,11 @@ class Couplings:
         return boundaries if self.debonding else replace(boundaries, cohesive=None)
 
 
+# Length over which a crack breaks, over E G / strength^2, and elements that resolve it: Turon et
+# al. 2007, doi:10.1016/j.engfracmech.2006.08.025 (of the models they compare, that of Hillerborg).
+_ZONE, _IN_ZONE = 1.0, 3
+
+
 @dataclass(frozen=True, kw_only=True)
 class State:
     """Everything that a time step starts from; arrays are local to the rank and never changed."""
@@ -196,6 +201,7 @@ class Model:
         self.cut_off, said = find_cut_off(data, *tables, without_ions)
         self.warnings += said
         self.bodies = Bodies(data, *tables, order=displacement_order)
+        self.warnings += self._coarse()
         self.electrochemistry = ElectrochemicalProblem(
             self.bodies,
             solvers[_ELECTROCHEMISTRY],
@@ -217,6 +223,23 @@ class Model:
             MeshError: If a part of the mesh is cut off; the message says which.
         """
         check_paths(self.data, self.bodies.regions, self.bodies.surfaces)
+
+    def _coarse(self) -> tuple[str, ...]:
+        """Return what is doubtful about the size of elements at grain boundaries; collective."""
+        if GRAIN_BOUNDARY not in self.bodies.cohesive:
+            return ()
+        points, law = self.bodies.points[GRAIN_BOUNDARY], self.bodies.cohesive[GRAIN_BOUNDARY]
+        count = self.comm.allreduce(len(points.facets))
+        edge = np.sqrt(4 / np.sqrt(3) * self.bodies.area(GRAIN_BOUNDARY) / count)
+        modulus = self.materials.active.elasticity.modulus
+        zone = _ZONE * modulus * law.normal_fracture_energy / law.normal_strength**2
+        if edge * _IN_ZONE <= zone:
+            return ()
+        return (
+            f"Grain boundaries break within a zone of {zone:.3g} m, and their facets measure "
+            f"{edge:.3g} m, above a third of it: where cracks begin and how far they run depends "
+            "on the mesh; take finer elements, or a lower GrainBoundaries.cohesive strength.",
+        )
 
     def inputs(self) -> dict[str, Any]:
         """Return what the model was made of, as plain data."""

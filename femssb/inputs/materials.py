@@ -165,6 +165,11 @@ class Elasticity:
         "Poisson's ratio; beyond, linear elements lock", lower=-0.99, upper=0.49
     )
 
+    @property
+    def modulus(self) -> float:
+        """Young's modulus [Pa]."""
+        return self.young_modulus
+
     def lame(self) -> tuple[float, float]:
         """Return the Lame constants: lambda and the shear modulus mu [Pa]."""
         shear = self.young_modulus / (2 * (1 + self.poisson_ratio))
@@ -204,6 +209,11 @@ class CrystalElasticity:
         for name, value in (("smallest", eigenvalues[0]), ("largest", eigenvalues[-1])):
             name = f"stiffness ({name} eigenvalue)"
             check_number("CrystalElasticity", name, value, lower=1e5, upper=1e13, unit="Pa")
+
+    @property
+    def modulus(self) -> float:
+        """Smallest eigenvalue of the stiffness [Pa]: along no axis is Young's modulus smaller."""
+        return float(np.linalg.eigvalsh(self.stiffness_matrix())[0])
 
     def stiffness_matrix(self) -> Array:
         """Return the stiffness, (6, 6), Voigt order 11 22 33 23 13 12, engineering shear [Pa]."""

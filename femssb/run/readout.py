@@ -26,7 +26,6 @@ from femssb.cell.surfaces import CONTACT, GRAIN_BOUNDARY
 from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part
 from femssb.fem.trace import SurfacePoints
-from femssb.inputs.materials import Elasticity
 from femssb.results.fields import FieldData, Snapshot
 from femssb.results.quantities import CONTACT_COLUMNS, CRACK_COLUMNS, SERIES, of_particle
 from femssb.results.validity import Bounds
@@ -100,7 +99,7 @@ class Readout:
     def _bounds(self) -> Bounds:
         """Return what the results of the model are held against; collective."""
         bodies, materials = self.model.bodies, self.model.materials
-        active, elasticity = materials.active, materials.active.elasticity
+        active = materials.active
         curve = active.open_circuit_voltage
         drift = self.model.couplings.of(materials).active.drift_volume
         ends = curve.lower, min(curve.upper, active.maximum_concentration)
@@ -112,11 +111,7 @@ class Readout:
             maximum=active.maximum_concentration,
             curve=ends,
             voltages=(float(voltages.min()), float(voltages.max())),
-            modulus=(
-                elasticity.young_modulus
-                if isinstance(elasticity, Elasticity)
-                else float(np.linalg.eigvalsh(elasticity.stiffness_matrix())[0])
-            ),
+            modulus=active.elasticity.modulus,
             radius=float(np.cbrt(3 * size / (4 * np.pi))),
             fracture_energy=sum(energy for energy in energies if energy < np.inf) or np.inf,
             limited=0.0 if drift == 0.0 else WIDEST / 2,
