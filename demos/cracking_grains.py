@@ -1,9 +1,8 @@
 """Grains of NMC111 that crack, cycle by cycle, and what it costs in capacity.
 
 Boundaries between grains hold with a strength and take an energy to break; an open one lets no
-lithium through. The bonded particle stands beside those of several fracture energies. A toughness
-of 0.1 MPa m^(1/2) is one of 0.065 J/m2. Finer elements, and a lower viscosity, say how far to trust
-what is seen. Teaches a law for grain boundaries, and a figure of your own::
+lithium through. A toughness of 0.1 MPa m^(1/2) is an energy of 0.065 J/m2.
+Teaches a law for grain boundaries, and a figure of your own::
 
     python demos/cracking_grains.py --size 1.2 --grains 8 --cycles 3
 """
@@ -29,14 +28,12 @@ PANELS = {  # key of a cycle -> words, unit
 
 
 def curves(runs):
-    """Return the numbers of each cycle for each panel and run; a bonded particle has no cracks."""
-    return {
-        words: {
-            name: [(cycle.numbers[key] or 0.0) / unit for cycle in run.cycles]
-            for name, run in runs.items()
-        }
-        for key, (words, unit) in PANELS.items()
-    }
+    found = {}
+    for key, (words, unit) in PANELS.items():
+        for name, run in runs.items():
+            numbers = [(cycle.numbers[key] or 0.0) / unit for cycle in run.cycles]
+            found.setdefault(words, {})[name] = numbers
+    return found
 
 
 def draw(runs):
@@ -49,12 +46,15 @@ def draw(runs):
     return figure
 
 
+def figures(runs, folder):
+    return [plotting.save(folder / "cracks.png", draw, runs)]
+
+
 def tables(runs):
-    rows = [
-        [f"{words}, {when}", *(f"{numbers[at]:.4g}" for numbers in found.values())]
-        for words, found in curves(runs).items()
-        for when, at in (("first cycle", 0), ("last", -1))
-    ]
+    rows = []
+    for words, found in curves(runs).items():
+        for when, at in (("first cycle", 0), ("last", -1)):
+            rows.append([f"{words}, {when}", *(f"{row[at]:.4g}" for row in found.values())])
     return [Table(["", *runs], rows)]
 
 
@@ -82,21 +82,17 @@ def main(
             viscosity=viscosity,
         )
         own = replace(bonded, grain_boundaries=GrainBoundaries(cohesive=law)) if name else bonded
-        name, protocol = name or "bonded", CYCLE * cycles
-        return HalfCellRun(name=name, materials=own, cell=cell, size=size, protocol=protocol)
+        given = {"materials": own, "cell": cell, "size": size, "protocol": CYCLE * cycles}
+        return HalfCellRun(name=name or "bonded", **given)
 
-    base = case(f"{energies[0]:g} J/m2", energies[0], cycles=1)
     finer = case("finer elements", energies[0], cycles=1, size=0.75 * size)
     brisker = case("a third of the viscosity", energies[0], cycles=1, viscosity=viscosity / 3)
     found = [case("", energies[0]), *(case(f"{energy:g} J/m2", energy) for energy in energies)]
 
-    def figures(runs, folder):
-        return [plotting.save(folder / "cracks.png", draw, runs)]
-
-    shown = {"figures": figures, "tables": tables}
-    cracks = Study(name="cracks", title="Grains that crack", cases=found, **shown)
-    checks = Study(name="checks", title="Checks", cases=[base, finer, brisker], tables=tables)
-    perform(cracks, checks, out=out, jobs=jobs)
+    parts = {"Grains that crack": found, "Elements and viscosity": [finer, brisker]}
+    seen = {"figures": figures, "tables": tables}
+    studies = [Study(name=part, title=part, cases=cases, **seen) for part, cases in parts.items()]
+    perform(*studies, out=out, jobs=jobs)
 
 
 if __name__ == "__main__":

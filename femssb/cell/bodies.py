@@ -130,8 +130,9 @@ class Bodies:
 
     def _pieces(self, tags: Cells, kind: Pieces) -> Indices:
         """Return the number of the piece that each cell belongs to: 1 + that of it, else 0."""
-        of = {"": np.zeros_like, "particle": self.particle_of, "grain": self.grain_of}[kind]
-        return of(tags) + (1 if kind else 0)
+        if not kind:
+            return np.zeros(tags.shape, np.int64)
+        return 1 + (self.grain_of(tags) if kind == "grain" else self.particle_of(tags))
 
     def particle_of(self, tags: Cells) -> Indices:
         """Return the particle, from 0, that each cell tag belongs to; -1 for none."""
