@@ -33,6 +33,7 @@ from .inputs.boundary import Fixed as Fixed
 from .inputs.boundary import Free as Free
 from .inputs.boundary import Pressure as Pressure
 from .inputs.boundary import Support as Support
+from .inputs.cycle import Cycle as Cycle
 from .inputs.geometry import Grain as Grain
 from .inputs.geometry import HalfCell as HalfCell
 from .inputs.geometry import Polycrystal as Polycrystal
@@ -54,6 +55,7 @@ from .inputs.protocol import Discharge as Discharge
 from .inputs.protocol import Hold as Hold
 from .inputs.protocol import Rest as Rest
 from .inputs.protocol import Step as Step
+from .inputs.sentences import read_step as read_step
 from .meshing.half_cell import mesh as mesh
 from .meshing.resolved_cell import Healing as Healing
 from .meshing.resolved_cell import ResolvedCell as ResolvedCell

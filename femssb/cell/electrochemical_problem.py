@@ -24,7 +24,17 @@ from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
 from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
-from femssb.cell.surfaces import Insertion, Law, Metal, Ohmic, Permeation, Prescribed, Side, joined
+from femssb.cell.surfaces import (
+    CONTACT,
+    Insertion,
+    Law,
+    Metal,
+    Ohmic,
+    Permeation,
+    Prescribed,
+    Side,
+    joined,
+)
 from femssb.cell.variable_diffusion import VariableDiffusion
 from femssb.errors import NotConverged
 from femssb.fem import newton
@@ -269,6 +279,17 @@ class ElectrochemicalProblem:
                 name, InsertionCurrent(**{one.name: none for one in fields(InsertionCurrent)})
             )
         return joined([found[name] for name in self.bodies.outside])
+
+    def contact_current(self, x: PETSc.Vec, gap: Array) -> Array:
+        """Return the current of electrons at points of contacts of particles [A/m2]; collective.
+
+        It is positive out of the minus side, and zero where particles do not conduct.
+        """
+        found = np.zeros(self.bodies.points[CONTACT].weights.size)
+        for (name, law), (_, _, *at) in zip(self._laws, self._reactions(x, gap), strict=True):
+            if name == CONTACT and isinstance(law, Ohmic):
+                found = law.response(*at)[0][:, 0]
+        return found
 
     def overdrawn(self, x: PETSc.Vec, gap: Array) -> float:
         """Return how far lithium is below 0 where it is taken, or above 1 where it is put.

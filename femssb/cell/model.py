@@ -180,9 +180,11 @@ class Model:
         for name, (value, kinds) in given.items():
             if not isinstance(value, kinds):
                 wanted = " or ".join(kind.__name__ for kind in kinds)
-                raise InputError(f"Model.{name} = {value!r} is not a {wanted}")
+                raise InputError(f"Model.{name} = {shown(value)} is not a {wanted}")
         if displacement_order not in (1, 2):
-            raise InputError(f"Model.displacement_order = {displacement_order!r} is not 1 or 2")
+            raise InputError(
+                f"Model.displacement_order = {shown(displacement_order)} is not 1 or 2"
+            )
         if not isinstance(collector, Fixed) and not isinstance(anode, Fixed):
             raise InputError("Model.collector and Model.anode: one of them must be Fixed()")
         solvers = _of_each(linear_solver)

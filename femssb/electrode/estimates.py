@@ -202,6 +202,8 @@ def _check(
     """Check that an argument holds a number, or only numbers, within bounds."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu" or array.size == 0:
-        raise InputError(f"{owner}.{name} = {value!r} must be a number or numbers [{unit or '-'}]")
+        raise InputError(
+            f"{owner}.{name} = {shown(value)} must be a number or numbers [{unit or '-'}]"
+        )
     for extreme in (array.min(), array.max()):  # NaN is both
         check_number(owner, name, float(extreme), above=above, upper=upper, unit=unit)

@@ -119,6 +119,8 @@ def replacing(path: Path, *, seal: bool = False) -> Iterator[Path]:
     """
     if not path.name:
         raise InputError(f"cannot write {path}: it is a folder")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"cannot write {path}: it is a device, whose place no file may take")
     temporary = path.with_name(f".{socket.gethostname()}.{os.getpid()}.part.{path.name}")
     try:
         with writing(path):

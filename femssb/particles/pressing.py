@@ -13,7 +13,7 @@ import numpy as np
 
 from femssb._version import __version__
 from femssb.environment.ranks import communicator
-from femssb.errors import FemssbError, InputError, Interrupted, NotConverged
+from femssb.errors import FemssbError, InputError, Interrupted, NotConverged, shown
 from femssb.inputs.case import fingerprint
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing
@@ -158,9 +158,11 @@ def _check(packing: Packing, stages: Sequence[Stage], law: ContactLaw, servo: Se
         ("servo", servo, Servo),
     ):
         if not isinstance(value, kind):
-            raise InputError(f"press: {name} must be a {kind.__name__}, got {value!r}")
+            raise InputError(f"press: {name} must be a {kind.__name__}, got {shown(value)}")
     if not isinstance(stages, (list, tuple)):
-        raise InputError(f"press: stages must be a list, in which they are done, got {stages!r}")
+        raise InputError(
+            f"press: stages must be a list, in which they are done, got {shown(stages)}"
+        )
     _check_spheres(packing)
     if not stages:
         raise InputError("press: there are no stages")
@@ -169,7 +171,7 @@ def _check(packing: Packing, stages: Sequence[Stage], law: ContactLaw, servo: Se
             raise InputError(f"press: the contact law has no solid for phase {name!r}")
     for stage in stages:
         if not isinstance(stage, Stage):
-            raise InputError(f"press: {stage!r} is not a stage")
+            raise InputError(f"press: {shown(stage)} is not a stage")
         stage.check(packing)
         packing = stage.expected(packing)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from femssb._version import __version__
 from femssb.environment.ranks import communicator
-from femssb.errors import InputError
+from femssb.errors import InputError, shown
 from femssb.inputs.beads import ForceField
 from femssb.inputs.case import describe, fingerprint
 from femssb.library.suspension import suspension
@@ -73,7 +73,7 @@ def process(
     """
     stages = [stages] if isinstance(stages, WetStage) else stages
     if not isinstance(formulation, Formulation):
-        raise InputError(f"process: formulation must be a Formulation, got {formulation!r}")
+        raise InputError(f"process: formulation must be a Formulation, got {shown(formulation)}")
     field = suspension(formulation) if forces is None else forces
     _check(packing, stages, formulation, field)
     check_options("process", out, progress, resume, overwrite)
@@ -188,9 +188,11 @@ def _check(
     """Raise InputError for what would fail later."""
     for name, value, kind in (("packing", packing, Packing), ("forces", field, ForceField)):
         if not isinstance(value, kind):
-            raise InputError(f"process: {name} must be a {kind.__name__}, got {value!r}")
+            raise InputError(f"process: {name} must be a {kind.__name__}, got {shown(value)}")
     if not isinstance(stages, (list, tuple)):
-        raise InputError(f"process: stages must be a list, in which they are done, got {stages!r}")
+        raise InputError(
+            f"process: stages must be a list, in which they are done, got {shown(stages)}"
+        )
     if not stages:
         raise InputError("process: there are no stages")
     if packing.phase_names != formulation.names:
@@ -209,7 +211,7 @@ def _check(
             )
     for stage in stages:
         if not isinstance(stage, WetStage):
-            raise InputError(f"process: {stage!r} is not a stage of a wet route")
+            raise InputError(f"process: {shown(stage)} is not a stage of a wet route")
         stage.check(packing, formulation, field)
         packing = stage.expected(packing, formulation)
 

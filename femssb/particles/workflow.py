@@ -22,7 +22,7 @@ from femssb.environment.lock import locked
 from femssb.environment.packages import load
 from femssb.environment.progress import progress_lines
 from femssb.environment.ranks import communicator, from_first_rank, on_first_rank
-from femssb.errors import FemssbError, InputError, Interrupted
+from femssb.errors import FemssbError, InputError, Interrupted, shown
 from femssb.packing.files.reading import read
 from femssb.packing.files.writing import write
 from femssb.packing.packing import Packing
@@ -256,9 +256,9 @@ def check_options(
         load("h5py", extra="particles")  # needed when the first stage is done
     for name, value in (("progress", progress), ("overwrite", overwrite)):
         if not isinstance(value, bool):
-            raise InputError(f"{owner}: {name} must be True or False, got {value!r}")
+            raise InputError(f"{owner}: {name} must be True or False, got {shown(value)}")
     if not (isinstance(resume, bool) or (isinstance(resume, str) and resume == "auto")):
-        raise InputError(f'{owner}: resume must be True, False or "auto", got {resume!r}')
+        raise InputError(f'{owner}: resume must be True, False or "auto", got {shown(resume)}')
     if resume is True and overwrite:
         raise InputError(f"{owner}: resume and overwrite exclude each other")
     if resume is True and out is None:

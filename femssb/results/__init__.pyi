@@ -11,6 +11,6 @@ from .quantities import SUMMARY as SUMMARY
 from .quantities import Quantity as Quantity
 from .quantities import of_particle as of_particle
 from .quantities import on_axis as on_axis
-from .solution import Cycle as Cycle
+from .solution import CycleRecord as CycleRecord
 from .solution import Solution as Solution
 from .solution import StepRecord as StepRecord

@@ -1,15 +1,15 @@
 """The fields of a half-cell at chosen times, and their files for ParaView.
 
-A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface, and
-cracks where grain boundaries can break) and time, and per part a ``.pvd`` collection that lists
-them, which ParaView opens. A snapshot is added whole or not at all, and ``SHA256SUMS`` tells
-whether a file is as it was written.
+A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface;
+contact where particles touch, cracks where grains can break apart) and time, and per part a
+``.pvd`` collection that lists them, which ParaView opens. A snapshot is added whole or not at all,
+and ``SHA256SUMS`` tells whether a file is as it was written.
 """
 
 import io
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -29,8 +29,8 @@ from femssb.errors import InputError, check_number
 from femssb.results import vtk_files
 from femssb.results.folder import FIELDS_FOLDER
 
-PARTS = ("particle", "matrix", "interface")  # of every snapshot
-CRACKS = "cracks"  # of those of a half-cell whose grain boundaries can break
+PARTS = ("particle", "matrix", "interface")
+SOME = "contact", "cracks"  # parts that only some cells have
 
 
 @checked
@@ -96,6 +96,7 @@ class Snapshot:
         particle: Fields on the tetrahedra of the particles.
         matrix: Fields on the tetrahedra of ecbd and electrolyte.
         interface: Fields on the triangles of the particles' surface.
+        contact: Fields on the triangles where particles touch each other; None where none do.
         cracks: Fields on the triangles of the grain boundaries; None where they cannot break.
 
     Raises:
@@ -107,7 +108,14 @@ class Snapshot:
     particle: FieldData
     matrix: FieldData
     interface: FieldData
+    contact: FieldData | None = None
     cracks: FieldData | None = None
+
+    @property
+    def parts(self) -> Mapping[str, FieldData]:
+        """The parts by name: those that the cell has."""
+        found = {part: getattr(self, part) for part in (*PARTS, *SOME)}
+        return {part: data for part, data in found.items() if data is not None}
 
     def __post_init__(self) -> None:
         """Check the time."""
@@ -130,12 +138,10 @@ class Snapshot:
         present = _read_index(target)
         kept = [entry for entry in present if entry[0] < self.time]
         with replacing_together(target, removing=_files(len(kept), len(present))) as new:
-            parts = PARTS if self.cracks is None else (*PARTS, CRACKS)
-            for part in parts:
-                data: FieldData = getattr(self, part)
+            for part, data in self.parts.items():
                 path = new / _file_name(part, len(kept))
                 vtk_files.write(path, data.points, data.cells, data.point_data, data.cell_data)
-            _write_index(new, [*kept, (self.time, self.label)], parts)
+            _write_index(new, [*kept, (self.time, self.label)], self.parts)
 
 
 def cut_snapshots(folder: Path, time: float) -> None:
@@ -149,7 +155,7 @@ def cut_snapshots(folder: Path, time: float) -> None:
     kept = [entry for entry in present if entry[0] <= time]
     if len(kept) < len(present):
         with replacing_together(target, removing=_files(len(kept), len(present))) as new:
-            _write_index(new, kept, _parts_in(target))
+            _write_index(new, kept, _parts(target))
 
 
 class Snapshots(Sequence[Snapshot]):
@@ -197,7 +203,7 @@ class Snapshots(Sequence[Snapshot]):
         row = range(len(self))[index]
         target = newest(self.folder, FIELDS_FOLDER)
         parts = {}
-        for part in _parts_in(target):
+        for part in _parts(target):
             points, cells, *data = vtk_files.read(check_listed(target, _file_name(part, row)))
             parts[part] = FieldData(
                 points=points, cells=cells, point_data=data[0], cell_data=data[1]
@@ -221,15 +227,15 @@ def _file_name(part: str, row: int) -> str:
 
 def _files(first: int, last: int) -> list[str]:
     """Return the names of the files of some snapshots."""
-    return [_file_name(part, row) for part in (*PARTS, CRACKS) for row in range(first, last)]
+    return [_file_name(part, row) for part in (*PARTS, *SOME) for row in range(first, last)]
 
 
-def _parts_in(folder: Path) -> tuple[str, ...]:
-    """Return the parts that the snapshots of a folder have."""
-    return (*PARTS, CRACKS) if newest(folder, f"{CRACKS}.pvd").exists() else PARTS
+def _parts(folder: Path) -> tuple[str, ...]:
+    """Return the parts of which a folder of fields holds a collection."""
+    return (*PARTS, *(part for part in SOME if newest(folder, f"{part}.pvd").exists()))
 
 
-def _write_index(folder: Path, entries: Sequence[tuple[float, str]], parts: Sequence[str]) -> None:
+def _write_index(folder: Path, entries: Sequence[tuple[float, str]], parts: Iterable[str]) -> None:
     for part in parts:
         root = ET.Element("VTKFile", type="Collection", version="0.1")
         collection = ET.SubElement(root, "Collection")

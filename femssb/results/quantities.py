@@ -145,10 +145,12 @@ SERIES = (
 )
 # Further columns where contacts of particles can open.
 OF_CONTACTS = (
-    Quantity("Mean contact gap", "m", "opening of the contacts of particles, area mean"),
-    Quantity("Maximum contact gap", "m", "opening of the contacts of particles, largest"),
+    Quantity("Mean contact gap", "m", "opening of the contacts of particles, area mean",
+             "contact_gap_mean"),
+    Quantity("Maximum contact gap", "m", "opening of the contacts of particles, largest",
+             "contact_gap_max"),
     Quantity("Failed contact area fraction", "", "share of the contacts of particles that has"
-             " failed: all its fracture energy is spent"),
+             " failed: all its fracture energy is spent", "contact_failed_fraction"),
 )
 # Further columns where grain boundaries can break.
 OF_CRACKS = (
@@ -199,10 +201,13 @@ SNAPSHOT = (
     Quantity("Shear traction", "Pa", "on the surface, magnitude"),
     Quantity("Interface current", "A/m2", "positive when lithium leaves the particles"),
     Quantity("Interface voltage drop", "V", "current times interface resistance", shown="mV"),
+    Quantity("Contact current", "A/m2",
+             "of electrons, positive out of the particle with the lower number"),
 )
 # fmt: on
 
-AT_ENDS = tuple(one for one in (*SERIES, *OF_CRACKS) if one.key and one.read == "ends")
+_OF_SOME = (*OF_CONTACTS, *OF_CRACKS)
+AT_ENDS = tuple(one for one in (*SERIES, *_OF_SOME) if one.key and one.read == "ends")
 OF_RUN = tuple(one for one in SERIES if one.key and one.read != "ends")
 # Name -> meaning of every column, and of every field.
 COLUMNS = {one.name: one.meaning for one in SERIES}

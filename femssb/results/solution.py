@@ -53,7 +53,7 @@ from femssb.results.quantities import (
 Kind = Literal["charge", "discharge", "hold", "rest"]
 # "concentration": lithium ran out or no longer fitted; "already passed": the voltage or current
 # that was to end the step was passed as soon as its load acted.
-End = Literal["voltage", "current", "duration", "concentration", "already passed"]
+End = Literal["voltage", "current", "duration", "capacity", "concentration", "already passed"]
 
 _FORMAT = "femssb run 2"
 
@@ -70,9 +70,9 @@ class StepRecord:
         end_row: Row at which it ends; the next step starts there.
         start_time: Time at which it starts [s].
         end_time: Time at which it ends [s].
-        ended_by: "voltage", "current" or "duration", as the step asked for; "concentration" where
-            lithium ran out or no longer fitted; "already passed" where the voltage or current was
-            passed as soon as the load acted.
+        ended_by: "voltage", "current", "duration" or "capacity", as asked for; "concentration"
+            where lithium ran out or no longer fitted; "already passed" where the voltage or current
+            was passed as soon as the load acted.
     """
 
     description: str
@@ -91,7 +91,7 @@ class StepRecord:
 
 @checked
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cycle:
+class CycleRecord:
     """A charge and the discharge after it; one of them may be missing.
 
     Attributes:
@@ -171,7 +171,7 @@ class Solution:
         object.__setattr__(self, "series", series)
 
     @property
-    def cycles(self) -> tuple[Cycle, ...]:
+    def cycles(self) -> tuple[CycleRecord, ...]:
         """The cycles of the protocol steps that are over, in their order."""
         kinds = [step.kind for step in self.steps]
         found: dict[int, dict[str, list[StepRecord]]] = {}
@@ -186,7 +186,7 @@ class Solution:
 
     def _cycle(
         self, number: int, charge: tuple[StepRecord, ...], discharge: tuple[StepRecord, ...]
-    ) -> Cycle:
+    ) -> CycleRecord:
         passed = self.series["Discharge capacity [C]"]
         values: dict[str, Any] = dict.fromkeys(CYCLE)
         for name, half, sign in (("charge", charge, -1), ("discharge", discharge, 1)):
@@ -195,9 +195,8 @@ class Solution:
                 parts = [passed[step.end_row] - passed[step.start_row] for step in half]
                 values[f"{name}_capacity"] = sign * sum(parts)
                 for one in AT_ENDS:
-                    if one.name not in self.series:  # cracks, where there are none
-                        continue
-                    values[f"{one.key}_{name}_end"] = self.series[one.name][half[-1].end_row]
+                    if one.name in self.series:
+                        values[f"{one.key}_{name}_end"] = self.series[one.name][half[-1].end_row]
         if charge and discharge and discharge[0].start_row >= charge[-1].end_row:
             for key, quantity in (
                 ("coulombic_efficiency", "capacity"),
@@ -206,10 +205,10 @@ class Solution:
                 taken, returned = (values[f"{half}_{quantity}"] for half in CURRENT)
                 values[key] = returned / taken if taken > 0 else None
         numbers = {key: _plain(value, f"cycle[{key!r}]") for key, value in values.items()}
-        return Cycle(number=number, charge=charge, discharge=discharge, numbers=numbers)
+        return CycleRecord(number=number, charge=charge, discharge=discharge, numbers=numbers)
 
     @property
-    def _first_cycle(self) -> Cycle:
+    def _first_cycle(self) -> CycleRecord:
         """The first cycle; where no discharge follows its charge, with the one before it."""
         cycles = {cycle.number: cycle for cycle in self.cycles}
         zero, one = cycles.get(0), cycles.get(1)
@@ -437,7 +436,7 @@ def _plain(value: Any, name: str) -> Any:
         return {str(key): _plain(item, f"{name}[{key!r}]") for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, f"{name}[{row}]") for row, item in enumerate(value)]
-    raise InputError(f"{name} must be plain data, got {type(value).__name__} {value!r}")
+    raise InputError(f"{name} must be plain data, got {type(value).__name__} {shown(value)}")
 
 
 def _read_json(path: Path, content: bytes) -> dict[str, Any]:
@@ -503,7 +502,9 @@ def _report(solution: Solution) -> str:
     several = len(solution.cycles) > 1
     head = f"Cycle {summary['cycle']}, at the end of" if several else "At the end of"
     lines += ["", f"{head:<36}{'charge':>14}{'discharge':>14}"]
-    for quantity in (one for one in AT_ENDS if one.name in solution.series):
+    for quantity in AT_ENDS:
+        if quantity.name not in solution.series:
+            continue
         label, unit = on_axis(quantity.name)
         lines.append(at_ends(label, f"{quantity.key}_{{}}_end", unit))
     lithium, unit = on_axis("Lithium [mol]")
@@ -524,7 +525,7 @@ def _report(solution: Solution) -> str:
     return "\n".join(lines)
 
 
-def _cycle_table(cycles: Sequence[Cycle]) -> list[str]:
+def _cycle_table(cycles: Sequence[CycleRecord]) -> list[str]:
     """Return a line for each cycle: charge passed, efficiency, and mean gap at both ends."""
     (_, micro), (_, nanometre) = on_axis("Capacity [C]"), on_axis("Mean gap [m]")
     columns = [(f"{half} [µC]", f"{half}_capacity", micro) for half in CURRENT]

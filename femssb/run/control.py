@@ -1,11 +1,13 @@
 """The load that a step of the protocol imposes on a model, and its end."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Model, State
 from femssb.errors import InputError, check_number
-from femssb.inputs.protocol import Charge, Discharge, Hold, Rest, Step
+from femssb.inputs.protocol import Charge, Discharge, Hold, Step
 from femssb.results.solution import End, Kind
 from femssb.units import hour
 
@@ -23,24 +25,42 @@ class Control:
     sign = 0  # 1 on charge, -1 on discharge
     c_rate = 1.0  # of the imposed current; 1 where none is imposed
 
-    def __init__(self, step: Step, one_c: float, room: float = 1.0) -> None:
-        self.one_c = one_c  # current of 1C [A]
+    def __init__(self, step: Step, one_c: float, area: float = 1.0, room: float = 1.0) -> None:
+        """Read a step.
+
+        Args:
+            step: Of the protocol.
+            one_c: Current of 1C [A].
+            area: Of the anode's face [m2].
+            room: Lithium that fits the particles over the nominal capacity.
+        """
+        self.one_c = one_c
+        self.fields = step.fields  # where in the step they are kept
         self.duration = step.until_duration  # that ends the step [s], or None
+        self.ends_at: End = "duration"  # what has come then
         longest = 1e9
         if isinstance(step, Charge | Discharge):
             self.kind, self.sign = ("charge", 1) if isinstance(step, Charge) else ("discharge", -1)
-            self.c_rate = step.c_rate
-            self.current = self.sign * step.c_rate * one_c
+            size, words = _current(step, one_c, area)
+            self.c_rate = size / one_c
+            self.current = self.sign * size
             self.cut_off = step.until_voltage
-            longest = 2 * room * hour / step.c_rate  # twice what fills or empties the particles
+            if step.until_capacity is not None:
+                time = step.until_capacity / size
+                if self.duration is None or time < self.duration:
+                    self.duration, self.ends_at = time, "capacity"
+            longest = 2 * room * hour / self.c_rate  # twice what fills or empties the particles
             end = f"until {step.until_voltage:g} V" if step.until_voltage is not None else ""
-            self.description = f"{self.kind.capitalize()} {step.c_rate:g}C {end}".strip()
+            self.description = f"{self.kind.capitalize()} {words} {end}".strip()
         elif isinstance(step, Hold):
             self.kind, self.ends_on = "hold", "current"
             self.voltage, self.cut_off = step.voltage, step.until_c_rate
             self.description = f"Hold {step.voltage:g} V"
             if step.until_c_rate is not None:
                 self.description += f" until {step.until_c_rate:g}C"
+            if step.until_current is not None:
+                self.cut_off = step.until_current / one_c
+                self.description += f" until {step.until_current:g} A"
         else:
             self.current = 0.0
             self.description = f"Rest {step.until_duration:g} s"
@@ -56,24 +76,38 @@ class Control:
         return float(np.log(self.cut_off) - np.log(max(abs(state.current) / self.one_c, 1e-300)))
 
 
+def controls(protocol: Sequence[Step], model: Model) -> list[Control]:
+    """Return what each step of a protocol imposes on a model; collective."""
+    active = model.materials.active
+    room = active.maximum_concentration / active.capacity
+    area = model.bodies.area("anode")
+    return [Control(step, model.one_c, area, room) for step in protocol]
+
+
+def _current(step: Charge | Discharge, one_c: float, area: float) -> tuple[float, str]:
+    """Return the magnitude of the current of a step [A], and how it was given."""
+    if step.c_rate is not None:
+        return step.c_rate * one_c, f"{step.c_rate:g}C"
+    if step.current is not None:
+        return step.current, f"{step.current:g} A"
+    assert step.current_density is not None  # one of three is given
+    return step.current_density * area, f"{step.current_density:g} A/m2"
+
+
 def check_protocol(protocol: tuple[Step, ...], model: Model, tolerances: Tolerances) -> None:
-    """Check that there are steps, and refuse an end that is never crossed for certain.
+    """Refuse an end that is never crossed for certain, and a current that no step can follow.
 
     A current adds its losses to the open-circuit voltage: on charge the voltage stays above all
     that the curve has between an empty and a full host, on discharge below. How far, no bound is
     known: a high cut-off of a charge may be reached, or lithium runs out before.
     """
-    if not protocol:
-        raise InputError("Simulation.protocol is empty: give at least one step")
     active = model.materials.active
     concentrations = np.linspace(0.0, active.maximum_concentration, 1001)
     voltages = active.open_circuit_voltage.value(concentrations)
     low, high = float(voltages.min()), float(voltages.max())
     most = active.maximum_concentration / active.capacity
-    for number, step in enumerate(protocol):
+    for number, (step, control) in enumerate(zip(protocol, controls(protocol, model), strict=True)):
         where = f"Simulation.protocol[{number}]"
-        if not isinstance(step, Charge | Discharge | Hold | Rest):
-            raise InputError(f"{where} = {step!r} is not a protocol step")
         voltage = getattr(step, "until_voltage", None)
         sign, bound, side = (
             (1, low, "lowest") if isinstance(step, Charge) else (-1, high, "highest")
@@ -83,13 +117,21 @@ def check_protocol(protocol: tuple[Step, ...], model: Model, tolerances: Toleran
                 f"{where}.until_voltage = {voltage:g} V is passed before the step begins: "
                 f"{bound:.4g} V is the {side} open-circuit voltage"
             )
-        if isinstance(step, Charge | Discharge) and step.until_duration and voltage is None:
-            longest = most * hour / step.c_rate
-            if step.until_duration > longest:
+        if isinstance(step, Charge | Discharge):
+            check_number(where, "current over that of 1C", control.c_rate, above=0, below=1000)
+            if control.ends_at == "capacity":
+                time = control.duration
+                check_number(where, "until_capacity over the current", time, lower=1e-3, unit="s")
+            longest = most * hour / control.c_rate
+            if voltage is None and control.duration is not None and control.duration > longest:
+                name, unit = ("until_duration", "s")
+                if control.ends_at == "capacity":
+                    name, unit = ("until_capacity", "C")
                 raise InputError(
-                    f"{where}.until_duration = {step.until_duration:g} s can never be reached: "
+                    f"{where}.{name} = {getattr(step, name):g} {unit} can never be reached: "
                     f"{longest:.5g} s move all lithium that fits the particles"
                 )
-        if isinstance(step, Hold) and step.until_c_rate is not None:
+        if isinstance(step, Hold) and control.cut_off is not None:
             noise = _SMALLEST_CURRENT * tolerances.current
-            check_number(where, "until_c_rate", step.until_c_rate, lower=noise)
+            name = "until_c_rate" if step.until_current is None else "until_current over that of 1C"
+            check_number(where, name, control.cut_off, lower=noise)

@@ -212,7 +212,8 @@ class Readout:
             "Displacement [m]": self._matrix.at_corners.x.array.reshape(-1, 3),
         }
         matrix = self._gather(self._matrix, points, cells)
-        interface, cracks = self._gather_interface(state), self._gather_cracks(state)
+        interface = self._gather_interface(state)
+        contact, cracks = self._gather_contacts(state), self._gather_cracks(state)
         if particle is None or matrix is None or interface is None:
             return None
         return Snapshot(
@@ -221,6 +222,7 @@ class Readout:
             particle=particle,
             matrix=matrix,
             interface=interface,
+            contact=contact,
             cracks=cracks,
         )
 
@@ -276,17 +278,28 @@ class Readout:
             "Interface current [A/m2]": kinetics.current,
             "Interface voltage drop [V]": kinetics.drop,
         }
-        return self._gather_surface(self._interface, fields)
+        return self._gather_facets(self._interface, fields)
+
+    def _gather_contacts(self, state: State) -> FieldData | None:
+        """Return the fields at the contacts of particles; None where there are none."""
+        model, bodies = self.model, self.model.bodies
+        if CONTACT not in bodies.points:
+            return None
+        x = model.electrochemical(state)
+        current = model.electrochemistry.contact_current(x, state.gap)
+        fields = self._openings(state, [CONTACT]) | {"Contact current [A/m2]": current}
+        return self._gather_facets([bodies.points[CONTACT]], fields)
 
     def _gather_cracks(self, state: State) -> FieldData | None:
+        """Return the fields at the grain boundaries; None where none can break."""
         bodies = self.model.bodies
         if GRAIN_BOUNDARY not in bodies.cohesive:
             return None
-        points = [bodies.points[GRAIN_BOUNDARY]]
-        return self._gather_surface(points, self._openings(state, [GRAIN_BOUNDARY]))
+        fields = self._openings(state, [GRAIN_BOUNDARY])
+        return self._gather_facets([bodies.points[GRAIN_BOUNDARY]], fields)
 
     def _openings(self, state: State, surfaces: Sequence[str]) -> dict[str, Array]:
-        """Return what opens and damages cohesive surfaces, at their points."""
+        """Return what opens and damages surfaces, at their points."""
         jump, spent, damage, traction = (
             np.concatenate([at[name] for name in surfaces])
             for at in map(
@@ -302,19 +315,19 @@ class Readout:
             "Shear traction [Pa]": np.hypot(traction[:, 1], traction[:, 2]),
         }
 
-    def _gather_surface(
+    def _gather_facets(
         self, surfaces: Sequence[SurfacePoints], fields: dict[str, Array]
     ) -> FieldData | None:
-        """Return means over the facets of surfaces, from values at their points, on rank 0."""
-        model = self.model
+        """Return fields at the points of surfaces as means over their facets, on rank 0."""
+        comm = self.model.comm
         vertices = np.concatenate([points.vertices for points in surfaces])
         shape = len(vertices), surfaces[0].per_facet
         means = {
-            name: collect(model.comm, values.reshape(shape).mean(axis=1))
+            name: collect(comm, values.reshape(shape).mean(axis=1))
             for name, values in fields.items()
         }
-        corners = collect(model.comm, vertices.reshape(-1, 3))
-        if model.comm.rank != 0:
+        corners = collect(comm, vertices.reshape(-1, 3))
+        if comm.rank != 0:
             return None
         cells = np.arange(len(corners)).reshape(-1, 3)
         return FieldData(points=corners, cells=cells, point_data={}, cell_data=means)

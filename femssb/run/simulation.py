@@ -20,6 +20,7 @@ from femssb.environment.progress import progress_lines
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError, Interrupted, NotConverged, shown
 from femssb.inputs.case import describe
+from femssb.inputs.cycle import Cycle, steps_of
 from femssb.inputs.protocol import Step
 from femssb.results.solution import Solution
 from femssb.run.control import check_protocol
@@ -44,7 +45,7 @@ class Simulation:
     def __init__(
         self,
         model: Model,
-        protocol: Sequence[Step],
+        protocol: Sequence[Step | Cycle | str],
         *,
         tolerances: Tolerances = Tolerances(),  # noqa: B008  (frozen)
         stepping: Stepping | FixedSteps = Stepping(),  # noqa: B008
@@ -53,7 +54,8 @@ class Simulation:
 
         Args:
             model: The discretised half-cell.
-            protocol: The steps, at least one.
+            protocol: The steps, at least one: `Charge`, `Discharge`, `Hold`, `Rest`, a `Cycle` of
+                them, or one in words (`femssb.inputs.sentences`).
             tolerances: When a time step counts as solved.
             stepping: How time steps are chosen: by their error, or `FixedSteps`.
 
@@ -64,14 +66,13 @@ class Simulation:
         """
         for name, value, kind, wanted in (
             ("model", model, Model, "a femssb.Model"),
-            ("protocol", protocol, list | tuple, "a list of steps such as Charge(...)"),
             ("tolerances", tolerances, Tolerances, "Tolerances(...)"),
             ("stepping", stepping, Stepping | FixedSteps, "Stepping(...) or FixedSteps(...)"),
         ):
             if not isinstance(value, kind):
                 raise InputError(f"Simulation.{name} must be {wanted}, got {type(value).__name__}")
         self.model = model
-        self.protocol = tuple(protocol)
+        self.protocol = steps_of("Simulation.protocol", protocol)
         self.tolerances = tolerances
         self.stepping = stepping
         check_protocol(self.protocol, model, tolerances)
@@ -134,7 +135,7 @@ class Simulation:
             raise InputError("Simulation.run: resume and overwrite exclude each other")
         if not isinstance(on_step, list | tuple) or not all(map(callable, on_step)):
             raise InputError(
-                f"Simulation.run: on_step must be a list of functions, got {on_step!r}"
+                f"Simulation.run: on_step must be a list of functions, got {shown(on_step)}"
             )
         stepper = Stepper(self.model, self.protocol, self.stepping, self.tolerances)
         inputs = {

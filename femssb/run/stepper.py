@@ -22,7 +22,7 @@ from femssb.inputs.protocol import Rest, Step
 from femssb.results.cycles import labels
 from femssb.results.solution import End
 from femssb.run import lithium
-from femssb.run.control import Control
+from femssb.run.control import Control, controls
 from femssb.run.stepping import FixedSteps, Stepping, bdf, error_share, extrapolate
 from femssb.units import FARADAY
 
@@ -95,9 +95,7 @@ class Stepper:
         self._model = model
         self._stepping = stepping
         self._tolerances = tolerances
-        active = model.materials.active
-        room = active.maximum_concentration / active.capacity
-        self._controls = [Control(step, model.one_c, room) for step in protocol]
+        self._controls = controls(protocol, model)
         self._labels = labels([control.kind for control in self._controls])
 
     def start(self) -> TimeStep:
@@ -138,10 +136,13 @@ class Stepper:
         elif lithium.beyond(self._model, new.state, start.state) >= 0:
             ended_by = "concentration"
         elif control.duration is not None and _left(control, position, new) == 0:
-            ended_by = "duration"
+            ended_by = control.ends_at
         share = self._share(control, start.state, new.state)
         middle = share >= 0.5 and not position.halfway
-        label = self._labels[position.index][bool(ended_by)] if ended_by or middle else ""
+        kept = control.fields in ("both", "end" if ended_by else "middle")
+        label = (
+            self._labels[position.index][bool(ended_by)] if kept and (ended_by or middle) else ""
+        )
         after = replace(
             position,
             past=(new, *past[:2]),

@@ -9,9 +9,11 @@ from femssb.description import description, field
 from femssb.environment.ranks import communicator
 from femssb.errors import FemssbError
 from femssb.inputs.boundary import Fixed, Free, Support
+from femssb.inputs.cycle import steps_of
 from femssb.inputs.geometry import HalfCell
 from femssb.inputs.materials import Materials
-from femssb.inputs.protocol import Charge, Discharge, Step
+from femssb.inputs.protocol import Charge, Discharge
+from femssb.meshing.resolved_cell import ResolvedCell
 from femssb.results.solution import Solution
 from femssb.run.stepping import Stepping
 from femssb.studies.case import Case
@@ -34,8 +36,10 @@ class HalfCellRun(Case[Solution]):
 
     name: str = field("name of the case in its study")
     materials: Materials = field("parameter set")
-    protocol: tuple[Step, ...] = field("steps, in their order", default=CYCLE)
-    cell: HalfCell = field("shape of the half-cell", default=HalfCell())
+    protocol: tuple[Any, ...] = field(
+        "steps in their order, as `Simulation` takes them", default=CYCLE
+    )
+    cell: HalfCell | ResolvedCell = field("shape of the half-cell", default=HalfCell())
     size: float = field("element size in the particles", unit="m", above=0, default=0.8 * um)
     collector: Support = field("how the collector face is held", default=Fixed())
     anode: Support = field("how the anode face is held", default=Free())
@@ -44,6 +48,10 @@ class HalfCellRun(Case[Solution]):
         "when a time step counts as solved; None for the defaults", default=None
     )
     stepping: Stepping = field("how time steps are chosen", default=Stepping())
+
+    def __post_init__(self) -> None:
+        """Keep the steps with their words read and their cycles taken apart."""
+        object.__setattr__(self, "protocol", steps_of("HalfCellRun.protocol", self.protocol))
 
     def run(self, folder: Path, *, comm: MPI.Intracomm | None, progress: bool) -> None:
         """Mesh the cell and run the protocol, or what is left of it; collective."""

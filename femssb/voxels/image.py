@@ -112,7 +112,7 @@ class VoxelImage:
         names = tuple(self.phase_names)
         if len(set(names)) != len(names) or not 0 < len(names) <= MOST_PHASES:
             raise InputError(
-                f"VoxelImage.phase_names = {names!r} must hold 1 to {MOST_PHASES} names, "
+                f"VoxelImage.phase_names = {shown(names)} must hold 1 to {MOST_PHASES} names, "
                 "none of them twice"
             )
         for name in ("spacing", "periodic"):
@@ -124,7 +124,9 @@ class VoxelImage:
             check_number("VoxelImage", "spacing", step, lower=SMALLEST, upper=LARGEST, unit="m")
         for side in self.periodic:
             if not isinstance(side, (bool, np.bool_)):
-                raise InputError(f"VoxelImage.periodic = {self.periodic!r} must be true or false")
+                raise InputError(
+                    f"VoxelImage.periodic = {shown(self.periodic)} must be true or false"
+                )
         object.__setattr__(self, "phase_names", names)
         object.__setattr__(self, "spacing", tuple(float(step) for step in self.spacing))
         object.__setattr__(self, "periodic", tuple(bool(side) for side in self.periodic))
@@ -229,7 +231,7 @@ def empty_image(
     """
     check_number("empty_image", "spacing", spacing, lower=SMALLEST, upper=LARGEST, unit="m")
     if len(lengths) != 3:
-        raise InputError(f"empty_image.lengths = {lengths!r} must be three lengths")
+        raise InputError(f"empty_image.lengths = {shown(lengths)} must be three lengths")
     for edge in lengths:
         check_number("empty_image", "lengths", edge, lower=spacing, upper=LARGEST, unit="m")
     shape = tuple(max(1, round(edge / spacing)) for edge in lengths)

@@ -196,6 +196,35 @@ def test_a_small_electrode_goes_through_everything(ranks, tmp_path):
 
 
 @pytest.mark.slow
+def test_all_particles_of_a_powder_become_a_cell(tmp_path):
+    """Catches a cell, a matrix or pictures that no longer follow from a packing."""
+    done = run("resolved_cell", "--particles", 8, "--size", 4, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "areal capacity" in done.stdout
+    rows = rows_of(tmp_path / "particles.csv")
+    used = [float(row["Utilisation [-]"]) for row in rows]
+    assert 5 < len(rows) < 15
+    assert 0.3 < min(used) <= max(used) < 1.0
+    assert (tmp_path / "particles.png").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_one_particle_stands_for_a_powder(tmp_path):
+    """Catches a loss that one particle has, and all together do not, or the other way round."""
+    done = run("packing_to_half_cell", "--size", 4, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {
+        row.split()[0]: [float(v) for v in row.split()[1:]]
+        for row in done.stdout.split("\n")[-8:-1]
+    }
+    assert abs(found["Voltage"][2]) < 20.0
+    assert found["Voltage"][2] == pytest.approx(
+        sum(values[2] for name, values in found.items() if name != "Voltage"), abs=1.0
+    )
+    assert (tmp_path / "voltage.png").stat().st_size > 20_000
+
+
+@pytest.mark.slow
 def test_a_slurry_becomes_an_electrode(tmp_path):
     """Catches a wet route that no longer runs, and contacts that yield but do not stay pressed."""
     arguments = ["--beads", 250, "--spacing", 1, "--movie", "--out", tmp_path]

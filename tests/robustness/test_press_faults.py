@@ -149,7 +149,7 @@ press(start, stages, hertz, progress=False)
     assert said.count("too many neighbours") == 1 + ("Runtime" in failing and "raise" in said)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_full_disk_is_one_error_and_the_press_goes_on(ranks, tmp_path):
     """Would catch a crash of HDF5, half a state that is taken for a whole, and work that is lost.
 

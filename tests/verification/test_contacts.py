@@ -259,6 +259,13 @@ def test_columns_of_contacts():
     snapshot = Readout(model).snapshot(state, "start")
     assert "Electronic potential [V]" in snapshot.particle.point_data
     assert len(snapshot.particle.points) == 4 * 2 * 2  # both sides of the contact
+    fields = snapshot.contact.cell_data
+    assert fields["Normal traction [Pa]"] == pytest.approx(5 * MPa, rel=1e-4)
+    assert fields["Gap [m]"] == pytest.approx(5 * MPa / HARD.stiffness, rel=1e-4)
+    state, _ = step(model, state, 0.1, current=DENSITY * AREA)
+    fields = Readout(model).snapshot(state, "charged").contact.cell_data
+    # The current comes in at the collector, and passes from P1 to P2: out of the lower number.
+    assert fields["Contact current [A/m2]"] == pytest.approx(DENSITY, rel=1e-4)
 
 
 @pytest.mark.mpi

@@ -62,7 +62,7 @@ def test_a_cycle_does_not_depend_on_the_ranks(
     assert len(many_ranks.snapshots) == (7 if comm.rank == 0 else 0)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)  # on 3, the cycle above and the bounds below
 def test_cut_offs_are_found_on_any_ranks(comm: MPI.Comm) -> None:
     """Catches ends that ranks see differently, and lithium or charge lost where they meet.
 

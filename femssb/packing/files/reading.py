@@ -34,7 +34,7 @@ from pathlib import Path
 from femssb.description import checked
 from femssb.environment.files import check_seal, has_seal
 from femssb.environment.isolation import reading
-from femssb.errors import InputError
+from femssb.errors import InputError, shown
 from femssb.packing.files import csv_files, data_files, hdf5_files, mercury, vtk_files, yade
 from femssb.packing.files.dumps import Dump
 from femssb.packing.files.spheres import Given, Spheres, Units, packing, packing_of
@@ -128,7 +128,7 @@ def _checked(path: str | Path, given: Given) -> tuple[Path, Given]:
     if suffix in _SEALED and has_seal(path):
         check_seal(path)
     if given.box is not None and [len(corner) for corner in given.box] != [3, 3]:
-        raise InputError(f"read.box = {given.box!r} must hold a lower and an upper corner")
+        raise InputError(f"read.box = {shown(given.box)} must hold a lower and an upper corner")
     if suffix == ".liggghts":
         if given.units not in (None, "si"):
             raise InputError(f"read: units = {given.units!r}, but {path.name} of LIGGGHTS is in SI")

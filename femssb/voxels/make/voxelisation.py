@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from femssb.arrays import Array
 from femssb.description import checked
 from femssb.environment.compiled import njit
-from femssb.errors import InputError, check_number
+from femssb.errors import InputError, check_number, shown
 from femssb.packing.packing import Packing
 from femssb.voxels.image import SMALLEST, Labels, VoxelImage, check_memory, counts_of
 
@@ -193,7 +193,7 @@ def grid_of(packing: Packing, spacing: float | Sequence[float]) -> tuple[Shape, 
     given = np.ravel(np.array(spacing, dtype=object)).tolist()
     given = given * 3 if len(given) == 1 else given
     if len(given) != 3:
-        raise InputError(f"voxelise.spacing = {spacing!r} must be one length or three")
+        raise InputError(f"voxelise.spacing = {shown(spacing)} must be one length or three")
     for side, edge in zip(packing.lengths.tolist(), given, strict=True):
         check_number("voxelise", "spacing", edge, lower=SMALLEST, unit="m")
         check_number("voxelise", "spacing", edge, upper=side, unit="m")

@@ -104,6 +104,15 @@ def test_a_file_is_on_the_disk_before_it_replaces_another(
     assert [path for _, path in done] == [str(temporary), str(temporary), str(tmp_path)]
 
 
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    """Would catch a table that takes the place of a device: /dev/null, where root asked for it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="it is a device"), replacing(pipe) as new:
+        new.write_text("numbers")
+    assert pipe.is_fifo()
+
+
 def test_a_limit_of_the_size_is_one_error(tmp_path: Path) -> None:
     """Catches a process that a quota ends with a signal or a traceback."""
     script = (

@@ -29,7 +29,16 @@ def test_nothing_of_a_description_is_left_out() -> None:
         "table": [[1.0, 0.0], [0.0, 1.0]],
         "limit": "inf",
         "inner": [
-            {"class": "Charge", "c_rate": 2, "until_voltage": 4.0, "until_duration": None},
+            {
+                "class": "Charge",
+                "fields": "both",
+                "c_rate": 2,
+                "current": None,
+                "current_density": None,
+                "until_voltage": 4.0,
+                "until_duration": None,
+                "until_capacity": None,
+            },
             None,
         ],
     }

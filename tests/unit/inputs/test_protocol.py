@@ -1,6 +1,7 @@
 """If these fail, a slip in a protocol is found only when the run never ends, or ends at once."""
 
 from dataclasses import FrozenInstanceError, replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ def test_steps_keep_what_they_are_given() -> None:
 
 
 @pytest.mark.parametrize("step", [Charge, Discharge])
-@pytest.mark.parametrize("c_rate", [0, -1, 1e4, "1C", None, True, float("nan")])
+@pytest.mark.parametrize("c_rate", [0, -1, 1e4, "1C", True, float("nan")])
 def test_a_c_rate_must_be_a_positive_number(
     step: type[Charge] | type[Discharge], c_rate: object
 ) -> None:
@@ -28,13 +29,26 @@ def test_a_c_rate_must_be_a_positive_number(
 @pytest.mark.parametrize("step", [Charge, Discharge])
 def test_a_current_needs_an_end(step: type[Charge] | type[Discharge]) -> None:
     """Catches a step that would never end."""
-    with pytest.raises(InputError, match="needs an end: until_voltage or until_duration"):
+    with pytest.raises(InputError, match="needs an end: until_voltage, until_duration or"):
         step(c_rate=1)
+
+
+@pytest.mark.parametrize("given", [{}, {"c_rate": 1, "current": 1e-9}, {"current": None}])
+def test_a_step_has_one_current(given: dict[str, Any]) -> None:
+    """Catches two currents of which one is dropped, and none."""
+    with pytest.raises(InputError, match="Charge needs one of c_rate, current, current_density"):
+        Charge(until_voltage=4.0, **given)
+
+
+def test_an_end_by_current_is_given_once() -> None:
+    """Catches one of two ends that is dropped."""
+    with pytest.raises(InputError, match="given twice"):
+        Hold(voltage=4.0, until_c_rate=0.05, until_current=1e-9)
 
 
 def test_a_hold_needs_an_end() -> None:
     """Catches a hold that would never end."""
-    with pytest.raises(InputError, match="needs an end: until_c_rate or until_duration"):
+    with pytest.raises(InputError, match="needs an end: until_c_rate, until_current or"):
         Hold(voltage=4.3)
 
 

@@ -76,7 +76,7 @@ def test_tables_run_and_resume(comm: MPI.Comm, shared_path: Path, kind: str) -> 
         Simulation(changed, [charge], stepping=STEPS).run(shared_path, progress=False, resume=True)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_a_curve_that_fails_on_one_rank_ends_all(comm: MPI.Comm) -> None:
     """Catches ranks that wait for the one whose table raised."""
     small = tiny_model(comm)

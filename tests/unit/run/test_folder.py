@@ -270,7 +270,7 @@ def test_what_a_killed_run_left_is_no_obstacle(
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_loses_the_present_time_step_only(
     comm: MPI.Intracomm,
@@ -337,7 +337,7 @@ def test_a_signal_ends_a_run_in_memory(model: Model, capsys: pytest.CaptureFixtu
     assert said == "femssb: stopped by SIGINT: nothing is kept of a run without a folder\n"
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ZeroDivisionError])
 def test_what_ends_one_rank_in_a_function_of_the_user_ends_all(
     comm: MPI.Intracomm, shared_path: Path, error: type[BaseException]

@@ -11,12 +11,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from femssb import Charge, Discharge, Hold, Model, NotConverged, Rest, Simulation, Solution
+from femssb import (
+    Charge,
+    Cycle,
+    Discharge,
+    Hold,
+    InputError,
+    Model,
+    NotConverged,
+    Rest,
+    Simulation,
+    Solution,
+)
 from femssb.cell.coupling import Tolerances, advance
 from femssb.cell.model import State
 from femssb.run import stepper
 from femssb.run.stepping import FixedSteps, Stepping
-from tests.runs import ALONE, CHARGE, DISCHARGE, HOLD, REST, STEPS, TIGHT, tiny_model
+from tests.runs import ALONE, CHARGE, DISCHARGE, HOLD, REST, STEPS, TIGHT, TIMED, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +129,62 @@ def test_a_cut_off_right_after_the_last_step_is_found(model: Model) -> None:
     step = short(model, Charge(c_rate=1, until_voltage=just_past), stepping=steps).steps[0]
     assert step.ended_by == "voltage"
     assert 501.0 < step.end_time < 501.1
+
+
+def test_a_current_may_be_given_in_any_unit(model: Model) -> None:
+    """Catches amperes that are taken for a C-rate, or for those of another area."""
+    area = 81e-12  # of the anode's face, 9 um square
+    time, at_2c = 100.0, 2 * model.one_c
+    steps = [
+        Charge(c_rate=2, until_duration=time),
+        Charge(current=at_2c, until_duration=time),
+        Charge(current_density=at_2c / area, until_duration=time),
+        Charge(c_rate=2, until_capacity=at_2c * time),
+    ]
+    runs = [short(model, step, stepping=STEPS) for step in steps]
+    for run in runs:
+        np.testing.assert_allclose(
+            run.series["Voltage [V]"], runs[0].series["Voltage [V]"], rtol=1e-8
+        )
+    assert [run.steps[0].ended_by for run in runs] == ["duration"] * 3 + ["capacity"]
+    assert runs[3].series["Discharge capacity [C]"][-1] == pytest.approx(-at_2c * time, rel=1e-9)
+    assert runs[2].steps[0].description.startswith("Charge ")
+
+
+def test_fields_are_kept_where_they_are_asked_for(model: Model) -> None:
+    """Catches a pulse train that fills the disk, and an end whose fields are lost."""
+    pulses = [
+        Charge(c_rate=1, until_duration=60.0, fields=fields)
+        for fields in ("none", "middle", "end", "both")
+    ]
+    run = short(model, *pulses, Rest(until_duration=60.0, fields="none"), stepping=STEPS)
+    assert [snapshot.label for snapshot in run.snapshots] == [
+        "start",
+        "charge middle, step 1",
+        "charge end, step 2",
+        "charge middle, step 3",
+        "charge end",
+    ]
+    with pytest.raises(InputError, match=r"Charge\.fields"):
+        Charge(c_rate=1, until_duration=60.0, fields="all")  # type: ignore[arg-type]
+
+
+def test_a_hold_may_end_by_amperes(model: Model) -> None:
+    """Catches a hold that waits for so many C."""
+    charge = Charge(c_rate=2, until_duration=300.0)
+    wanted = 0.5 * model.one_c
+    run = short(model, charge, Hold(voltage=4.0, until_current=wanted), stepping=STEPS)
+    assert run.steps[1].ended_by == "current"
+    assert run.series["C-rate"][-1] == pytest.approx(0.5, rel=1e-2)
+
+
+def test_words_and_cycles_run_as_their_steps(model: Model) -> None:
+    """Catches a protocol that is read one way and run another."""
+    plain = short(model, *[TIMED[0], TIMED[1]] * 2, stepping=STEPS)
+    words = Cycle(steps=["Charge at 2C for 15 minutes", TIMED[1]], count=2)
+    run = short(model, words, stepping=STEPS)
+    np.testing.assert_allclose(run.series["Voltage [V]"], plain.series["Voltage [V]"], rtol=1e-8)
+    assert [cycle.number for cycle in run.cycles] == [1, 2]
 
 
 def test_the_last_step_of_a_duration_is_no_sliver(model: Model) -> None:
