@@ -72,7 +72,9 @@ def _fields(cls: Any) -> list[str]:
     return _list_table(rows, "16 44 10 18 12")
 
 
-def _docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+def _docstring(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
     """Put a table of the fields of a description in the place of their list."""
     if what != "class" or not _is_description(thing) or "Attributes:" not in lines:
         return
@@ -115,9 +117,7 @@ def _public(module: types.ModuleType) -> list[str]:
         if not name.startswith("_") and getattr(thing, "__module__", "") == module.__name__
     ]
     constants = [
-        name
-        for name, thing in vars(module).items()
-        if name.isupper() or isinstance(thing, float)
+        name for name, thing in vars(module).items() if name.isupper() or isinstance(thing, float)
     ]
     return [*own, *(name for name in constants if name not in own)]
 
@@ -168,7 +168,9 @@ def _link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         match = re.match(r"(?:femssb\.)?([A-Za-z_][\w.]*)(?:\([^)]*\))?$", node.astext())
         entry = known.get(f"femssb.{match[1]}") if match else None
         if entry:
-            target = make_refnode(app.builder, docname, entry.docname, entry.node_id, node.deepcopy())
+            target = make_refnode(
+                app.builder, docname, entry.docname, entry.node_id, node.deepcopy()
+            )
             node.replace_self(target)
 
 

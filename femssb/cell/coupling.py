@@ -21,6 +21,7 @@ import numpy as np
 from femssb.arrays import Array
 from femssb.cell.cohesion import Cohesion
 from femssb.cell.model import Model, State
+from femssb.cell.surfaces import GRAIN_BOUNDARY
 from femssb.description import description, field
 from femssb.errors import NotConverged
 from femssb.fem import newton
@@ -180,6 +181,8 @@ def advance(
         cohesive_dissipation=previous.cohesive_dissipation
         + bodies.sum(weights * cohesion.dissipated),
         viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),
+        crack_dissipation=previous.crack_dissipation
+        + bodies.sum(bodies.split(weights * cohesion.dissipated)[GRAIN_BOUNDARY]),
         snap_release=previous.snap_release + snapped(model, previous, jump, cohesion),
     )
     PETSc.garbage_cleanup(model.comm)

@@ -5,7 +5,7 @@ the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 
 import femssb.environment.platform
@@ -24,7 +24,17 @@ from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
 from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
-from femssb.cell.surfaces import CONTACT, Insertion, Law, Metal, Ohmic, Prescribed, joined
+from femssb.cell.surfaces import (
+    CONTACT,
+    Insertion,
+    Law,
+    Metal,
+    Ohmic,
+    Permeation,
+    Prescribed,
+    Side,
+    joined,
+)
 from femssb.cell.variable_diffusion import VariableDiffusion
 from femssb.errors import NotConverged
 from femssb.fem import newton
@@ -78,13 +88,8 @@ class ElectrochemicalProblem:
         """Lay the unknowns out and assemble all that never changes; collective."""
         self.bodies = bodies
         self._inert = np.array(cut_off.inert, np.int64)
-        split = {
-            LITHIUM: bodies.split_lithium,
-            IONIC: False,
-            ELECTRONIC: bodies.domains[ELECTRONIC].holds(bodies.data.grain_tags),
-        }
         self.spaces = {LITHIUM: bodies.scalars} | {
-            name: bodies.space(bodies.domains[name], (), split=split[name])
+            name: bodies.space(bodies.domains[name], (), split=bodies.pieces[name])
             for name in (IONIC, ELECTRONIC)
         }
         # The electronic potential is counted from the collector: the cell voltage is an unknown of
@@ -102,7 +107,7 @@ class ElectrochemicalProblem:
         fixed = {ELECTRONIC: np.unique(np.concatenate([none, *grounded]))}
         self.unknowns = Unknowns(
             [
-                bodies.field(s, bodies.domains[k], split=split[k], fixed=fixed.get(k, none))
+                bodies.field(s, bodies.domains[k], split=bodies.pieces[k], fixed=fixed.get(k, none))
                 for k, s in self.spaces.items()
             ],
             period=bodies.period,
@@ -114,6 +119,13 @@ class ElectrochemicalProblem:
             for law in surface.currents
             if not isinstance(law, Prescribed)
         ]
+        both: tuple[Side, ...] = ("minus", "plus")
+        domain = bodies.domains[LITHIUM]
+        self._sides = {
+            surface: [bodies.trace(bodies.scalars, domain, surface, side) for side in both]
+            for surface, law in self._laws
+            if isinstance(law, Permeation)
+        }
         self._assemble(temperature)
         own = self.unknowns.offset + np.arange(self.unknowns.local_size)
         splits = {name: own[self.unknowns.owned(index)] for index, name in enumerate(FIELDS)}
@@ -432,6 +444,10 @@ class ElectrochemicalProblem:
     def _set_transport(self, rate: float, pull: Array) -> None:
         """Set the matrices for the rate of a time step [1/s] and a pull [J/mol]; collective."""
         self._pull.x.array[:] = pull
+        for index, (surface, law) in enumerate(self._laws):
+            if isinstance(law, Permeation):
+                sides = [side(pull) / self._energy for side in self._sides[surface]]
+                self._laws[index] = surface, replace(law, pull=np.column_stack(sides))
         drift = self._drift.refresh()
         parts = [rate * self.node_charge, drift, *self._conduction]
         if self._variable is None:

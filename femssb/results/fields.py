@@ -1,9 +1,9 @@
 """The fields of a half-cell at chosen times, and their files for ParaView.
 
-A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface, and
-contact where particles touch each other) and time, and per part a ``.pvd`` collection that lists
-them, which ParaView opens. A snapshot is added whole or not at all, and ``SHA256SUMS`` tells
-whether a file is as it was written.
+A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface;
+contact where particles touch, cracks where grains can break apart) and time, and per part a
+``.pvd`` collection that lists them, which ParaView opens. A snapshot is added whole or not at all,
+and ``SHA256SUMS`` tells whether a file is as it was written.
 """
 
 import io
@@ -30,7 +30,7 @@ from femssb.results import vtk_files
 from femssb.results.folder import FIELDS_FOLDER
 
 PARTS = ("particle", "matrix", "interface")
-CONTACT = "contact"  # a part that only some cells have
+SOME = "contact", "cracks"  # parts that only some cells have
 
 
 @checked
@@ -97,6 +97,7 @@ class Snapshot:
         matrix: Fields on the tetrahedra of ecbd and electrolyte.
         interface: Fields on the triangles of the particles' surface.
         contact: Fields on the triangles where particles touch each other; None where none do.
+        cracks: Fields on the triangles of the grain boundaries; None where they cannot break.
 
     Raises:
         InputError: If the time is negative or not finite.
@@ -108,12 +109,13 @@ class Snapshot:
     matrix: FieldData
     interface: FieldData
     contact: FieldData | None = None
+    cracks: FieldData | None = None
 
     @property
     def parts(self) -> Mapping[str, FieldData]:
         """The parts by name: those that the cell has."""
-        found = {part: getattr(self, part) for part in PARTS}
-        return found if self.contact is None else found | {CONTACT: self.contact}
+        found = {part: getattr(self, part) for part in (*PARTS, *SOME)}
+        return {part: data for part, data in found.items() if data is not None}
 
     def __post_init__(self) -> None:
         """Check the time."""
@@ -225,12 +227,12 @@ def _file_name(part: str, row: int) -> str:
 
 def _files(first: int, last: int) -> list[str]:
     """Return the names of the files of some snapshots."""
-    return [_file_name(part, row) for part in (*PARTS, CONTACT) for row in range(first, last)]
+    return [_file_name(part, row) for part in (*PARTS, *SOME) for row in range(first, last)]
 
 
 def _parts(folder: Path) -> tuple[str, ...]:
     """Return the parts of which a folder of fields holds a collection."""
-    return (*PARTS, CONTACT) if newest(folder, f"{CONTACT}.pvd").exists() else PARTS
+    return (*PARTS, *(part for part in SOME if newest(folder, f"{part}.pvd").exists()))
 
 
 def _write_index(folder: Path, entries: Sequence[tuple[float, str]], parts: Iterable[str]) -> None:

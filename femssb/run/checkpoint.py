@@ -7,8 +7,9 @@ which the protocol step began, number 0; and up to three accepted states of that
 3, newest first. Nodal values stand next to the coordinates of their nodes, interface values next to
 those of their point and of the middle of its facet, which distinguishes coincident points of
 neighbouring facets: nothing depends on how the mesh was numbered or shared out. Interface values
-are those at all cohesive surfaces. Where particles touch, several nodes lie in one place: there the
-places of nodes have a fourth column, the size of the cell times 1 + particle (0: none). Its arrays:
+are those at all cohesive surfaces. Where particles touch, or grains can break apart, several nodes
+lie in one place: there the places of nodes have a fourth column, the size of the cell times 1 +
+particle, or grain (0: none). Its arrays:
 
 =============================  =========  ======================================================
 ``document``                   ()         JSON text, see below
@@ -25,6 +26,7 @@ places of nodes have a fourth column, the size of the cell times 1 + particle (0
 ``current``                    (states,)  charging current [A]
 ``cohesive_dissipation``       (states,)  energy dissipated by debonding until then [J]
 ``viscous_dissipation``        (states,)  energy dissipated by its regularisation until then [J]
+``crack_dissipation``          (states,)  part of the first that grain boundaries took [J]
 ``snap_release``               (states,)  energy lost where it snapped until then [J]
 ``charge``                     (states,)  charge passed until then, positive on charge [C]
 ``places of lithium``          (n, 3)     nodes of the particles [m]
@@ -88,7 +90,7 @@ from femssb.meshing.data import gather
 from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
-_FORMAT = "femssb checkpoint 5"
+_FORMAT = "femssb checkpoint 6"
 _SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
@@ -99,6 +101,7 @@ _NUMBERS = (
     "current",
     "cohesive_dissipation",
     "viscous_dissipation",
+    "crack_dissipation",
     "snap_release",
 )
 _SCALARS = ("lithium", "ionic", "electronic")

@@ -96,6 +96,21 @@ def test_studies_of_half_cells(name, tmp_path, monkeypatch):
     assert list(tmp_path.glob("*.png"))
 
 
+def test_grains_that_crack(tmp_path, monkeypatch):
+    """Catches figures and tables that fail after hours of runs."""
+    given = []
+    demo = load("cracking_grains")
+    monkeypatch.setattr(demo, "perform", lambda *studies, **others: given.extend(studies))
+    demo.main(out=tmp_path)
+    run = made_up_runs.solution(spacing=2.5 * um)
+    for study in given:
+        assert len({case.key for case in study.cases}) == len(study.cases) > 1
+        results = Results({case.name: run for case in study.cases})
+        blocks = report({"": (study, results)}, tmp_path / study.name)
+        assert len(blocks[-1].rows) == 2 * len(demo.PANELS)
+        assert (tmp_path / study.name / "cracks.png").stat().st_size > 10_000
+
+
 def test_a_design_map(tmp_path):
     """Catches a demo that no longer runs, and tortuosities that do not rise with the share."""
     options = ("--spacing", 1, "--box", 15, "--realisations", 1, "--out", tmp_path)

@@ -223,6 +223,7 @@ def instances() -> dict[type, Any]:
         femssb.Cycle(steps=("Charge at C/2 until 4.3 V", femssb.Rest(until_duration=9.0)), count=2),
         line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         femssb.ParticleContacts(resistance=law.resistance, collector=1e-3, cohesive=law.cohesive),
+        femssb.GrainBoundaries(resistance=law.resistance, cohesive=law.cohesive),
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
         powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
