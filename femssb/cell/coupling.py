@@ -120,6 +120,8 @@ def advance(
     electrochemistry, mechanics, bodies = model.electrochemistry, model.mechanics, model.bodies
     electrochemical = electrochemistry.unknowns.filled(guess.electrochemical)
     mechanical = mechanics.unknowns.filled(guess.mechanical)
+    before = electrochemistry.stoichiometry(model.electrochemical(previous))
+    deepening = electrochemistry.layer.deepening(previous.layer, time_step, before)
     exchange = _Exchange(model, time_step)
     incoming = outgoing = exchange.pack(guess.gap, guess.pull)
     anderson = _Anderson(model.comm)
@@ -140,6 +142,7 @@ def advance(
             rate=rate,
             history=history,
             gap=gap,
+            layer=deepening,
             pull=pull,
             current=current,
             voltage=voltage,
@@ -165,6 +168,7 @@ def advance(
         outgoing = exchange.pack(model.gap(jump), released)
         change = anderson.norm(outgoing - incoming)
     weights = bodies.weights
+    layer = electrochemistry.deepened(electrochemical, gap, deepening)
     state = State(
         time=float(previous.time + time_step),
         electrochemical=electrochemical.array_r.copy(),
@@ -173,10 +177,11 @@ def advance(
         damage=cohesion.damage,
         spent=cohesion.spent,
         gap=gap,
+        layer=layer,
         hydrostatic=hydrostatic,
         pull=released,
         voltage=electrochemistry.voltage(electrochemical),
-        current=electrochemistry.cell_current(electrochemical, gap),
+        current=electrochemistry.cell_current(electrochemical, gap, layer),
         cohesive_dissipation=previous.cohesive_dissipation
         + bodies.sum(weights * cohesion.dissipated),
         viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),

@@ -4,7 +4,8 @@ Plain arrays in, plain arrays out, one entry per point; no mesh. A current is po
 lithium leaves the particle or the metal.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +29,10 @@ STOICHIOMETRY_MARGIN = 1e-3
 # A Newton step of this size in the reduced overpotential leaves an error below its square.
 STEP_TOLERANCE = 1e-8
 MOST_ITERATIONS = 100
+# The concentration behind a layer is found to this share of the largest one.
+LAYER_TOLERANCE = 1e-13
+# Slope of the excess of lithium below which Newton steps towards it are no longer than this says.
+LEAST_SLOPE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +131,45 @@ def insertion_current(
         d_potential=d_potential,
         drop=current * resistance,
         overpotential=np.copysign(reduced * thermal, driving),
+    )
+
+
+def behind_layer(
+    current: Callable[[Array], InsertionCurrent], concentration: Array, fall: Array | float
+) -> InsertionCurrent:
+    """Return the current where the concentration falls in proportion to it, solved at every point.
+
+    i = current(c - fall i); the derivatives are those by the c given.
+
+    Args:
+        current: Kinetics at a concentration, (n,) [mol/m3].
+        concentration: c, that without current, shape (n,) [mol/m3].
+        fall: How much a current of one takes, shape (n,) [mol/(m A)].
+
+    Raises:
+        NotConverged: If no current is found.
+    """
+    at, lower, upper = concentration, np.array(-np.inf), np.array(np.inf)
+    scale = max(float(np.max(np.abs(concentration), initial=0.0)), 1.0)
+    for _ in range(MOST_ITERATIONS):
+        found = current(at)
+        excess = at - concentration + fall * found.current
+        slope = 1.0 + fall * found.d_concentration
+        largest = float(np.max(np.abs(excess / np.maximum(slope, 1.0)), initial=0.0)) / scale
+        if largest <= LAYER_TOLERANCE:
+            return replace(
+                found,
+                d_concentration=found.d_concentration / slope,
+                d_potential=found.d_potential / slope,
+            )
+        upper, lower = np.where(excess > 0, at, upper), np.where(excess > 0, lower, at)
+        after = at - excess / np.maximum(slope, LEAST_SLOPE)
+        middle = 0.5 * (lower + upper)
+        outside = ((after <= lower) | (after >= upper)) & np.isfinite(middle)
+        at = np.where(excess == 0, at, np.where(outside, middle, after))
+    raise NotConverged(
+        "the lithium at the particle interface could not be found",
+        residuals={"concentration": largest / LAYER_TOLERANCE},
     )
 
 

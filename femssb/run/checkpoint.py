@@ -46,6 +46,7 @@ places of nodes have a fourth column, the size of the cell times 1 + particle (0
 ``damage 0``, ...              (n,)       damage of the interface: loss of stiffness
 ``spent 0``, ...               (n,)       share of its fracture energy that is spent
 ``gap 0``, ...                 (n,)       gap that the interface resistance was taken at [m]
+``layer 0``, ...               (n, 8)     modes of the boundary layer of lithium at the interface
 =============================  =========  ======================================================
 
 Keys of the document: ``format``; ``case``, the inputs that must be the same to resume;
@@ -88,7 +89,7 @@ from femssb.meshing.data import gather
 from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
-_FORMAT = "femssb checkpoint 5"
+_FORMAT = "femssb checkpoint 6"
 _SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
@@ -334,7 +335,7 @@ def _fields(model: Model) -> dict[str, str]:
     fields = {name: name for name in _spaces(model)} | dict.fromkeys(
         ("hydrostatic", "pull"), "lithium"
     )
-    return fields | dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
+    return fields | dict.fromkeys(("jump", "damage", "spent", "gap", "layer"), "interface")
 
 
 def _places(model: Model) -> dict[str, Array]:
@@ -375,6 +376,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
         "damage": state.damage,
         "spent": state.spent,
         "gap": state.gap,
+        "layer": state.layer,
     }
 
 
@@ -394,6 +396,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
         damage=values["damage"],
         spent=values["spent"],
         gap=values["gap"],
+        layer=values["layer"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),
         pull=model.bodies.spread(values["pull"]),
         **numbers,

@@ -340,7 +340,7 @@ class _Measured:
         self.spent = at_matrix(self.state.spent)
         self.drop = self.model.interface_current(self.state).drop
         x = self.model.electrochemical(self.state)
-        self.powers = self.model.electrochemistry.powers(x, self.state.gap)
+        self.powers = self.model.electrochemistry.powers(x, self.state.gap, self.state.layer)
         self.von_mises, self.volumetric = readout.particle_stress(self.state)
         self.mean_strain = self.volume.means(self.volumetric)
         self.stress_quantiles = self.volume.quantiles(self.von_mises, [0.99, 0.999])
