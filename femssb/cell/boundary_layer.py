@@ -38,7 +38,6 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 import numpy as np
-from scipy.optimize import nnls
 
 from femssb.arrays import Array, Indices
 from femssb.cell.bodies import Bodies
@@ -51,10 +50,11 @@ from femssb.tetrahedra import volumes
 from femssb.units import FARADAY
 
 MODES = 8
-_SLOWEST, _FASTEST = 1 / 3, 500.0  # rates of the modes, times h^2/D of the fastest axis
+_SLOWEST, _FASTEST = 1 / 3, 1000.0  # rates of the modes, times h^2/D of the fastest axis
 _SAMPLES = 2  # of the answers for each mode
 _RESIDUAL = 1e-9  # relative, of the answer of the mesh
 _ITERATIONS = 10_000
+_NEGLIGIBLE = 1e-6  # singular values of the fit, over the largest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ class BoundaryLayer:
         scale = bodies.largest(np.array(fastest)) / size**2
         self.rates = scale * np.geomspace(_SLOWEST, _FASTEST, MODES)
         at = scale * np.geomspace(_SLOWEST, _FASTEST, _SAMPLES * MODES)
-        basis = 1 / (at[:, None] + self.rates)
+        fit = np.linalg.pinv(1 / (at[:, None] + self.rates), rcond=_NEGLIGIBLE)
         answers = self._answers(unknowns, diffusion, node_charge, at)
         curvature = self._curvature()
         axes = bodies.by_cell(lithium, ActiveMaterial, lambda region, _: region.orientations)
@@ -146,8 +146,7 @@ class BoundaryLayer:
             true = _sphere(along @ law.active.diffusivity, curvature[particle], at)
             full = FARADAY * law.active.maximum_concentration
             lack = true / full - np.array([trace(answer) for answer in answers])
-            takes = np.flatnonzero(~np.isin(particle, inert))
-            amplitudes[name][takes] = [nnls(basis, lack[:, point])[0] for point in takes]
+            amplitudes[name] = (fit @ lack).T * ~np.isin(particle, inert)[:, None]
         self.amplitudes = np.concatenate(list(amplitudes.values()))
 
     def at_rest(self) -> Array:
