@@ -38,6 +38,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 import numpy as np
+from scipy.optimize import nnls
 
 from femssb.arrays import Array, Indices
 from femssb.cell.bodies import Bodies
@@ -49,12 +50,11 @@ from femssb.inputs.materials import ActiveMaterial
 from femssb.tetrahedra import volumes
 from femssb.units import FARADAY
 
-MODES = 8
-_SLOWEST, _FASTEST = 1 / 3, 1000.0  # rates of the modes, times h^2/D of the fastest axis
+MODES = 10
+_SLOWEST, _FASTEST = 0.2, 3000.0  # rates of the modes, times h^2/D of the fastest axis
 _SAMPLES = 2  # of the answers for each mode
 _RESIDUAL = 1e-9  # relative, of the answer of the mesh
 _ITERATIONS = 10_000
-_NEGLIGIBLE = 1e-6  # singular values of the fit, over the largest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,8 @@ class BoundaryLayer:
         scale = bodies.largest(np.array(fastest)) / size**2
         self.rates = scale * np.geomspace(_SLOWEST, _FASTEST, MODES)
         at = scale * np.geomspace(_SLOWEST, _FASTEST, _SAMPLES * MODES)
-        fit = np.linalg.pinv(1 / (at[:, None] + self.rates), rcond=_NEGLIGIBLE)
+        shares = at[:, None] / (at[:, None] + self.rates)
+        pulses = shares[:, :-1] - shares[:, 1:]
         answers = self._answers(unknowns, diffusion, node_charge, at)
         curvature = self._curvature()
         axes = bodies.by_cell(lithium, ActiveMaterial, lambda region, _: region.orientations)
@@ -146,7 +147,10 @@ class BoundaryLayer:
             true = _sphere(along @ law.active.diffusivity, curvature[particle], at)
             full = FARADAY * law.active.maximum_concentration
             lack = true / full - np.array([trace(answer) for answer in answers])
-            amplitudes[name] = (fit @ lack).T * ~np.isin(particle, inert)[:, None]
+            heights = np.zeros((len(particle), MODES + 1))
+            for point in np.flatnonzero(~np.isin(particle, inert)):
+                heights[point, 1:-1], _ = nnls(pulses, lack[:, point])
+            amplitudes[name] = -np.diff(heights) * self.rates
         self.amplitudes = np.concatenate(list(amplitudes.values()))
 
     def at_rest(self) -> Array:
