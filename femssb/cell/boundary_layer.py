@@ -18,7 +18,8 @@ outgrows an element. It is written as a few modes that decay, of given rates,
 with amplitudes :math:`g_k` fitted at each point of the surface. The kinetics see the stoichiometry
 :math:`y_s` of the surface instead of that of the mesh, y. In a time step with an even current the
 modes are integrated exactly, so that no step is too long for them, and :math:`y_s` falls in
-proportion to the current. No lithium is added or taken: the modes say how that of a node is
+proportion to the current. They come in pulses, :math:`e^{-r_k t} - e^{-r_{k+1} t}` times a height
+that is not negative: so it never rises with the current, and nothing of an old load is left. No lithium is added or taken: the modes say how that of a node is
 distributed below the surface, not how much it is, and lithium is conserved as it was.
 
 The curvature is that of a sphere with as much surface for its volume as the particle. As the normal
@@ -144,9 +145,10 @@ class BoundaryLayer:
             along = np.einsum("pi,pik->pk", points.frame[:, 0], turned[behind]) ** 2
             along += (curvature[particle, None] * size / 4) ** 2 * (1 - along)
             self._along[name] = along
-            true = _sphere(along @ law.active.diffusivity, curvature[particle], at)
+            of_crystal = _Crystal(law.active.diffusivity, along, curvature[particle])
             full = FARADAY * law.active.maximum_concentration
-            lack = true / full - np.array([trace(answer) for answer in answers])
+            lack = of_crystal.answer(at) / full - [trace(answer) for answer in answers]
+            lack /= 1 + (of_crystal.turn**2 / at[:, None]) ** 2
             heights = np.zeros((len(particle), MODES + 1))
             for point in np.flatnonzero(~np.isin(particle, inert)):
                 heights[point, 1:-1], _ = nnls(pulses, lack[:, point])
@@ -157,14 +159,26 @@ class BoundaryLayer:
         """Return the modes where no load has changed for long, (n, modes)."""
         return np.zeros(self.amplitudes.shape)
 
-    def deepening(self, modes: Array, time_step: float, filled: Array) -> Deepening:
-        """Return how the modes (n, modes) change in a time step [s].
+    def deepening(
+        self, modes: Array, time_step: float, filled: Array, current: Array | None = None
+    ) -> Deepening:
+        """Return how the modes change in a time step.
 
-        The stoichiometry at the local particle nodes before it sets their pace.
+        Args:
+            modes: (n, modes) before it.
+            time_step: [s].
+            filled: Stoichiometry at the local particle nodes before it, which sets the pace.
+            current: (n,) before it, from which that in the step goes on along a line [A/m2]; None:
+                the current jumps, and then is even.
         """
         rates = self._pace(filled) * self.rates
         left = np.exp(-rates * time_step)
-        return Deepening(kept=modes * left, given=self.amplitudes * (1 - left) / rates)
+        even = (1 - left) / rates
+        if current is None:
+            return Deepening(kept=modes * left, given=self.amplitudes * even)
+        new = (1 - even / time_step) / rates
+        old = self.amplitudes * (even - new)
+        return Deepening(kept=modes * left - old * current[:, None], given=self.amplitudes * new)
 
     def _pace(self, filled: Array) -> Array:
         """Return the factor on the diffusivity along the normal, (n, 1)."""
@@ -234,7 +248,24 @@ class BoundaryLayer:
         return np.asarray(surface / (3 * volume))
 
 
-def _sphere(diffusivity: Array, curvature: Array, at: Array) -> Array:
-    """Return the answers of spheres (n,) to fluxes that grow at rates (m,): (m, n) [s/m]."""
-    inverse = np.sqrt(at[:, None] / diffusivity)
-    return np.asarray(1 / (diffusivity * (inverse / np.tanh(inverse / curvature) - curvature)))
+class _Crystal:
+    """The surface of a sphere, in coordinates in which its diffusivity is one in all directions.
+
+    Attributes:
+        along: (n,) diffusivity along the normal [m2/s].
+        turn: (n,) mean curvature of the ellipsoid that the sphere becomes [1/s^(1/2)].
+    """
+
+    def __init__(self, axes: tuple[float, float, float], shares: Array, curvature: Array) -> None:
+        """Take the diffusivities of the axes and their shares (n, 3) in that along the normal."""
+        self.along = shares @ axes
+        across = (sum(axes) - self.along) / np.sqrt(self.along)
+        aslant = (shares @ np.square(axes) - self.along**2) / self.along**1.5
+        self.turn = curvature / 2 * (across - aslant)
+
+    def answer(self, at: Array) -> Array:
+        """Return the answers to fluxes that grow at rates (m,), (m, n) [s/m]."""
+        root = np.sqrt(at)[:, None]
+        return np.asarray(
+            1 / (np.sqrt(self.along) * (root / np.tanh(root / self.turn) - self.turn))
+        )

@@ -97,6 +97,7 @@ def advance(
     time_step: float,
     rate: float,
     history: Array,
+    continued: bool,
     current: float | None = None,
     voltage: float | None = None,
     tolerances: Tolerances,
@@ -110,6 +111,7 @@ def advance(
         time_step: [s].
         rate: Factor of the new stoichiometry in its time derivative [1/s].
         history: (owned nodes,) the rest of that derivative [1/s].
+        continued: Whether the step goes on with the load of the one before.
         current: Charging current to impose [A]; exactly one of current and voltage is given.
         voltage: Cell voltage to hold [V].
         tolerances: When the step counts as solved.
@@ -120,8 +122,13 @@ def advance(
     electrochemistry, mechanics, bodies = model.electrochemistry, model.mechanics, model.bodies
     electrochemical = electrochemistry.unknowns.filled(guess.electrochemical)
     mechanical = mechanics.unknowns.filled(guess.mechanical)
-    before = electrochemistry.stoichiometry(model.electrochemical(previous))
-    deepening = electrochemistry.layer.deepening(previous.layer, time_step, before)
+    before = model.electrochemical(previous)
+    deepening = electrochemistry.layer.deepening(
+        previous.layer,
+        time_step,
+        electrochemistry.stoichiometry(before),
+        electrochemistry.inserted(before, previous.gap, previous.layer) if continued else None,
+    )
     exchange = _Exchange(model, time_step)
     incoming = outgoing = exchange.pack(guess.gap, guess.pull)
     anderson = _Anderson(model.comm)

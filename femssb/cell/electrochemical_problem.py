@@ -380,12 +380,20 @@ class ElectrochemicalProblem:
     def deepened(self, x: PETSc.Vec, gap: Array, layer: Deepening) -> Array:
         """Return the modes of the layer (n, modes) where a time step has led to x; collective."""
         values = self._at_surface(self.problem.at_points(x), layer.start)
-        found = self._responses(values, gap, layer)
-        current = self.bodies.split(np.zeros(gap.size))
-        for (name, law), (flux, _) in zip(self._laws, found, strict=True):
+        return layer.by(self._inserted(self._responses(values, gap, layer)))
+
+    def inserted(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
+        """Return the current of insertion at the cohesive points (n,) [A/m2]; collective."""
+        reactions = self._reactions(x, gap, layer)
+        return self._inserted([law.response(*at) for law, _, *at in reactions])
+
+    def _inserted(self, responses: Sequence[tuple[Array, Array]]) -> Array:
+        """Return that of the responses of all laws, zero where nothing is inserted."""
+        current = self.bodies.split(np.zeros(self.bodies.weights.size))
+        for (name, law), (flux, _) in zip(self._laws, responses, strict=True):
             if isinstance(law, Insertion):
                 current[name] = flux[:, 0]
-        return layer.by(np.concatenate([current[name] for name in self.bodies.cohesive]))
+        return np.concatenate([current[name] for name in self.bodies.cohesive])
 
     def solve(
         self,

@@ -44,7 +44,6 @@ import numpy as np
 from femssb.arrays import Array
 from femssb.cell.kinetics import (
     InsertionCurrent,
-    behind_layer,
     contact_resistance,
     insertion_current,
     metal_current,
@@ -97,31 +96,25 @@ class Insertion:
         """Gap over which the current falls [m]."""
         return self.resistance.decay_length
 
-    def current(
-        self, values: Array, gap: Array, fall: Array | float = 0.0
-    ) -> InsertionCurrent:
+    def current(self, values: Array, gap: Array, fall: Array | None = None) -> InsertionCurrent:
         """Return the kinetics behind the response."""
-        full, resistance = self.active.maximum_concentration, self.resistance
-        at_gap = contact_resistance(resistance, gap)
-
-        def current(concentration: Array) -> InsertionCurrent:
-            return insertion_current(
-                self.kinetics,
-                self.active,
-                self.temperature,
-                concentration=concentration,
-                potential_difference=values[:, 1],
-                resistance=at_gap,
-            )
-
-        return behind_layer(current, values[:, 0] * full, fall * full)
+        full = self.active.maximum_concentration
+        return insertion_current(
+            self.kinetics,
+            self.active,
+            self.temperature,
+            concentration=values[:, 0] * full,
+            potential_difference=values[:, 1],
+            resistance=contact_resistance(self.resistance, gap),
+            fall=None if fall is None else fall * full,
+        )
 
     def response(
-        self, values: Array, gap: Array, fall: Array | float = 0.0
+        self, values: Array, gap: Array, fall: Array | None = None
     ) -> tuple[Array, Array]:
         """Return flux and derivative: what leaves the grains enters electrons and ions.
 
-        The stoichiometry falls, from that given, in proportion to the current: (n,) [m2/A].
+        The stoichiometry may fall, from that given, in proportion to the current: (n,) [m2/A].
         """
         found = self.current(values, gap, fall)
         slope = found.d_concentration * self.active.maximum_concentration
