@@ -16,17 +16,27 @@ outgrows an element. It is written as a few modes that decay, of given rates,
    \dot z_k = -r_k z_k - \frac{g_k}{F c_{max}} i, \qquad y_s = y + \sum_k z_k,
 
 with amplitudes :math:`g_k` fitted at each point of the surface. The kinetics see the stoichiometry
-:math:`y_s` of the surface instead of that of the mesh, y. In a time step with an even current the
-modes are integrated exactly, so that no step is too long for them, and :math:`y_s` falls in
-proportion to the current. They come in pulses, :math:`e^{-r_k t} - e^{-r_{k+1} t}` times a height
-that is not negative: so it never rises with the current, and nothing of an old load is left. No lithium is added or taken: the modes say how that of a node is
-distributed below the surface, not how much it is, and lithium is conserved as it was.
+:math:`y_s` of the surface instead of that of the mesh, y. In a time step the current is even, or
+goes on along a line; so the modes are integrated exactly, no step is too long for them, and
+:math:`y_s` falls in proportion to the current. They come in pulses,
+:math:`e^{-r_k t} - e^{-r_{k+1} t}` times a height that is not negative: so :math:`y_s` never rises
+with the current, and of an old load nothing is left. No lithium is added or taken: the modes say
+how that of a node is distributed below the surface, not how much it is.
 
-The curvature is that of a sphere with as much surface for its volume as the particle. As the normal
-of a curved surface turns within a facet of size h, D is its mean over directions around it,
-:math:`n \cdot D n + (\kappa h/4)^2 (\mathrm{tr} D - n \cdot D n)`. What a stress drives is left as
-it is, and so is what passes between particles. Where the diffusivity depends on the concentration,
-the rates follow the factor on it at the surface before each step.
+The curvature is that of a sphere with as much surface for its volume as the particle. In a crystal
+with unequal axes the formula holds in coordinates in which all directions are equal; there the
+sphere is an ellipsoid, of mean curvature
+
+.. math:: \kappa' = \frac{\kappa}{2} \left( \frac{\mathrm{tr} D - d}{\sqrt d}
+   - \frac{|D n|^2 - d^2}{d^{3/2}} \right), \qquad d = n \cdot D n,
+   \qquad H(s) = \frac{1}{\sqrt d \, (\sqrt s \coth(\sqrt s / \kappa') - \kappa')}.
+
+Once the layer is as deep as that is curved, lithium from aside takes over, and the mesh is left as
+it is: the lack is divided by :math:`1 + (\kappa'^2/s)^2`. As the normal of a curved surface turns
+within a facet of size h, the squares of its components along the axes are means over directions
+around it. What a stress drives is left as it is, and so is what passes between particles. Where the
+diffusivity depends on the concentration, the rates follow the factor on it at the surface before
+each step.
 
 Source: Carslaw and Jaeger, Conduction of Heat in Solids (1959), section 9.7, for the sphere.
 """

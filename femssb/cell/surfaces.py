@@ -109,9 +109,7 @@ class Insertion:
             fall=None if fall is None else fall * full,
         )
 
-    def response(
-        self, values: Array, gap: Array, fall: Array | None = None
-    ) -> tuple[Array, Array]:
+    def response(self, values: Array, gap: Array, fall: Array | None = None) -> tuple[Array, Array]:
         """Return flux and derivative: what leaves the grains enters electrons and ions.
 
         The stoichiometry may fall, from that given, in proportion to the current: (n,) [m2/A].

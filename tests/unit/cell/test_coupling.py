@@ -29,6 +29,7 @@ def step(model: Model, start: State, guess: Guess | None = None, **changed: Any)
         "time_step": STEP,
         "rate": 1 / STEP,
         "history": -model.stoichiometry(start) / STEP,
+        "continued": False,
         "current": model.one_c,
         "tolerances": TIGHT,
         **changed,
