@@ -1,7 +1,7 @@
 """How far extrapolated conductivities are from the truth, and how far they say that they may be.
 
-    python benchmarks/voxel_size.py                    # all sets, an hour
-    python benchmarks/voxel_size.py --set second       # one of three
+    python benchmarks/voxel_size.py                    # all sets, ten minutes
+    python benchmarks/voxel_size.py --set second       # one of five
     python benchmarks/voxel_size.py --part lattices    # those with exact references, minutes
     python benchmarks/voxel_size.py --read FILE        # the table of what --write FILE has kept
 
@@ -186,6 +186,40 @@ SETS = {
             ({"void": 0.0, "AM": 1.0, "SE": 1.0}, 0.0),
         ],
     ),
+    "fourth": Set(
+        [("SC", f) for f in (0.28, 0.42)]
+        + [("BCC", f) for f in (0.38, 0.52)]
+        + [("FCC", f) for f in (0.36, 0.57)],
+        answers(
+            *(1e-5, 0.05, 0.5, 2.5, 18.0, 1e7), contacts=[(15.0, 0.2), (60.0, 5.0), (0.7, 0.7)]
+        ),
+        {"dense": (53, 0.42, 0.12, (1.0,))},
+        [
+            ({"void": 1.0, "AM": 0.0, "SE": 0.05}, 0.0),
+            ({"void": 1.0, "AM": 4.0, "SE": 0.1}, 0.0),
+            ({"void": 1.0, "AM": 60.0, "SE": 60.0}, 0.4),
+            ({"void": 0.0, "AM": 1.0, "SE": 0.4}, 0.15),
+        ],
+    ),
+    "fifth": Set(
+        [("SC", f) for f in (0.26, 0.46)]
+        + [("BCC", f) for f in (0.31, 0.56)]
+        + [("FCC", f) for f in (0.33, 0.51)],
+        answers(1e-3, 0.2, 6.0, 100.0, 1e6, contacts=[(8.0, 0.15), (50.0, 2.0), (2.0, 1.0)]),
+        {
+            "dense": (61, 0.4, 0.08, (1.0,)),
+            "overlapping": (62, 0.77, 0.33, (1.0, 0.9)),
+            "loose": (63, 0.32, 0.03, (1.0, 0.7)),
+        },
+        [
+            ({"void": 1.0, "AM": 0.0, "SE": 0.0}, 0.0),
+            ({"void": 1.0, "AM": 0.01, "SE": 0.5}, 0.0),
+            ({"void": 1.0, "AM": 20.0, "SE": 2.0}, 0.0),
+            ({"void": 1.0, "AM": 1e3, "SE": 1e3}, 0.0),
+            ({"void": 1.0, "AM": 5.0, "SE": 50.0}, 0.3),
+            ({"void": 0.0, "AM": 1.0, "SE": 0.2}, 0.1),
+        ],
+    ),
 }
 
 
@@ -225,6 +259,7 @@ def lattice_cases(
                 yield {
                     "case": f"{lattice} {fraction}, {ratio:g}, {resistance:g}",
                     "kind": kind,
+                    "conductivities": given[m][0],
                     "values": [grid[m].value for grid in grids],
                     "sizes": [grid[m].spacing[0] for grid in grids],
                     "exact": conductivity_of_lattice(lattice, fraction, ratio, resistance),
@@ -263,6 +298,7 @@ def random_cases(
                 yield {
                     "case": f"{name}, {list(sigma.values())}, {resistance:g}",
                     "kind": kind,
+                    "conductivities": given[m][0],
                     "values": [grid[m].value for grid in grids],
                     "sizes": [grid[m].spacing[0] for grid in grids],
                     "exact": fine + (fine - half[m].value) / 2,
@@ -281,7 +317,14 @@ def estimates(cases: list[dict[str, Any]]) -> np.ndarray:
     for case in cases:
         limit = extrapolate(
             [
-                replace(known, value=value, error=0.0, spacing=(size,) * 3, voxels=case["kind"])
+                replace(
+                    known,
+                    value=value,
+                    error=0.0,
+                    spacing=(size,) * 3,
+                    voxels=case["kind"],
+                    conductivities=case["conductivities"],
+                )
                 for value, size in zip(case["values"], case["sizes"], strict=True)
             ]
         )

@@ -44,6 +44,7 @@ from .inputs.materials import ContactResistance as ContactResistance
 from .inputs.materials import CrystalElasticity as CrystalElasticity
 from .inputs.materials import Curve as Curve
 from .inputs.materials import Elasticity as Elasticity
+from .inputs.materials import GrainBoundaries as GrainBoundaries
 from .inputs.materials import InsertionKinetics as InsertionKinetics
 from .inputs.materials import Materials as Materials
 from .inputs.materials import MetalKinetics as MetalKinetics

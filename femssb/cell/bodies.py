@@ -15,8 +15,8 @@ from dolfinx import fem
 from numpy.typing import NDArray
 
 from femssb.arrays import Array, Indices
-from femssb.cell.regions import FIELDS, LITHIUM, Region
-from femssb.cell.surfaces import Side, Surface
+from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
+from femssb.cell.surfaces import GRAIN_BOUNDARY, Ohmic, Pieces, Side, Surface
 from femssb.errors import MeshError
 from femssb.fem.assembly import Part, n_cells, n_dofs
 from femssb.fem.broken import broken, node_groups
@@ -24,6 +24,8 @@ from femssb.fem.constraints import Field, with_ghosts
 from femssb.fem.trace import Cells, Trace, submesh_cells, surface_points, trace
 from femssb.inputs.materials import ActiveMaterial, CohesiveLaw
 from femssb.meshing.data import MeshData
+
+DISPLACEMENT = "displacement"
 
 
 class Bodies:
@@ -40,6 +42,7 @@ class Bodies:
             the points of these surfaces one after the other.
         outside: Those of them between particles and matrix.
         weights: Areas of the cohesive points, shape (n,) [m2].
+        pieces: Between what fields may jump: lithium, potentials, displacement of the particles.
         period: Lower and upper corner of the mesh, shape (3,) each [m].
         vectors: Linear vector space on the body that carries lithium.
         scalars: Linear scalar space on the same nodes: the particle nodes.
@@ -73,7 +76,7 @@ class Bodies:
                 data.facet_tags.find(data.facets[surface.name]),
                 piece=np.where(
                     _within(tags, *of_body[surface.minus]),
-                    self._pieces(tags) if surface.within else 0,
+                    self._pieces(tags, surface.pieces),
                     -1,
                 ),
                 order=order,
@@ -91,48 +94,55 @@ class Bodies:
         self.comm.Allreduce(corners.min(axis=0, initial=np.inf), lower, op=MPI.MIN)
         self.comm.Allreduce(corners.max(axis=0, initial=-np.inf), upper, op=MPI.MAX)
 
-        host = self.domains[LITHIUM]
-        self.vectors = self.space(host, (3,), split=self.split_lithium)
-        if self.split_lithium:
-            self.scalars = self.space(host, (), split=True)
+        host, electrons = self.domains[LITHIUM], self.domains[ELECTRONIC]
+        within = [surface for surface in surfaces if surface.within]
+        resist = [s for s in within if any(isinstance(law, Ohmic) for law in s.currents)]
+        self.pieces: dict[str, Pieces] = {
+            LITHIUM: _finest(within),
+            IONIC: "",
+            # those of particles may differ from those around them
+            ELECTRONIC: (_finest(resist) or "particle") if electrons.holds(data.grain_tags) else "",
+            DISPLACEMENT: _finest([s for s in within if s.name in self.cohesive]),
+        }
+        self.vectors = self.space(host, (3,), split=self.pieces[LITHIUM])
+        if self.pieces[LITHIUM]:
+            self.scalars = self.space(host, (), split=self.pieces[LITHIUM])
             self.first_component = np.empty(n_dofs(self.scalars), np.int64)
             self.first_component[self.scalars.dofmap.list] = 3 * self.vectors.dofmap.list
         else:
             self.scalars, first = self.vectors.sub(0).collapse()
             self.first_component = np.ravel(first)
 
-    @property
-    def split_lithium(self) -> bool:
-        """Whether lithium, and electrons, may jump from particle to particle."""
-        return any(surface.within for surface in self.surfaces)
-
-    @property
-    def split_displacement(self) -> bool:
-        """Whether the displacement may, too."""
-        return any(surface.within for surface in self.surfaces if surface.name in self.cohesive)
-
     def space(
-        self, part: Part, shape: tuple[int, ...], *, split: bool, order: int = 1
+        self, part: Part, shape: tuple[int, ...], *, split: Pieces = "", order: int = 1
     ) -> fem.FunctionSpace:
         """Return a Lagrange space on a part, which may jump between pieces of it; collective."""
         element = ("Lagrange", order, shape) if shape else ("Lagrange", order)
         made = fem.functionspace(part.mesh, element)
-        return broken(made, self._pieces(part.cell_tags)) if split else made
+        return broken(made, self._pieces(part.cell_tags, split)) if split else made
 
-    def field(self, space: fem.FunctionSpace, part: Part, *, split: bool, fixed: Indices) -> Field:
+    def field(
+        self, space: fem.FunctionSpace, part: Part, *, split: Pieces, fixed: Indices
+    ) -> Field:
         """Return such a space, of which some degrees of freedom are fixed, as a field."""
-        pieces = node_groups(space, self._pieces(part.cell_tags)) if split else None
+        pieces = node_groups(space, self._pieces(part.cell_tags, split)) if split else None
         return Field(space=space, fixed=fixed, piece=pieces)
 
-    def _pieces(self, tags: Cells) -> Indices:
-        """Return the number of the piece that each cell belongs to: 1 + particle, else 0."""
-        return 1 + self.particle_of(tags)
+    def _pieces(self, tags: Cells, kind: Pieces) -> Indices:
+        """Return the number of the piece that each cell belongs to: 1 + that of it, else 0."""
+        if not kind:
+            return np.zeros(tags.shape, np.int64)
+        return 1 + (self.grain_of(tags) if kind == "grain" else self.particle_of(tags))
 
     def particle_of(self, tags: Cells) -> Indices:
         """Return the particle, from 0, that each cell tag belongs to; -1 for none."""
-        grains = self.data.grain_tags
         known = np.append(self.data.grain_particle.astype(np.int64), -1)
-        return known[np.where(np.isin(tags, grains), np.searchsorted(grains, tags), -1)]
+        return known[self.grain_of(tags)]
+
+    def grain_of(self, tags: Cells) -> Indices:
+        """Return the grain, from 0, that each cell tag belongs to; -1 for none."""
+        grains = self.data.grain_tags
+        return np.where(np.isin(tags, grains), np.searchsorted(grains, tags), -1)
 
     def by_cell[Material](
         self, part: Part, kind: type[Material], value: Callable[[Region, Material], Any]
@@ -196,8 +206,15 @@ class Bodies:
 
     def particles_at(self, surface: str, side: Side = "minus") -> Indices:
         """Return the particle, from 0, on one side of each point of a surface; -1 for none."""
+        return self._at_points(self.particle_of, surface, side)
+
+    def grains_at(self, surface: str, side: Side = "minus") -> Indices:
+        """Return the grain, from 0, on one side of each point of a surface; -1 for none."""
+        return self._at_points(self.grain_of, surface, side)
+
+    def _at_points(self, of: Callable[[Cells], Indices], surface: str, side: Side) -> Indices:
         points = self.points[surface]
-        return np.repeat(self.particle_of(self._tags[getattr(points, side)]), points.per_facet)
+        return np.repeat(of(self._tags[getattr(points, side)]), points.per_facet)
 
     def at_matrix(self, values: Array) -> Array:
         """Return those of values at the cohesive points that lie at the `outside` surfaces."""
@@ -205,12 +222,15 @@ class Bodies:
         return np.concatenate([at[name] for name in self.outside])
 
     def split(self, values: Array) -> dict[str, Array]:
-        """Return values at the cohesive points for each surface: zero where it is not cohesive."""
+        """Return values at the cohesive points for each surface: zero where it is not cohesive.
+
+        Without grain boundaries that break there is none at them.
+        """
         sizes = {name: points.weights.size for name, points in self.points.items()}
         ends = np.cumsum([sizes[name] for name in self.cohesive])
         parts = zip(self.cohesive, np.split(values, ends[:-1]), strict=True)
         none = {name: np.zeros((size, *values.shape[1:])) for name, size in sizes.items()}
-        return none | dict(parts)
+        return {GRAIN_BOUNDARY: values[:0]} | none | dict(parts)
 
     def area(self, surface: str) -> float:
         """Return the area of a surface over all ranks [m2]; collective."""
@@ -227,6 +247,12 @@ class Bodies:
     def spread(self, owned: Array) -> Array:
         """Return values at the particle nodes with those of the ghosts appended; collective."""
         return with_ghosts(self.scalars, owned)
+
+
+def _finest(surfaces: Iterable[Surface]) -> Pieces:
+    """Return the finest pieces that surfaces within a body part."""
+    kinds = {surface.pieces for surface in surfaces}
+    return "grain" if "grain" in kinds else "particle" if "particle" in kinds else ""
 
 
 def _within(tags: Cells, *rows: Region) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from femssb.arrays import Array
 from femssb.cell import mechanics
 from femssb.cell.anchors import Anchors
-from femssb.cell.bodies import Bodies
+from femssb.cell.bodies import DISPLACEMENT, Bodies
 from femssb.cell.cohesion import Cohesion, cohesive_traction
 from femssb.cell.regions import LITHIUM
 from femssb.cell.surfaces import Side, Surface, joined
@@ -75,7 +75,7 @@ class MechanicalProblem:
         host = bodies.domains[LITHIUM]
         self._host = next(body for body, part in bodies.parts.items() if part is host)
         self._split = {
-            body: bodies.split_displacement and body == self._host for body in bodies.parts
+            body: bodies.pieces[DISPLACEMENT] if body == self._host else "" for body in bodies.parts
         }
         self.spaces = {
             body: bodies.space(part, (3,), split=self._split[body], order=displacement_order)

@@ -22,14 +22,19 @@ from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.mechanical_problem import MechanicalProblem
 from femssb.cell.paths import check_mesh, check_paths, find_cut_off
 from femssb.cell.regions import regions
-from femssb.cell.surfaces import surfaces
+from femssb.cell.surfaces import GRAIN_BOUNDARY, surfaces
 from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, shown
 from femssb.fem.linear_solver import LinearSolver
 from femssb.fem.trace import Cells
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
-from femssb.inputs.materials import ActiveMaterial, CohesiveLaw, Materials, ParticleContacts
+from femssb.inputs.materials import (
+    ActiveMaterial,
+    GrainBoundaries,
+    Materials,
+    ParticleContacts,
+)
 from femssb.meshing.data import MeshData
 from femssb.meshing.resolved_cell import ResolvedCell
 
@@ -43,12 +48,12 @@ class Couplings:
     expansion: bool = field("concentration strains the grains", default=True)
     stress_drift: bool = field("stress moves lithium", default=True)
     gap_resistance: bool = field("an open gap raises the interface resistance", default=True)
-    debonding: bool = field("the interface can be damaged", default=True)
+    debonding: bool = field("interface and grain boundaries can be damaged", default=True)
 
     def of(self, materials: Materials) -> Materials:
         """Return materials without what the couplings that do not act would need."""
         active, resistance, cohesive = materials.active, materials.resistance, materials.cohesive
-        contacts = materials.contacts
+        contacts, boundaries = materials.contacts, materials.grain_boundaries
         if not self.expansion:
             none = replace(active.expansion_curves[0], function=np.zeros_like, slope=np.zeros_like)
             active = replace(active, expansion=none)
@@ -57,11 +62,18 @@ class Couplings:
         if not self.gap_resistance:
             resistance = replace(resistance, decay_length=np.inf)
         if not self.debonding:
-            cohesive = _for_ever(cohesive)
+            cohesive = cohesive.unbreakable
         if contacts is not None:
             contacts = self._of_contacts(contacts)
+        if boundaries is not None:
+            boundaries = self._of_boundaries(boundaries)
         return replace(
-            materials, active=active, resistance=resistance, cohesive=cohesive, contacts=contacts
+            materials,
+            active=active,
+            resistance=resistance,
+            cohesive=cohesive,
+            contacts=contacts,
+            grain_boundaries=boundaries,
         )
 
     def _of_contacts(self, contacts: ParticleContacts) -> ParticleContacts:
@@ -70,19 +82,21 @@ class Couplings:
             resistance = replace(contacts.resistance, decay_length=np.inf)
             contacts = replace(contacts, resistance=resistance, carbon=carbon)
         if not self.debonding and contacts.cohesive is not None:
-            contacts = replace(contacts, cohesive=_for_ever(contacts.cohesive))
+            contacts = replace(contacts, cohesive=contacts.cohesive.unbreakable)
         return contacts
 
+    def _of_boundaries(self, boundaries: GrainBoundaries) -> GrainBoundaries:
+        if not self.gap_resistance:
+            resistance = boundaries.resistance and replace(
+                boundaries.resistance, decay_length=np.inf
+            )
+            boundaries = replace(boundaries, decay_length=np.inf, resistance=resistance)
+        return boundaries if self.debonding else replace(boundaries, cohesive=None)
 
-def _for_ever(law: CohesiveLaw) -> CohesiveLaw:
-    """Return a cohesive law without failure."""
-    return replace(
-        law,
-        normal_strength=np.inf,
-        shear_strength=np.inf,
-        normal_fracture_energy=np.inf,
-        shear_fracture_energy=np.inf,
-    )
+
+# Length over which a crack breaks, over E G / strength^2, and elements that resolve it: Turon et
+# al. 2007, doi:10.1016/j.engfracmech.2006.08.025 (of the models they compare, that of Hillerborg).
+_ZONE, _IN_ZONE = 1.0, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +110,14 @@ class State:
     damage: Array  # (n,) at the cohesive points: loss of stiffness
     spent: Array  # (n,) there: share of the fracture energy that is spent
     gap: Array  # (n,) there, that the contact resistance was taken at [m]
+    layer: Array  # (n, modes) there: stoichiometry of the surface beyond that of the mesh
     hydrostatic: Array  # (particle nodes with ghosts,) [Pa]
     pull: Array  # (particle nodes with ghosts,) that the stress releases with lithium [J/mol]
     voltage: float  # [V]
     current: float  # charging current, positive when lithium leaves the particles [A]
     cohesive_dissipation: float = 0.0  # up to now, all ranks [J]
     viscous_dissipation: float = 0.0  # up to now, all ranks [J]
+    crack_dissipation: float = 0.0  # of the cohesive one, what grain boundaries took [J]
     snap_release: float = 0.0  # lost where surfaces let go by themselves, up to now, all ranks [J]
 
 
@@ -182,12 +198,13 @@ class Model:
         without_ions = _without_ions(data, acting)
         tables = (
             regions(data, acting),
-            surfaces(acting, data.facets, collector=collector, anode=anode),
+            surfaces(acting, _with_facets(data), collector=collector, anode=anode),
         )
         self.warnings = check_mesh(data, acting, *tables)
         self.cut_off, said = find_cut_off(data, *tables, without_ions)
         self.warnings += said
         self.bodies = Bodies(data, *tables, order=displacement_order)
+        self.warnings += self._coarse()
         self.electrochemistry = ElectrochemicalProblem(
             self.bodies,
             solvers[_ELECTROCHEMISTRY],
@@ -209,6 +226,23 @@ class Model:
             MeshError: If a part of the mesh is cut off; the message says which.
         """
         check_paths(self.data, self.bodies.regions, self.bodies.surfaces)
+
+    def _coarse(self) -> tuple[str, ...]:
+        """Return what is doubtful about the size of elements at grain boundaries; collective."""
+        if GRAIN_BOUNDARY not in self.bodies.cohesive:
+            return ()
+        points, law = self.bodies.points[GRAIN_BOUNDARY], self.bodies.cohesive[GRAIN_BOUNDARY]
+        count = self.comm.allreduce(len(points.facets))
+        edge = np.sqrt(4 / np.sqrt(3) * self.bodies.area(GRAIN_BOUNDARY) / count)
+        modulus = self.materials.active.elasticity.modulus
+        zone = _ZONE * modulus * law.normal_fracture_energy / law.normal_strength**2
+        if edge * _IN_ZONE <= zone:
+            return ()
+        return (
+            f"Grain boundaries break within a zone of {zone:.3g} m, and their facets measure "
+            f"{edge:.3g} m, above a third of it: where cracks begin and how far they run depends "
+            "on the mesh; take finer elements, or a lower GrainBoundaries.cohesive strength.",
+        )
 
     def inputs(self) -> dict[str, Any]:
         """Return what the model was made of, as plain data."""
@@ -254,12 +288,14 @@ class Model:
             damage=cohesion.damage,
             spent=cohesion.spent,
             gap=self.gap(jump),
+            layer=self.electrochemistry.layer.at_rest(),
             hydrostatic=hydrostatic,
             pull=pull,
             voltage=voltage,
             current=0.0,
             cohesive_dissipation=self.bodies.sum(lost[0]),
             viscous_dissipation=self.bodies.sum(lost[1]),
+            crack_dissipation=self.bodies.sum(self.bodies.split(lost[0])[GRAIN_BOUNDARY]),
         )
 
     def expansion(self, x: PETSc.Vec) -> Array:
@@ -341,11 +377,19 @@ class Model:
 
     def interface_current(self, state: State) -> InsertionCurrent:
         """Return the kinetics at the points where lithium is inserted; collective."""
-        return self.electrochemistry.interface_current(self.electrochemical(state), state.gap)
+        x = self.electrochemical(state)
+        return self.electrochemistry.interface_current(x, state.gap, state.layer)
 
     def traction(self, state: State) -> Array:
         """Return the traction at the cohesive points in the local frame, shape (n, 3) [Pa]."""
         return self.mechanics.traction(state.jump, state.damage)
+
+
+def _with_facets(data: MeshData) -> set[str]:
+    """Return the names of the facets of a mesh, without grain boundaries if it has none of them."""
+    tag = data.facets.get(GRAIN_BOUNDARY, 0)
+    empty = not data.mesh.comm.allreduce(int(data.facet_tags.find(tag).size))
+    return set(data.facets) - ({GRAIN_BOUNDARY} if empty else set())
 
 
 def _without_ions(data: MeshData, materials: Materials) -> tuple[int, ...]:

@@ -231,7 +231,8 @@ class _Joined:
         rows = [row for row in regions if ELECTRONIC in row.carries]
         active = [row for row in regions if row.body == PARTICLE]
         reached = self._behind(_ends(surfaces, Insertion))
-        if any(isinstance(law, Permeation) for each in surfaces for law in each.currents):
+        touching = [law for each in surfaces if each.name == CONTACT for law in each.currents]
+        if any(isinstance(law, Permeation) for law in touching):
             without = self._unreached(active, reached)
         else:
             without = np.setdiff1d(self.particle, self.particle[reached])

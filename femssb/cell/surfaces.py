@@ -24,14 +24,17 @@ particle_separator     insertion, where        cohesive, as the interface
 contact                electrons, where        bonded, or cohesive with a law of its own
                        particles conduct them;
                        lithium, or nothing
+grain_boundary         lithium; electrons,     bonded, or cohesive with a law of its own
+                       where it resists them
 particle_collector     electrons, where        bonded: held or pressed as the collector
                        particles conduct them
 collector              prescribed, where the   held or pressed
                        matrix conducts
                        electrons
 anode                  metal                   held or pressed
-grain_boundary         no row: all is continuous across it
 =====================  ======================  ===================================================
+
+Where grain boundaries neither break nor resist they have no row: all is continuous across them.
 """
 
 from collections.abc import Collection, Sequence
@@ -48,6 +51,7 @@ from femssb.cell.kinetics import (
     insertion_current,
     metal_current,
 )
+from femssb.cell.limiter import limited, reach_of_drift
 from femssb.cell.regions import ELECTRONIC, IONIC, LITHIUM, MATRIX, PARTICLE, VOLTAGE
 from femssb.inputs.boundary import Support
 from femssb.inputs.materials import (
@@ -62,10 +66,13 @@ from femssb.units import FARADAY
 
 Side = Literal["minus", "plus"]
 Seen = tuple[tuple[str, Side, tuple[float, ...]], ...]
+Pieces = Literal["", "particle", "grain"]  # between which a field may jump within a body
 
 INTERFACE, SEPARATOR = "interface", "particle_separator"  # between particles and the matrix
 CONTACT = "contact"  # between particles
+GRAIN_BOUNDARY = "grain_boundary"  # between grains of one particle
 LEAD = "particle_collector"  # from particles to the collector
+NO_DISTANCE = 1e-9  # of the crystal: what a boundary resists that is said to resist nothing [m]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,20 +103,25 @@ class Insertion:
         """Gap over which the current falls [m]."""
         return self.resistance.decay_length
 
-    def current(self, values: Array, gap: Array) -> InsertionCurrent:
+    def current(self, values: Array, gap: Array, fall: Array | None = None) -> InsertionCurrent:
         """Return the kinetics behind the response."""
+        full = self.active.maximum_concentration
         return insertion_current(
             self.kinetics,
             self.active,
             self.temperature,
-            concentration=values[:, 0] * self.active.maximum_concentration,
+            concentration=values[:, 0] * full,
             potential_difference=values[:, 1],
             resistance=contact_resistance(self.resistance, gap),
+            fall=None if fall is None else fall * full,
         )
 
-    def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
-        """Return flux and derivative: what leaves the grains enters electrons and ions."""
-        found = self.current(values, gap)
+    def response(self, values: Array, gap: Array, fall: Array | None = None) -> tuple[Array, Array]:
+        """Return flux and derivative: what leaves the grains enters electrons and ions.
+
+        The stoichiometry may fall, from that given, in proportion to the current: (n,) [m2/A].
+        """
+        found = self.current(values, gap, fall)
         slope = found.d_concentration * self.active.maximum_concentration
         row = np.column_stack([slope, found.d_potential])
         flux = np.repeat(found.current[:, None], 2, axis=1)
@@ -157,22 +169,34 @@ class Ohmic:
 
 @dataclass(frozen=True, kw_only=True)
 class Permeation:
-    """Lithium passes between particles, i = F P(gap) (c (minus) - c (plus)), P = P0 exp(-gap/l).
+    """Lithium passes between grains or particles, with its electron: no potential drives it.
 
-    It passes with its electron, so that no potential drives it. The law takes the difference of the
+    i = F P(gap) (c exp(-t) - c' exp(t)), P = P0 exp(-gap/l), with c on the minus side, c' on the
+    plus side, and 2 t what the stress releases with lithium on the minus side less that on the plus
+    side, over R T: nothing passes where R T ln c less what is released is the same on both. What
+    the stress drives is limited close to empty and full as drift is. The law takes both
     stoichiometries.
     """
 
     permeability: float  # P0 [m/s]
     maximum_concentration: float  # [mol/m3]
     decay_length: float  # l [m]
+    pull: Array | None = None  # (n, 2) what the stress releases on both sides, over R T
 
-    sees: ClassVar[Seen] = ((LITHIUM, "minus", (1.0,)), (LITHIUM, "plus", (-1.0,)))
+    sees: ClassVar[Seen] = ((LITHIUM, "minus", (1.0, 0.0)), (LITHIUM, "plus", (0.0, 1.0)))
 
     def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
-        """Return flux and derivative."""
+        """Return flux and derivative: what leaves one side enters the other."""
+        pull = np.zeros_like(values) if self.pull is None else self.pull
+        half = 0.5 * (pull[:, 0] - pull[:, 1])
+        driven = np.column_stack([np.expm1(-half), np.expm1(half)])
+        flux, slope = limited(values, -driven, reach_of_drift(pull), np.zeros_like(values))
+        passing = (1.0 + driven) * [1.0, -1.0]
+        flux += np.einsum("nk,nk->n", passing, values)[:, None] * [1.0, -1.0]
+        slope += np.stack([passing, -passing], axis=1)
         closed = FARADAY * self.maximum_concentration * self.permeability
-        return _proportional(values, closed * np.exp(-np.maximum(gap, 0.0) / self.decay_length))
+        conductance = closed * np.exp(-np.maximum(gap, 0.0) / self.decay_length)
+        return conductance[:, None] * flux, conductance[:, None, None] * slope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +222,11 @@ class Surface:
     def within(self) -> bool:
         """Whether it lies between pieces of one body, whose lithium and electrons may jump."""
         return self.minus == self.plus
+
+    @property
+    def pieces(self) -> Pieces:
+        """What it parts, where it lies within a body."""
+        return ("grain" if self.name == GRAIN_BOUNDARY else "particle") if self.within else ""
 
     @property
     def decay_length(self) -> float:
@@ -237,6 +266,10 @@ def surfaces(
         to_collector = (Ohmic(resistance=lead, collector=True),)
         if in_matrix and contacts.carbon is not None:
             at_interface += (Ohmic(resistance=contacts.carbon),)
+    between_grains, held = _of_grain_boundaries(materials)
+    bonded = contacts.cohesive if contacts is not None else None
+    if held is not None and bonded is None:  # where grains come apart, particles would, too
+        bonded = held.unbreakable
     metal = Metal(kinetics=materials.anode, temperature=materials.temperature)
     table = (
         Surface(
@@ -265,12 +298,41 @@ def surfaces(
             minus=PARTICLE,
             plus=PARTICLE,
             currents=between,
-            traction=contacts.cohesive if contacts is not None else None,
+            traction=bonded,
+        ),
+        Surface(
+            name=GRAIN_BOUNDARY,
+            minus=PARTICLE,
+            plus=PARTICLE,
+            currents=between_grains,
+            traction=held,
         ),
         Surface(name=LEAD, minus=PARTICLE, currents=to_collector, traction=collector),
     )
     needed = {INTERFACE, "anode"} if LEAD in named else {INTERFACE, "anode", "collector"}
+    if not between_grains:
+        named = set(named) - {GRAIN_BOUNDARY}
     return tuple(row for row in table if row.name in needed or row.name in named)
+
+
+def _of_grain_boundaries(materials: Materials) -> tuple[tuple[Law, ...], CohesiveLaw | None]:
+    """Return the laws of grain boundaries; none where they are bonded and resist nothing."""
+    active, given = materials.active, materials.grain_boundaries
+    if given is None:
+        return (), None
+    held = given.cohesive if given.cohesive is not None and given.cohesive.breakable else None
+    electrons = given.resistance if active.electronic_conductivity > 0 else None
+    if held is None and electrons is None and given.permeability == inf:
+        return (), None
+    fastest = max(active.diffusivity) * active.largest_diffusivity_factor
+    laws: tuple[Law, ...] = (
+        Permeation(
+            permeability=min(given.permeability, fastest / NO_DISTANCE),
+            maximum_concentration=active.maximum_concentration,
+            decay_length=given.decay_length if held is not None else inf,
+        ),
+    )
+    return laws if electrons is None else (*laws, Ohmic(resistance=electrons)), held
 
 
 def _proportional(values: Array, conductance: Array) -> tuple[Array, Array]:

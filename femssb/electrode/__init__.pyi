@@ -1,5 +1,7 @@
-from .effective import PackingConduction as PackingConduction
-from .effective import packing_conductivity as packing_conductivity
+from .effective import Counterpart as Counterpart
+from .effective import Effective as Effective
+from .effective import Estimate as Estimate
+from .effective import effective as effective
 from .estimates import CompositeCathode as CompositeCathode
 from .estimates import PowerLaw as PowerLaw
 from .estimates import fit_power_law as fit_power_law
@@ -7,5 +9,7 @@ from .impedance import ImpedanceFit as ImpedanceFit
 from .impedance import SymmetricCell as SymmetricCell
 from .impedance import fit_impedance as fit_impedance
 from .impedance import transmission_line as transmission_line
+from .packing_conduction import PackingConduction as PackingConduction
+from .packing_conduction import packing_conductivity as packing_conductivity
 from .transport import Transport as Transport
 from .transport import transport as transport

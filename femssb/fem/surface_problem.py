@@ -143,7 +143,8 @@ class SurfaceProblem:
         forces; the equation of a fixed unknown is left out. Where a law fails on a rank, `failure`
         keeps why and the norm is NaN, on all ranks.
         """
-        response = self._answered(law, self.at_points(x))
+        seen = self.at_points(x)
+        response = self._answered(law, seen)
         surface, part = self.unknowns.vector(), self.unknowns.vector()
         for matrix, op, (flux, _) in zip(self._evaluate, self.operators, response, strict=True):
             weighted = matrix.createVecLeft()
@@ -153,7 +154,7 @@ class SurfaceProblem:
         residual = self.bulk @ x
         terms = x.duplicate()
         terms.array[:] = self._sizes * x.array_r  # |K| |x|: before they cancel
-        magnitude = _norm(load) + _norm(surface) + _norm(terms)
+        magnitude = _norm(load) + _norm(surface) + _norm(terms) + self._sum_of_terms(seen, response)
         residual.axpy(1.0, surface)
         residual.axpy(-1.0, load)
         if fixed is not None:
@@ -165,6 +166,16 @@ class SurfaceProblem:
             scale=scale if scale is not None else _norm(load) + _norm(surface),
             magnitude=magnitude,
         )
+
+    def _sum_of_terms(
+        self, seen: Sequence[Array], response: Sequence[tuple[Array, Array]]
+    ) -> float:
+        """Return the sum of what each quantity has a part in the surface forces; collective."""
+        here = sum(
+            float(np.einsum("n,nkl,nl->", op.weights, np.abs(tangent), np.abs(values)))
+            for op, values, (_, tangent) in zip(self.operators, seen, response, strict=True)
+        )
+        return float(self.unknowns.comm.allreduce(here))
 
     def _answered(self, law: Law, values: list[Array]) -> list[tuple[Array, Array]]:
         self.failure = None

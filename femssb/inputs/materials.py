@@ -8,6 +8,7 @@ um) is refused by name.
 import math
 import numbers
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -164,6 +165,11 @@ class Elasticity:
         "Poisson's ratio; beyond, linear elements lock", lower=-0.99, upper=0.49
     )
 
+    @property
+    def modulus(self) -> float:
+        """Young's modulus [Pa]."""
+        return self.young_modulus
+
     def lame(self) -> tuple[float, float]:
         """Return the Lame constants: lambda and the shear modulus mu [Pa]."""
         shear = self.young_modulus / (2 * (1 + self.poisson_ratio))
@@ -203,6 +209,11 @@ class CrystalElasticity:
         for name, value in (("smallest", eigenvalues[0]), ("largest", eigenvalues[-1])):
             name = f"stiffness ({name} eigenvalue)"
             check_number("CrystalElasticity", name, value, lower=1e5, upper=1e13, unit="Pa")
+
+    @property
+    def modulus(self) -> float:
+        """Smallest eigenvalue of the stiffness [Pa]: along no axis is Young's modulus smaller."""
+        return float(np.linalg.eigvalsh(self.stiffness_matrix())[0])
 
     def stiffness_matrix(self) -> Array:
         """Return the stiffness, (6, 6), Voigt order 11 22 33 23 13 12, engineering shear [Pa]."""
@@ -501,6 +512,22 @@ class CohesiveLaw:
             for energy, strength in zip(energies, strengths, strict=True)
         )
 
+    @property
+    def breakable(self) -> bool:
+        """Whether it fails at some traction."""
+        return min(self.normal_strength, self.shear_strength) < math.inf
+
+    @property
+    def unbreakable(self) -> "CohesiveLaw":
+        """This law without failure."""
+        return replace(
+            self,
+            normal_strength=math.inf,
+            shear_strength=math.inf,
+            normal_fracture_energy=math.inf,
+            shear_fracture_energy=math.inf,
+        )
+
     def _check_softening(self, mode: str) -> None:
         strength = getattr(self, f"{mode}_strength")
         energy = getattr(self, f"{mode}_fracture_energy")
@@ -583,6 +610,54 @@ class ParticleContacts:
 
 
 @description
+class GrainBoundaries:
+    """What holds the grains of a particle together, and what they pass on where they meet.
+
+    With its opening a boundary lets lithium through less and less. Where nothing can break and
+    nothing resists, boundaries are bonded: all is continuous across them, at no cost.
+
+    Raises:
+        InputError: If the resistance to electrons is below 1e-12 ohm m2.
+    """
+
+    cohesive: CohesiveLaw | None = field(
+        "cohesion of the grains; None, or with infinite strengths: they are bonded", default=None
+    )
+    permeability: float = field(
+        "of a closed boundary for lithium, flux over difference of concentrations; inf: it resists"
+        " no more than 1 nm of the crystal does along its fastest axis",
+        unit="m/s",
+        lower=0,
+        upper=1e-2,
+        infinite=True,
+        default=math.inf,
+    )
+    decay_length: float = field(
+        "opening over which the permeability falls e-fold; inf: the opening does not matter",
+        unit="m",
+        lower=1e-10,
+        upper=1e-5,
+        infinite=True,
+        default=1e-9,
+    )
+    resistance: ContactResistance | None = field(
+        "to electrons, where particles conduct them; None: they pass, however far it is open",
+        default=None,
+    )
+
+    def __post_init__(self) -> None:
+        """Check that the resistance does not vanish: its current would be the unknown."""
+        if self.resistance is not None:
+            check_number(
+                "GrainBoundaries.resistance",
+                "closed",
+                self.resistance.closed,
+                lower=1e-12,
+                unit="ohm m2",
+            )
+
+
+@description
 class Materials:
     """A complete parameter set of a half-cell.
 
@@ -603,6 +678,9 @@ class Materials:
     temperature: float = field("temperature", unit="K", lower=150, upper=600, default=298.15)
     contacts: ParticleContacts | None = field(
         "laws of particles that touch, or that conduct electrons", default=None
+    )
+    grain_boundaries: GrainBoundaries | None = field(
+        "laws of grains of one particle that meet; None: they are bonded", default=None
     )
 
     def __post_init__(self) -> None:

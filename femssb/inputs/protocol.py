@@ -9,6 +9,8 @@ Discharge current is positive, here as in the results; what a step is given is a
 Steps may also be given in words (`femssb.inputs.sentences`) and repeated (`femssb.inputs.cycle`).
 """
 
+from typing import Literal
+
 from femssb.description import description, field
 from femssb.errors import InputError
 
@@ -16,7 +18,15 @@ _CURRENTS = ("c_rate", "current", "current_density")
 
 
 @description
-class _ConstantCurrent:
+class _Step:
+    fields: Literal["none", "middle", "end", "both"] = field(
+        "where in the step all fields are kept: in the middle, at its end, both or none",
+        default="both",
+    )
+
+
+@description
+class _ConstantCurrent(_Step):
     c_rate: float | None = field(
         "current over that of 1C, which moves the nominal capacity in an hour",
         above=0,
@@ -69,7 +79,7 @@ class Discharge(_ConstantCurrent):
 
 
 @description
-class Hold:
+class Hold(_Step):
     """Hold a voltage until the current has fallen so far, or a time has passed.
 
     Raises:
@@ -98,7 +108,7 @@ class Hold:
 
 
 @description
-class Rest:
+class Rest(_Step):
     """Let the cell rest without current for a time."""
 
     until_duration: float = field("time after which the step ends", unit="s", lower=1e-3, below=1e9)

@@ -14,6 +14,7 @@ Source: the grammar of ``pybamm.step.string``, https://docs.pybamm.org.
 """
 
 import re
+from typing import Any
 
 from femssb.description import checked
 from femssb.errors import InputError, shown
@@ -55,7 +56,7 @@ def read_step(sentence: str) -> Step:
     if found is None:
         raise InputError(f"step {shown(sentence)} is not understood: write {_EXAMPLE}")
     kind, load, ends = found[1].lower(), found[2], found[3]
-    given: dict[str, float] = {}
+    given: dict[str, Any] = {}  # fields of the step
     for end in re.split(r"\s+or\s+", ends) if ends else []:
         name, value = _end(sentence, end)
         if name in given:
@@ -78,7 +79,8 @@ def read_step(sentence: str) -> Step:
         raise InputError(f"step {shown(sentence)}: a {kind} is at a current, not at {load}")
     _only(sentence, given, {"until_voltage", "until_duration", "until_capacity"})
     step = Charge if kind == "charge" else Discharge
-    return step(**{name: value}, **given)
+    given[name] = value
+    return step(**given)
 
 
 def _load(sentence: str, text: str) -> tuple[str, float]:
@@ -135,7 +137,7 @@ def _scaled(unit: str, base: str, prefixes: tuple[str, ...] = tuple(_PREFIXES)) 
     return _PREFIXES[prefix] if unit.endswith(base) and prefix in prefixes else None
 
 
-def _only(sentence: str, given: dict[str, float], allowed: set[str]) -> None:
+def _only(sentence: str, given: dict[str, Any], allowed: set[str]) -> None:
     """Refuse an end that a step of its kind does not have."""
     for name in given:
         if name not in allowed:

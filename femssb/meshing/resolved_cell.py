@@ -27,6 +27,7 @@ from femssb.packing.structure import porosity
 from femssb.units import um
 
 DEEPEST = 0.3  # overlap of two particles, or of one and a plane, in units of the smaller radius
+DEEPEST_OTHERS = 1.0  # of spheres that become matrix: what is soft is pressed flat on planes
 SMALLEST = 0.04  # smallest feature, in units of the median radius
 PLACES = 200  # of the sides of the box that are compared, along x and along y
 ELECTRONS = ("matrix", "particles", "both")
@@ -340,12 +341,13 @@ def _check_arguments(
         ("upper", packing.positions[:, 2] + packing.radii - packing.upper[2]),
     ):
         depth = beyond / packing.radii
-        if depth.max() > DEEPEST:
-            worst = int(np.argmax(depth))
+        most = np.where(packing.of_phase(active), DEEPEST, DEEPEST_OTHERS)
+        if np.any(depth > most):
+            worst = int(np.argmax(depth - most))
             raise InputError(
                 f"{owner}: sphere {np.asarray(packing.ids)[worst]} reaches {beyond[worst]:.3g} m "
                 f"beyond the closed side at the {plane} end of z, {depth[worst]:.2g} of its "
-                f"radius; at most {DEEPEST:g} is allowed"
+                f"radius; at most {most[worst]:g} is allowed"
             )
 
 

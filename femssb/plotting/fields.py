@@ -18,9 +18,11 @@ from femssb.plotting.style import bare, colour_bar
 from femssb.results.fields import FieldData, Snapshot
 from femssb.results.quantities import on_axis
 from femssb.results.solution import Solution
+from femssb.tetrahedra import volumes
 from femssb.units import GPa, nm, um
 
 PIXELS = 600  # height of a rendered picture: twice what is printed, so edges come out smooth
+LINES = 14  # of current, along x and along y
 LIFT = 0.02  # [um] towards the viewer, so that lines are not lost in the faces they lie on
 HEAD = "-|>,head_width=0.15,head_length=0.3"
 ARROW = {"arrowstyle": HEAD, "linewidth": 0.8, "color": "black", "shrinkA": 0, "shrinkB": 0}
@@ -41,6 +43,10 @@ FIELDS = (
     STRESS,
 )
 GAP = _Field("Gap [m]", "Gap [nm]", nm, "magma_r")
+EVENNESS = _Field(
+    "Lithium [-]", "Lithium of a particle against the mean of all [%]", 0.01, "coolwarm"
+)
+IONS = _Field("Ionic potential [V]", "Ionic potential [mV]", 1e-3)
 # Planes through the middle of a particle, named by the axes that point right and up in the picture:
 # the direction to the viewer and the one that points up.
 PLANES: dict[str, tuple[Vector, Vector]] = {
@@ -140,6 +146,80 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
     _put_titles(panels[0], titles)
     _scale_bar(panels[-1][-1])
     return figure
+
+
+def particles(snapshots: Sequence[Snapshot]) -> Figure:
+    """Draw a cell of many particles at each time (columns): lithium, gap, and lines of current.
+
+    A particle has one colour for its mean lithium over that of all. Ions flow along the lines,
+    which start evenly over the anode.
+    """
+    rows = (_mean_lithium, _gaps, _current_lines)
+    first = snapshots[0].matrix.points / um
+    (x0, y0, bottom), (x1, y1, top) = first.min(axis=0), first.max(axis=0)
+    corners = rendering.corners([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], bottom, top)
+    view = View.of(corners, towards=(1.0, -1.6, 0.7), up=(0.0, 0.0, 1.0))
+    titles = _titles(snapshots)
+    shape: dict[str, Any] = {"aspect": view.aspect, "size": 2.6, "title_lines": _lines(titles)}
+    figure, groups = _picture_groups(len(rows), 1, len(snapshots), **shape)
+    box = (rendering.prism(corners), rendering.LINE | {"color": "grey"})
+    with rendering.renderer(2 * PIXELS) as draw:
+        for row, ((panels,), bar) in zip(rows, groups, strict=True):
+            scenes = [row(snapshot) for snapshot in snapshots]
+            field = scenes[0][0]
+            values = [np.asarray(mesh.point_data[field.name]) for _, mesh, _ in scenes]
+            limits = _limits(field, values)
+            look = _coloured(field, limits) | {"ambient": 0.6, "diffuse": 0.45}
+            for axes, (_, mesh, others) in zip(panels, scenes, strict=True):
+                lined = {"render_lines_as_tubes": True, "line_width": 3} if mesh.n_lines else {}
+                show(axes, draw, view, [*others, box, (mesh, look | lined)])
+            _colour_bar(bar, field, limits, values)
+    _put_titles(groups[0][0][0], titles)
+    _triad(figure, groups[0][0][0][0], view, "")
+    _scale_bar(groups[-1][0][0][0])
+    return figure
+
+
+_Layers = list[tuple[pv.DataSet, dict[str, Any]]]
+PLAIN: dict[str, Any] = {"color": "lightgrey", "opacity": 0.35, "smooth_shading": True}
+
+
+def _mean_lithium(snapshot: Snapshot) -> tuple[_Field, pv.PolyData, _Layers]:
+    """Return the surfaces of particles, with their mean lithium over that of all."""
+    data = snapshot.particle
+    owner = data.cell_data["Particle [-]"]
+    volume = volumes(data.points, data.cells)
+    lithium = volume * data.point_data[FIELDS[0].name][data.cells].mean(axis=1)
+    over = np.bincount(owner, lithium) / np.bincount(owner, volume) * volume.sum() / lithium.sum()
+    solid = rendering.grid(data, "Particle [-]")
+    surface = rendering.walls(solid)
+    number = np.rint(solid.point_data["Particle [-]"]).astype(int)
+    surface.point_data[EVENNESS.name] = over[number] - 1
+    return EVENNESS, surface, []
+
+
+def _gaps(snapshot: Snapshot) -> tuple[_Field, pv.PolyData, _Layers]:
+    """Return the surfaces of particles with their gaps."""
+    return GAP, rendering.surface(snapshot.interface), []
+
+
+def _current_lines(snapshot: Snapshot) -> tuple[_Field, pv.PolyData, _Layers]:
+    """Return lines along which ions flow from the anode, and the particles around them."""
+    matrix = rendering.grid(snapshot.matrix, "Region [-]")
+    slope = matrix.compute_derivative(scalars=IONS.name, gradient="slope")
+    (x0, y0, bottom), (x1, y1, top) = matrix.points.min(axis=0), matrix.points.max(axis=0)
+    places = (np.arange(LINES) + 0.5) / LINES
+    x, y = np.meshgrid(x0 + places * (x1 - x0), y0 + places * (y1 - y0))
+    ends = np.column_stack([x.ravel(), y.ravel(), np.full(x.size, top - 1e-3 * (top - bottom))])
+    lines = slope.streamlines_from_source(
+        pv.PolyData(ends),
+        vectors="slope",
+        integration_direction="both",
+        max_length=5 * (top - bottom),
+        max_steps=5000,
+    )
+    balls = rendering.walls(rendering.grid(snapshot.particle, "Particle [-]"))
+    return IONS, lines, [(balls, PLAIN)]
 
 
 def opened_cell(snapshot: Snapshot) -> Figure:

@@ -16,7 +16,10 @@ from femssb.environment.files import make_folder
 from femssb.plotting import curves
 from femssb.plotting.curves import Reference, check_many
 from femssb.plotting.style import check_format, save
+from femssb.results.fields import Snapshot
 from femssb.results.solution import Solution, StepRecord
+
+MANY = 6  # particles that are not drawn one by one
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,7 @@ logger = logging.getLogger(__name__)
 def cycle(solution: Solution, folder: str | os.PathLike[str]) -> list[Path]:
     """Draw a run: curves against time, losses against capacity, particles, opened cell, gap.
 
+    Of many particles one picture, ``particles.png``, takes the place of sections, gap and cell.
     Pictures of fields are those of the first cycle and, in files named ``..._cycle_N.png``, of the
     last one, where there are several; ``cycles.png`` shows what each of them passed then.
     Renderings need snapshots; where VTK finds no OpenGL they are left out, with a warning.
@@ -69,16 +73,23 @@ def _pictures(
     snapshots = [solution.snapshots[row] for row in _chosen_rows(solution, halves)]
     numbers = np.unique(snapshots[0].particle.cell_data["Particle [-]"]).tolist()
     written = []
+    if len(numbers) > MANY:
+        ends = [_nearest(snapshots, half[-1].end_time) for half in halves] or snapshots[-1:]
+        return [save(target / f"particles{suffix}.png", fields.particles, ends)]
     for number in numbers:
         name = "sections" if len(numbers) == 1 else f"sections_particle_{number + 1}"
         draw = fields.sections, snapshots, int(number)
         written.append(save(target / f"{name}{suffix}.png", *draw))
     charged = next((half for half in halves if half[0].kind == "charge"), None)
     peak = charged[-1].end_time if charged else snapshots[-1].time
-    nearest = min(snapshots, key=lambda snapshot: abs(snapshot.time - peak))
+    nearest = _nearest(snapshots, peak)
     written.append(save(target / f"cell{suffix}.png", fields.opened_cell, nearest))
     written.append(save(target / f"gap{suffix}.png", fields.gap, snapshots))
     return written
+
+
+def _nearest(snapshots: Sequence[Snapshot], time: float) -> Snapshot:
+    return min(snapshots, key=lambda snapshot: abs(snapshot.time - time))
 
 
 @checked

@@ -3,6 +3,7 @@ from .fields import Snapshot as Snapshot
 from .fields import Snapshots as Snapshots
 from .quantities import COLUMNS as COLUMNS
 from .quantities import CONTACT_COLUMNS as CONTACT_COLUMNS
+from .quantities import CRACK_COLUMNS as CRACK_COLUMNS
 from .quantities import CYCLE as CYCLE
 from .quantities import FIELDS as FIELDS
 from .quantities import PARTICLE_COLUMNS as PARTICLE_COLUMNS

@@ -1,14 +1,15 @@
 """The fields of a half-cell at chosen times, and their files for ParaView.
 
-A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface) and
-time, and per part a ``.pvd`` collection that lists them, which ParaView opens. A snapshot is added
-whole or not at all, and ``SHA256SUMS`` tells whether a file is as it was written.
+A folder of results keeps them in ``fields/``: a VTU file per part (particle, matrix, interface;
+contact where particles touch, cracks where grains can break apart) and time, and per part a
+``.pvd`` collection that lists them, which ParaView opens. A snapshot is added whole or not at all,
+and ``SHA256SUMS`` tells whether a file is as it was written.
 """
 
 import io
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -29,6 +30,7 @@ from femssb.results import vtk_files
 from femssb.results.folder import FIELDS_FOLDER
 
 PARTS = ("particle", "matrix", "interface")
+SOME = "contact", "cracks"  # parts that only some cells have
 
 
 @checked
@@ -94,6 +96,8 @@ class Snapshot:
         particle: Fields on the tetrahedra of the particles.
         matrix: Fields on the tetrahedra of ecbd and electrolyte.
         interface: Fields on the triangles of the particles' surface.
+        contact: Fields on the triangles where particles touch each other; None where none do.
+        cracks: Fields on the triangles of the grain boundaries; None where they cannot break.
 
     Raises:
         InputError: If the time is negative or not finite.
@@ -104,6 +108,14 @@ class Snapshot:
     particle: FieldData
     matrix: FieldData
     interface: FieldData
+    contact: FieldData | None = None
+    cracks: FieldData | None = None
+
+    @property
+    def parts(self) -> Mapping[str, FieldData]:
+        """The parts by name: those that the cell has."""
+        found = {part: getattr(self, part) for part in (*PARTS, *SOME)}
+        return {part: data for part, data in found.items() if data is not None}
 
     def __post_init__(self) -> None:
         """Check the time."""
@@ -126,11 +138,10 @@ class Snapshot:
         present = _read_index(target)
         kept = [entry for entry in present if entry[0] < self.time]
         with replacing_together(target, removing=_files(len(kept), len(present))) as new:
-            for part in PARTS:
-                data: FieldData = getattr(self, part)
+            for part, data in self.parts.items():
                 path = new / _file_name(part, len(kept))
                 vtk_files.write(path, data.points, data.cells, data.point_data, data.cell_data)
-            _write_index(new, [*kept, (self.time, self.label)])
+            _write_index(new, [*kept, (self.time, self.label)], self.parts)
 
 
 def cut_snapshots(folder: Path, time: float) -> None:
@@ -144,7 +155,7 @@ def cut_snapshots(folder: Path, time: float) -> None:
     kept = [entry for entry in present if entry[0] <= time]
     if len(kept) < len(present):
         with replacing_together(target, removing=_files(len(kept), len(present))) as new:
-            _write_index(new, kept)
+            _write_index(new, kept, _parts(target))
 
 
 class Snapshots(Sequence[Snapshot]):
@@ -192,7 +203,7 @@ class Snapshots(Sequence[Snapshot]):
         row = range(len(self))[index]
         target = newest(self.folder, FIELDS_FOLDER)
         parts = {}
-        for part in PARTS:
+        for part in _parts(target):
             points, cells, *data = vtk_files.read(check_listed(target, _file_name(part, row)))
             parts[part] = FieldData(
                 points=points, cells=cells, point_data=data[0], cell_data=data[1]
@@ -216,11 +227,16 @@ def _file_name(part: str, row: int) -> str:
 
 def _files(first: int, last: int) -> list[str]:
     """Return the names of the files of some snapshots."""
-    return [_file_name(part, row) for part in PARTS for row in range(first, last)]
+    return [_file_name(part, row) for part in (*PARTS, *SOME) for row in range(first, last)]
 
 
-def _write_index(folder: Path, entries: Sequence[tuple[float, str]]) -> None:
-    for part in PARTS:
+def _parts(folder: Path) -> tuple[str, ...]:
+    """Return the parts of which a folder of fields holds a collection."""
+    return (*PARTS, *(part for part in SOME if newest(folder, f"{part}.pvd").exists()))
+
+
+def _write_index(folder: Path, entries: Sequence[tuple[float, str]], parts: Iterable[str]) -> None:
+    for part in parts:
         root = ET.Element("VTKFile", type="Collection", version="0.1")
         collection = ET.SubElement(root, "Collection")
         for row, (time, label) in enumerate(entries):

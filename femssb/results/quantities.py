@@ -128,14 +128,14 @@ SERIES = (
     Quantity("Power ledger error", "-",
              "voltage times current minus reversible power plus losses, over the sum of their"
              " magnitudes", "power_ledger_error", "largest"),
-    Quantity("Cohesive energy dissipated", "J", "by debonding, since the start",
+    Quantity("Cohesive energy dissipated", "J", "by debonding and cracks, since the start",
              "cohesive_energy_dissipated", "last"),
     Quantity("Viscous energy dissipated", "J",
              "by the viscous regularisation of debonding, since the start",
              "viscous_energy_dissipated", "last"),
     Quantity("Snap energy lost", "J",
-             "elastic energy released where interface or contacts let go by themselves, more than"
-             " debonding and its regularisation took, since the start",
+             "elastic energy released where interface, contacts or grain boundaries let go by"
+             " themselves, more than debonding and its regularisation took, since the start",
              "snap_energy_lost", "last"),
     Quantity("Step error", "-", "estimated error of the time step, over what is allowed"),
     Quantity("Newton iterations", "", "of both problems", "newton_iterations", "sum"),
@@ -145,10 +145,29 @@ SERIES = (
 )
 # Further columns where contacts of particles can open.
 OF_CONTACTS = (
-    Quantity("Mean contact gap", "m", "opening of the contacts of particles, area mean"),
-    Quantity("Maximum contact gap", "m", "opening of the contacts of particles, largest"),
+    Quantity("Mean contact gap", "m", "opening of the contacts of particles, area mean",
+             "contact_gap_mean"),
+    Quantity("Maximum contact gap", "m", "opening of the contacts of particles, largest",
+             "contact_gap_max"),
     Quantity("Failed contact area fraction", "", "share of the contacts of particles that has"
-             " failed: all its fracture energy is spent"),
+             " failed: all its fracture energy is spent", "contact_failed_fraction"),
+)
+# Further columns where grain boundaries can break.
+OF_CRACKS = (
+    Quantity("Mean crack opening", "m", "opening of the grain boundaries, area mean",
+             "crack_opening_mean"),
+    Quantity("Maximum crack opening", "m", "opening of the grain boundaries, largest",
+             "crack_opening_max"),
+    Quantity("Cracked area", "m2", "area of the grain boundaries that have failed: all their"
+             " fracture energy is spent", "cracked_area"),
+    Quantity("Cracked area fraction", "", "share of the grain boundaries that has failed",
+             "cracked_fraction"),
+    Quantity("Spent boundary energy", "-", "share of the fracture energy of the grain boundaries,"
+             " area mean", "boundary_energy_spent"),
+    Quantity("Crack density", "1/m", "cracked area over the volume of the particles",
+             "crack_density"),
+    Quantity("Crack energy dissipated", "J", "that part of the cohesive energy which grain"
+             " boundaries took, since the start", "crack_energy_dissipated"),
 )
 # Column of each loss -> its name in figures, in the order in which they are stacked.
 LOSSES = {
@@ -173,19 +192,22 @@ SNAPSHOT = (
     Quantity("Region", "-", "tag of the region outside the particles"),
     Quantity("Ionic potential", "V", "outside the particles, against the lithium anode"),
     Quantity("Electronic potential", "V", "where electrons move, else NaN"),
-    Quantity("Gap", "m", "opening of the interface"),
+    Quantity("Gap", "m", "opening of the interface, or of grain boundaries"),
     Quantity("Spent fracture energy", "-",
-             "share of the interface's fracture energy, from 0 to 1 where it has failed"),
+             "share of the surface's fracture energy, from 0 to 1 where it has failed"),
     Quantity("Stiffness damage", "-",
-             "share of the interface's stiffness that is lost, from 0 to 1; depends on stiffness"),
-    Quantity("Normal traction", "Pa", "on the interface, tension positive"),
-    Quantity("Shear traction", "Pa", "on the interface, magnitude"),
+             "share of the surface's stiffness that is lost, from 0 to 1; depends on stiffness"),
+    Quantity("Normal traction", "Pa", "on the surface, tension positive"),
+    Quantity("Shear traction", "Pa", "on the surface, magnitude"),
     Quantity("Interface current", "A/m2", "positive when lithium leaves the particles"),
     Quantity("Interface voltage drop", "V", "current times interface resistance", shown="mV"),
+    Quantity("Contact current", "A/m2",
+             "of electrons, positive out of the particle with the lower number"),
 )
 # fmt: on
 
-AT_ENDS = tuple(one for one in SERIES if one.key and one.read == "ends")
+_OF_SOME = (*OF_CONTACTS, *OF_CRACKS)
+AT_ENDS = tuple(one for one in (*SERIES, *_OF_SOME) if one.key and one.read == "ends")
 OF_RUN = tuple(one for one in SERIES if one.key and one.read != "ends")
 # Name -> meaning of every column, and of every field.
 COLUMNS = {one.name: one.meaning for one in SERIES}
@@ -194,6 +216,7 @@ FIELDS = {one.name: one.meaning for one in SNAPSHOT}
 # has only the first of them: the others would repeat what `COLUMNS` gives.
 PARTICLE_COLUMNS = {one.of_each: f"{one.meaning}; this one alone" for one in SERIES if one.each}
 CONTACT_COLUMNS = {one.name: one.meaning for one in OF_CONTACTS}
+CRACK_COLUMNS = {one.name: one.meaning for one in OF_CRACKS}
 # Key of `Solution.performance` -> meaning.
 PERFORMANCE = {
     "rejected_steps": "time steps that were cut and tried again",
@@ -249,7 +272,7 @@ _ON_AXES = {
     "mV": ("mV", mV),
     "%": ("%", 0.01),
 }
-_KNOWN = {one.name: one for one in (*SERIES, *OF_CONTACTS, *SNAPSHOT)}
+_KNOWN = {one.name: one for one in (*SERIES, *OF_CONTACTS, *OF_CRACKS, *SNAPSHOT)}
 _KNOWN |= {one.of_each: one for one in SERIES if one.each}
 
 
@@ -281,7 +304,7 @@ def check_columns(series: Mapping[str, Any]) -> None:
     unknown = [
         name
         for name, kind in general.items()
-        if name not in {**COLUMNS, **CONTACT_COLUMNS}
+        if name not in {**COLUMNS, **CONTACT_COLUMNS, **CRACK_COLUMNS}
         and (kind == name or kind not in PARTICLE_COLUMNS)
     ]
     missing = [name for name in needed if name not in series]

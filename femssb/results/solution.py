@@ -1,8 +1,9 @@
 """A finished run: series, protocol steps, fields, inputs and performance, in memory and on disk.
 
 A folder of results holds ``summary.json`` (the numbers of `SUMMARY`), ``timeseries.csv`` (the
-columns of `COLUMNS`, `PARTICLE_COLUMNS` and `CONTACT_COLUMNS`), ``cycles.csv`` (a row per cycle:
-its number and the numbers of `CYCLE`, empty where one does not apply), ``case.json`` (every input),
+columns of `COLUMNS`, `PARTICLE_COLUMNS`, `CONTACT_COLUMNS` and `CRACK_COLUMNS`), ``cycles.csv`` (a
+row per cycle: its number and the numbers of `CYCLE`, empty where one does not apply), ``case.json``
+(every input),
 ``run.json`` (protocol steps, warnings and performance) and ``fields/`` (see
 `femssb.results.fields`). The files change together, and ``SHA256SUMS`` tells whether each is as it
 was written. All is SI; discharge current is positive.
@@ -194,7 +195,8 @@ class Solution:
                 parts = [passed[step.end_row] - passed[step.start_row] for step in half]
                 values[f"{name}_capacity"] = sign * sum(parts)
                 for one in AT_ENDS:
-                    values[f"{one.key}_{name}_end"] = self.series[one.name][half[-1].end_row]
+                    if one.name in self.series:
+                        values[f"{one.key}_{name}_end"] = self.series[one.name][half[-1].end_row]
         if charge and discharge and discharge[0].start_row >= charge[-1].end_row:
             for key, quantity in (
                 ("coulombic_efficiency", "capacity"),
@@ -501,6 +503,8 @@ def _report(solution: Solution) -> str:
     head = f"Cycle {summary['cycle']}, at the end of" if several else "At the end of"
     lines += ["", f"{head:<36}{'charge':>14}{'discharge':>14}"]
     for quantity in AT_ENDS:
+        if quantity.name not in solution.series:
+            continue
         label, unit = on_axis(quantity.name)
         lines.append(at_ends(label, f"{quantity.key}_{{}}_end", unit))
     lithium, unit = on_axis("Lithium [mol]")

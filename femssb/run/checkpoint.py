@@ -7,8 +7,9 @@ which the protocol step began, number 0; and up to three accepted states of that
 3, newest first. Nodal values stand next to the coordinates of their nodes, interface values next to
 those of their point and of the middle of its facet, which distinguishes coincident points of
 neighbouring facets: nothing depends on how the mesh was numbered or shared out. Interface values
-are those at all cohesive surfaces. Where particles touch, several nodes lie in one place: there the
-places of nodes have a fourth column, the size of the cell times 1 + particle (0: none). Its arrays:
+are those at all cohesive surfaces. Where particles touch, or grains can break apart, several nodes
+lie in one place: there the places of nodes have a fourth column, the size of the cell times 1 +
+particle, or grain (0: none). Its arrays:
 
 =============================  =========  ======================================================
 ``document``                   ()         JSON text, see below
@@ -25,6 +26,7 @@ places of nodes have a fourth column, the size of the cell times 1 + particle (0
 ``current``                    (states,)  charging current [A]
 ``cohesive_dissipation``       (states,)  energy dissipated by debonding until then [J]
 ``viscous_dissipation``        (states,)  energy dissipated by its regularisation until then [J]
+``crack_dissipation``          (states,)  part of the first that grain boundaries took [J]
 ``snap_release``               (states,)  energy lost where it snapped until then [J]
 ``charge``                     (states,)  charge passed until then, positive on charge [C]
 ``places of lithium``          (n, 3)     nodes of the particles [m]
@@ -46,6 +48,7 @@ places of nodes have a fourth column, the size of the cell times 1 + particle (0
 ``damage 0``, ...              (n,)       damage of the interface: loss of stiffness
 ``spent 0``, ...               (n,)       share of its fracture energy that is spent
 ``gap 0``, ...                 (n,)       gap that the interface resistance was taken at [m]
+``layer 0``, ...               (n, 8)     modes of the boundary layer of lithium at the interface
 =============================  =========  ======================================================
 
 Keys of the document: ``format``; ``case``, the inputs that must be the same to resume;
@@ -88,7 +91,7 @@ from femssb.meshing.data import gather
 from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
-_FORMAT = "femssb checkpoint 5"
+_FORMAT = "femssb checkpoint 6"
 _SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
@@ -99,6 +102,7 @@ _NUMBERS = (
     "current",
     "cohesive_dissipation",
     "viscous_dissipation",
+    "crack_dissipation",
     "snap_release",
 )
 _SCALARS = ("lithium", "ionic", "electronic")
@@ -334,7 +338,7 @@ def _fields(model: Model) -> dict[str, str]:
     fields = {name: name for name in _spaces(model)} | dict.fromkeys(
         ("hydrostatic", "pull"), "lithium"
     )
-    return fields | dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
+    return fields | dict.fromkeys(("jump", "damage", "spent", "gap", "layer"), "interface")
 
 
 def _places(model: Model) -> dict[str, Array]:
@@ -375,6 +379,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
         "damage": state.damage,
         "spent": state.spent,
         "gap": state.gap,
+        "layer": state.layer,
     }
 
 
@@ -394,6 +399,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
         damage=values["damage"],
         spent=values["spent"],
         gap=values["gap"],
+        layer=values["layer"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),
         pull=model.bodies.spread(values["pull"]),
         **numbers,

@@ -35,6 +35,7 @@ class Control:
             room: Lithium that fits the particles over the nominal capacity.
         """
         self.one_c = one_c
+        self.fields = step.fields  # where in the step they are kept
         self.duration = step.until_duration  # that ends the step [s], or None
         self.ends_at: End = "duration"  # what has come then
         longest = 1e9

@@ -22,12 +22,12 @@ from femssb.cell.limiter import WIDEST
 from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
-from femssb.cell.surfaces import CONTACT
+from femssb.cell.surfaces import CONTACT, GRAIN_BOUNDARY
 from femssb.environment.ranks import collect
 from femssb.fem.assembly import Part
-from femssb.inputs.materials import Elasticity
+from femssb.fem.trace import SurfacePoints
 from femssb.results.fields import FieldData, Snapshot
-from femssb.results.quantities import CONTACT_COLUMNS, SERIES, of_particle
+from femssb.results.quantities import CONTACT_COLUMNS, CRACK_COLUMNS, SERIES, of_particle
 from femssb.results.validity import Bounds
 from femssb.run.stepper import TimeStep
 from femssb.tetrahedra import volumes
@@ -99,7 +99,7 @@ class Readout:
     def _bounds(self) -> Bounds:
         """Return what the results of the model are held against; collective."""
         bodies, materials = self.model.bodies, self.model.materials
-        active, elasticity = materials.active, materials.active.elasticity
+        active = materials.active
         curve = active.open_circuit_voltage
         drift = self.model.couplings.of(materials).active.drift_volume
         ends = curve.lower, min(curve.upper, active.maximum_concentration)
@@ -111,11 +111,7 @@ class Readout:
             maximum=active.maximum_concentration,
             curve=ends,
             voltages=(float(voltages.min()), float(voltages.max())),
-            modulus=(
-                elasticity.young_modulus
-                if isinstance(elasticity, Elasticity)
-                else float(np.linalg.eigvalsh(elasticity.stiffness_matrix())[0])
-            ),
+            modulus=active.elasticity.modulus,
             radius=float(np.cbrt(3 * size / (4 * np.pi))),
             fracture_energy=sum(energy for energy in energies if energy < np.inf) or np.inf,
             limited=0.0 if drift == 0.0 else WIDEST / 2,
@@ -130,7 +126,7 @@ class Readout:
             if one.each and (self.particles > 1 or one.name == "Lithium [mol]"):
                 for number, value in enumerate(values[one.name][1:], start=1):
                     row[of_particle(one.of_each, number)] = float(value)
-        return row | self._contacts(step.now.state)
+        return row | self._contacts(step.now.state) | self._cracks(step.now.state)
 
     def _contacts(self, state: State) -> dict[str, float]:
         """Return the columns of `CONTACT_COLUMNS`, if contacts of particles can open."""
@@ -145,6 +141,26 @@ class Readout:
             bodies.sum(weights * (bodies.split(state.spent)[CONTACT] >= 1.0)) / area,
         )
         return dict(zip(CONTACT_COLUMNS, values, strict=True))
+
+    def _cracks(self, state: State) -> dict[str, float]:
+        """Return the columns of `CRACK_COLUMNS`, if grain boundaries can break."""
+        bodies = self.model.bodies
+        if GRAIN_BOUNDARY not in bodies.cohesive:
+            return {}
+        opening = np.maximum(bodies.split(state.jump)[GRAIN_BOUNDARY][:, 0], 0.0)
+        spent = bodies.split(state.spent)[GRAIN_BOUNDARY]
+        weights, area = bodies.points[GRAIN_BOUNDARY].weights, bodies.area(GRAIN_BOUNDARY)
+        cracked = bodies.sum(weights * (spent >= 1.0))
+        values = (
+            bodies.sum(weights * opening) / area,
+            bodies.largest(opening),
+            cracked,
+            cracked / area,
+            bodies.sum(weights * spent) / area,
+            cracked / bodies.sum(self.volume.weights),
+            state.crack_dissipation,
+        )
+        return dict(zip(CRACK_COLUMNS, values, strict=True))
 
     def lithium(self, stoichiometry: Array) -> Array:
         """Return the lithium in all particles, then in each, shape (1 + particles,) [mol]."""
@@ -197,10 +213,17 @@ class Readout:
         }
         matrix = self._gather(self._matrix, points, cells)
         interface = self._gather_interface(state)
+        contact, cracks = self._gather_contacts(state), self._gather_cracks(state)
         if particle is None or matrix is None or interface is None:
             return None
         return Snapshot(
-            time=state.time, label=label, particle=particle, matrix=matrix, interface=interface
+            time=state.time,
+            label=label,
+            particle=particle,
+            matrix=matrix,
+            interface=interface,
+            contact=contact,
+            cracks=cracks,
         )
 
     def _strain_and_stress(self, body: _Body, state: State) -> tuple[Array, Array]:
@@ -250,26 +273,61 @@ class Readout:
         return np.asarray(self._particle.at_corners.x.array[components])
 
     def _gather_interface(self, state: State) -> FieldData | None:
-        model, at_matrix = self.model, self.model.bodies.at_matrix
-        kinetics = model.interface_current(state)
-        traction = at_matrix(model.traction(state))
-        fields = {
-            "Gap [m]": np.maximum(at_matrix(state.jump)[:, 0], 0.0),
-            "Spent fracture energy [-]": at_matrix(state.spent),
-            "Stiffness damage [-]": at_matrix(state.damage),
-            "Normal traction [Pa]": traction[:, 0],
-            "Shear traction [Pa]": np.hypot(traction[:, 1], traction[:, 2]),
+        kinetics = self.model.interface_current(state)
+        fields = self._openings(state, self.model.bodies.outside) | {
             "Interface current [A/m2]": kinetics.current,
             "Interface voltage drop [V]": kinetics.drop,
         }
-        vertices = np.concatenate([points.vertices for points in self._interface])
-        shape = len(vertices), self._interface[0].per_facet
+        return self._gather_facets(self._interface, fields)
+
+    def _gather_contacts(self, state: State) -> FieldData | None:
+        """Return the fields at the contacts of particles; None where there are none."""
+        model, bodies = self.model, self.model.bodies
+        if CONTACT not in bodies.points:
+            return None
+        x = model.electrochemical(state)
+        current = model.electrochemistry.contact_current(x, state.gap, state.layer)
+        fields = self._openings(state, [CONTACT]) | {"Contact current [A/m2]": current}
+        return self._gather_facets([bodies.points[CONTACT]], fields)
+
+    def _gather_cracks(self, state: State) -> FieldData | None:
+        """Return the fields at the grain boundaries; None where none can break."""
+        bodies = self.model.bodies
+        if GRAIN_BOUNDARY not in bodies.cohesive:
+            return None
+        fields = self._openings(state, [GRAIN_BOUNDARY])
+        return self._gather_facets([bodies.points[GRAIN_BOUNDARY]], fields)
+
+    def _openings(self, state: State, surfaces: Sequence[str]) -> dict[str, Array]:
+        """Return what opens and damages surfaces, at their points."""
+        jump, spent, damage, traction = (
+            np.concatenate([at[name] for name in surfaces])
+            for at in map(
+                self.model.bodies.split,
+                (state.jump, state.spent, state.damage, self.model.traction(state)),
+            )
+        )
+        return {
+            "Gap [m]": np.maximum(jump[:, 0], 0.0),
+            "Spent fracture energy [-]": spent,
+            "Stiffness damage [-]": damage,
+            "Normal traction [Pa]": traction[:, 0],
+            "Shear traction [Pa]": np.hypot(traction[:, 1], traction[:, 2]),
+        }
+
+    def _gather_facets(
+        self, surfaces: Sequence[SurfacePoints], fields: dict[str, Array]
+    ) -> FieldData | None:
+        """Return fields at the points of surfaces as means over their facets, on rank 0."""
+        comm = self.model.comm
+        vertices = np.concatenate([points.vertices for points in surfaces])
+        shape = len(vertices), surfaces[0].per_facet
         means = {
-            name: collect(model.comm, values.reshape(shape).mean(axis=1))
+            name: collect(comm, values.reshape(shape).mean(axis=1))
             for name, values in fields.items()
         }
-        corners = collect(model.comm, vertices.reshape(-1, 3))
-        if model.comm.rank != 0:
+        corners = collect(comm, vertices.reshape(-1, 3))
+        if comm.rank != 0:
             return None
         cells = np.arange(len(corners)).reshape(-1, 3)
         return FieldData(points=corners, cells=cells, point_data={}, cell_data=means)
@@ -340,7 +398,7 @@ class _Measured:
         self.spent = at_matrix(self.state.spent)
         self.drop = self.model.interface_current(self.state).drop
         x = self.model.electrochemical(self.state)
-        self.powers = self.model.electrochemistry.powers(x, self.state.gap)
+        self.powers = self.model.electrochemistry.powers(x, self.state.gap, self.state.layer)
         self.von_mises, self.volumetric = readout.particle_stress(self.state)
         self.mean_strain = self.volume.means(self.volumetric)
         self.stress_quantiles = self.volume.quantiles(self.von_mises, [0.99, 0.999])

@@ -139,7 +139,10 @@ class Stepper:
             ended_by = control.ends_at
         share = self._share(control, start.state, new.state)
         middle = share >= 0.5 and not position.halfway
-        label = self._labels[position.index][bool(ended_by)] if ended_by or middle else ""
+        kept = control.fields in ("both", "end" if ended_by else "middle")
+        label = (
+            self._labels[position.index][bool(ended_by)] if kept and (ended_by or middle) else ""
+        )
         after = replace(
             position,
             past=(new, *past[:2]),
@@ -219,6 +222,7 @@ class Stepper:
             time_step=size,
             rate=new,
             history=history,
+            continued=len(past) > 1,
             current=control.current,
             voltage=control.voltage,
             tolerances=self._tolerances,

@@ -13,6 +13,7 @@ from femssb.inputs.cycle import steps_of
 from femssb.inputs.geometry import HalfCell
 from femssb.inputs.materials import Materials
 from femssb.inputs.protocol import Charge, Discharge
+from femssb.meshing.resolved_cell import ResolvedCell
 from femssb.results.solution import Solution
 from femssb.run.stepping import Stepping
 from femssb.studies.case import Case
@@ -38,7 +39,7 @@ class HalfCellRun(Case[Solution]):
     protocol: tuple[Any, ...] = field(
         "steps in their order, as `Simulation` takes them", default=CYCLE
     )
-    cell: HalfCell = field("shape of the half-cell", default=HalfCell())
+    cell: HalfCell | ResolvedCell = field("shape of the half-cell", default=HalfCell())
     size: float = field("element size in the particles", unit="m", above=0, default=0.8 * um)
     collector: Support = field("how the collector face is held", default=Fixed())
     anode: Support = field("how the anode face is held", default=Free())

@@ -96,6 +96,21 @@ def test_studies_of_half_cells(name, tmp_path, monkeypatch):
     assert list(tmp_path.glob("*.png"))
 
 
+def test_grains_that_crack(tmp_path, monkeypatch):
+    """Catches figures and tables that fail after hours of runs."""
+    given = []
+    demo = load("cracking_grains")
+    monkeypatch.setattr(demo, "perform", lambda *studies, **others: given.extend(studies))
+    demo.main(out=tmp_path)
+    run = made_up_runs.solution(spacing=2.5 * um)
+    for study in given:
+        assert len({case.key for case in study.cases}) == len(study.cases) > 1
+        results = Results({case.name: run for case in study.cases})
+        blocks = report({"": (study, results)}, tmp_path / study.name)
+        assert len(blocks[-1].rows) == 2 * len(demo.PANELS)
+        assert (tmp_path / study.name / "cracks.png").stat().st_size > 10_000
+
+
 def test_a_design_map(tmp_path):
     """Catches a demo that no longer runs, and tortuosities that do not rise with the share."""
     options = ("--spacing", 1, "--box", 15, "--realisations", 1, "--out", tmp_path)
@@ -178,6 +193,35 @@ def test_a_small_electrode_goes_through_everything(ranks, tmp_path):
     again = run("dry_press_and_cycle", *arguments, "--no-pictures", ranks=ranks)
     assert again.stdout == first.stdout
     assert (tmp_path / "01_uniaxial.h5").stat().st_mtime_ns == pressed
+
+
+@pytest.mark.slow
+def test_all_particles_of_a_powder_become_a_cell(tmp_path):
+    """Catches a cell, a matrix or pictures that no longer follow from a packing."""
+    done = run("resolved_cell", "--particles", 8, "--size", 4, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "areal capacity" in done.stdout
+    rows = rows_of(tmp_path / "particles.csv")
+    used = [float(row["Utilisation [-]"]) for row in rows]
+    assert 5 < len(rows) < 15
+    assert 0.3 < min(used) <= max(used) < 1.0
+    assert (tmp_path / "particles.png").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_one_particle_stands_for_a_powder(tmp_path):
+    """Catches a loss that one particle has, and all together do not, or the other way round."""
+    done = run("packing_to_half_cell", "--size", 4, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {
+        row.split()[0]: [float(v) for v in row.split()[1:]]
+        for row in done.stdout.split("\n")[-8:-1]
+    }
+    assert abs(found["Voltage"][2]) < 20.0
+    assert found["Voltage"][2] == pytest.approx(
+        sum(values[2] for name, values in found.items() if name != "Voltage"), abs=1.0
+    )
+    assert (tmp_path / "voltage.png").stat().st_size > 20_000
 
 
 @pytest.mark.slow

@@ -70,6 +70,15 @@ def resolved_cell() -> femssb.ResolvedCell:
 
 
 @cache
+def electrode_of_columns() -> electrode.Effective:
+    """Return the effective properties of what the resolved cell was made from."""
+    return electrode.effective(
+        columns(), ionic={"SE": 1.0}, electronic={"SE": 0.1}, spacing=1 * um,
+        elasticity={"SE": library.LI6PS5CL.elasticity},
+    )  # fmt: skip
+
+
+@cache
 def columns() -> packing.Packing:
     """Return spheres in columns, of active material in every other one."""
     line = [1.0, 3.0, 5.0, 7.0]
@@ -214,6 +223,7 @@ def instances() -> dict[type, Any]:
         femssb.Cycle(steps=("Charge at C/2 until 4.3 V", femssb.Rest(until_duration=9.0)), count=2),
         line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         femssb.ParticleContacts(resistance=law.resistance, collector=1e-3, cohesive=law.cohesive),
+        femssb.GrainBoundaries(resistance=law.resistance, cohesive=law.cohesive),
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
         powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
@@ -254,6 +264,8 @@ def instances() -> dict[type, Any]:
         ),
         electrode.fit_power_law([0.1, 0.2, 0.3], [30.0, 9.0, 5.0]), cell,
         electrode.fit_impedance(frequencies, cell.impedance(frequencies), thickness=100 * um),
+        electrode_of_columns(), electrode_of_columns().ionic,
+        electrode_of_columns().conductor(model().data, law, ohmic_drop="scaled"),
         electrode.PackingConduction(
             limit=voxels.Extrapolation(
                 value=1.0, uncertainty=0.1, discretisation_error=0.1, order=1.0
@@ -402,6 +414,17 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "y": np.array([30.0, 9.0, 5.0, 3.0]),
         "prefactor": 1.0,
         "confidence": 0.95,
+    },
+    "electrode.effective": lambda: {
+        "electrode": columns(),
+        "ionic": {"SE": 1.0},
+        "electronic": {"SE": 0.1},
+        "elasticity": {"SE": library.LI6PS5CL.elasticity},
+        "active": "AM",
+        "electrolyte": "SE",
+        "spacing": 1 * um,
+        "void": "void",
+        "tolerance": 1e-3,
     },
     "electrode.packing_conductivity": lambda: {
         "packing": spheres(),
@@ -805,6 +828,21 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "electrode.CompositeCathode.c_rate": lambda: (
         instances()[electrode.CompositeCathode].c_rate, {"voltage_drop": [0.1, 0.2]},
     ),
+    "electrode.Effective.areal_capacity": lambda: (
+        electrode_of_columns().areal_capacity,
+        {"active": library.yuan2023.materials().active},
+    ),
+    "electrode.Effective.conductor": lambda: (
+        electrode_of_columns().conductor,
+        {
+            "cell": model().data,
+            "materials": library.yuan2023.materials(),
+            "ohmic_drop": "scaled",
+        },
+    ),
+    "electrode.Counterpart.current_density": lambda: (
+        instances()[electrode.Counterpart].current_density, {"c_rate": 0.5},
+    ),
     "electrode.PackingConduction.tortuosity": lambda: (
         instances()[electrode.PackingConduction].tortuosity, {"phase": "SE", "void": "void"},
     ),
@@ -963,7 +1001,8 @@ SLOW = {
     "Model": 0.2, "plotting.save": 0.05, "plotting.by_phase": 0.05, "plotting.by_stress": 0.05,
     "plotting.chains": 0.05, "plotting.frames": 0.05, "plotting.heat_maps": 0.2,
     "plotting.stress_distribution": 0.3, "plotting.stress_profiles": 0.3,
-    "electrode.fit_impedance": 0.3, "electrode.packing_conductivity": 0.5, "meshing.write": 0.2,
+    "electrode.fit_impedance": 0.3, "electrode.packing_conductivity": 0.5,
+    "electrode.effective": 0.2, "electrode.Effective.conductor": 0.5, "meshing.write": 0.2,
 }  # fmt: skip
 # Classes to derive from, and those that a user never makes.
 NO_EXAMPLE = {

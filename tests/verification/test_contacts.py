@@ -22,7 +22,13 @@ from femssb.cell.surfaces import CONTACT, INTERFACE, SEPARATOR
 from femssb.errors import InputError, MeshError
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.geometry import Polycrystal
-from femssb.inputs.materials import CohesiveLaw, ContactResistance, Curve, ParticleContacts
+from femssb.inputs.materials import (
+    CohesiveLaw,
+    ContactResistance,
+    Curve,
+    GrainBoundaries,
+    ParticleContacts,
+)
 from femssb.inputs.protocol import Charge
 from femssb.meshing.resolved_cell import Healing, ResolvedCell
 from femssb.run import checkpoint
@@ -46,6 +52,12 @@ BESIDE = [
     ["particle_1", "particle_2", "particle_1"],
     3 * ["ecbd"],
     3 * ["ecbd"],
+]
+# The same, with three grains around lines, and a boundary that ends at the second particle.
+GRAINS = [
+    ["particle_1_grain_1", "particle_1_grain_2", "particle_1_grain_1"],
+    ["particle_1_grain_3", "particle_2", "particle_1_grain_3"],
+    *BESIDE[2:],
 ]
 HARD = CohesiveLaw(
     normal_strength=np.inf,
@@ -83,7 +95,7 @@ def charged(names, materials):
     """Return model, state, and where the power goes, after a tenth of a second of charge."""
     model = Model(stack(names), materials, linear_solver=EXACT, couplings=ELECTROCHEMISTRY)
     state, _ = step(model, model.initial_state(), 0.1, current=DENSITY * AREA)
-    powers = model.electrochemistry.powers(model.electrochemical(state), state.gap)
+    powers = model.electrochemistry.powers(model.electrochemical(state), state.gap, state.layer)
     assert sum(asdict(powers).values()) == pytest.approx(state.voltage * state.current, rel=1e-9)
     return model, state, powers
 
@@ -194,8 +206,9 @@ def test_constant_factors(drift_volume):
 
 
 @pytest.mark.mpi
-def test_ranks_agree(comm, shared_path):
-    """Would catch a contact between ranks that only one of them, or none, has.
+@pytest.mark.parametrize("names", [BESIDE, GRAINS], ids=["particles", "grains"])
+def test_ranks_agree(names, comm, shared_path):
+    """Would catch a contact, or a boundary, between ranks that only one of them, or none, has.
 
     Also a checkpoint that mixes up the particles that share a place, written on one rank, and
     coefficients that follow the lithium of another particle there.
@@ -203,10 +216,12 @@ def test_ranks_agree(comm, shared_path):
     cohesive = replace(HARD, stiffness=1e15)
     materials = conducting(contact=0.01, permeability=1e-8, decay=10 * nm, cohesive=cohesive)
     active = replace(materials.active, drift_volume=None, stiffness_factor=RISING, **VARIABLE)
-    materials = replace(materials, active=active)
+    tough = replace(cohesive, normal_strength=1e10, normal_fracture_energy=1e5)
+    boundaries = GrainBoundaries(cohesive=tough, permeability=1e-7, decay_length=10 * nm)
+    materials = replace(materials, active=active, grain_boundaries=boundaries)
     found, path = [], shared_path / "checkpoint.npz"
     for ranks in (MPI.COMM_SELF, comm):
-        model = Model(stack(BESIDE, ranks), materials, linear_solver=EXACT)
+        model = Model(stack(names, ranks), materials, linear_solver=EXACT)
         start = model.initial_state()
         state, _ = step(model, start, 5.0, current=3 * DENSITY * AREA)
         found.append(seen(model, state))
@@ -244,6 +259,13 @@ def test_columns_of_contacts():
     snapshot = Readout(model).snapshot(state, "start")
     assert "Electronic potential [V]" in snapshot.particle.point_data
     assert len(snapshot.particle.points) == 4 * 2 * 2  # both sides of the contact
+    fields = snapshot.contact.cell_data
+    assert fields["Normal traction [Pa]"] == pytest.approx(5 * MPa, rel=1e-4)
+    assert fields["Gap [m]"] == pytest.approx(5 * MPa / HARD.stiffness, rel=1e-4)
+    state, _ = step(model, state, 0.1, current=DENSITY * AREA)
+    fields = Readout(model).snapshot(state, "charged").contact.cell_data
+    # The current comes in at the collector, and passes from P1 to P2: out of the lower number.
+    assert fields["Contact current [A/m2]"] == pytest.approx(DENSITY, rel=1e-4)
 
 
 @pytest.mark.mpi
@@ -268,7 +290,7 @@ def test_cohesive_contact(order):
     np.testing.assert_allclose(jumps[CONTACT][:, 0], opened, rtol=1e-6)
     np.testing.assert_allclose(jumps[CONTACT][:, 1:], 0.0, atol=1e-6 * opened)
     state, _ = step(model, start, 0.1, current=DENSITY * AREA)
-    powers = model.electrochemistry.powers(model.electrochemical(state), state.gap)
+    powers = model.electrochemistry.powers(model.electrochemical(state), state.gap, state.layer)
     gap = opened, pulled / 1e18
     lengths = 1 * nm, materials.resistance.decay_length
     closed_ones = 2e-4, materials.resistance.closed
@@ -317,7 +339,7 @@ def test_bonded_contact_carries_traction():
     )
     model.initial_state()
     assert CONTACT not in model.bodies.cohesive
-    assert not model.bodies.split_displacement
+    assert not model.bodies.pieces["displacement"]
 
 
 def test_particles_without_electrons_are_named():

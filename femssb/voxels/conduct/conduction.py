@@ -38,6 +38,7 @@ from femssb.voxels.make.cut_voxels import CutVoxels
 Sides = Literal["periodic", "insulating"]
 
 NETWORK = 220.0  # memory of a solve [bytes per conducting voxel]
+FAINT = 1e-11  # ratio of conductivities from which on the poorer one insulates [-]
 FACES, MAPS = 40.0, 80.0  # memory of face conductances and of maps [bytes per voxel]
 
 
@@ -390,7 +391,7 @@ def _conduct(
     nodes = NETWORK * (conducts if faces is None else 1.0)
     _check_memory(image, max(nodes, FACES) + (MAPS if maps else 0.0), comm)
 
-    def problem(order: list[int]) -> FluxProblem:
+    def problem(order: list[int], sigma: Array) -> FluxProblem:
         cut = None
         if isinstance(image, CutVoxels):
             cut = partial(
@@ -417,12 +418,20 @@ def _conduct(
     whole = not isinstance(image, CutVoxels)
     with on_threads(threads) as count:
         options: dict[str, Any] = {"tolerance": tolerance, "maps": maps, "threads": count}
+        levels = _levels(sigma, FAINT**3 if contacts else FAINT)  # which may hold back the better
         if len(axes) == len(AXES) and whole and alone and not any(periodic):
             orders = [[0, 1, 2]] * 3
-            solved = solve_fluxes(problem(orders[0]), **options)
+            solved = solve_fluxes(problem(orders[0], levels[0]), **options)
         else:
             orders = [[flux, (flux + 1) % 3, (flux + 2) % 3] for flux in fluxes]
-            solved = [solve_flux(problem(order), comm=comm, **options) for order in orders]
+            solved = [
+                solve_flux(problem(order, levels[0]), comm=comm, **options) for order in orders
+            ]
+        for level in levels[1:] if faces is None else []:
+            for n, flux in enumerate(fluxes):
+                if solved[n].cost.nodes == 0:  # nothing that conducts better leads through
+                    orders[n] = [flux, (flux + 1) % 3, (flux + 2) % 3]
+                    solved[n] = solve_flux(problem(orders[n], level), comm=comm, **options)
     results = []
     for axis, order, found in zip(axes, orders, solved, strict=True):
         back = np.argsort(order)
@@ -450,6 +459,20 @@ def _conduct(
             )
         )
     return results
+
+
+def _levels(sigma: Array, faint: float) -> list[Array]:
+    """Return conductivities without contrasts that no computed number holds.
+
+    First what is `faint` beside the best conductor insulates; should nothing lead through, then the
+    best of those counts, beside which those above conduct perfectly, and so on.
+    """
+    levels, best = [], float(sigma.max())
+    while best > 0:
+        least = best * faint
+        levels.append(np.where(sigma >= least, np.minimum(sigma, best / faint), 0.0))
+        best = float(sigma[sigma < least].max(initial=0.0))
+    return levels
 
 
 def _check_contacts(

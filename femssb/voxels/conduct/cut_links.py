@@ -59,7 +59,8 @@ from femssb.arrays import Array
 from femssb.environment.compiled import njit
 from femssb.voxels.conduct.links import Slab
 from femssb.voxels.conduct.network import OUTSIDE, Integers, Network, Single, root, unite
-from femssb.voxels.make.cut_voxels import NOWHERE, CutVoxels
+from femssb.voxels.make.cut_voxels import CutVoxels
+from femssb.voxels.make.surfaces import NOWHERE
 
 NEAREST = 0.02  # of two nodes along an axis, over the spacing: it bounds the conductances
 SPREAD = math.sqrt(math.pi) / 2  # makes a circle of area A constrict by 1 / (2 s radius)
@@ -107,7 +108,8 @@ def network(
     upward, lower, upper = _faces(
         *(voxels.above, voxels.faces, ways, voxels.normals, weights, sigma, scale, closed),
         *(necks, edge, edge / np.array(voxels.spacing), voxels.samples**2),
-        *(voxels.body, voxels.discs, voxels.starts, np.array(voxels.shape), flux),
+        *(voxels.body, voxels.discs, _at_ends(voxels, flux), voxels.starts),
+        *(np.array(voxels.shape), flux),
     )
     # Nodes: pieces that are joined without resistance; clusters: nodes that are joined at all.
     node, cluster = np.arange(len(sigma), dtype=np.int32), np.arange(len(sigma), dtype=np.int32)
@@ -146,6 +148,18 @@ def _ways(
     ways = np.where(voxels.entries < NOWHERE, voxels.entries, 0.0) * share[:, None]
     inverse = np.divide(1.0, ratio, out=np.ones_like(sigma), where=ratio > 0)
     return ways, np.where(voxels.inside, 1.0, np.minimum(inverse, STEEPEST) ** 2)
+
+
+def _at_ends(voxels: CutVoxels, flux: int) -> Array:
+    """Return the shares of the lower and upper face across the flux if these are plates, (m, 2)."""
+    shares = voxels.faces[:, 2 * flux : 2 * flux + 2] / voxels.samples**2
+    face = np.prod(voxels.spacing) / voxels.spacing[flux]
+    for side in range(2):
+        narrow = voxels.ends[:, 1] == 2 * flux + side
+        pieces = voxels.ends[narrow, 0]
+        shares[np.isin(voxels.body, voxels.body[pieces]), side] = 0.0
+        shares[pieces, side] = voxels.end_areas[narrow] / face
+    return shares
 
 
 class _Necks(NamedTuple):
@@ -253,6 +267,7 @@ def _faces(
     points: int,
     body: Any,
     discs: Any,
+    at_ends: Any,
     starts: Any,
     shape: Any,
     flux: int,
@@ -273,12 +288,12 @@ def _faces(
                 full = sigma[piece] * scale[axis]
                 for end in (down, up):
                     at_end = plane == (0 if end == down else shape[flux] - 1)
-                    if axis == flux and at_end and faces[piece, end] > 0:
+                    if axis == flux and at_end and at_ends[piece, end - down] > 0:
+                        share = at_ends[piece, end - down]
                         distance = max(0.5 - ways[piece, end], NEAREST / 2)
-                        link = full * faces[piece, end] / distance
+                        link = full * points * share / distance
                         radius = discs[body[piece], end] / edge
                         if radius < np.inf:
-                            share = faces[piece, end] / points
                             wide = max(faces[piece, down + up - end] / points, share)
                             narrow = _disc(share, wide, radius, distance, edges[axis])
                             link += necks.less[piece] * (full * points / narrow - link)

@@ -32,6 +32,7 @@ ROUGH = 1.5  # |nx| + |ny| + |nz| where there is no normal, as of a lone voxel: 
 MOST_PARTS = 64  # into which work is cut, whatever the number of threads
 LEAST_VOXELS = 16384  # of a part
 NO_NORMAL = 1e-6  # length of the smoothed gradient below which there is no normal [-]
+MOST = 1e200  # conductivity, and one over the least of the best conductor, that can be told [S/m]
 
 
 def conductivities_of(
@@ -40,7 +41,7 @@ def conductivities_of(
     """Return the conductivity of every label, 0 where none is given [S/m].
 
     Raises:
-        InputError: If a phase is unknown, a conductivity is negative, or none is above 0.
+        InputError: If a phase is unknown, a conductivity is out of bounds, or none is above 0.
     """
     sigma = np.zeros(len(phase_names))
     for name, value in conductivities.items():
@@ -48,10 +49,14 @@ def conductivities_of(
             raise InputError(
                 f"{owner}.conductivities names {name!r}; the phases are {tuple(phase_names)!r}"
             )
-        check_number(owner, f"conductivities[{name!r}]", value, lower=0, unit="S/m")
+        field = f"conductivities[{name!r}]"
+        check_number(owner, field, value, lower=0, upper=MOST, unit="S/m")
         sigma[phase_names.index(name)] = value
-    if not sigma.any():
-        raise InputError(f"{owner}.conductivities = {dict(conductivities)!r}: none is above 0")
+    if not sigma.max() >= 1 / MOST:  # what is smaller than that counts beside a better one alone
+        least = f"{1 / MOST:g} S/m" if sigma.any() else "0"
+        raise InputError(
+            f"{owner}.conductivities = {dict(conductivities)!r}: none is above {least}"
+        )
     return sigma
 
 
@@ -130,7 +135,7 @@ def from_labels(
     areas = [spacing[1] * spacing[2], spacing[2] * spacing[0], spacing[0] * spacing[1]]
     tables = []
     for distance, area in zip(spacing, areas, strict=True):
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):  # an infinite resistance is one
             half = distance / (2 * conductivities * area) * unit
         tables.append((1 / (half[:, None] + half[None, :])).astype(np.float32))
     low, high = max(slab.start - 1, 0), min(slab.stop + 1, slab.planes)

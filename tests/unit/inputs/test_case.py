@@ -31,6 +31,7 @@ def test_nothing_of_a_description_is_left_out() -> None:
         "inner": [
             {
                 "class": "Charge",
+                "fields": "both",
                 "c_rate": 2,
                 "current": None,
                 "current_density": None,

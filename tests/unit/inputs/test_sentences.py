@@ -60,7 +60,9 @@ def test_sentences_are_steps(sentence: str, step: Step) -> None:
     assert type(read) is type(step)
     for name in type(step).__dataclass_fields__:
         expected = getattr(step, name)
-        assert getattr(read, name) == (expected and pytest.approx(expected, rel=1e-15)), name
+        if isinstance(expected, float | int):
+            expected = pytest.approx(expected, rel=1e-15)
+        assert getattr(read, name) == expected, name
 
 
 @pytest.mark.parametrize(

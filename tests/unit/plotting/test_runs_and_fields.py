@@ -23,6 +23,7 @@ from femssb.plotting.rendering import View
 from femssb.plotting.style import STYLE
 from femssb.results.fields import FieldData, Snapshots
 from femssb.results.quantities import COLUMNS
+from femssb.tetrahedra import volumes
 from femssb.units import GPa, nm, pmol, um
 
 CURVES = ["voltage_and_gap.png", "lithium.png", "stress_and_strain.png", "losses.png"]
@@ -65,6 +66,26 @@ def test_a_cycle_is_drawn_without_a_display(made_up_run, tmp_path, small_picture
             assert min(picture.info["dpi"]) > 150
             assert len(picture.convert("RGB").getcolors(maxcolors=2**24)) > 100
     assert capfd.readouterr() == ("", "")
+
+
+@needs_opengl
+def test_many_particles_are_drawn_together(made_up_run, tmp_path, small_pictures, monkeypatch):
+    """Catches a picture for each of many particles, and lithium of another one."""
+    monkeypatch.setattr(runs, "MANY", 1)
+    run = made_up_run(particles=2)
+    written = runs._pictures(run, [run.charge, run.discharge], tmp_path, "")
+    assert [path.name for path in written] == ["particles.png"]
+    with Image.open(written[-1]) as picture:
+        assert len(picture.convert("RGB").getcolors(maxcolors=2**24)) > 100
+    last = run.snapshots[-1]
+    _, surface, _ = fields._mean_lithium(last)
+    shown = np.unique(surface.point_data["Lithium [-]"].round(9))
+    data, volume = last.particle, volumes(last.particle.points, last.particle.cells)
+    lithium = volume * data.point_data["Concentration [mol/m3]"][data.cells].mean(axis=1)
+    mean = lithium.sum() / volume.sum()
+    owner = data.cell_data["Particle [-]"]
+    own = [lithium[owner == k].sum() / volume[owner == k].sum() / mean - 1 for k in (0, 1)]
+    assert shown == pytest.approx(np.unique(np.round(own, 9)), abs=1e-8)
 
 
 @needs_opengl

@@ -16,6 +16,7 @@ from femssb import (
     Cycle,
     Discharge,
     Hold,
+    InputError,
     Model,
     NotConverged,
     Rest,
@@ -148,6 +149,24 @@ def test_a_current_may_be_given_in_any_unit(model: Model) -> None:
     assert [run.steps[0].ended_by for run in runs] == ["duration"] * 3 + ["capacity"]
     assert runs[3].series["Discharge capacity [C]"][-1] == pytest.approx(-at_2c * time, rel=1e-9)
     assert runs[2].steps[0].description.startswith("Charge ")
+
+
+def test_fields_are_kept_where_they_are_asked_for(model: Model) -> None:
+    """Catches a pulse train that fills the disk, and an end whose fields are lost."""
+    pulses = [
+        Charge(c_rate=1, until_duration=60.0, fields=fields)
+        for fields in ("none", "middle", "end", "both")
+    ]
+    run = short(model, *pulses, Rest(until_duration=60.0, fields="none"), stepping=STEPS)
+    assert [snapshot.label for snapshot in run.snapshots] == [
+        "start",
+        "charge middle, step 1",
+        "charge end, step 2",
+        "charge middle, step 3",
+        "charge end",
+    ]
+    with pytest.raises(InputError, match=r"Charge\.fields"):
+        Charge(c_rate=1, until_duration=60.0, fields="all")  # type: ignore[arg-type]
 
 
 def test_a_hold_may_end_by_amperes(model: Model) -> None:

@@ -297,6 +297,20 @@ def test_the_tensor_shares_its_hierarchy(contact: float) -> None:
     assert nodes[2] == 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("pair", [(1.0, 1e-300), (1e-150, 1e-305), (1e200, 1e-200), (1e200, 1e200)])
+def test_extreme_conductivities_do_not_overflow(pair: tuple[float, float]) -> None:
+    """Catches a conductance that becomes infinite, NaN, or wakes an insulator."""
+    whole = image(grainy((8, 9, 10), (0.3,)))
+    best, least = max(pair), min(pair)
+    expected = best if least == best else best * conductivity(whole, {"SE": 1.0}).value
+    found = conductivity(whole, {"SE": pair[0], "void": pair[1]})
+    assert found.value == pytest.approx(expected, rel=1e-4)
+    for sigma in (5e-324, 1e201):
+        with pytest.raises(InputError, match="S/m"):
+            conductivity(whole, {"SE": sigma})
+
+
 def made_up(value: float, size: float, error: float = 0.0) -> Conduction:
     """Return a result of a given value and voxel size, all else being of no matter."""
     known = conductivity(image(np.ones((2, 2, 2), dtype=int)), {"SE": 1.0})
@@ -308,6 +322,21 @@ def test_extrapolation_of_what_does_not_conduct() -> None:
     results = [made_up(value, h * um) for value, h in ((0.0, 1.0), (0.2, 0.5), (0.3, 0.25))]
     assert math.isnan(extrapolate(results).uncertainty)
     assert extrapolate([made_up(0.0, h * um) for h in (1.0, 0.5)]).value == 0
+
+
+def test_images_too_coarse_are_left_out() -> None:
+    """Catches a limit that is drawn away by a grid whose voxels join spheres that do not touch."""
+    values = (30.0, 1.02, 1.01, 1.005)
+    results = [
+        made_up(value, h * um) for value, h in zip(values, (1, 0.5, 0.25, 0.125), strict=True)
+    ]
+    assert extrapolate(results).value == extrapolate(results[1:]).value
+    assert extrapolate(results).uncertainty == extrapolate(results[1:]).uncertainty
+    assert math.isnan(extrapolate(results[:3]).uncertainty)
+    assert extrapolate(results[:3]).value == pytest.approx(1.0)
+    alone = extrapolate([made_up(0.0, um), made_up(0.3, 0.5 * um)])
+    assert alone.value == 0.3
+    assert math.isnan(alone.discretisation_error)
 
 
 def test_extrapolation_of_two_kinds_of_voxels() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from femssb.errors import InputError
 from femssb.packing import Packing
-from femssb.voxels import conductivity, cut_voxels, voxelise
+from femssb.voxels import conductivity, conductivity_tensor, cut_voxels, voxelise
 from femssb.voxels.image import AXES
 
 
@@ -371,6 +371,43 @@ def test_one_body_alone(number):
     )
     found = conductivity(cut_voxels(packing, spacing=0.25), {("void", "AM")[number]: 3.0})
     assert found.value == pytest.approx(3, rel=1e-3)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("overlap", [1e-9, 1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("off", [0.0, 0.013])
+def test_plates_that_cut_spheres_in_narrow_discs(periodic, overlap, off):
+    """Catches a disc between the points of a face: the two spheres would not conduct at all.
+
+    One neck and two halves of one in series, each of 1 / (2 s a), as Holm has it.
+    """
+    radius = 0.25 * (1 + overlap)
+    packing = Packing(
+        positions=np.array([[0.5 + off, 0.5 + off / 2, z] for z in (0.25, 0.75)]),
+        radii=np.full(2, radius),
+        phases=np.zeros(2),
+        phase_names=("AM",),
+        lower=np.zeros(3),
+        upper=np.ones(3),
+        periodic=(periodic,) * 3,
+    )
+    disc = math.sqrt(radius**2 - 0.25**2)
+    for spacing in (1 / 8, 1 / 16):
+        found = conductivity(cut_voxels(packing, spacing=spacing), {"AM": 1.0})
+        assert found.value == pytest.approx(disc, rel=0.2)
+
+
+def test_contrasts_beyond_single_precision():
+    """Catches a matrix that is lost beside spheres that conduct 1e100 times as well."""
+    voxels = cut_voxels(spheres(0.3), spacing=0.1)
+    perfect = conductivity(voxels, {"void": 1.0, "AM": 1e9}).value
+    for sigma in (1e15, 1e31, 1e100):
+        found = conductivity(voxels, {"void": 1.0, "AM": sigma}).value
+        assert found == pytest.approx(perfect, rel=1e-3)
+        tensor = conductivity_tensor(
+            voxelise(spheres(0.3), spacing=0.1), {"void": 1.0, "AM": sigma}
+        )
+        assert tensor.along[0].value == pytest.approx(perfect, rel=0.1)
 
 
 @pytest.mark.filterwarnings("error")

@@ -262,7 +262,7 @@ def dream3d(path, *, nx: bool, units: int = 10):
     cells = "DataStructure/Grid/Cell Data" if nx else "DataContainers/Grid/CellData"
     shape = np.array([6, 5, 4], np.uint64)  # x, y, z; of the arrays it is the other way round
     with h5py.File(path, "w") as file:
-        file.attrs["FileVersion"] = "8.0" if nx else "7.0"
+        file.attrs["FileVersion"] = np.bytes_("8.0" if nx else "7.0")
         arrays = {
             "Phases": STACK[..., np.newaxis].astype(np.int32),
             "FeatureIds": np.arange(120, dtype=np.int32).reshape(4, 5, 6, 1),
@@ -272,12 +272,12 @@ def dream3d(path, *, nx: bool, units: int = 10):
             data = file.create_dataset(f"{cells}/{name}", data=values)
             data.attrs["ComponentDimensions"] = np.array(values.shape[3:], np.uint64)
             data.attrs["TupleDimensions"] = shape[::-1] if nx else shape
-            data.attrs["ObjectType"] = "DataArray<int32>" if nx else "DataArray<int32_t>"
+            data.attrs["ObjectType"] = np.bytes_("DataArray<int32>" if nx else "DataArray<int32_t>")
         if nx:
-            file[cells].attrs["ObjectType"] = "AttributeMatrix"
+            file[cells].attrs["ObjectType"] = np.bytes_("AttributeMatrix")
             file[cells].attrs["TupleDims"] = shape[::-1]
             grid = file["DataStructure/Grid"].attrs
-            grid["ObjectType"] = "ImageGeom"
+            grid["ObjectType"] = np.bytes_("ImageGeom")
             grid["_DIMENSIONS"], grid["_ORIGIN"] = shape, np.zeros(3, np.float32)
             grid["_SPACING"], grid["Units"] = np.full(3, 0.25, np.float32), np.uint32(units)
             grains = np.zeros((121, 1), np.int32)
@@ -286,7 +286,7 @@ def dream3d(path, *, nx: bool, units: int = 10):
             file[cells].attrs["AttributeMatrixType"] = np.uint32(3)
             file[cells].attrs["TupleDimensions"] = shape
             geometry = file.create_group("DataContainers/Grid/_SIMPL_GEOMETRY")
-            geometry.attrs["GeometryTypeName"] = "ImageGeometry"
+            geometry.attrs["GeometryTypeName"] = np.bytes_("ImageGeometry")
             geometry["DIMENSIONS"] = shape.astype(np.int64)
             geometry["ORIGIN"] = np.zeros(3, np.float32)
             geometry["SPACING"] = np.full(3, 0.25, np.float32)
