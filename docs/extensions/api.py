@@ -6,12 +6,14 @@ checked. ```{quantities} COLUMNS``` in Markdown is a table of `femssb.results.qu
 ``code`` anywhere in the pages become links where the reference has them.
 """
 
+import csv
 import dataclasses
 import inspect
 import re
 import types
 import typing
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -20,6 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 from sphinx.util.typing import stringify_annotation
 
+ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ("Field", "Meaning", "Unit", "Range", "Default")
 HOMES = ("femssb.errors", "femssb.results")  # of names that `femssb` has, too
 WORDS = {"lower": "≥", "above": ">", "upper": "≤", "below": "<"}
@@ -169,6 +172,31 @@ class Quantities(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(["| Name | Meaning |", "|---|---|", *rows]))
 
 
+class Targets(SphinxDirective):
+    """The numbers of a paper that is reproduced, from its table, for Markdown."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        file = ROOT / "papers" / self.arguments[0] / "targets.csv"
+        self.env.note_dependency(str(file))
+        lines = ["| Where | What | Paper | Band | Why this band |", "|---|---|---|---|---|"]
+        with open(file, newline="", encoding="utf-8") as table:
+            for row in csv.DictReader(table):
+                unit = "" if row["unit"] == "-" else f" {row['unit']}"
+                cells = (
+                    f"{row['study']}: {row['case']}",
+                    row["quantity"],
+                    row["paper"] + unit,
+                    row["band"],
+                    row["reason"],
+                )
+                shown = (re.sub(r"([*_|<\\])", r"\\\1", cell) for cell in cells)
+                lines.append(f"| {' | '.join(shown)} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 def _link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Make links of public names in code."""
     known = app.env.get_domain("py").objects
@@ -194,6 +222,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register directives and hooks."""
     app.add_directive("package", Package)
     app.add_directive("quantities", Quantities)
+    app.add_directive("targets", Targets)
     app.connect("autodoc-process-docstring", _docstring, priority=400)  # before napoleon
     app.connect("autodoc-process-signature", _signature)
     app.connect("doctree-resolved", _link)
