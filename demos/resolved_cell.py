@@ -82,7 +82,7 @@ def main(
     data = femssb.mesh(cell, size=size, far_size=2 * size)
     ions, elastic = SOLIDS["SE"].ionic_conductivity, {"SE": SOLIDS["SE"].elasticity}
     rails = {"ionic": {"SE": ions}, "electronic": RAILS[electrons]}
-    electrode = effective(packing, elasticity=elastic, spacing=0.8 * um, **rails)
+    electrode = effective(packing, elasticity=elastic, spacing=0.6 * um, **rails)
     found = electrode.conductor(data, materials(electrons))
     model = femssb.Model(data, found.materials, anode=femssb.Pressure(pressure=5 * MPa))
     cycle = femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3)

@@ -73,8 +73,8 @@ def test_many_particles_are_drawn_together(made_up_run, tmp_path, small_pictures
     """Catches a picture for each of many particles, and lithium of another one."""
     monkeypatch.setattr(runs, "MANY", 1)
     run = made_up_run(particles=2)
-    written = plotting.cycle(run, tmp_path)
-    assert [path.name for path in written] == [*CURVES, "particles.png"]
+    written = runs._pictures(run, [run.charge, run.discharge], tmp_path, "")
+    assert [path.name for path in written] == ["particles.png"]
     with Image.open(written[-1]) as picture:
         assert len(picture.convert("RGB").getcolors(maxcolors=2**24)) > 100
     last = run.snapshots[-1]
