@@ -42,7 +42,7 @@ def draw(runs):
         for name, numbers in found.items():
             panel.plot(range(1, len(numbers) + 1), numbers, "o-", markersize=3, label=name)
         panel.set(xlabel="cycle", ylabel=words)
-    axes[0].legend()
+    axes[-1].legend(loc="center")
     return figure
 
 

@@ -27,6 +27,7 @@ from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
 from femssb.cell.surfaces import (
     CONTACT,
+    GRAIN_BOUNDARY,
     Insertion,
     Law,
     Metal,
@@ -185,8 +186,17 @@ class ElectrochemicalProblem:
         storage = diagonal, diagonal, self.node_charge
         self._conduction = [values for _, _, values in entries]
         diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
+        # The layer below the surface passes grain boundaries, as they are when closed and at rest.
+        passed = [
+            (self._operator(name, law, numbers), law)
+            for name, law in self._laws
+            if isinstance(law, Permeation) and name == GRAIN_BOUNDARY
+        ]
+        through = SurfaceProblem(
+            "diffusion", self.unknowns, entries[:1], [operator for operator, _ in passed]
+        ).jacobian([law.response(*_nothing(operator))[1] for operator, law in passed])
         self.layer = BoundaryLayer(
-            bodies, self.unknowns, diffusion, self.node_charge, inert=self._inert
+            bodies, self.unknowns, through, self.node_charge, inert=self._inert
         )
         self._energy = energy
         factors = [active.largest_diffusivity_factor for active, _ in bodies.active_nodes()]
@@ -538,3 +548,9 @@ class ElectrochemicalProblem:
         over_metal, over_grains = shift(Metal, -current), shift(Insertion, current)
         x.array[self.unknowns.owned(FIELDS.index(IONIC))] -= over_metal
         self.unknowns.write_single(x, VOLTAGE, self.voltage(x) + over_grains - over_metal)
+
+
+def _nothing(operator: PointOperator) -> tuple[Array, Array]:
+    """Return quantities (n, k) and gaps (n,) of zero at the points of a surface."""
+    count, quantities = operator.values.shape[:2]
+    return np.zeros((count, quantities)), np.zeros(count)
