@@ -198,7 +198,7 @@ def test_a_small_electrode_goes_through_everything(ranks, tmp_path):
 @pytest.mark.slow
 def test_all_particles_of_a_powder_become_a_cell(tmp_path):
     """Catches a cell, a matrix or pictures that no longer follow from a packing."""
-    done = run("resolved_cell", "--particles", 8, "--size", 4, "--out", tmp_path)
+    done = run("resolved_cell", "--particles", 8, "--size", 3.5, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "areal capacity" in done.stdout
     rows = rows_of(tmp_path / "particles.csv")
