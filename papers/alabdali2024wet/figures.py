@@ -105,7 +105,7 @@ def viscosities(found):
     first.axhspan(0.3, 0.6, color=SHADE, zorder=0)
     first.set(xscale="log", yscale="log", xlabel="Shear rate [1/s]", ylabel="Viscosity [Pa s]")
     first.set_title("two factors calibrated for one slurry")
-    first.legend(fontsize=7)
+    first.legend(fontsize=7, loc="lower left")
     rates = np.array(sorted(found.as_printed))
     if len(rates):
         values, errors = np.array([found.as_printed[rate] for rate in rates]).T
