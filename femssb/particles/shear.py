@@ -51,6 +51,8 @@ TRIAL = 0.1  # strain after which the masses are set again
 TRIALS = 20  # at most
 AIM = 0.8  # inertia number over its bound, at which the masses aim
 CLOSE = 1.3  # factor of the masses that is not worth another trial
+FAR = 2.0  # factor of the masses that is worth another start
+STARTS = 3  # at most
 COARSEST = 2e-4  # strain of a time step
 MORE = 0.5  # strain by which a point goes on whose error is too large
 NARROWEST = 1.98  # side of the box over the largest diameter at which beads touch
@@ -62,8 +64,8 @@ class Shear(WetStage):
 
     The stage ends once the strain that counts is long enough, the error by blocks is within the
     tolerance and both halves agree within two standard errors. Until then it shears on,
-    and leaves out what of the earliest strain makes the error least. Take several rates one after
-    the other, best from the fastest to the slowest, and read them with `flow_curve`.
+    and leaves out the earliest strain until the rest is steady, at most half. Take several rates
+    one after the other, best from the fastest to the slowest, and read them with `flow_curve`.
     """
 
     rate: float = field("of the shear", unit="1/s", above=0, upper=1e9)
@@ -219,8 +221,7 @@ class _Run:
     def until_known(self, show: Show) -> FemssbError | Interrupted | None:
         """Shear until the stress is known well enough; return why it is not, else None."""
         stage, engine = self._stage, self._engine
-        while self._start < stage.start:
-            self._start += self._advance().strain
+        self._begin()
         wanted = self._start + stage.strain
         while True:
             while self._start + self.strain < wanted:
@@ -256,25 +257,45 @@ class _Run:
             )
         return None
 
-    def _start_later(self) -> None:
-        """Count strain to the start where the stress is better known without it.
+    def _begin(self) -> None:
+        """Shear through the start, anew where its stress asks for quite other masses.
 
-        A flow may take longer than the start to become steady. What is left out is at most half of
-        all strain, and what makes the standard error of the rest least (K. P. White, Simulation 69,
-        323 (1997), doi 10.1177/003754979706900601).
+        Beads of several sizes in a small box stick and slip: a trial tells little of their stress.
+        """
+        for chances in reversed(range(STARTS)):
+            seen: list[Stress] = []
+            while sum(block.strain for block in seen) < self._stage.start:
+                seen.append(self._advance())
+            pressure, shear = (
+                float(np.mean([getattr(block, name) for block in seen]))
+                for name in ("pressure", "shear")
+            )
+            now, wanted = self._engine.mass_scaling, self._largest(max(pressure, shear))
+            suit = now / FAR <= wanted <= now * FAR
+            if suit or not chances or self._stage.mass_scaling is not None:
+                break
+            self._scale(wanted)
+        self._start = sum(block.strain for block in seen)
+
+    def _start_later(self) -> None:
+        """Count strain to the start until what is left is steady, or is half of all strain.
+
+        A flow may take longer than the start to become so. Strain that is steady is never left out:
+        it is paid for, and to choose by the error would choose errors that are small by chance.
         """
         stresses = self._stresses()
         strains = np.cumsum([0.0] + [block.strain for block in self._blocks])
         left = strains[-1] - strains
         allowed = (left >= self._stage.strain) & (self._start + strains <= left)
-        errors = {
-            first: plateau(stresses[first:], discard=0.0).error
-            for first in range(0, len(stresses), max(1, round(MORE / strains[1])))
-            if first == 0 or allowed[first]
-        }
-        best = min(errors, key=lambda first: errors[first])
-        self._start += float(strains[best])
-        del self._blocks[:best]
+        later = 0
+        for first in range(0, len(stresses), max(1, round(MORE / strains[1]))):
+            if first and not allowed[first]:
+                break
+            later = first
+            if plateau(stresses[first:], discard=0.0).steady:
+                break
+        self._start += float(strains[later])
+        del self._blocks[:later]
 
     def _advance(self) -> Stress:
         stress = self._flow.run(BLOCK)
