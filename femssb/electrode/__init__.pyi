@@ -1,6 +1,6 @@
 from .effective import Counterpart as Counterpart
 from .effective import Effective as Effective
-from .effective import Estimate as Estimate
+from .effective import EffectiveConductivity as EffectiveConductivity
 from .effective import effective as effective
 from .estimates import CompositeCathode as CompositeCathode
 from .estimates import PowerLaw as PowerLaw

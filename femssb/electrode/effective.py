@@ -47,7 +47,7 @@ SAME = 0.1  # relative difference of ohmic drops that count as equal
 
 @checked
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
+class EffectiveConductivity:
     """A conductivity and how well it is known.
 
     Attributes:
@@ -95,9 +95,9 @@ class Effective:
     electrolyte: str
     thickness: float
     shares: Mapping[str, float]
-    ionic: Estimate
-    electronic: Estimate
-    around: Estimate
+    ionic: EffectiveConductivity
+    electronic: EffectiveConductivity
+    around: EffectiveConductivity
     areas: InterfaceAreas
     touched: float
     coordination: Mapping[tuple[str, str], float]
@@ -388,23 +388,25 @@ def effective(
 
 def _conduction(
     grids: list[CutVoxels | VoxelImage], conductivities: Mapping[str, float], tolerance: float
-) -> Estimate:
+) -> EffectiveConductivity:
     """Return the conductivity along z on grids from coarse to fine, at vanishing voxel size."""
     conducts = {name: value for name, value in conductivities.items() if value > 0}
     if not conducts:
-        return Estimate(value=0.0, uncertainty=0.0, basis="nothing conducts")
+        return EffectiveConductivity(value=0.0, uncertainty=0.0, basis="nothing conducts")
     options: Any = {"tolerance": tolerance}
     if isinstance(grids[0], VoxelImage):
         options["sides"] = "periodic"
     results: list[Conduction] = [conductivity(grid, conducts, **options) for grid in grids]
     if not results[-1].percolates:
-        return Estimate(value=0.0, uncertainty=0.0, basis="no path leads through")
+        return EffectiveConductivity(value=0.0, uncertainty=0.0, basis="no path leads through")
     if len(results) == 1:
         basis = "of these voxels, proven"
-        return Estimate(value=results[0].value, uncertainty=results[0].error, basis=basis)
+        return EffectiveConductivity(
+            value=results[0].value, uncertainty=results[0].error, basis=basis
+        )
     limit = extrapolate(results)
     basis = "at vanishing voxel size, estimated"
-    return Estimate(value=limit.value, uncertainty=limit.uncertainty, basis=basis)
+    return EffectiveConductivity(value=limit.value, uncertainty=limit.uncertainty, basis=basis)
 
 
 def _areas_of_spheres(
@@ -475,7 +477,9 @@ def _young(moduli: tuple[float, float]) -> float:
     return 9 * bulk * shear / (3 * bulk + shear) if shear > 0 else 0.0
 
 
-def _doubts(found: list[Estimate], rails: tuple[Mapping[str, float], ...]) -> list[str]:
+def _doubts(
+    found: list[EffectiveConductivity], rails: tuple[Mapping[str, float], ...]
+) -> list[str]:
     """Return a sentence for every conductivity whose uncertainty is not known."""
     return [
         f"The uncertainty of the conductivity of {', '.join(rail)} is not known: the voxels are too"

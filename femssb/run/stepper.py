@@ -222,7 +222,6 @@ class Stepper:
             time_step=size,
             rate=new,
             history=history,
-            continued=len(past) > 1,
             current=control.current,
             voltage=control.voltage,
             tolerances=self._tolerances,
