@@ -57,6 +57,7 @@ AIM = 0.8  # inertia number over its bound, at which the masses aim
 CLOSE = 1.3  # factor of the masses that is not worth another trial
 FAR = 2.0  # factor of the masses that is worth another start
 STARTS = 3  # at most
+LATE = 2.0  # strain of the start over that asked for, beyond which a point is doubtful
 COARSEST = 2e-4  # strain of a time step
 MORE = 0.5  # strain by which a point goes on whose error is too large
 NARROWEST = 1.98  # side of the box over the largest diameter at which beads touch
@@ -358,12 +359,19 @@ class _Run:
 
     def warnings(self, found: FlowPoint) -> list[str]:
         """Return what is to be warned of."""
-        if found.inertia <= self._stage.inertia:
-            return []
-        return [
-            f"at {found.rate:g} 1/s the inertia number is {found.inertia:.2g} with true masses: "
-            "the beads themselves have inertia"
-        ]
+        said = []
+        if found.inertia > self._stage.inertia:
+            said.append(
+                f"at {found.rate:g} 1/s the inertia number is {found.inertia:.2g} with true "
+                "masses: the beads themselves have inertia"
+            )
+        if found.start > LATE * self._stage.start:
+            said.append(
+                f"at {found.rate:g} 1/s the flow was not steady before a strain of "
+                f"{found.start:.3g}: other arrangements may differ by more than the error of "
+                f"{found.viscosity_error:.2g} Pa s"
+            )
+        return said
 
     def close(self) -> None:
         """Shear on until the lattice of the box is a straight one."""

@@ -8,6 +8,7 @@ reading are `test_stress_of_two_beads_is_that_of_the_closed_form` and
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 from mpi4py import MPI
 
@@ -240,6 +241,40 @@ def test_what_counts_is_never_less_than_asked_for():
     assert _sheared(np.linspace(9.0, 1.0, 90), strain=0.025).strain >= 2.0
     run = _sheared(np.linspace(9.0, 1.0, 400), strain=0.025)
     assert run._start <= run.strain
+
+
+def test_masses_follow_the_stress_of_the_start():
+    """Would catch a trial in which beads stick: masses a fifth of what the flow allows."""
+    run = object.__new__(_Run)
+    run._stage, run._engine = Shear(rate=1.0), SimpleNamespace(mass_scaling=12.0)
+    block = Stress(strain=0.25, pairs=np.array([0.0, 0.0, 0.0, 5.0]), motion=np.zeros(4))
+    sheared, scaled = [], []
+
+    def advance():
+        sheared.append(run._engine.mass_scaling)
+        return block
+
+    def scale(factor):
+        scaled.append(factor)
+        run._engine.mass_scaling = factor
+
+    run._advance, run._scale, run._largest = advance, scale, lambda stress: 11.0 * stress
+    run._begin()
+    assert scaled == [55.0]
+    assert run._start == 1.0
+    assert sheared == [12.0] * 4 + [55.0] * 4
+
+
+def test_a_flow_that_is_steady_late_is_doubted():
+    """Would catch a point that another arrangement gives twice as large, without a word."""
+    run = object.__new__(_Run)
+    run._stage = Shear(rate=100.0)
+    found = SimpleNamespace(rate=100.0, inertia=0.05, start=1.5, viscosity_error=1.2)
+    assert run.warnings(found) == []
+    found.start = 3.5
+    (said,) = run.warnings(found)
+    assert "not steady before a strain of 3.5" in said
+    assert "1.2 Pa s" in said
 
 
 @pytest.mark.parametrize("bad", [{"strain": 1.5}, {"tolerance": 0.2}, {"start": 0.2}])
