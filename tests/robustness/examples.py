@@ -926,6 +926,14 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "voxels.VoxelImage.mask": lambda: (image().mask, {"name": "AM"}),
     "Curve.value": lambda: (line_curve().value, {"concentration": np.array([1e3, 2e3])}),
     "Curve.derivative": lambda: (line_curve().derivative, {"concentration": np.array([1e3])}),
+    "Curve.from_table": lambda: (
+        femssb.Curve.from_table,
+        {"table": np.array([1.0, 0.5, 0.0]), "values": np.array([3.0, 3.8, 4.3]), "scale": 4e4},
+    ),
+    "Curve.from_callable": lambda: (
+        femssb.Curve.from_callable, {"function": line, "lower": 0.0, "upper": 4e4},
+    ),
+    "Curve.plot": lambda: (line_curve().plot, {"axes": None, "label": "Voltage [V]"}),
     "HalfCell.centre": lambda: (instances()[femssb.HalfCell].centre, {"index": 0}),
     "Simulation.run": lambda: (
         femssb.Simulation(model(), [femssb.Rest(until_duration=1.0)]).run,
@@ -1001,6 +1009,7 @@ SLOW = {
     "Model": 0.2, "plotting.save": 0.05, "plotting.by_phase": 0.05, "plotting.by_stress": 0.05,
     "plotting.chains": 0.05, "plotting.frames": 0.05, "plotting.heat_maps": 0.2,
     "plotting.stress_distribution": 0.3, "plotting.stress_profiles": 0.3,
+    "Curve.plot": 0.1,
     "electrode.fit_impedance": 0.3, "electrode.packing_conductivity": 0.5,
     "electrode.effective": 0.2, "electrode.Effective.conductor": 0.5, "meshing.write": 0.2,
 }  # fmt: skip

@@ -408,6 +408,11 @@ KINDS: dict[str, Kind] = {
     "mesh 2.2": Kind(
         lambda folder: make_foreign_mesh(folder, version=2.2, binary=False), read_mesh, False, CHILD
     ),
+    "curve.csv": Kind(
+        write_text("curve.csv", "x,U [V]\n0.0,4.4\n0.4,3.9\n0.8,3.7\n1.0,3.0\n"),
+        lambda folder: femssb.Curve.from_table(folder / "curve.csv", scale=4e4).function,
+        False,
+    ),
     "cells.tess": Kind(
         write_text("cells.tess", tessellation()),
         lambda folder: grains.read_tess(folder / "cells.tess"),
