@@ -138,7 +138,7 @@ class Curve:
             axes.plot(given[0] / 1e3, given[1], "o", markersize=3)
         axes.set(xlabel="Concentration [10³ mol m⁻³]", ylabel=label)
         drawn: Any = axes.figure
-        return drawn  # type: ignore[no-any-return]
+        return drawn
 
     def _check_values(self, name: str, points: Array) -> None:
         """Check that a function takes each point by itself, leaves it as it is, and is finite."""

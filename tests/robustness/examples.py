@@ -931,7 +931,7 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
         {"table": np.array([1.0, 0.5, 0.0]), "values": np.array([3.0, 3.8, 4.3]), "scale": 4e4},
     ),
     "Curve.from_callable": lambda: (
-        femssb.Curve.from_callable, {"function": line, "lower": 0.0, "upper": 4e4},
+        femssb.Curve.from_callable, {"function": np.sqrt, "lower": 1e3, "upper": 4e4},
     ),
     "Curve.plot": lambda: (line_curve().plot, {"axes": None, "label": "Voltage [V]"}),
     "HalfCell.centre": lambda: (instances()[femssb.HalfCell].centre, {"index": 0}),
