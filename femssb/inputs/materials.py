@@ -17,7 +17,7 @@ import numpy as np
 from femssb.arrays import Array
 from femssb.description import checked, description, field
 from femssb.environment.packages import load
-from femssb.errors import InputError, check_number
+from femssb.errors import InputError, check_number, shown
 from femssb.inputs.interpolation import ComplexStep, Table, TableSlope
 
 if TYPE_CHECKING:
@@ -126,8 +126,11 @@ class Curve:
             label: Of the property, with its unit, such as ``"Voltage [V]"``.
 
         Raises:
+            InputError: If the axes are none.
             EngineError: If Matplotlib is missing.
         """
+        if not (axes is None or callable(getattr(axes, "plot", None))):
+            raise InputError(f"Curve.plot.axes = {shown(axes)} must be axes of Matplotlib")
         if axes is None:
             figure = load("matplotlib.figure", extra="plot").Figure(layout="constrained")
             axes = figure.add_subplot()

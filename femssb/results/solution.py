@@ -50,7 +50,7 @@ from femssb.results.quantities import (
     on_axis,
 )
 
-Kind = Literal["charge", "discharge", "hold", "rest"]
+Kind = Literal["charge", "discharge", "hold", "rest", "drive"]
 # "concentration": lithium ran out or no longer fitted; "already passed": the voltage or current
 # that was to end the step was passed as soon as its load acted.
 End = Literal["voltage", "current", "duration", "capacity", "concentration", "already passed"]
@@ -65,7 +65,7 @@ class StepRecord:
 
     Attributes:
         description: The step in words, such as "Charge 1C until 4.3 V".
-        kind: "charge", "discharge", "hold" or "rest".
+        kind: "charge", "discharge", "hold", "rest" or "drive".
         start_row: Row of the series at which it starts.
         end_row: Row at which it ends; the next step starts there.
         start_time: Time at which it starts [s].

@@ -425,7 +425,7 @@ class _Measured:
 
     def applied_current(self) -> float:
         """Return the charging current at the collector [A]."""
-        applied = self.step.control.current
+        applied = self.step.applied
         if applied is None:
             x = self.model.electrochemical(self.state)
             applied = self.model.electrochemistry.anode_current(x)

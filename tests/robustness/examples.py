@@ -220,6 +220,8 @@ def instances() -> dict[type, Any]:
         femssb.Fixed(), femssb.Pressure(pressure=1e6), given, femssb.HalfCell(particles=(ball,)),
         femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3.0),
         femssb.Hold(voltage=4.0, until_c_rate=0.05), femssb.Rest(until_duration=100.0),
+        femssb.Profile(times=(0.0, 5.0, 9.0), values=(1.0, -1.0, 0.5)),
+        femssb.Drive(c_rate=line, kinks=(5.0,), until_duration=9.0, until_voltage_below=3.0),
         femssb.Cycle(steps=("Charge at C/2 until 4.3 V", femssb.Rest(until_duration=9.0)), count=2),
         line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         femssb.ParticleContacts(resistance=law.resistance, collector=1e-3, cohesive=law.cohesive),
@@ -934,6 +936,10 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
         femssb.Curve.from_callable, {"function": np.sqrt, "lower": 1e3, "upper": 4e4},
     ),
     "Curve.plot": lambda: (line_curve().plot, {"axes": None, "label": "Voltage [V]"}),
+    "Profile.read": lambda: (
+        femssb.Profile.read, {"path": "profile.csv", "scale": 1.0, "constant": False},
+    ),
+    "Profile.at": lambda: (instances()[femssb.Profile].at, {"time": 1.0}),
     "HalfCell.centre": lambda: (instances()[femssb.HalfCell].centre, {"index": 0}),
     "Simulation.run": lambda: (
         femssb.Simulation(model(), [femssb.Rest(until_duration=1.0)]).run,
@@ -968,7 +974,7 @@ INTERNAL = {
     "studies.HalfCellRun.load", "studies.HalfCellRun.numbers", "studies.Measurement.run",
     "studies.Measurement.load", "studies.Measurement.numbers", "studies.Study.figures",
     "studies.Study.number", "voxels.Polyhedra.draw", "voxels.Prisms.draw", "Couplings.of",
-    "Curve.value_and_derivative", "FixedSteps.proposed", "FixedSteps.error",
+    "Curve.value_and_derivative", "Drive.at", "FixedSteps.proposed", "FixedSteps.error",
     "FixedSteps.shortened", "FixedSteps.next", "LinearSolver.method_for", "Model.expansion",
     "Model.gap", "Model.initial_state",
     "ActiveMaterial.chemical_strain", "ActiveMaterial.diffusivities", "ActiveMaterial.stiffening",

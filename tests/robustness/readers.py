@@ -413,6 +413,11 @@ KINDS: dict[str, Kind] = {
         lambda folder: femssb.Curve.from_table(folder / "curve.csv", scale=4e4).function,
         False,
     ),
+    "profile.csv": Kind(
+        write_text("profile.csv", "t [s],I\n0.0,1.0\n4.0,-2.5\n4.0,3.5\n9.0,0.5\n"),
+        lambda folder: femssb.Profile.read(folder / "profile.csv"),
+        False,
+    ),
     "cells.tess": Kind(
         write_text("cells.tess", tessellation()),
         lambda folder: grains.read_tess(folder / "cells.tess"),
@@ -443,5 +448,5 @@ if util.find_spec("imagecodecs"):
 # Those that the sound calls of `examples` read.
 OF_EXAMPLES = (
     "packing.csv", "image.npy", "mesh.msh", "cells.tess", "orientations.txt", "sites.csv",
-    "targets.csv",
+    "targets.csv", "profile.csv",
 )  # fmt: skip
