@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
+from inspect import ismethod
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,8 @@ def describe(value: Any, *, digest: bool = False) -> Any:
     if isinstance(value, partial):
         given = {"arguments": inner(value.args), "keywords": inner(value.keywords)}
         return {"class": "partial", "function": inner(value.func), **given}
+    if ismethod(value) and is_dataclass(value.__self__):
+        return {"class": "method", "function": function_name(value), "of": inner(value.__self__)}
     if callable(value) and not is_dataclass(value):
         return function_name(value)
     if is_dataclass(value) and not isinstance(value, type):

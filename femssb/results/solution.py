@@ -249,9 +249,7 @@ class Solution:
             rows = slice(min(s.start_row for s in steps), max(s.end_row for s in steps) + 1)
             for one in AT_ENDS:
                 if one.key in PEAKS:
-                    values[f"{one.key}_peak"] = self.series[one.name][
-                        min(rows) : max(rows) + 1
-                    ].max()
+                    values[f"{one.key}_peak"] = self.series[one.name][rows].max()
         numbers = {key: _plain(value, f"cycle[{key!r}]") for key, value in values.items()}
         return CycleRecord(number=number, charge=charge, discharge=discharge, numbers=numbers)
 

@@ -2,10 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal, Self
 
 import femssb.environment.platform
 
@@ -23,6 +24,7 @@ from femssb.inputs.case import describe
 from femssb.inputs.cycle import Cycle, steps_of
 from femssb.inputs.protocol import Step
 from femssb.results.solution import Solution
+from femssb.run.case_file import meshed, read_case
 from femssb.run.control import check_protocol
 from femssb.run.record import Record
 from femssb.run.stepper import Position, Stepper, TimeStep
@@ -40,7 +42,10 @@ class Simulation:
     Attributes:
         model: The discretised half-cell.
         protocol: The steps.
+        output: What a case file says of results: ``folder``, and whether to draw ``figures``.
     """
+
+    output: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -77,6 +82,43 @@ class Simulation:
         self.stepping = stepping
         check_protocol(self.protocol, model, tolerances)
         model.check_paths()
+
+    @classmethod
+    def from_case(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        modules: Sequence[str] = (),
+        comm: MPI.Comm = MPI.COMM_WORLD,
+    ) -> Self:
+        """Mesh and set up what a case file says; collective.
+
+        A file by hand begins with ``femssb new case.toml``; the ``case.json`` of any run is one.
+
+        Args:
+            path: A ``.toml`` or ``.json`` file, see `femssb.run.case_file`.
+            modules: Modules whose functions it may name, besides those of femssb: only name those
+                that you trust, and that Python finds.
+            comm: Ranks over which the mesh is distributed.
+
+        Raises:
+            InputError: If the file cannot be read or says something that is no input, with the
+                place; if a function is of another module, or has changed since; if the mesh is not
+                that of the run.
+            MeshError: If the cell cannot be meshed, or a part of it is cut off.
+        """
+        source = given_path("Simulation.from_case", "path", path)
+        if isinstance(modules, str) or not all(isinstance(one, str) for one in modules):
+            raise InputError(f"Simulation.from_case: modules must be names, got {shown(modules)}")
+        case = read_case(source, modules, comm)
+        made = cls(
+            Model(meshed(case, comm), **case.model),
+            case.protocol,
+            tolerances=case.tolerances,
+            stepping=case.stepping,
+        )
+        made.output = case.output
+        return made
 
     def run(
         self,

@@ -942,6 +942,9 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     ),
     "Profile.at": lambda: (instances()[femssb.Profile].at, {"time": 1.0}),
     "HalfCell.centre": lambda: (instances()[femssb.HalfCell].centre, {"index": 0}),
+    "Simulation.from_case": lambda: (
+        femssb.Simulation.from_case, {"path": "case.toml", "modules": ["femssb"], "comm": MPI.COMM_SELF},
+    ),
     "Simulation.run": lambda: (
         femssb.Simulation(model(), [femssb.Rest(until_duration=1.0)]).run,
         {"folder": "run", "progress": False, "resume": False, "overwrite": True, "on_step": []},
@@ -999,6 +1002,7 @@ WORK = {
     "plotting.compare": ("femssb.plotting.runs.save",),
     "plotting.compare_cells": ("femssb.plotting.runs.save",),
     "plotting.compare_sections": ("femssb.plotting.runs.save",),
+    "Simulation.from_case": ("femssb.run.simulation.meshed",),
     "Simulation.run": ("femssb.run.stepper.Stepper.start",),
     "results.Solution.to_dataframe": ("femssb.results.solution.load",),
     "studies.convergence": ("femssb.studies.convergence.run",),

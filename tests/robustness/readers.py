@@ -23,6 +23,7 @@ from scipy.spatial.transform import Rotation
 import femssb
 from femssb import grains, meshing, packing, particles, results, studies, voxels
 from femssb.meshing.data import gather
+from femssb.run.case_file import read_case
 from femssb.run.simulation import Simulation
 from femssb.units import um
 from tests import made_up_runs
@@ -336,6 +337,17 @@ def read_stage(folder: Path) -> Any:
     return found
 
 
+def make_case(folder: Path) -> None:
+    """Write the case of a small run, from the template."""
+    template = Path(femssb.__file__).parent / "run" / "template.toml"
+    (folder / "case.toml").write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def read_a_case(folder: Path) -> Any:
+    """Read the inputs of a case, and mesh nothing."""
+    return read_case(folder / "case.toml", [], MPI.COMM_SELF)
+
+
 def make_measurement(folder: Path) -> None:
     """Keep the result of a case."""
     cache = studies.Cache(folder)
@@ -418,6 +430,7 @@ KINDS: dict[str, Kind] = {
         lambda folder: femssb.Profile.read(folder / "profile.csv"),
         False,
     ),
+    "case.toml": Kind(make_case, read_a_case, False),
     "cells.tess": Kind(
         write_text("cells.tess", tessellation()),
         lambda folder: grains.read_tess(folder / "cells.tess"),
@@ -448,5 +461,5 @@ if util.find_spec("imagecodecs"):
 # Those that the sound calls of `examples` read.
 OF_EXAMPLES = (
     "packing.csv", "image.npy", "mesh.msh", "cells.tess", "orientations.txt", "sites.csv",
-    "targets.csv", "profile.csv",
+    "targets.csv", "profile.csv", "case.toml",
 )  # fmt: skip
