@@ -115,7 +115,7 @@ class Reader:
             if len(classes) > 1:
                 raise InputError(f"{where}.class is missing: one of {list(names)}")
             return classes[0]
-        if name not in names:
+        if name not in list(names):  # which may be anything
             raise InputError(f"{where}.class = {shown(name)} is none of {list(names)}")
         return names[name]
 
@@ -130,7 +130,7 @@ class Reader:
             curve = self._read_curve(plain, where)
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where} is no curve: {type(error).__name__} {error}") from error
         if "digest" in plain and describe(curve)["digest"] != plain["digest"]:
             raise InputError(f"{where} is not what it was: the function has changed since")

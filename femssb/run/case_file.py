@@ -180,7 +180,7 @@ def _materials(reader: Reader, given: Mapping[str, Any]) -> Materials:
             "yuan2023 calibrated": lambda: yuan2023.materials(values=yuan2023.CALIBRATED),
             "nmc811": lambda: nmc811.materials(),
         }
-        if given["library"] not in sets:
+        if given["library"] not in list(sets):  # which may be anything
             raise InputError(
                 f"model.materials.library = {shown(given['library'])} is none of {list(sets)}"
             )

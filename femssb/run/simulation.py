@@ -14,6 +14,7 @@ from mpi4py import MPI
 
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Model, State
+from femssb.description import checked
 from femssb.environment.files import given_path
 from femssb.environment.interruption import interruptible, stop_if_asked
 from femssb.environment.lock import locked
@@ -84,6 +85,7 @@ class Simulation:
         model.check_paths()
 
     @classmethod
+    @checked
     def from_case(
         cls,
         path: str | os.PathLike[str],
@@ -108,8 +110,6 @@ class Simulation:
             MeshError: If the cell cannot be meshed, or a part of it is cut off.
         """
         source = given_path("Simulation.from_case", "path", path)
-        if isinstance(modules, str) or not all(isinstance(one, str) for one in modules):
-            raise InputError(f"Simulation.from_case: modules must be names, got {shown(modules)}")
         case = read_case(source, modules, comm)
         made = cls(
             Model(meshed(case, comm), **case.model),

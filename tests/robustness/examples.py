@@ -943,7 +943,8 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "Profile.at": lambda: (instances()[femssb.Profile].at, {"time": 1.0}),
     "HalfCell.centre": lambda: (instances()[femssb.HalfCell].centre, {"index": 0}),
     "Simulation.from_case": lambda: (
-        femssb.Simulation.from_case, {"path": "case.toml", "modules": ["femssb"], "comm": MPI.COMM_SELF},
+        femssb.Simulation.from_case,
+        {"path": "case.toml", "modules": ["femssb"], "comm": MPI.COMM_SELF},
     ),
     "Simulation.run": lambda: (
         femssb.Simulation(model(), [femssb.Rest(until_duration=1.0)]).run,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpi4py import MPI
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,16 @@ def test_a_power_is_drawn_at_every_time(model: Model) -> None:
     passed = run.series["Discharge capacity [C]"]
     first, last = run.steps[1].start_row, run.steps[1].end_row
     assert passed[last] - passed[first] == pytest.approx(0.03 * model.one_c * 3600, rel=1e-3)
+
+
+@pytest.mark.mpi
+def test_every_rank_draws_the_same_power() -> None:
+    """Catches terminals that each rank has for itself: the power is then drawn several times."""
+    shared = tiny_model(MPI.COMM_WORLD, couplings=ALONE)
+    power = 5.0 * shared.one_c
+    run = took(shared, Discharge(power=power, until_duration=5.0))
+    voltage, current = rows(run, 0, "Voltage [V]", "Current [A]")
+    assert voltage * current == pytest.approx(power, rel=1e-7)
 
 
 def test_a_resistance_takes_what_the_voltage_drives(model: Model) -> None:
