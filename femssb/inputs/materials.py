@@ -424,6 +424,38 @@ class ActiveMaterial:
         given = self.stress_free_concentration
         return self.maximum_concentration if given is None else given
 
+    @checked
+    def starting_at(self, voltage: float) -> Self:
+        """Return this material with the lithium at which it rests at a voltage.
+
+        Where several concentrations have it, that is the fullest of them.
+
+        Args:
+            voltage: Against lithium metal [V].
+
+        Raises:
+            InputError: If the open-circuit voltage of no state that may be a start is so high, or
+                so low.
+        """
+        check_number("ActiveMaterial.starting_at", "voltage", voltage, unit="V")
+        full = self.maximum_concentration
+        at = np.linspace(1e-3 * full, full, 4001)
+        over = self.open_circuit_voltage.value(at) - voltage
+        crossed = np.flatnonzero(np.sign(over[1:]) != np.sign(over[:-1]))
+        if not crossed.size:
+            raise InputError(
+                f"ActiveMaterial.starting_at: voltage = {voltage:g} V is outside"
+                f" [{(over + voltage).min():.6g}, {(over + voltage).max():.6g}] V, what the"
+                " open-circuit voltage is from the full host to a thousandth of it"
+            )
+        from scipy.optimize import brentq
+
+        def beyond(concentration: float) -> float:
+            return float(self.open_circuit_voltage.value(np.array([concentration]))[0]) - voltage
+
+        low, high = at[crossed[-1] : crossed[-1] + 2]
+        return replace(self, initial_concentration=float(brentq(beyond, low, high, xtol=1e-9)))
+
     @property
     def expansion_curves(self) -> tuple[Curve, ...]:
         """The curves of the chemical strain: one, or one for each crystal axis."""

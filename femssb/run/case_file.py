@@ -1,9 +1,9 @@
 """A half-cell, its protocol and how both are solved, in one file that a person can write.
 
 The file is TOML or JSON, and has the shape of the ``case.json`` of any run: ``model`` (``mesh``,
-``materials``, supports, couplings), ``protocol``, ``tolerances``, ``stepping``; ``output`` says
-where results go. Materials may begin with ``library``, the name of a set that fills what is left
-out. All is SI.
+``materials``, supports, couplings), ``protocol``, ``tolerances``, ``stepping``, ``start``, the
+``folder`` of a run from whose end it goes on; ``output`` says where results go. Materials may begin
+with ``library``, the name of a set that fills what is left out. All is SI.
 """
 
 import inspect
@@ -37,7 +37,7 @@ from femssb.meshing.resolved_cell import ResolvedCell
 from femssb.run.stepping import FixedSteps, Stepping
 
 TEMPLATE = Path(__file__).with_name("template.toml")
-_SECTIONS = ("model", "protocol", "tolerances", "stepping", "output")
+_SECTIONS = ("model", "protocol", "tolerances", "stepping", "start", "output")
 _MEASURED = ("grains", "cells", "unknowns")  # of the model of a run, which are no inputs
 _SUPPORTS = [Fixed, Free, Pressure]
 _STEPS = [Charge, Discharge, Hold, Rest, Drive, Cycle]
@@ -53,6 +53,7 @@ class Case:
         size: Grains and cells of the mesh of the run that wrote the file, as far as it says.
         protocol: As `Simulation` takes it.
         tolerances, stepping: Likewise.
+        start: The run from whose end it goes on: its folder, and the checksum of its checkpoint.
         output: Folder of the results as it is written, and whether figures are drawn.
     """
 
@@ -62,6 +63,7 @@ class Case:
     protocol: list[Any]
     tolerances: Tolerances
     stepping: Stepping | FixedSteps
+    start: Mapping[str, str]
     output: Mapping[str, Any]
 
 
@@ -109,6 +111,7 @@ def read_case(path: Path, modules: Sequence[str], comm: MPI.Comm) -> Case:
         stepping=reader.description(
             _table(path.name, document, "stepping"), [Stepping, FixedSteps], "stepping", Stepping()
         ),
+        start=_words("start", _table(path.name, document, "start"), ("folder", "sha256")),
         output=_output(_table(path.name, document, "output")),
     )
 
@@ -237,6 +240,14 @@ def _protocol(reader: Reader, given: Any) -> list[Any]:
         else:
             found.append(reader.description(step, _STEPS, where))
     return found
+
+
+def _words(where: str, given: Mapping[str, Any], known: Sequence[str]) -> Mapping[str, str]:
+    _only(where, given, known)
+    for name, value in given.items():
+        if not isinstance(value, str) or not value:
+            raise InputError(f"{where}.{name} = {shown(value)} must be a word")
+    return given
 
 
 def _output(given: Mapping[str, Any]) -> Mapping[str, Any]:

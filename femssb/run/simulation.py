@@ -26,6 +26,7 @@ from femssb.inputs.cycle import Cycle, steps_of
 from femssb.inputs.protocol import Step
 from femssb.results.solution import Solution
 from femssb.run.case_file import meshed, read_case
+from femssb.run.checkpoint import end_of_run
 from femssb.run.control import check_protocol
 from femssb.run.record import Record
 from femssb.run.stepper import Position, Stepper, TimeStep
@@ -55,6 +56,7 @@ class Simulation:
         *,
         tolerances: Tolerances = Tolerances(),  # noqa: B008  (frozen)
         stepping: Stepping | FixedSteps = Stepping(),  # noqa: B008
+        start: str | os.PathLike[str] | None = None,
     ) -> None:
         """Check the protocol against the model; solves nothing.
 
@@ -64,10 +66,14 @@ class Simulation:
                 them, or one in words (`femssb.inputs.sentences`).
             tolerances: When a time step counts as solved.
             stepping: How time steps are chosen: by their error, or `FixedSteps`.
+            start: Folder of a run of the same cell that is over, from whose end this one goes on:
+                its lithium, gaps, damage and cracks, and its time and charge. Temperature,
+                kinetics, contact resistance and pressures may differ. None: at rest, as the
+                materials say.
 
         Raises:
-            InputError: If an argument is of the wrong type, or the protocol is empty or has an end
-                that can never be reached.
+            InputError: If an argument is of the wrong type, the protocol is empty or has an end
+                that can never be reached, or the start is no run of this cell.
             MeshError: If a part of the mesh is cut off from lithium, ions or electrons.
         """
         for name, value, kind, wanted in (
@@ -83,6 +89,9 @@ class Simulation:
         self.stepping = stepping
         check_protocol(self.protocol, model, tolerances)
         model.check_paths()
+        self._begun = None
+        if start is not None:
+            self._begun = end_of_run(given_path("Simulation", "start", start), model)
 
     @classmethod
     @checked
@@ -116,7 +125,15 @@ class Simulation:
             case.protocol,
             tolerances=case.tolerances,
             stepping=case.stepping,
+            start=case.start.get("folder"),
         )
+        if made._begun is not None:
+            found = made._begun[1]["sha256"]
+            if case.start.get("sha256", found) != found:
+                raise InputError(
+                    f"{source}: the run in {case.start['folder']}, from which it starts, is"
+                    " not what it was"
+                )
         made.output = case.output
         return made
 
@@ -185,6 +202,7 @@ class Simulation:
             "protocol": describe(self.protocol),
             "tolerances": describe(self.tolerances),
             "stepping": describe(self.stepping),
+            **({} if self._begun is None else {"start": self._begun[1]}),
         }
         with _alone_in(path, self.model.comm), interruptible():
             record = Record(self.model, self.protocol, stepper, path, inputs)
@@ -213,7 +231,7 @@ class Simulation:
     ) -> Solution:
         """Go through the protocol from a position, or from the rest state."""
         if position is None:
-            start = stepper.start()
+            start = stepper.start(None if self._begun is None else self._begun[0])
             record.add(start)
             record.picture(start)
             position = start.position

@@ -99,15 +99,22 @@ class Stepper:
         self._controls = controls(protocol, model)
         self._labels = labels([control.kind for control in self._controls])
 
-    def start(self) -> TimeStep:
-        """Return the state at the start of the protocol; collective."""
-        initial = self._model.initial_state(self._tolerances.force)
+    def start(self, past: Past | None = None) -> TimeStep:
+        """Return the state at the start of the protocol, at rest or one that was reached before.
+
+        Collective.
+        """
+        if past is None:
+            initial = self._model.initial_state(self._tolerances.force)
+            position, applied = _start(0, Past(state=initial, charge=0.0), 0), 0.0
+        else:
+            position, applied = _start(0, past, 0), None
         return TimeStep(
             index=0,
             control=Control(Rest(until_duration=1.0), self._model.one_c),
-            position=_start(0, Past(state=initial, charge=0.0), 0),
+            position=position,
             work=Work(),
-            applied=0.0,
+            applied=applied,
             label="start",
         )
 

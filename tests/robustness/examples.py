@@ -936,6 +936,9 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "Curve.from_callable": lambda: (
         femssb.Curve.from_callable, {"function": np.sqrt, "lower": 1e3, "upper": 4e4},
     ),
+    "ActiveMaterial.starting_at": lambda: (
+        library.yuan2023.materials().active.starting_at, {"voltage": 4.0},
+    ),
     "Curve.plot": lambda: (line_curve().plot, {"axes": None, "label": "Voltage [V]"}),
     "Profile.read": lambda: (
         femssb.Profile.read, {"path": "profile.csv", "scale": 1.0, "constant": False},
