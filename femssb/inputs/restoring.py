@@ -19,6 +19,7 @@ import numpy as np
 
 from femssb.errors import InputError, shown
 from femssb.inputs.case import describe
+from femssb.inputs.formula import Formula
 from femssb.inputs.interpolation import ComplexStep, Table
 from femssb.inputs.materials import Curve
 
@@ -158,6 +159,8 @@ class Reader:
         kind, inner = plain["class"], plain.get("function")
         if kind == "Table":
             return self.description(plain, [Table], "points")
+        if kind == "Formula":
+            return self.description(plain, [Formula], "formula")
         if kind == "ComplexStep":
             return ComplexStep(function=self._function(inner))
         if kind == "partial":

@@ -78,6 +78,16 @@ def electrode_of_columns() -> electrode.Effective:
     )  # fmt: skip
 
 
+def cathode() -> library.Cathode:
+    """Return what a BPX file may say."""
+    active = library.yuan2023.materials().active
+    return library.Cathode(
+        title="A cathode", temperature=300.0, maximum_concentration=49360.0,
+        nominal_capacity=3e4, initial_concentration=4.7e4, diffusivity=1e-14, rate_constant=1e-9,
+        open_circuit_voltage=active.open_circuit_voltage, radius=5 * um, lacks=("ecbd",),
+    )  # fmt: skip
+
+
 @cache
 def columns() -> packing.Packing:
     """Return spheres in columns, of active material in every other one."""
@@ -220,6 +230,7 @@ def instances() -> dict[type, Any]:
         femssb.Fixed(), femssb.Pressure(pressure=1e6), given, femssb.HalfCell(particles=(ball,)),
         femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3.0),
         femssb.Hold(voltage=4.0, until_c_rate=0.05), femssb.Rest(until_duration=100.0),
+        cathode(),
         femssb.Profile(times=(0.0, 5.0, 9.0), values=(1.0, -1.0, 0.5)),
         femssb.Drive(c_rate=line, kinks=(5.0,), until_duration=9.0, until_voltage_below=3.0),
         femssb.Cycle(steps=("Charge at C/2 until 4.3 V", femssb.Rest(until_duration=9.0)), count=2),
@@ -659,6 +670,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "case": 1,
         "run_cases": False,
     },
+    "library.read_bpx": lambda: {"path": "bpx.json", "temperature": 300.0, "particle": None},
     "studies.read_targets": lambda: {"path": "targets.csv", "study": "quick"},
     "studies.report": lambda: {
         "columns": {"": (study(), {"one": {"x": 2.0}})},
@@ -938,6 +950,9 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     ),
     "ActiveMaterial.starting_at": lambda: (
         library.yuan2023.materials().active.starting_at, {"voltage": 4.0},
+    ),
+    "library.Cathode.materials": lambda: (
+        cathode().materials, {"base": library.yuan2023.materials()},
     ),
     "Curve.plot": lambda: (line_curve().plot, {"axes": None, "label": "Voltage [V]"}),
     "Profile.read": lambda: (

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 import femssb
-from femssb import grains, meshing, packing, particles, results, studies, voxels
+from femssb import grains, library, meshing, packing, particles, results, studies, voxels
 from femssb.meshing.data import gather
 from femssb.run.case_file import read_case
 from femssb.run.simulation import Simulation
@@ -337,6 +337,24 @@ def read_stage(folder: Path) -> Any:
     return found
 
 
+BPX = """{
+ "Header": {"BPX": "1.0.0", "Title": "A cathode", "Model": "SPM"},
+ "Parameterisation": {
+  "Cell": {"Reference temperature [K]": 298.15},
+  "Positive electrode": {
+   "Particle radius [m]": 4e-6,
+   "Diffusivity [m2.s-1]": 2e-14,
+   "OCP [V]": "4.5 - 0.8 * x - 0.1 * tanh(20 * (x - 0.9))",
+   "Reaction rate constant [mol.m-2.s-1]": 2e-5,
+   "Minimum stoichiometry": 0.3,
+   "Maximum stoichiometry": 0.95,
+   "Maximum concentration [mol.m-3]": 50000
+  }
+ }
+}
+"""
+
+
 def make_case(folder: Path) -> None:
     """Write the case of a small run, from the template."""
     template = Path(femssb.__file__).parent / "run" / "template.toml"
@@ -430,6 +448,9 @@ KINDS: dict[str, Kind] = {
         lambda folder: femssb.Profile.read(folder / "profile.csv"),
         False,
     ),
+    "bpx.json": Kind(
+        write_text("bpx.json", BPX), lambda folder: library.read_bpx(folder / "bpx.json"), False
+    ),
     "case.toml": Kind(make_case, read_a_case, False),
     "cells.tess": Kind(
         write_text("cells.tess", tessellation()),
@@ -461,5 +482,5 @@ if util.find_spec("imagecodecs"):
 # Those that the sound calls of `examples` read.
 OF_EXAMPLES = (
     "packing.csv", "image.npy", "mesh.msh", "cells.tess", "orientations.txt", "sites.csv",
-    "targets.csv", "profile.csv", "case.toml",
+    "targets.csv", "profile.csv", "case.toml", "bpx.json",
 )  # fmt: skip
