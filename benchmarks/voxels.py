@@ -1,6 +1,6 @@
 """Conduction through voxel images: femssb, TauFactor and PoreSpy on the same images, all cores.
 
-    python benchmarks/voxels.py --part all               # every figure of the README, half an hour
+    python benchmarks/voxels.py --part all               # every figure of the README, ten minutes
     python benchmarks/voxels.py                          # the comparison, minutes
     python benchmarks/voxels.py --part ours --size 64 128 200
     python benchmarks/voxels.py --part threads --size 128 200   # one thread against all
