@@ -59,10 +59,11 @@ ANSWERS = {  # of a row, and their units
     "largest gap": "nm",
     "99 % von Mises": "GPa",
 }
-GROUPS = {  # what a function belongs to, by the first pattern in its file and name
-    "linear solves": ("KSP", "'PC'", "linear_solver.py"),
-    "assembly": ("assemble", "form.py", "fem/petsc", "Mat", "evaluat", "residual.py"),
-    "output": ("h5py", "readout.py", "record.py", "checkpoint.py", "vtk.py", "hdf5.py"),
+GROUPS = {  # what a function belongs to, by its file
+    "linear solves": ("fem/linear_solver.py", "fem/incomplete"),
+    "assembly": ("dolfinx/fem/", "ufl/", "fem/problem.py", "fem/mechanics", "limiter.py"),
+    "surface laws": ("surface_problem.py", "kinetics.py", "cohesion.py", "contact", "coupling.py"),
+    "output": ("h5py", "readout.py", "record.py", "checkpoint.py", "vtk.py", "hdf5.py", "results/"),
 }
 
 
