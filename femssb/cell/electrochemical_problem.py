@@ -203,8 +203,8 @@ class ElectrochemicalProblem:
             [storage, self._drift.triplets(numbers[LITHIUM]), *entries],
             [
                 *(self._operator(name, law, numbers) for name, law in self._laws),
-                *(limit.operator for limit in self._limits),
                 self._at_terminals(),
+                *(limit.operator for limit in self._limits),
             ],
         )
 
@@ -375,7 +375,9 @@ class ElectrochemicalProblem:
     def _reactions(self, x: PETSc.Vec, gap: Array) -> list[tuple[Law, Array, Array, Array]]:
         """Return law, areas, values and gap of each current through a surface."""
         gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
-        rows = zip(self._laws, self.problem.operators, seen, strict=False)  # then edges
+        rows = zip(
+            self._laws, self.problem.operators, seen, strict=False
+        )  # then terminals and edges
         return [(law, op.weights, values, gaps[name]) for (name, law), op, values in rows]
 
     def solve(
@@ -428,9 +430,9 @@ class ElectrochemicalProblem:
             count = len(self._laws)
             laws = zip(self._laws, values[:count], strict=True)
             answers = [law.response(seen, gaps[name]) for (name, law), seen in laws]
-            edges = zip(self._limits, values[count:-1], strict=True)
-            answers += [limit.response(filled) for limit, filled in edges]
-            return [*answers, consumer.response(values[-1])]
+            answers.append(consumer.response(values[count]))
+            edges = zip(self._limits, values[count + 1 :], strict=True)
+            return answers + [limit.response(filled) for limit, filled in edges]
 
         solve = partial(
             newton.solve,

@@ -124,7 +124,7 @@ def test_limits_end_a_drive(model: Model) -> None:
         Drive(c_rate=pulses, until_voltage_above=4.2, until_voltage_below=2.5),
         Drive(power=lambda t: 3.8 * model.one_c * (t >= 5), kinks=(5.0,), until_duration=900.0,
               until_voltage_below=3.9),
-        stepping=Stepping(stoichiometry_error=1e-3, voltage_error=2e-2),
+        stepping=FixedSteps(sizes=(0.5, 2.0, 6.0, 20.0)),
     )  # fmt: skip
     assert [step.ended_by for step in run.steps] == ["voltage", "voltage"]
     for step, limit in zip(run.steps, (4.2, 3.9), strict=True):
@@ -135,9 +135,7 @@ def test_limits_end_a_drive(model: Model) -> None:
 def test_a_voltage_is_followed(model: Model) -> None:
     """Catches a sweep that is held at its start."""
     start = float(model.initial_state().voltage)
-    run = took(
-        model, Drive(voltage=lambda t: start + 1e-4 * t, until_duration=200.0), stepping=Stepping()
-    )
+    run = took(model, Drive(voltage=lambda t: start + 1e-4 * t, until_duration=100.0))
     time, voltage, current = rows(run, 0, "Time [s]", "Voltage [V]", "Current [A]")
     assert voltage == pytest.approx(start + 1e-4 * time, abs=1e-9)
     assert (current[-5:] < 0).all()  # it charges
