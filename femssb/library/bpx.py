@@ -23,8 +23,10 @@ from femssb.inputs.interpolation import ComplexStep
 from femssb.inputs.materials import Curve, InsertionKinetics, Materials
 from femssb.units import GAS_CONSTANT
 
-_REFERENCE = 298.15  # temperature of a file that names none [K]
-_POINTS = 401  # of a curve that is made of several
+_REFERENCE = 298.15  # [K] assumed of a file that names none
+_POINTS = 401  # assumed: of a curve that is made of several
+_HIGHEST = 1e6  # [J/mol] assumed: of an activation energy
+_COLDEST, _HOTTEST = 150.0, 600.0  # [K] assumed: those of `Materials`
 
 
 @description
@@ -32,21 +34,19 @@ class Cathode:
     """What a BPX file says of the active material of a positive electrode, at one temperature."""
 
     title: str = field("of the file")
-    temperature: float = field("that all values are for", unit="K", lower=150, upper=600)
-    maximum_concentration: float = field(
-        "lithium of the full host", unit="mol/m3", lower=1e3, upper=2e5
-    )
+    temperature: float = field("that all values are for", unit="K", lower=_COLDEST, upper=_HOTTEST)
+    maximum_concentration: float = field("lithium of the full host", unit="mol/m3", above=0)
     nominal_capacity: float = field(
         "lithium between the smallest and the largest stoichiometry", unit="mol/m3", above=0
     )
     initial_concentration: float = field(
         "lithium at the largest stoichiometry, the discharged cell", unit="mol/m3", above=0
     )
-    diffusivity: float = field("where it is largest", unit="m2/s", lower=1e-19, upper=1e-9)
+    diffusivity: float = field("where it is largest", unit="m2/s", above=0)
     diffusivity_factor: Curve | None = field("on it, where it follows lithium", default=None)
     open_circuit_voltage: Curve = field("against lithium metal [V]")
-    rate_constant: float = field("k of `InsertionKinetics`", unit="m/s", lower=1e-14, upper=1e-4)
-    radius: float = field("of the particles", unit="m", lower=1e-9, upper=1e-3)
+    rate_constant: float = field("k of `InsertionKinetics`", unit="m/s", above=0)
+    radius: float = field("of the particles", unit="m", above=0)
     lacks: tuple[str, ...] = field(
         "fields of `Materials` that a half-cell needs besides, and what of the file is left out"
     )
@@ -74,7 +74,8 @@ class Cathode:
             diffusivity_factor=self.diffusivity_factor,
             open_circuit_voltage=self.open_circuit_voltage,
         )
-        kinetics = InsertionKinetics(rate_constant=self.rate_constant, anodic_transfer=0.5)
+        half = 0.5  # [-] assumed by BPX
+        kinetics = InsertionKinetics(rate_constant=self.rate_constant, anodic_transfer=half)
         return replace(base, active=active, kinetics=kinetics, temperature=self.temperature)
 
 
@@ -103,21 +104,21 @@ def read_bpx(
     said = _sections(source)
     electrode = _particle(source, said["electrode"], particle)
     reference = _number(source, said["cell"], "Reference temperature [K]", _REFERENCE)
-    check_number(source.name, "Reference temperature", reference, lower=150, upper=600, unit="K")
+    check_number(source.name, "Reference temperature", reference, lower=_COLDEST, upper=_HOTTEST)
     wanted = reference if temperature is None else temperature
-    check_number("read_bpx", "temperature", wanted, lower=150, upper=600, unit="K")
+    check_number("read_bpx", "temperature", wanted, lower=_COLDEST, upper=_HOTTEST)
 
     def number(name: str, default: float | None = None) -> float:
         return _number(source, electrode, name, default)
 
     def warmed(name: str) -> float:
         """Return the factor of Arrhenius' law."""
-        energy = number(f"{name} activation energy [J.mol-1]", 0.0)
-        check_number(source.name, f"{name} activation energy", energy, lower=0, upper=1e6)
+        energy = number(f"{name} activation energy [J.mol-1]", 0)
+        check_number(source.name, f"{name} activation energy", energy, lower=0, upper=_HIGHEST)
         return math.exp(energy / GAS_CONSTANT * (1 / reference - 1 / wanted))
 
     full = number("Maximum concentration [mol.m-3]")
-    check_number(source.name, "Maximum concentration", full, lower=1e3, upper=2e5, unit="mol/m3")
+    check_number(source.name, "Maximum concentration", full, above=0, unit="mol/m3")
     low, high = (number(f"{side} stoichiometry") for side in ("Minimum", "Maximum"))
     if not 0 <= low < high <= 1:
         raise InputError(f"{source.name}: stoichiometries from {low:g} to {high:g} are no range")
