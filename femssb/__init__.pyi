@@ -52,7 +52,9 @@ from .inputs.materials import ParticleContacts as ParticleContacts
 from .inputs.materials import Solid as Solid
 from .inputs.protocol import Charge as Charge
 from .inputs.protocol import Discharge as Discharge
+from .inputs.protocol import Drive as Drive
 from .inputs.protocol import Hold as Hold
+from .inputs.protocol import Profile as Profile
 from .inputs.protocol import Rest as Rest
 from .inputs.protocol import Step as Step
 from .inputs.sentences import read_step as read_step

@@ -1,4 +1,4 @@
-"""The command line: ``femssb doctor | mesh | run | plot``."""
+"""The command line: ``femssb doctor | new | run | plot | mesh``."""
 
 import sys
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="femssb", description=summary(femssb))
     parser.add_argument("--version", action="version", version=femssb.__version__)
-    commands = parser.add_subparsers(required=True, metavar="doctor | mesh | run | plot")
-    for functions in ((doctor,), (mesh, _meshed), (run, _meshed), (plot,)):
+    commands = parser.add_subparsers(required=True, metavar="doctor | new | run | plot | mesh")
+    for functions in ((doctor,), (new,), (run,), (plot,), (mesh, _meshed)):
         text = summary(functions[0])
         added = commands.add_parser(functions[0].__name__, help=text, description=text)
         added.set_defaults(functions=functions)
@@ -63,26 +63,43 @@ def mesh(out: Annotated[Path, "file to write"] = Path("half_cell.msh"), **cell: 
     femssb.meshing.write(_meshed(**cell), out)
 
 
+def new(
+    case: Annotated[Path, "file to write, case.toml"],
+    overwrite: Annotated[bool, "replace a file that is there"] = False,
+) -> None:
+    """Write a case to begin with, with comments: geometry, materials, protocol, output."""
+    from femssb.environment.files import make_folder, replacing
+
+    if case.suffix != ".toml":
+        raise femssb.InputError(f"new.case = {str(case)!r} must end in .toml")
+    if case.exists() and not overwrite:
+        raise femssb.InputError(f"{case} is there: --overwrite replaces it")
+    make_folder(case.parent)
+    with replacing(case) as temporary:
+        template = Path(femssb.__file__).parent / "run" / "template.toml"
+        temporary.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
+
+
 def run(
-    c_rate: Annotated[float, "C-rate of charge and discharge"] = 1.0,
-    upper: Annotated[float, "V", "voltage at which the charge ends"] = 4.3,
-    lower: Annotated[float, "V", "voltage at which the discharge ends"] = 3.0,
-    out: Annotated[Path, "folder to write"] = Path("results/cycle"),
+    case: Annotated[Path, "a .toml or .json file: `femssb new`, or the case.json of a run"],
+    out: Annotated[Path | None, "folder of the results, in the place of that of the case"] = None,
     resume: Annotated[bool, "go on with a run that was stopped, if there is one"] = False,
     overwrite: Annotated[bool, "replace results that are in the folder"] = False,
-    **cell: Any,
+    modules: Annotated[
+        tuple[str, ...], "modules whose functions the case may name, besides those of femssb"
+    ] = (),
 ) -> None:
-    """Charge and discharge such a half-cell (NCM111 in LLZO), and draw figures."""
-    draw = femssb.plotting.cycle  # before hours of solving: it may lack its libraries
-    protocol = (
-        femssb.Charge(c_rate=c_rate, until_voltage=upper),
-        femssb.Discharge(c_rate=c_rate, until_voltage=lower),
-    )
-    model = femssb.Model(_meshed(**cell), femssb.library.yuan2023.materials())
-    simulation = femssb.Simulation(model, protocol)
-    solution = simulation.run(out, resume="auto" if resume else False, overwrite=overwrite)
+    """Run the half-cell of a case file, and draw figures."""
+    simulation = femssb.Simulation.from_case(case, modules=modules)
+    folder = out or simulation.output.get("folder")
+    if folder is None:
+        raise femssb.InputError(f"{case} names no output.folder: give --out")
+    figures = simulation.output.get("figures", True)
+    draw = femssb.plotting.cycle if figures else None  # before hours of solving: it may lack parts
+    solution = simulation.run(folder, resume="auto" if resume else False, overwrite=overwrite)
     solution.report()
-    draw(solution, out)
+    if draw is not None:
+        draw(solution, folder)
 
 
 def plot(folder: Annotated[Path, "folder of the results"]) -> None:

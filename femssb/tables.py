@@ -19,6 +19,7 @@ from femssb.arrays import Array
 from femssb.errors import InputError
 
 _SEAL = re.compile(r"^# sha256 ([0-9a-f]{64})\n", re.MULTILINE)
+_SEPARATOR = re.compile(r"\s*[,;]\s*|\s+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 LARGEST_NUMBER = 1e60  # whose square is a number, too
@@ -96,3 +97,21 @@ def numbers(where: str, rows: Sequence[Sequence[str]], columns: int) -> Array:
     if not (np.abs(table) < LARGEST_NUMBER).all():
         raise InputError(f"{where} has numbers that are not finite, or above {LARGEST_NUMBER:g}")
     return table
+
+
+def read_columns(path: Path, columns: int) -> Array:
+    """Return the columns of a table of numbers, shape (columns, rows).
+
+    Words are separated by commas, semicolons, or blanks. A first line of words is a heading, and
+    what follows ``#`` a comment.
+
+    Raises:
+        InputError: If the file cannot be read, or a row is not of so many numbers.
+    """
+    lines = [line.partition("#")[0].strip() for line in read_text(path).splitlines()]
+    rows = [_SEPARATOR.split(line) for line in lines if line]
+    if rows and not any(_NUMBER.fullmatch(word) for word in rows[0]):
+        rows = rows[1:]
+    if not rows:
+        raise InputError(f"{path.name} holds no numbers")
+    return numbers(path.name, rows, columns).T

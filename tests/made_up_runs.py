@@ -43,8 +43,9 @@ def series(times, particles):
     passed = -depth * AMPLITUDE * FARADAY
     lost = [share * 0.02 * np.abs(current) for share in (0.01, 0.3, 0.04, 0.15, 0.2, 0.3)]
     values = [
-        times, (~charging).astype(int), np.ones(len(times)), voltage, current, passed, steps,
-        lithium, gap, 3.8 * gap, (gap > 5 * nm) * 0.4, np.clip(gap / (9 * nm), 0, 1), 1e-3 * gap,
+        times, (~charging).astype(int), np.ones(len(times)), voltage, current,
+        passed, passed / 3600, steps, lithium,
+        gap, 3.8 * gap, (gap > 5 * nm) * 0.4, np.clip(gap / (9 * nm), 0, 1), 1e-3 * gap,
         gap * 3e5, gap * 9e5,
         stress, 0.8 * stress, 0.65 * stress, 0.3 * stress,
         strain, 0.85 * strain, 0.75 * strain, 0.4 * strain, 0.1 * strain, 0.05 * strain,

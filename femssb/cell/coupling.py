@@ -100,6 +100,8 @@ def advance(
     history: Array,
     current: float | None = None,
     voltage: float | None = None,
+    power: float = 0.0,
+    conductance: float = 0.0,
     tolerances: Tolerances,
 ) -> tuple[State, Work]:
     """Take one implicit time step; collective.
@@ -113,6 +115,8 @@ def advance(
         history: (owned nodes,) the rest of that derivative [1/s].
         current: Charging current to impose [A]; exactly one of current and voltage is given.
         voltage: Cell voltage to hold [V].
+        power: Of a consumer, whose current is taken off the charging current [W].
+        conductance: Of a resistance between the terminals, likewise [S].
         tolerances: When the step counts as solved.
 
     Raises:
@@ -144,6 +148,8 @@ def advance(
             pull=pull,
             current=current,
             voltage=voltage,
+            power=power,
+            conductance=conductance,
             tolerance=tolerances.current,
             limits=tolerances.limits,
         )

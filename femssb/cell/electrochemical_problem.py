@@ -20,6 +20,7 @@ from scipy.optimize import brentq
 from femssb.arrays import Array
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
+from femssb.cell.consumer import Consumer
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
 from femssb.cell.paths import CutOff
@@ -202,9 +203,16 @@ class ElectrochemicalProblem:
             [storage, self._drift.triplets(numbers[LITHIUM]), *entries],
             [
                 *(self._operator(name, law, numbers) for name, law in self._laws),
+                self._at_terminals(),
                 *(limit.operator for limit in self._limits),
             ],
         )
+
+    def _at_terminals(self) -> PointOperator:
+        """Return the point at which the cell voltage decides what a consumer draws."""
+        here = np.ones(int(self.unknowns.comm.rank == 0))
+        column = np.full((here.size, 1), self.unknowns.single[VOLTAGE])
+        return PointOperator(columns=column, values=here[:, None, None], weights=here)
 
     def _operator(
         self, surface: str, law: Law, numbers: dict[str, NDArray[np.int64]]
@@ -367,7 +375,9 @@ class ElectrochemicalProblem:
     def _reactions(self, x: PETSc.Vec, gap: Array) -> list[tuple[Law, Array, Array, Array]]:
         """Return law, areas, values and gap of each current through a surface."""
         gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
-        rows = zip(self._laws, self.problem.operators, seen, strict=False)  # then edges
+        rows = zip(
+            self._laws, self.problem.operators, seen, strict=False
+        )  # then terminals and edges
         return [(law, op.weights, values, gaps[name]) for (name, law), op, values in rows]
 
     def solve(
@@ -380,6 +390,8 @@ class ElectrochemicalProblem:
         pull: Array,
         current: float | None,
         voltage: float | None,
+        power: float = 0.0,
+        conductance: float = 0.0,
         tolerance: float,
         limits: newton.Limits = newton.Limits(),  # noqa: B008  (frozen)
     ) -> newton.Convergence:
@@ -393,6 +405,8 @@ class ElectrochemicalProblem:
             pull: What the stress releases with lithium, (nodes with ghosts,) [J/mol].
             current: Charging current [A], or None to hold the voltage.
             voltage: Cell voltage to hold [V], or None.
+            power: Of a consumer, whose current is taken off the charging current [W].
+            conductance: Of a resistance between the terminals, likewise [S].
             tolerance: Sum of absolute residual currents over the 1C current.
             limits: When Newton's method gives up.
 
@@ -410,12 +424,14 @@ class ElectrochemicalProblem:
         else:
             self.unknowns.write_single(load, VOLTAGE, float(current or 0.0))
         gaps = self.bodies.split(gap)
+        consumer = Consumer(power=power, conductance=conductance)
 
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
             count = len(self._laws)
             laws = zip(self._laws, values[:count], strict=True)
             answers = [law.response(seen, gaps[name]) for (name, law), seen in laws]
-            edges = zip(self._limits, values[count:], strict=True)
+            answers.append(consumer.response(values[count]))
+            edges = zip(self._limits, values[count + 1 :], strict=True)
             return answers + [limit.response(filled) for limit, filled in edges]
 
         solve = partial(
@@ -438,7 +454,7 @@ class ElectrochemicalProblem:
                 raise
         # Newton sees a slow reaction, far from its current, as a conductor of almost nothing.
         guess.copy(x)
-        self._bring_to(x, current, gap)
+        self._bring_to(x, current - consumer.current(self.voltage(x)), gap)
         return solve()
 
     def _set_transport(self, rate: float, pull: Array) -> None:

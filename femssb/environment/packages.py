@@ -21,6 +21,7 @@ EXTRAS = {  # of femssb, that install a package
     "mpi4py": "particles",
     "nrrd": "images",
     "numba": "voxels",
+    "pandas": "pandas",
     "petsc4py": "wheels",
     "porespy": "pores",
     "pyvista": "plot",

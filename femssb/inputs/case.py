@@ -6,10 +6,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
+from inspect import ismethod
 from typing import Any
 
 import numpy as np
 
+from femssb.inputs.interpolation import Table
 from femssb.inputs.materials import Curve
 
 _SAMPLES = 25  # of a property curve, so that a case shows what its functions were
@@ -20,8 +22,9 @@ def describe(value: Any, *, digest: bool = False) -> Any:
     """Return a description as plain data.
 
     Dataclasses become dictionaries that also name their class; a function becomes its name, and a
-    property curve the names of its functions, samples, and a digest of many more of them and of the
-    slope, which tells interpolators of one class apart; arrays become lists; infinity a string.
+    property curve its points or the names of its functions, samples, and a digest of many more of
+    them and of the slope, which tells interpolators of one class apart; arrays become lists;
+    infinity a string.
 
     Args:
         value: A description: dataclass, mapping, sequence, array, number, string or None.
@@ -32,8 +35,10 @@ def describe(value: Any, *, digest: bool = False) -> Any:
         at = np.linspace(value.lower, value.upper, _SAMPLES)
         return {
             "class": "Curve",
-            "function": function_name(value.function),
-            "slope": function_name(value.slope),
+            **({} if isinstance(value.function, Table) else {"slope": inner(value.slope)}),
+            "function": inner(value.function),
+            "lower": value.lower,
+            "upper": value.upper,
             "concentration [mol/m3]": at.tolist(),
             # the last digits differ between processors
             "value": [float(f"{number:.10g}") for number in value.value(at)],
@@ -42,6 +47,8 @@ def describe(value: Any, *, digest: bool = False) -> Any:
     if isinstance(value, partial):
         given = {"arguments": inner(value.args), "keywords": inner(value.keywords)}
         return {"class": "partial", "function": inner(value.func), **given}
+    if ismethod(value) and is_dataclass(value.__self__):
+        return {"class": "method", "function": function_name(value), "of": inner(value.__self__)}
     if callable(value) and not is_dataclass(value):
         return function_name(value)
     if is_dataclass(value) and not isinstance(value, type):

@@ -9,7 +9,7 @@ from typing import Any
 
 from femssb.description import description, field
 from femssb.errors import InputError, shown
-from femssb.inputs.protocol import Charge, Discharge, Hold, Rest, Step
+from femssb.inputs.protocol import Charge, Discharge, Drive, Hold, Rest, Step
 from femssb.inputs.sentences import read_step
 
 LONGEST = 100_000  # steps of a protocol
@@ -58,7 +58,7 @@ def steps_of(owner: str, protocol: object) -> tuple[Step, ...]:
                 steps.append(read_step(item))
             except InputError as error:
                 raise InputError(f"{where}: {error}") from error
-        elif isinstance(item, Charge | Discharge | Hold | Rest):
+        elif isinstance(item, Charge | Discharge | Drive | Hold | Rest):
             steps.append(item)
         else:
             raise InputError(f"{where} = {shown(item)} is not a protocol step")

@@ -7,15 +7,22 @@ um) is refused by name.
 
 import math
 import numbers
+import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from femssb.arrays import Array
 from femssb.description import checked, description, field
-from femssb.errors import InputError, check_number
+from femssb.environment.packages import load
+from femssb.errors import InputError, check_number, shown
+from femssb.inputs.interpolation import ComplexStep, Table, TableSlope
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Row = tuple[float, float, float, float, float, float]
 
@@ -29,7 +36,8 @@ class Curve:
     Function and slope may be anything that is called with an array (n,) and returns one real number
     for each concentration, whatever the others are: a function, `numpy.polynomial.Polynomial`, an
     interpolator of SciPy, a `functools.partial` of `numpy.interp`. Where the function has a kink,
-    the slope may be that of either side.
+    the slope may be that of either side. `from_table` makes both from points, `from_callable` the
+    slope from the function.
 
     Outside ``[lower, upper]`` the curve continues along its tangent, so that a small overshoot of
     the concentration meets a smooth, finite value instead of a pole. A run that uses the tangent of
@@ -63,6 +71,77 @@ class Curve:
         for name in ("function", "slope"):
             self._check_values(name, points)
         self._check_slope(points[::10], 1e-6 * width)
+
+    @classmethod
+    @checked
+    def from_table(
+        cls,
+        table: str | os.PathLike[str] | Array,
+        values: Array | None = None,
+        *,
+        scale: float = 1.0,
+    ) -> Self:
+        """Return the curve through points: a monotone cubic, whose slope is its own.
+
+        Args:
+            table: Concentrations (n,) [mol/m3], rising or falling; or a text file of two columns,
+                concentration and property, with commas, semicolons or blanks between them.
+            values: The property there (n,); left out with a file.
+            scale: What 1 in the first column is [mol/m3]: `maximum_concentration` where the table
+                has shares of the full host.
+
+        Raises:
+            InputError: If the file cannot be read, or the points do not make a curve.
+        """
+        check_number("Curve.from_table", "scale", scale, above=0, upper=2e5, unit="mol/m3")
+        points = Table.read(table, values, scale)
+        ends = points.concentrations[0], points.concentrations[-1]
+        return cls(function=points, slope=TableSlope(table=points), lower=ends[0], upper=ends[1])
+
+    @classmethod
+    @checked
+    def from_callable(
+        cls, function: Callable[[Array], Array], *, lower: float, upper: float
+    ) -> Self:
+        """Return the curve of a function whose slope is made by a complex step.
+
+        Args:
+            function: Concentrations (n,) [mol/m3] -> property; it must also take complex numbers,
+                as formulas of NumPy do. Of one that does not, give the slope: ``Curve(...)``.
+            lower: Smallest concentration at which it holds [mol/m3].
+            upper: Largest concentration at which it holds [mol/m3].
+
+        Raises:
+            InputError: As of a `Curve`; where the function takes no complex numbers.
+        """
+        slope = ComplexStep(function=function)
+        return cls(function=function, slope=slope, lower=lower, upper=upper)
+
+    @checked
+    def plot(self, axes: "Axes | None" = None, *, label: str = "Property") -> "Figure":
+        """Draw the curve, with the points of a table, and return the figure.
+
+        Args:
+            axes: Where to draw; None for a new figure.
+            label: Of the property, with its unit, such as ``"Voltage [V]"``.
+
+        Raises:
+            InputError: If the axes are none.
+            EngineError: If Matplotlib is missing.
+        """
+        if not (axes is None or callable(getattr(axes, "plot", None))):
+            raise InputError(f"Curve.plot.axes = {shown(axes)} must be axes of Matplotlib")
+        if axes is None:
+            figure = load("matplotlib.figure", extra="plot").Figure(layout="constrained")
+            axes = figure.add_subplot()
+        at = np.linspace(self.lower, self.upper, 1001)
+        axes.plot(at / 1e3, self.value(at))
+        if isinstance(self.function, Table):
+            given = np.array([self.function.concentrations, self.function.values])
+            axes.plot(given[0] / 1e3, given[1], "o", markersize=3)
+        axes.set(xlabel="Concentration [10³ mol m⁻³]", ylabel=label)
+        drawn: Any = axes.figure
+        return drawn
 
     def _check_values(self, name: str, points: Array) -> None:
         """Check that a function takes each point by itself, leaves it as it is, and is finite."""
@@ -344,6 +423,38 @@ class ActiveMaterial:
         """Lithium at which there is no chemical strain [mol/m3]."""
         given = self.stress_free_concentration
         return self.maximum_concentration if given is None else given
+
+    @checked
+    def starting_at(self, voltage: float) -> Self:
+        """Return this material with the lithium at which it rests at a voltage.
+
+        Where several concentrations have it, that is the fullest of them.
+
+        Args:
+            voltage: Against lithium metal [V].
+
+        Raises:
+            InputError: If the open-circuit voltage of no state that may be a start is so high, or
+                so low.
+        """
+        check_number("ActiveMaterial.starting_at", "voltage", voltage, unit="V")
+        full = self.maximum_concentration
+        at = np.linspace(1e-3 * full, full, 4001)
+        over = self.open_circuit_voltage.value(at) - voltage
+        crossed = np.flatnonzero(np.sign(over[1:]) != np.sign(over[:-1]))
+        if not crossed.size:
+            raise InputError(
+                f"ActiveMaterial.starting_at: voltage = {voltage:g} V is outside"
+                f" [{(over + voltage).min():.6g}, {(over + voltage).max():.6g}] V, what the"
+                " open-circuit voltage is from the full host to a thousandth of it"
+            )
+        from scipy.optimize import brentq
+
+        def beyond(concentration: float) -> float:
+            return float(self.open_circuit_voltage.value(np.array([concentration]))[0]) - voltage
+
+        low, high = at[crossed[-1] : crossed[-1] + 2]
+        return replace(self, initial_concentration=float(brentq(beyond, low, high, xtol=1e-9)))
 
     @property
     def expansion_curves(self) -> tuple[Curve, ...]:

@@ -3,12 +3,14 @@
     Charge at C/2 until 4.3 V            Discharge at 1C for 30 minutes or until 3 V
     Charge at 2 mA until 4.3 V           Discharge at 0.5 mA/cm2 until 3 V
     Hold at 4.3 V until C/20             Hold at 4.3 V for 1 hour or until 50 uA
+    Discharge at 3 nW until 3 V          Discharge at 2 Gohm for 10 minutes or until 3 V
     Rest for 2 hours
 
 A current is a C-rate (``C/2``, ``2C``, ``0.5 C``) or in A, mA, uA, nA, pA, or those over cm2 or
-m2; a voltage in V or mV; a time in hours, minutes or seconds (h, min, s). A charge that ends the
-step is in A.h, mA.h or C with ``after``: ``Discharge at 1C until 3 V or after 1 mA.h``. Numbers of
-currents are magnitudes: the first word says which way they flow.
+m2; a power is in W, mW and so on, or those over an area; a resistance, of a discharge, in ohm,
+kohm, Mohm or Gohm; a voltage in V or mV; a time in hours, minutes or seconds (h, min, s). A charge
+that ends the step is in A.h, mA.h or C with ``after``: ``Discharge at 1C until 3 V or after 1
+mA.h``. Numbers of loads are magnitudes: the first word says which way they flow.
 
 Source: the grammar of ``pybamm.step.string``, https://docs.pybamm.org.
 """
@@ -21,6 +23,7 @@ from femssb.errors import InputError, shown
 from femssb.inputs.protocol import Charge, Discharge, Hold, Rest, Step
 
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12}
+_OHMS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _AREAS = {"": 1.0, "/cm2": 1e4, "/cm^2": 1e4, "/m2": 1.0, "/m^2": 1.0}
 _TIMES = {
     "s": 1.0,
@@ -76,7 +79,11 @@ def read_step(sentence: str) -> Step:
         _only(sentence, given, {"until_c_rate", "until_current", "until_duration"})
         return Hold(voltage=value, **given)
     if name == "voltage":
-        raise InputError(f"step {shown(sentence)}: a {kind} is at a current, not at {load}")
+        raise InputError(
+            f"step {shown(sentence)}: a {kind} is at a current or power, not at {load}"
+        )
+    if name == "resistance" and kind == "charge":
+        raise InputError(f"step {shown(sentence)}: a resistance, {load}, only discharges")
     _only(sentence, given, {"until_voltage", "until_duration", "until_capacity"})
     step = Charge if kind == "charge" else Discharge
     given[name] = value
@@ -84,17 +91,24 @@ def read_step(sentence: str) -> Step:
 
 
 def _load(sentence: str, text: str) -> tuple[str, float]:
-    """Return field and value of a load: "c_rate", "current", "current_density" or "voltage"."""
+    """Return field and value of a load, such as "c_rate", "power_density" or "voltage"."""
     rate = _RATE.fullmatch(text)
     if rate is not None and float(rate[2] or 1) > 0:
         return "c_rate", float(rate[1] or 1) / float(rate[2] or 1)
     number, unit = _quantity(sentence, text)
     if (scale := _scaled(unit, "V", ("", "m"))) is not None:
         return "voltage", number * scale
-    for area, per in _AREAS.items():
-        if unit.endswith(area) and (scale := _scaled(unit.removesuffix(area), "A")) is not None:
-            return ("current_density" if area else "current"), number * scale * per
-    raise InputError(f"step {shown(sentence)}: {text!r} is no current and no voltage")
+    for quantity, base in (("current", "A"), ("power", "W")):
+        for area, per in _AREAS.items():
+            scale = _scaled(unit.removesuffix(area), base) if unit.endswith(area) else None
+            if scale is not None:
+                return (f"{quantity}_density" if area else quantity), number * scale * per
+    prefix = unit.removesuffix("ohm")
+    if unit.endswith("ohm") and prefix in _OHMS:
+        return "resistance", number * _OHMS[prefix]
+    raise InputError(
+        f"step {shown(sentence)}: {text!r} is no current, power, resistance or voltage"
+    )
 
 
 def _end(sentence: str, text: str) -> tuple[str, float]:
@@ -105,7 +119,7 @@ def _end(sentence: str, text: str) -> tuple[str, float]:
     word, rest = found[1].lower(), found[2]
     if word == "until":
         name, value = _load(sentence, rest)
-        if name == "current_density":
+        if name not in ("c_rate", "current", "voltage"):
             raise InputError(f"step {shown(sentence)}: it ends by a C-rate or by A, not by {rest}")
         return f"until_{name}", value
     number, unit = _quantity(sentence, rest)

@@ -6,6 +6,8 @@ from .additives import CBD as CBD
 from .additives import NBR as NBR
 from .additives import PVDF as PVDF
 from .additives import SBS as SBS
+from .bpx import Cathode as Cathode
+from .bpx import read_bpx as read_bpx
 from .cathodes import LCO as LCO
 from .cathodes import NCM111 as NCM111
 from .cathodes import NCM523 as NCM523

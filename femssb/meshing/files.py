@@ -74,7 +74,14 @@ def read(
     check_ranks("read", comm)
     path = given_path("read", "path", path)
     data = distribute(on_first_rank(comm, lambda: _read(path, unit, orientations)), comm)
-    return replace(data, origin={"file": str(path), "unit": unit})
+    origin: dict[str, Any] = {"file": str(path.absolute()), "unit": unit}
+    if orientations is not None:
+        origin["orientations"] = (
+            str(Path(orientations).absolute())
+            if isinstance(orientations, str | Path)
+            else np.asarray(orientations)
+        )
+    return replace(data, origin=origin)
 
 
 def from_gmsh(

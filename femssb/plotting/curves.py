@@ -14,7 +14,7 @@ import numpy as np
 
 from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
-from femssb.plotting.style import BLUE, GREEN, ORANGE, SEQUENCE, VERMILION
+from femssb.plotting.style import BLUE, GREEN, ORANGE, PURPLE, SEQUENCE, VERMILION
 from femssb.results.quantities import LOSSES, PARTICLE_COLUMNS, of_particle, on_axis
 from femssb.results.solution import Solution
 from femssb.units import GPa, mV, nm, pmol
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHADE = {"charge": BLUE, "discharge": ORANGE, "hold": GREEN, "rest": "white"}
+SHADE = {"charge": BLUE, "discharge": ORANGE, "hold": GREEN, "rest": "white", "drive": PURPLE}
 LINES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (4, 1.2, 1.2, 1.2)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 

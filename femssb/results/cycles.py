@@ -1,7 +1,8 @@
 """The cycles that the steps of a protocol make, and the names of moments in them.
 
 A cycle is a charge and the discharge after it, each with the holds that follow its current steps. A
-discharge before the first charge is cycle 0. Holds and rests belong to the cycle they are in.
+discharge before the first charge is cycle 0. Holds and rests belong to the cycle they are in, and
+so does a drive, of whose charge neither half knows.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ def cycle_numbers(kinds: Sequence[str]) -> list[int]:
     """Return the number of the cycle that each step belongs to.
 
     Args:
-        kinds: Kind of each step of a protocol: "charge", "discharge", "hold" or "rest".
+        kinds: Kind of each step of a protocol: "charge", "discharge", "hold", "rest" or "drive".
     """
     driven = [kind for kind in kinds if kind in CURRENT]
     number = 0 if driven[:1] == ["discharge"] and "charge" in driven else 1
@@ -29,11 +30,11 @@ def cycle_numbers(kinds: Sequence[str]) -> list[int]:
 
 
 def half_cycles(kinds: Sequence[str]) -> list[str | None]:
-    """Return the half-cycle that each step belongs to: None for a rest or before any current."""
+    """Return the half-cycle of each step: None for a rest, a drive, or before any current."""
     half, found = None, []
     for kind in kinds:
         half = kind if kind in CURRENT else half
-        found.append(None if kind == "rest" else half)
+        found.append(None if kind in ("rest", "drive") else half)
     return found
 
 

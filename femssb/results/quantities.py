@@ -58,6 +58,7 @@ SERIES = (
     Quantity("Voltage", "V", "collector potential against the lithium anode", "voltage"),
     Quantity("Current", "A", "cell current, positive on discharge"),
     Quantity("Discharge capacity", "C", "charge passed since the start, positive on discharge"),
+    Quantity("Discharge capacity", "A.h", "the same in ampere hours"),
     Quantity("Step size", "s", "length of the time step that ends here"),
     Quantity("Lithium", "mol", "lithium in the particles", "lithium", each="in"),
     Quantity("Mean gap", "m", "opening of the interface, area mean", "gap_mean", each="of"),
@@ -217,6 +218,8 @@ FIELDS = {one.name: one.meaning for one in SNAPSHOT}
 PARTICLE_COLUMNS = {one.of_each: f"{one.meaning}; this one alone" for one in SERIES if one.each}
 CONTACT_COLUMNS = {one.name: one.meaning for one in OF_CONTACTS}
 CRACK_COLUMNS = {one.name: one.meaning for one in OF_CRACKS}
+# Keys of quantities whose largest value in a cycle is among its numbers.
+PEAKS = ("gap_mean", "gap_max", "von_mises_p99", "von_mises_p999")
 # Key of `Solution.performance` -> meaning.
 PERFORMANCE = {
     "rejected_steps": "time steps that were cut and tried again",
@@ -233,12 +236,25 @@ CYCLE = {
     "discharge_time": "time on discharge [s]",
     "charge_capacity": "charge passed on charge [C]",
     "discharge_capacity": "charge passed on discharge [C]",
+    "charge_capacity_Ah": "charge passed on charge [A.h]",
+    "discharge_capacity_Ah": "charge passed on discharge [A.h]",
+    "charge_energy": "energy put in on charge [J]",
+    "discharge_energy": "energy taken out on discharge [J]",
+    "charge_voltage": "mean voltage on charge, energy over charge passed [V]",
+    "discharge_voltage": "mean voltage on discharge, energy over charge passed [V]",
     "coulombic_efficiency": "charge passed on discharge over that on the charge before it [-]",
+    "energy_efficiency": "energy taken out on discharge over that put in on the charge before it"
+    " [-]",
     "discharge_over_charge_time": "time on discharge over that on the charge before it [-]",
     **{
         f"{one.key}_{half}_end": f"{one.name}, at the end of {half}: {one.meaning}"
         for half in ("charge", "discharge")
         for one in AT_ENDS
+    },
+    **{
+        f"{one.key}_peak": f"{one.name}, largest in the cycle: {one.meaning}"
+        for one in SERIES
+        if one.key in PEAKS
     },
 }
 # Key -> meaning of everything in summary.json. A key that does not apply, or whose value is not
@@ -268,6 +284,7 @@ _ON_AXES = {
     "J": ("pJ", 1e-12),
     "W": ("nW", 1e-9),
     "C": ("µC", 1e-6),
+    "A.h": ("pA h", 1e-12),
     "mol/m3": ("10³ mol m⁻³", 1e3),
     "mV": ("mV", mV),
     "%": ("%", 0.01),

@@ -22,7 +22,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from femssb.environment.files import (
     writing,
 )
 from femssb.environment.lock import locked
+from femssb.environment.packages import load
 from femssb.errors import InputError, shown
 from femssb.results.cycles import CURRENT, cycle_numbers, half_cycles
 from femssb.results.fields import Snapshot, Snapshots
@@ -44,13 +45,18 @@ from femssb.results.quantities import (
     AT_ENDS,
     CYCLE,
     OF_RUN,
+    PEAKS,
     PERFORMANCE,
     SUMMARY,
     check_columns,
     on_axis,
 )
+from femssb.units import hour
 
-Kind = Literal["charge", "discharge", "hold", "rest"]
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Kind = Literal["charge", "discharge", "hold", "rest", "drive"]
 # "concentration": lithium ran out or no longer fitted; "already passed": the voltage or current
 # that was to end the step was passed as soon as its load acted.
 End = Literal["voltage", "current", "duration", "capacity", "concentration", "already passed"]
@@ -65,7 +71,7 @@ class StepRecord:
 
     Attributes:
         description: The step in words, such as "Charge 1C until 4.3 V".
-        kind: "charge", "discharge", "hold" or "rest".
+        kind: "charge", "discharge", "hold", "rest" or "drive".
         start_row: Row of the series at which it starts.
         end_row: Row at which it ends; the next step starts there.
         start_time: Time at which it starts [s].
@@ -107,7 +113,7 @@ class CycleRecord:
     numbers: Mapping[str, float | None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Solution:
     """Everything a run produced; of several ranks, only the first has fields, prints and draws.
 
@@ -170,6 +176,38 @@ class Solution:
                 )
         object.__setattr__(self, "series", series)
 
+    def __repr__(self) -> str:
+        """Return what the run holds, in a line."""
+        rows, cycles = len(self.series["Time [s]"]), len(self.cycles)
+        time = self.series["Time [s]"][-1]
+        parts = {
+            "protocol step": len(self.steps),
+            "cycle": cycles,
+            "row": rows,
+            "snapshot": len(self.snapshots),
+            "warning": len(self.warnings),
+        }
+        words = [f"{n} {name}{'' if n == 1 else 's'}" for name, n in parts.items()]
+        return f"<Solution of {time:.6g} s: {', '.join(words)}>"
+
+    @checked
+    def to_dataframe(self, table: Literal["series", "cycles"] = "series") -> DataFrame:
+        """Return a table of the run for pandas.
+
+        Args:
+            table: "series" for the columns of `COLUMNS`, a row for each time step; "cycles" for
+                the keys of `CYCLE`, a row for each cycle, by its number.
+
+        Raises:
+            EngineError: If pandas is missing.
+        """
+        pandas = load("pandas", extra="pandas")
+        if table == "series":
+            return pandas.DataFrame(dict(self.series))
+        numbers = pandas.Index([cycle.number for cycle in self.cycles], name="cycle", dtype=int)
+        rows = [dict(cycle.numbers) for cycle in self.cycles]
+        return pandas.DataFrame(rows, index=numbers, columns=list(CYCLE), dtype=float)
+
     @property
     def cycles(self) -> tuple[CycleRecord, ...]:
         """The cycles of the protocol steps that are over, in their order."""
@@ -187,25 +225,44 @@ class Solution:
     def _cycle(
         self, number: int, charge: tuple[StepRecord, ...], discharge: tuple[StepRecord, ...]
     ) -> CycleRecord:
-        passed = self.series["Discharge capacity [C]"]
         values: dict[str, Any] = dict.fromkeys(CYCLE)
         for name, half, sign in (("charge", charge, -1), ("discharge", discharge, 1)):
             if half:
+                passed, energy = sign * np.sum([self._passed(step) for step in half], axis=0)
                 values[f"{name}_time"] = sum(step.duration for step in half)
-                parts = [passed[step.end_row] - passed[step.start_row] for step in half]
-                values[f"{name}_capacity"] = sign * sum(parts)
+                values[f"{name}_capacity"] = passed
+                values[f"{name}_capacity_Ah"] = passed / hour
+                values[f"{name}_energy"] = energy
+                values[f"{name}_voltage"] = energy / passed if passed else None
                 for one in AT_ENDS:
                     if one.name in self.series:
                         values[f"{one.key}_{name}_end"] = self.series[one.name][half[-1].end_row]
         if charge and discharge and discharge[0].start_row >= charge[-1].end_row:
             for key, quantity in (
                 ("coulombic_efficiency", "capacity"),
+                ("energy_efficiency", "energy"),
                 ("discharge_over_charge_time", "time"),
             ):
                 taken, returned = (values[f"{half}_{quantity}"] for half in CURRENT)
                 values[key] = returned / taken if taken > 0 else None
+        if steps := charge + discharge:
+            rows = slice(min(s.start_row for s in steps), max(s.end_row for s in steps) + 1)
+            for one in AT_ENDS:
+                if one.key in PEAKS:
+                    values[f"{one.key}_peak"] = self.series[one.name][rows].max()
         numbers = {key: _plain(value, f"cycle[{key!r}]") for key, value in values.items()}
         return CycleRecord(number=number, charge=charge, discharge=discharge, numbers=numbers)
+
+    def _passed(self, step: StepRecord) -> tuple[float, float]:
+        """Return charge [C] and energy [J] that a step took out of the cell.
+
+        The voltage in the first row of a step is that under the load before it.
+        """
+        rows = slice(step.start_row, step.end_row + 1)
+        charge = np.diff(self.series["Discharge capacity [C]"][rows])
+        voltage = self.series["Voltage [V]"][rows][1:]
+        mean = np.concatenate([voltage[:1], (voltage[1:] + voltage[:-1]) / 2])
+        return float(charge.sum()), float(charge @ mean)
 
     @property
     def _first_cycle(self) -> CycleRecord:

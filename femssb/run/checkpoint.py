@@ -56,6 +56,7 @@ Keys of the document: ``format``; ``case``, the inputs that must be the same to 
 over, as `StepRecord`), ``rejected`` and ``failed`` (time steps), and ``wall_time`` [s].
 """
 
+import hashlib
 import io
 import json
 import math
@@ -80,7 +81,7 @@ from femssb.arrays import Array
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, VOLTAGE
 from femssb.environment.files import append_seal, newest, read_sealed, writing
-from femssb.environment.ranks import collect
+from femssb.environment.ranks import collect, from_first_rank
 from femssb.errors import InputError
 from femssb.fem.constraints import Unknowns
 from femssb.inputs.case import describe
@@ -104,6 +105,18 @@ _NUMBERS = (
     "crack_dissipation",
     "snap_release",
 )
+_NAMES = 8  # of what differs, that a message has room for
+# What may differ between a run and the one that it starts from.
+_FREE = (
+    ("start",),
+    ("protocol",),
+    ("materials", "temperature"),
+    ("materials", "kinetics"),
+    ("materials", "resistance"),
+    ("materials", "anode"),
+    ("anode", "pressure"),
+    ("collector", "pressure"),
+)
 _SCALARS = ("lithium", "ionic", "electronic")
 
 
@@ -115,11 +128,14 @@ class Case:
     arrays: Mapping[str, NDArray[Any]]  # of the mesh, and samples of the curves; on rank 0
 
 
-def case_of(model: Model, protocol: Sequence[Step]) -> Case:
-    """Return what must be the same to resume: all but how the equations are solved; collective."""
+def case_of(model: Model, protocol: Sequence[Step], start: Mapping[str, Any] | None = None) -> Case:
+    """Return what must be the same to resume: all but how the equations are solved; collective.
+
+    The start says which run this one goes on from, if any.
+    """
     parts = gather(model.data)
     given = {k: v for k, v in model.inputs().items() if k not in ("linear_solver", "mesh")}
-    given |= {"protocol": describe(protocol)}
+    given |= {"protocol": describe(protocol)} | ({"start": dict(start)} if start else {})
     given |= {"regions": dict(model.data.regions), "facets": dict(model.data.facets)}
     curves = dict(_curves(model.materials, "materials"))
     given |= {"curves": list(curves)}
@@ -238,6 +254,50 @@ def position_of(
     )
     where = {name: document[name] for name in _POSITION}
     return Position(start=start, past=tuple(past), **where)
+
+
+def end_of_run(folder: Path, model: Model) -> tuple[Past, dict[str, str]]:
+    """Return the state in which a run of the same cell ended, and which run it was; collective.
+
+    Time, charge and dissipated energies go on from there.
+
+    Raises:
+        InputError: If there is no such run, it is not over, or more of the cell differs than what
+            may change between runs; on every rank.
+    """
+    own = case_of(model, [])
+
+    def read() -> tuple[Path, dict[str, Any], dict[str, Any], str]:
+        path, document, arrays = load(folder)
+        stored = document["case"]
+        if document["index"] < len(stored["protocol"]):
+            raise InputError(f"the run in {folder} is not over: resume it first")
+        inputs = _with(own.inputs, stored)
+        other = differences(Case(inputs, own.arrays), {**document, "case": stored}, arrays)
+        if other:
+            raise InputError(
+                f"{folder} cannot be the start: {', '.join(other[:_NAMES])} differ; between runs"
+                f" only {', '.join('.'.join(names) for names in _FREE[2:])} may"
+            )
+        return path, document, arrays, hashlib.sha256(path.read_bytes()).hexdigest()
+
+    path, document, arrays, word = from_first_rank(model.comm, read)
+    ended = position_of(path, model, document, arrays).past[0]
+    return ended, {"folder": str(folder.absolute()), "sha256": word}
+
+
+def _with(own: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs with the values of others where runs that follow each other may differ."""
+    found = {key: value for key, value in own.items() if key != "start"}
+    for *outer, last in _FREE:
+        here, there = found, stored
+        for name in outer:
+            if isinstance(here.get(name), Mapping):
+                here[name] = dict(here[name])
+            here, there = here.get(name) or {}, there.get(name) or {}
+        if last in there and (last in here or last == "start"):
+            here[last] = there[last]
+    return found
 
 
 def _curves(value: Any, name: str) -> Iterator[tuple[str, Curve]]:

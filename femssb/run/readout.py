@@ -31,7 +31,7 @@ from femssb.results.quantities import CONTACT_COLUMNS, CRACK_COLUMNS, SERIES, of
 from femssb.results.validity import Bounds
 from femssb.run.stepper import TimeStep
 from femssb.tetrahedra import volumes
-from femssb.units import FARADAY
+from femssb.units import FARADAY, hour
 
 Cells = NDArray[np.int64]
 
@@ -425,7 +425,7 @@ class _Measured:
 
     def applied_current(self) -> float:
         """Return the charging current at the collector [A]."""
-        applied = self.step.control.current
+        applied = self.step.applied
         if applied is None:
             x = self.model.electrochemical(self.state)
             applied = self.model.electrochemistry.anode_current(x)
@@ -453,6 +453,7 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Voltage [V]": lambda at: at.state.voltage,
     "Current [A]": lambda at: -at.state.current,
     "Discharge capacity [C]": lambda at: 0.0 - at.step.now.charge,
+    "Discharge capacity [A.h]": lambda at: (0.0 - at.step.now.charge) / hour,
     "Step size [s]": lambda at: at.step.size,
     "Lithium [mol]": lambda at: at.lithium,
     "Mean gap [m]": lambda at: at.surface.means(at.gap),

@@ -77,7 +77,7 @@ class Record:
         self._replacing = False  # others, which stay until a time step is kept
         self._good = CHECKPOINT  # that of the two checkpoints which is known to be whole
         if folder is not None:
-            self._case = checkpoint.case_of(model, protocol)
+            self._case = checkpoint.case_of(model, protocol, inputs.get("start"))
 
     @property
     def wall_time(self) -> float:

@@ -2,10 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal, Self
 
 import femssb.environment.platform
 
@@ -13,6 +14,7 @@ from mpi4py import MPI
 
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Model, State
+from femssb.description import checked
 from femssb.environment.files import given_path
 from femssb.environment.interruption import interruptible, stop_if_asked
 from femssb.environment.lock import locked
@@ -23,6 +25,8 @@ from femssb.inputs.case import describe
 from femssb.inputs.cycle import Cycle, steps_of
 from femssb.inputs.protocol import Step
 from femssb.results.solution import Solution
+from femssb.run.case_file import meshed, read_case
+from femssb.run.checkpoint import end_of_run
 from femssb.run.control import check_protocol
 from femssb.run.record import Record
 from femssb.run.stepper import Position, Stepper, TimeStep
@@ -40,7 +44,10 @@ class Simulation:
     Attributes:
         model: The discretised half-cell.
         protocol: The steps.
+        output: What a case file says of results: ``folder``, and whether to draw ``figures``.
     """
+
+    output: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -49,6 +56,7 @@ class Simulation:
         *,
         tolerances: Tolerances = Tolerances(),  # noqa: B008  (frozen)
         stepping: Stepping | FixedSteps = Stepping(),  # noqa: B008
+        start: str | os.PathLike[str] | None = None,
     ) -> None:
         """Check the protocol against the model; solves nothing.
 
@@ -58,10 +66,14 @@ class Simulation:
                 them, or one in words (`femssb.inputs.sentences`).
             tolerances: When a time step counts as solved.
             stepping: How time steps are chosen: by their error, or `FixedSteps`.
+            start: Folder of a run of the same cell that is over, from whose end this one goes on:
+                its lithium, gaps, damage and cracks, and its time and charge. Temperature,
+                kinetics, contact resistance and pressures may differ. None: at rest, as the
+                materials say.
 
         Raises:
-            InputError: If an argument is of the wrong type, or the protocol is empty or has an end
-                that can never be reached.
+            InputError: If an argument is of the wrong type, the protocol is empty or has an end
+                that can never be reached, or the start is no run of this cell.
             MeshError: If a part of the mesh is cut off from lithium, ions or electrons.
         """
         for name, value, kind, wanted in (
@@ -77,6 +89,53 @@ class Simulation:
         self.stepping = stepping
         check_protocol(self.protocol, model, tolerances)
         model.check_paths()
+        self._begun = None
+        if start is not None:
+            self._begun = end_of_run(given_path("Simulation", "start", start), model)
+
+    @classmethod
+    @checked
+    def from_case(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        modules: Sequence[str] = (),
+        comm: MPI.Comm = MPI.COMM_WORLD,
+    ) -> Self:
+        """Mesh and set up what a case file says; collective.
+
+        A file by hand begins with ``femssb new case.toml``; the ``case.json`` of any run is one.
+
+        Args:
+            path: A ``.toml`` or ``.json`` file, see `femssb.run.case_file`.
+            modules: Modules whose functions it may name, besides those of femssb: only name those
+                that you trust, and that Python finds.
+            comm: Ranks over which the mesh is distributed.
+
+        Raises:
+            InputError: If the file cannot be read or says something that is no input, with the
+                place; if a function is of another module, or has changed since; if the mesh is not
+                that of the run.
+            MeshError: If the cell cannot be meshed, or a part of it is cut off.
+        """
+        source = given_path("Simulation.from_case", "path", path)
+        case = read_case(source, modules, comm)
+        made = cls(
+            Model(meshed(case, comm), **case.model),
+            case.protocol,
+            tolerances=case.tolerances,
+            stepping=case.stepping,
+            start=case.start.get("folder"),
+        )
+        if made._begun is not None:
+            found = made._begun[1]["sha256"]
+            if case.start.get("sha256", found) != found:
+                raise InputError(
+                    f"{source}: the run in {case.start['folder']}, from which it starts, is"
+                    " not what it was"
+                )
+        made.output = case.output
+        return made
 
     def run(
         self,
@@ -143,6 +202,7 @@ class Simulation:
             "protocol": describe(self.protocol),
             "tolerances": describe(self.tolerances),
             "stepping": describe(self.stepping),
+            **({} if self._begun is None else {"start": self._begun[1]}),
         }
         with _alone_in(path, self.model.comm), interruptible():
             record = Record(self.model, self.protocol, stepper, path, inputs)
@@ -171,7 +231,7 @@ class Simulation:
     ) -> Solution:
         """Go through the protocol from a position, or from the rest state."""
         if position is None:
-            start = stepper.start()
+            start = stepper.start(None if self._begun is None else self._begun[0])
             record.add(start)
             record.picture(start)
             position = start.position

@@ -49,7 +49,7 @@ class Position:
     start: Past  # the state at which that step began
     past: tuple[Past, ...]  # up to three accepted states of that step, newest first
     row: int  # time steps accepted in the whole run: the row of the newest state in the series
-    first_row: int  # at which the protocol step began
+    first_row: int  # at which the protocol step began, or its load last jumped
     time_step: float = np.inf  # size that the last time step suggests for the next one [s]
     ceiling: float = np.inf  # limit of that size since a step last failed, infinite before [s]
     halfway: bool = False  # whether the middle of the protocol step has passed
@@ -65,6 +65,7 @@ class TimeStep:
     size: float = 0.0  # length of the time step [s]
     error: float = 0.0  # estimated, over what is allowed; 0 where nothing is known
     work: Work  # iterations it took
+    applied: float | None  # charging current imposed at its end [A], None where it is not known
     share: float = 0.0  # of the protocol step that is done, about
     label: str  # of the moment if its fields are worth keeping, such as "charge end", else empty
     ended_by: End | None = None  # what ended the protocol step, or None while it continues
@@ -98,14 +99,22 @@ class Stepper:
         self._controls = controls(protocol, model)
         self._labels = labels([control.kind for control in self._controls])
 
-    def start(self) -> TimeStep:
-        """Return the state at the start of the protocol; collective."""
-        initial = self._model.initial_state(self._tolerances.force)
+    def start(self, past: Past | None = None) -> TimeStep:
+        """Return the state at the start of the protocol, at rest or one that was reached before.
+
+        Collective.
+        """
+        if past is None:
+            initial = self._model.initial_state(self._tolerances.force)
+            position, applied = _start(0, Past(state=initial, charge=0.0), 0), 0.0
+        else:
+            position, applied = _start(0, past, 0), None
         return TimeStep(
             index=0,
             control=Control(Rest(until_duration=1.0), self._model.one_c),
-            position=_start(0, Past(state=initial, charge=0.0), 0),
+            position=position,
             work=Work(),
+            applied=applied,
             label="start",
         )
 
@@ -122,17 +131,22 @@ class Stepper:
         if left == 0:
             raise failed(f"{control.description} did not reach its end in {control.longest:g} s")
         taken = position.row - position.first_row
+        elapsed = past[0].state.time - start.state.time
+        left = min(left, control.until_kink(elapsed))
         wanted = min(position.time_step, position.ceiling)
-        size = self._stepping.proposed(taken, wanted, left, control.c_rate, bool(control.sign))
+        size = self._stepping.proposed(taken, wanted, left, control.c_rate, control.driven)
         try:
             new, work, error, jump, ceiling = self._attempt(control, position, size)
         except NotConverged as failure:
             raise failed(failure.reason, residuals=failure.residuals) from failure
         size = new.state.time - past[0].state.time
         ended_by: End | None = None
-        if control.beyond(new.state) >= 0:
-            at_once = not taken and size <= 1.001 * self._stepping.event / control.c_rate
-            ended_by = "already passed" if at_once else control.ends_on
+        ends = control.reached(new.state, new.charge - start.charge)
+        if max(ends.values(), default=-1.0) >= 0:
+            ended_by = next(name for name, by in ends.items() if by >= 0)
+            at_once = elapsed == 0.0 and size <= 1.001 * self._stepping.event / control.c_rate
+            if at_once and ended_by != "capacity":
+                ended_by = "already passed"
         elif lithium.beyond(self._model, new.state, start.state) >= 0:
             ended_by = "concentration"
         elif control.duration is not None and _left(control, position, new) == 0:
@@ -151,6 +165,9 @@ class Stepper:
             ceiling=ceiling,
             halfway=position.halfway or middle,
         )
+        load = control.load(new.state.time - start.state.time)
+        if control.jumps_at(new.state.time - start.state.time):
+            after = replace(after, past=(new,), first_row=after.row)
         return TimeStep(
             index=position.index,
             control=control,
@@ -158,6 +175,7 @@ class Stepper:
             size=size,
             error=error,
             work=work,
+            applied=load["current"] if load.keys() == {"current"} else None,
             share=share,
             label=label,
             ended_by=ended_by,
@@ -167,11 +185,11 @@ class Stepper:
         self, control: Control, position: Position, size: float
     ) -> tuple[Past, Work, float, float, float]:
         """Return what was reached, the work, two errors (`_error`) and the new ceiling of sizes."""
-        past, ceiling = position.past, position.ceiling
+        ceiling = position.ceiling
         plain = False  # whether the guess is the last state itself, after a failure
         while True:
             try:
-                new, work = self._advance(control, past, size, plain)
+                new, work = self._advance(control, position, size, plain)
                 error, jump = self._error(control, position, new)
                 shorter = None
                 if not error <= 1:
@@ -196,10 +214,12 @@ class Stepper:
             size = shorter
 
     def _advance(
-        self, control: Control, past: Sequence[Past], size: float, plain: bool
+        self, control: Control, position: Position, size: float, plain: bool
     ) -> tuple[Past, Work]:
         """Solve one time step of a given size."""
+        past = position.past
         model, last = self._model, past[0]
+        load = control.load(last.state.time + size - position.start.state.time)
         times = [item.state.time for item in past]
         new, old, older = bdf(size, times[0] - times[1] if len(past) > 1 else None)
         known = [model.stoichiometry(item.state) for item in past[:2]]
@@ -222,13 +242,12 @@ class Stepper:
             time_step=size,
             rate=new,
             history=history,
-            current=control.current,
-            voltage=control.voltage,
+            **load,
             tolerances=self._tolerances,
         )
         # The charge follows the same formula as the lithium, so that the ledger can close.
         charges = old * last.charge + (older * past[1].charge if len(past) > 1 else 0.0)
-        current = state.current if control.current is None else control.current
+        current = load["current"] if load.keys() == {"current"} else state.current
         return Past(state=state, charge=(current - charges) / new), work
 
     def _error(self, control: Control, position: Position, new: Past) -> tuple[float, float]:
@@ -254,7 +273,7 @@ class Stepper:
         )
         voltage = abs(error(past, lambda state: np.array([state.voltage])).item())
         held, current = past[: position.row - position.first_row], 0.0
-        if control.voltage is not None and len(held) > 1:  # the start still has the load before it
+        if control.held and len(held) > 1:  # the start still has the load before it
             current = abs(error(held, lambda state: np.array([state.current])).item())
             known = _KNOWN_CURRENT * self._tolerances.exchange * model.one_c
             current /= max(abs(new.state.current), known)
@@ -270,8 +289,9 @@ class Stepper:
 
     def _beyond(self, control: Control, position: Position, now: Past) -> float:
         """Return by how much a state is past what ends the protocol step, negative before it."""
-        start = position.start.state
-        return max(control.beyond(now.state), lithium.beyond(self._model, now.state, start))
+        start = position.start
+        by_control = control.beyond(now.state, now.charge - start.charge)
+        return max(by_control, lithium.beyond(self._model, now.state, start.state))
 
     def _locate(
         self, control: Control, position: Position, new: Past, work: Work, plain: bool
@@ -288,7 +308,7 @@ class Stepper:
             if size == 0.0:
                 return self._beyond(control, position, past[0])
             if size not in tried:
-                tried[size] = self._advance(control, past, size, plain)
+                tried[size] = self._advance(control, position, size, plain)
             return self._beyond(control, position, tried[size][0])
 
         shortest = min(precision, longest) if position.row == position.first_row else 0.0
@@ -306,8 +326,8 @@ class Stepper:
             nominal = FARADAY * model.lithium_nominal
             room = full if control.sign > 0 else nominal - full
             share = max(share, control.sign * (full - left) / max(room, 1e-3 * nominal))
-        elif control.cut_off is not None and control.beyond(start) < 0:
-            share = max(share, 1 - control.beyond(state) / control.beyond(start))
+        elif control.held and control.beyond(start, 0.0) < 0:
+            share = max(share, 1 - control.beyond(state, 0.0) / control.beyond(start, 0.0))
         return float(min(share, 1.0))
 
 

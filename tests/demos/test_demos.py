@@ -96,6 +96,21 @@ def test_studies_of_half_cells(name, tmp_path, monkeypatch):
     assert list(tmp_path.glob("*.png"))
 
 
+def test_a_drive_cycle(tmp_path, monkeypatch):
+    """Catches a protocol that is refused, and a figure that fails after the run."""
+    demo = load("drive_cycle")
+    given = []
+
+    def run(self, folder, **options):
+        given.append(self.protocol)
+        return made_up_runs.solution(spacing=2.5 * um)
+
+    monkeypatch.setattr(femssb.Simulation, "run", run)
+    demo.main(size=2.5 * um, grains=2, rounds=3, out=tmp_path)
+    assert [type(step).__name__ for step in given[0]] == ["Charge", "Rest", *["Drive"] * 3]
+    assert (tmp_path / "drive_cycle.png").stat().st_size > 10_000
+
+
 def test_grains_that_crack(tmp_path, monkeypatch):
     """Catches figures and tables that fail after hours of runs."""
     given = []

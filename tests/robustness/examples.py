@@ -78,6 +78,16 @@ def electrode_of_columns() -> electrode.Effective:
     )  # fmt: skip
 
 
+def cathode() -> library.Cathode:
+    """Return what a BPX file may say."""
+    active = library.yuan2023.materials().active
+    return library.Cathode(
+        title="A cathode", temperature=300.0, maximum_concentration=49360.0,
+        nominal_capacity=3e4, initial_concentration=4.7e4, diffusivity=1e-14, rate_constant=1e-9,
+        open_circuit_voltage=active.open_circuit_voltage, radius=5 * um, lacks=("ecbd",),
+    )  # fmt: skip
+
+
 @cache
 def columns() -> packing.Packing:
     """Return spheres in columns, of active material in every other one."""
@@ -220,6 +230,9 @@ def instances() -> dict[type, Any]:
         femssb.Fixed(), femssb.Pressure(pressure=1e6), given, femssb.HalfCell(particles=(ball,)),
         femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3.0),
         femssb.Hold(voltage=4.0, until_c_rate=0.05), femssb.Rest(until_duration=100.0),
+        cathode(),
+        femssb.Profile(times=(0.0, 5.0, 9.0), values=(1.0, -1.0, 0.5)),
+        femssb.Drive(c_rate=line, kinks=(5.0,), until_duration=9.0, until_voltage_below=3.0),
         femssb.Cycle(steps=("Charge at C/2 until 4.3 V", femssb.Rest(until_duration=9.0)), count=2),
         line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         femssb.ParticleContacts(resistance=law.resistance, collector=1e-3, cohesive=law.cohesive),
@@ -657,6 +670,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "case": 1,
         "run_cases": False,
     },
+    "library.read_bpx": lambda: {"path": "bpx.json", "temperature": 300.0, "particle": None},
     "studies.read_targets": lambda: {"path": "targets.csv", "study": "quick"},
     "studies.report": lambda: {
         "columns": {"": (study(), {"one": {"x": 2.0}})},
@@ -889,6 +903,7 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "results.Snapshot.write": lambda: (solution().snapshots[0].write, {"folder": "fields"}),
     "results.Solution.time_of": lambda: (solution().time_of, {"moment": "charge end"}),
     "results.Solution.snapshot_at": lambda: (solution().snapshot_at, {"moment": "charge end"}),
+    "results.Solution.to_dataframe": lambda: (solution().to_dataframe, {"table": "cycles"}),
     "results.Solution.save": lambda: (short_run().save, {"folder": "run", "overwrite": True}),
     "results.Solution.load": lambda: (results.Solution.load, {"folder": "sound_run"}),
     "studies.Cache.folder_of": lambda: (studies.Cache("cases").folder_of, {"case": measurement()}),
@@ -926,7 +941,29 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "voxels.VoxelImage.mask": lambda: (image().mask, {"name": "AM"}),
     "Curve.value": lambda: (line_curve().value, {"concentration": np.array([1e3, 2e3])}),
     "Curve.derivative": lambda: (line_curve().derivative, {"concentration": np.array([1e3])}),
+    "Curve.from_table": lambda: (
+        femssb.Curve.from_table,
+        {"table": np.array([1.0, 0.5, 0.0]), "values": np.array([3.0, 3.8, 4.3]), "scale": 4e4},
+    ),
+    "Curve.from_callable": lambda: (
+        femssb.Curve.from_callable, {"function": np.sqrt, "lower": 1e3, "upper": 4e4},
+    ),
+    "ActiveMaterial.starting_at": lambda: (
+        library.yuan2023.materials().active.starting_at, {"voltage": 4.0},
+    ),
+    "library.Cathode.materials": lambda: (
+        cathode().materials, {"base": library.yuan2023.materials()},
+    ),
+    "Curve.plot": lambda: (line_curve().plot, {"axes": None, "label": "Voltage [V]"}),
+    "Profile.read": lambda: (
+        femssb.Profile.read, {"path": "profile.csv", "scale": 1.0, "constant": False},
+    ),
+    "Profile.at": lambda: (instances()[femssb.Profile].at, {"time": 1.0}),
     "HalfCell.centre": lambda: (instances()[femssb.HalfCell].centre, {"index": 0}),
+    "Simulation.from_case": lambda: (
+        femssb.Simulation.from_case,
+        {"path": "case.toml", "modules": ["femssb"], "comm": MPI.COMM_SELF},
+    ),
     "Simulation.run": lambda: (
         femssb.Simulation(model(), [femssb.Rest(until_duration=1.0)]).run,
         {"folder": "run", "progress": False, "resume": False, "overwrite": True, "on_step": []},
@@ -960,7 +997,7 @@ INTERNAL = {
     "studies.HalfCellRun.load", "studies.HalfCellRun.numbers", "studies.Measurement.run",
     "studies.Measurement.load", "studies.Measurement.numbers", "studies.Study.figures",
     "studies.Study.number", "voxels.Polyhedra.draw", "voxels.Prisms.draw", "Couplings.of",
-    "Curve.value_and_derivative", "FixedSteps.proposed", "FixedSteps.error",
+    "Curve.value_and_derivative", "Drive.at", "FixedSteps.proposed", "FixedSteps.error",
     "FixedSteps.shortened", "FixedSteps.next", "LinearSolver.method_for", "Model.expansion",
     "Model.gap", "Model.initial_state",
     "ActiveMaterial.chemical_strain", "ActiveMaterial.diffusivities", "ActiveMaterial.stiffening",
@@ -984,7 +1021,9 @@ WORK = {
     "plotting.compare": ("femssb.plotting.runs.save",),
     "plotting.compare_cells": ("femssb.plotting.runs.save",),
     "plotting.compare_sections": ("femssb.plotting.runs.save",),
+    "Simulation.from_case": ("femssb.run.simulation.meshed",),
     "Simulation.run": ("femssb.run.stepper.Stepper.start",),
+    "results.Solution.to_dataframe": ("femssb.results.solution.load",),
     "studies.convergence": ("femssb.studies.convergence.run",),
     "voxels.pore_network": ("femssb.voxels.measure.pores._load_porespy",),
     "grains.from_voxels": ("femssb.grains.voxel_fit._fit",),
@@ -1001,6 +1040,7 @@ SLOW = {
     "Model": 0.2, "plotting.save": 0.05, "plotting.by_phase": 0.05, "plotting.by_stress": 0.05,
     "plotting.chains": 0.05, "plotting.frames": 0.05, "plotting.heat_maps": 0.2,
     "plotting.stress_distribution": 0.3, "plotting.stress_profiles": 0.3,
+    "Curve.plot": 0.1,
     "electrode.fit_impedance": 0.3, "electrode.packing_conductivity": 0.5,
     "electrode.effective": 0.2, "electrode.Effective.conductor": 0.5, "meshing.write": 0.2,
 }  # fmt: skip

@@ -21,8 +21,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 import femssb
-from femssb import grains, meshing, packing, particles, results, studies, voxels
+from femssb import grains, library, meshing, packing, particles, results, studies, voxels
 from femssb.meshing.data import gather
+from femssb.run.case_file import read_case
 from femssb.run.simulation import Simulation
 from femssb.units import um
 from tests import made_up_runs
@@ -336,6 +337,35 @@ def read_stage(folder: Path) -> Any:
     return found
 
 
+BPX = """{
+ "Header": {"BPX": "1.0.0", "Title": "A cathode", "Model": "SPM"},
+ "Parameterisation": {
+  "Cell": {"Reference temperature [K]": 298.15},
+  "Positive electrode": {
+   "Particle radius [m]": 4e-6,
+   "Diffusivity [m2.s-1]": 2e-14,
+   "OCP [V]": "4.5 - 0.8 * x - 0.1 * tanh(20 * (x - 0.9))",
+   "Reaction rate constant [mol.m-2.s-1]": 2e-5,
+   "Minimum stoichiometry": 0.3,
+   "Maximum stoichiometry": 0.95,
+   "Maximum concentration [mol.m-3]": 50000
+  }
+ }
+}
+"""
+
+
+def make_case(folder: Path) -> None:
+    """Write the case of a small run, from the template."""
+    template = Path(femssb.__file__).parent / "run" / "template.toml"
+    (folder / "case.toml").write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def read_a_case(folder: Path) -> Any:
+    """Read the inputs of a case, and mesh nothing."""
+    return read_case(folder / "case.toml", [], MPI.COMM_SELF)
+
+
 def make_measurement(folder: Path) -> None:
     """Keep the result of a case."""
     cache = studies.Cache(folder)
@@ -408,6 +438,20 @@ KINDS: dict[str, Kind] = {
     "mesh 2.2": Kind(
         lambda folder: make_foreign_mesh(folder, version=2.2, binary=False), read_mesh, False, CHILD
     ),
+    "curve.csv": Kind(
+        write_text("curve.csv", "x,U [V]\n0.0,4.4\n0.4,3.9\n0.8,3.7\n1.0,3.0\n"),
+        lambda folder: femssb.Curve.from_table(folder / "curve.csv", scale=4e4).function,
+        False,
+    ),
+    "profile.csv": Kind(
+        write_text("profile.csv", "t [s],I\n0.0,1.0\n4.0,-2.5\n4.0,3.5\n9.0,0.5\n"),
+        lambda folder: femssb.Profile.read(folder / "profile.csv"),
+        False,
+    ),
+    "bpx.json": Kind(
+        write_text("bpx.json", BPX), lambda folder: library.read_bpx(folder / "bpx.json"), False
+    ),
+    "case.toml": Kind(make_case, read_a_case, False),
     "cells.tess": Kind(
         write_text("cells.tess", tessellation()),
         lambda folder: grains.read_tess(folder / "cells.tess"),
@@ -438,5 +482,5 @@ if util.find_spec("imagecodecs"):
 # Those that the sound calls of `examples` read.
 OF_EXAMPLES = (
     "packing.csv", "image.npy", "mesh.msh", "cells.tess", "orientations.txt", "sites.csv",
-    "targets.csv",
+    "targets.csv", "profile.csv", "case.toml", "bpx.json",
 )  # fmt: skip

@@ -36,7 +36,7 @@ def test_mesh_writes_what_it_is_asked_for(tmp_path: Path) -> None:
         (["mesh", "--radius", "8"], "radius"),
         (["mesh", "--width", "-15"], "width"),
         (["mesh", "--grains", "0"], "grains"),
-        (["run", "--c-rate", "-1"], "c_rate"),
+        (["run", "no/such/case.toml"], "no/such/case.toml"),
         (["plot", "no/such/folder"], "no/such/folder"),
     ],
 )

@@ -35,6 +35,8 @@ def test_nothing_of_a_description_is_left_out() -> None:
                 "c_rate": 2,
                 "current": None,
                 "current_density": None,
+                "power": None,
+                "power_density": None,
                 "until_voltage": 4.0,
                 "until_duration": None,
                 "until_capacity": None,

@@ -326,6 +326,75 @@ def test_whatever_takes_arrays_is_a_curve(name):
     assert fingerprint(curve) == fingerprint(replace(curve))
 
 
+def test_a_table_makes_a_monotone_curve(tmp_path):
+    """Catches points that are missed, overshoot between them, and an order that is not heeded."""
+    filled = np.array([0.05, 0.2, 0.21, 0.8, 0.95, 1.0])
+    voltage = np.array([4.4, 4.2, 3.8, 3.7, 3.5, 3.0])
+    curve = Curve.from_table(filled, voltage, scale=4e4)
+    assert (curve.lower, curve.upper) == (2e3, 4e4)
+    assert curve.value(4e4 * filled) == pytest.approx(voltage, abs=1e-14)
+    between = np.linspace(2e3, 4e4, 5001)
+    assert np.all(curve.derivative(between) <= 0)
+    assert np.all(np.diff(curve.value(between)) <= 0)
+    assert Curve.from_table(4e4 * filled[::-1], voltage[::-1]) == curve
+    path = tmp_path / "ocp.csv"
+    texts = {", ": "x, U [V]\n", ";": "# measured\n", "\t": "", "  ": "c voltage\n"}
+    for between_words, head in texts.items():
+        rows = (f"{x}{between_words}{u}\n" for x, u in zip(filled, voltage, strict=True))
+        path.write_text(head + "".join(rows), encoding="utf-8")
+        assert Curve.from_table(path, scale=4e4) == curve
+    described = describe(curve)
+    assert described["function"]["values"] == voltage.tolist()
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "message"),
+    [
+        ([1e3, 2e3, 2e3], [4.0, 3.8, 3.7], r"2000 mol/m3 follows 2000 mol/m3 in row 3"),
+        ([1e3, 3e3, 2e3], [4.0, 3.8, 3.7], r"2000 mol/m3 follows 3000 mol/m3 in row 3"),
+        ([1e3, 3e3], [4.0], "as many numbers, at least 2, got 2 and 1"),
+        ([1e3, 3e3], [4.0, np.nan], r"values\[1\] = nan"),
+        ([1e3, 3e5], [4.0, 3.0], r"concentrations\[1\] = 300000 mol/m3"),
+        ([1e3, 2e3], None, "values is missing"),
+        ("no.csv", None, "no such file"),
+    ],
+)
+def test_points_that_make_no_curve_are_refused(table, values, message):
+    """Catches a table with a fold, which no function goes through."""
+    with pytest.raises(InputError, match=message):
+        Curve.from_table(table, values)
+
+
+def test_the_slope_of_a_formula_is_found():
+    """Catches a step that is too long, and a function that forgets the imaginary part."""
+
+    def formula(c):
+        return 4 - 1e-5 * c + np.tanh(c / 1e4 - 2) + np.exp(-c / 3e3)
+
+    curve = Curve.from_callable(formula, lower=1e3, upper=4e4)
+    at = np.linspace(1e3, 4e4, 9)
+    exact = -1e-5 + 1e-4 / np.cosh(at / 1e4 - 2) ** 2 - np.exp(-at / 3e3) / 3e3
+    assert curve.derivative(at) == pytest.approx(exact, rel=1e-13)
+    for function in (lambda c: np.abs(c), lambda c: np.interp(c, KNOTS, HEIGHTS)):
+        with pytest.raises(InputError, match="takes no complex numbers"):
+            Curve.from_callable(function, lower=1e4, upper=4e4)
+    with pytest.raises(InputError, match=r"Curve\.slope = 0 "):
+        Curve.from_callable(lambda c: c.real + 0 * c, lower=1e4, upper=4e4)
+
+
+def test_a_curve_is_drawn():
+    """Catches a figure without the points of the table, or elsewhere than on the axes given."""
+    figure_module = pytest.importorskip("matplotlib.figure")
+    curve = Curve.from_table([0.0, 2e4, 4e4], [4.2, 3.8, 3.0])
+    figure = curve.plot(label="Voltage [V]")
+    line, points = figure.axes[0].lines
+    assert line.get_ydata()[[0, -1]] == pytest.approx([4.2, 3.0])
+    assert points.get_xdata() == pytest.approx([0, 20, 40])
+    axes = figure_module.Figure().add_subplot()
+    assert curve.plot(axes) is axes.figure
+    assert axes.lines
+
+
 def test_curves_of_one_class_are_told_apart():
     """Catches a run that is resumed, or a result that is found again, with another table."""
     other = HEIGHTS.copy()

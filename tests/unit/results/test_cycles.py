@@ -109,6 +109,29 @@ def test_moments_are_the_ends_of_the_half_cycles(run, letters):
         cycled.time_of("cycle 9 charge end")
 
 
+def test_a_run_is_a_table_of_pandas(run):
+    """Catches a column that is dropped, and cycles that lose their numbers."""
+    pytest.importorskip("pandas")
+    cycled = run_of("DCDC", run)
+    table = cycled.to_dataframe()
+    assert list(table.columns) == list(cycled.series)
+    for name, values in cycled.series.items():
+        np.testing.assert_array_equal(table[name].to_numpy(), values)
+    cycles = cycled.to_dataframe("cycles")
+    assert list(cycles.index) == [0, 1, 2]
+    assert list(cycles.columns) == list(CYCLE)
+    assert np.isnan(cycles.loc[0, "charge_capacity"])
+    assert cycles.loc[1, "discharge_capacity"] == cycled.cycles[1].numbers["discharge_capacity"]
+    assert replace(cycled, steps=()).to_dataframe("cycles").empty
+
+
+def test_a_run_shows_itself_in_a_line(run):
+    """Catches the whole series in a notebook."""
+    assert repr(run_of("CD", run)).endswith(
+        "s: 2 protocol steps, 1 cycle, 81 rows, 0 snapshots, 0 warnings>"
+    )
+
+
 def test_every_cycle_has_its_numbers(run, tmp_path, capsys):
     """Catches a table of the first cycle repeated, or of columns in another order."""
     cycled = run_of("CDRCHDC", run)
@@ -121,7 +144,16 @@ def test_every_cycle_has_its_numbers(run, tmp_path, capsys):
     assert second.numbers["coulombic_efficiency"] == pytest.approx(9.0 / 11.0)
     assert third.numbers["coulombic_efficiency"] is None
     assert third.numbers["charge_capacity"] == pytest.approx(10.0)
-    gaps = cycled.series["Mean gap [m]"]
+    gaps, voltages = cycled.series["Mean gap [m]"], cycled.series["Voltage [V]"]
+    assert first.numbers["charge_capacity_Ah"] == pytest.approx(10.0 / 3600)
+    # ten equal parts: the first row is of the load before, the second stands for its whole part
+    mean = (voltages[1] + np.sum(voltages[1:10] + voltages[2:11]) / 2) / 10
+    assert first.numbers["charge_voltage"] == pytest.approx(mean, rel=1e-12)
+    assert first.numbers["charge_energy"] == pytest.approx(10 * mean, rel=1e-12)
+    energies = [first.numbers[f"{half}_energy"] for half in ("discharge", "charge")]
+    assert first.numbers["energy_efficiency"] == pytest.approx(energies[0] / energies[1])
+    assert third.numbers["energy_efficiency"] is None
+    assert first.numbers["gap_mean_peak"] == gaps[:21].max()
     for cycle in (first, second):
         row = cycle.discharge[-1].end_row
         assert cycle.numbers["gap_mean_discharge_end"] == gaps[row]

@@ -192,7 +192,11 @@ def test_summary_of_a_charge_only_has_nulls(made_up_run):
     assert absent == some | {key for key in SUMMARY if key.endswith("_discharge_end")} | {
         "discharge_time",
         "discharge_capacity",
+        "discharge_capacity_Ah",
+        "discharge_energy",
+        "discharge_voltage",
         "coulombic_efficiency",
+        "energy_efficiency",
         "discharge_over_charge_time",
     }
 

@@ -6,6 +6,7 @@ Worth reading: `test_a_cell_that_starts_a_tenth_full_runs_at_the_rate_meant`.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from mpi4py import MPI
@@ -20,6 +21,7 @@ from femssb import (
     Discharge,
     Elasticity,
     Hold,
+    InputError,
     Model,
     Pressure,
     Simulation,
@@ -29,7 +31,7 @@ from femssb.inputs.boundary import Fixed
 from femssb.meshing import MeshData
 from femssb.run.readout import Readout
 from femssb.units import FARADAY, GPa, MPa, hour
-from tests.runs import ALONE, STEPS, read, tiny_model
+from tests.runs import ALONE, STEPS, TIGHT, read, tiny_model
 
 MATERIALS = library.yuan2023.materials()
 FULL = MATERIALS.active.initial_concentration
@@ -231,3 +233,57 @@ def test_the_start_is_a_row_of_the_results(data: MeshData) -> None:
     snapshot = run.snapshot_at("start")
     assert np.abs(snapshot.particle.cell_data["Stress [Pa]"]).max() > 10 * MPa
     assert snapshot.interface.cell_data["Normal traction [Pa]"].max() > 1 * MPa
+
+
+# --- from a voltage, and from another run -------------------------------------------------------
+
+
+def test_a_cell_starts_at_a_voltage(data: MeshData) -> None:
+    """Catches the concentration of another voltage, and a voltage that no state has."""
+    for voltage in (3.7, 4.0, 4.3):
+        active = MATERIALS.active.starting_at(voltage)
+        started = Model(data, replace(MATERIALS, active=active))
+        assert started.initial_state().voltage == pytest.approx(voltage, abs=1e-9)
+        assert active.capacity == MATERIALS.active.capacity
+    with pytest.raises(InputError, match=r"voltage = 5 V is outside \["):
+        MATERIALS.active.starting_at(5.0)
+
+
+def test_a_run_goes_on_from_the_end_of_another(tmp_path: Path) -> None:
+    """Catches lithium, damage, gaps, time or charge that begin anew."""
+    cell = tiny_model()
+    steps = [Charge(c_rate=2, until_duration=600.0), Discharge(c_rate=1, until_duration=60.0)]
+    own = {"stepping": STEPS, "tolerances": TIGHT}
+
+    def took(protocol: Any, **given: Any) -> Any:
+        folder = given.pop("folder", None)
+        return Simulation(cell, protocol, **own, **given).run(folder, progress=False)
+
+    whole = took(steps)
+    first = took(steps[:1], folder=tmp_path / "first")
+    assert first.series["Spent fracture energy [-]"][-1] > 0.1
+    second = took(steps[1:], folder=tmp_path / "second", start=tmp_path / "first")
+    after = whole.steps[1].start_row
+    for name in (
+        "Time [s]", "Voltage [V]", "Discharge capacity [C]", "Lithium [mol]", "Mean gap [m]",
+        "Spent fracture energy [-]", "Cohesive energy dissipated [J]",
+    ):  # fmt: skip
+        expected = whole.series[name][after:]
+        assert second.series[name] == pytest.approx(
+            expected, rel=1e-5, abs=1e-6 * np.abs(whole.series[name]).max()
+        ), name
+    assert np.abs(second.series["Lithium ledger error [-]"]).max() < 1e-8
+    assert second.case["start"]["folder"] == str(tmp_path / "first")
+    warm = Model(cell.data, replace(MATERIALS, temperature=320.0))
+    Simulation(warm, steps[1:], start=tmp_path / "first")
+    for other, message in (
+        (replace(MATERIALS, cohesive=MATERIALS.cohesive.unbreakable), "materials.cohesive"),
+        (replace(MATERIALS, active=MATERIALS.active.starting_at(4.0)), "initial_concentration"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Simulation(Model(cell.data, other), steps[1:], start=tmp_path / "first")
+    with pytest.raises(InputError, match="to resume from"):
+        Simulation(cell, steps[1:], start=tmp_path / "nothing")
+    again = Simulation.from_case(tmp_path / "second" / "case.json", comm=MPI.COMM_SELF)
+    voltage = again.run(progress=False).series["Voltage [V]"]
+    assert voltage == pytest.approx(second.series["Voltage [V]"], rel=1e-9)
