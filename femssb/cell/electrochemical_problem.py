@@ -4,7 +4,7 @@ Unknowns are the stoichiometry at the particle nodes, the ionic and the electron
 the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 
@@ -20,12 +20,14 @@ from scipy.optimize import brentq
 from femssb.arrays import Array
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
+from femssb.cell.boundary_layer import BoundaryLayer, Deepening
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
 from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
 from femssb.cell.surfaces import (
     CONTACT,
+    GRAIN_BOUNDARY,
     Insertion,
     Law,
     Metal,
@@ -70,6 +72,7 @@ class ElectrochemicalProblem:
         spaces: Space of the stoichiometry and of each potential.
         unknowns: How these and the voltage are numbered.
         problem: The discrete problem.
+        layer: What the surface of the particles has beyond the mesh.
         linear_solver: Solver of its linear systems.
         node_charge: F c_max times the volume of each owned particle node [C].
         lithium_initial: Lithium in all particles at the start [mol].
@@ -183,6 +186,18 @@ class ElectrochemicalProblem:
         storage = diagonal, diagonal, self.node_charge
         self._conduction = [values for _, _, values in entries]
         diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
+        # The layer below the surface passes grain boundaries, as they are when closed and at rest.
+        passed = [
+            (self._operator(name, law, numbers), law)
+            for name, law in self._laws
+            if isinstance(law, Permeation) and name == GRAIN_BOUNDARY
+        ]
+        through = SurfaceProblem(
+            "diffusion", self.unknowns, entries[:1], [operator for operator, _ in passed]
+        ).jacobian([law.response(*_nothing(operator))[1] for operator, law in passed])
+        self.layer = BoundaryLayer(
+            bodies, self.unknowns, through, self.node_charge, inert=self._inert
+        )
         self._energy = energy
         factors = [active.largest_diffusivity_factor for active, _ in bodies.active_nodes()]
         self._largest_factor = max(factors)
@@ -260,13 +275,15 @@ class ElectrochemicalProblem:
         """Return F times the lithium of all particles, from owned nodes [C]; collective."""
         return self.bodies.sum(self.node_charge * stoichiometry)
 
-    def interface_current(self, x: PETSc.Vec, gap: Array) -> InsertionCurrent:
-        """Return the kinetics at the `Bodies.outside` surfaces, at a gap (n,) [m]; collective.
+    # Of the unknowns, the gap (n,) [m] and the modes of the boundary layer (n, modes):
+
+    def interface_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> InsertionCurrent:
+        """Return the kinetics at the `Bodies.outside` surfaces; collective.
 
         All is zero where nothing is inserted.
         """
         found = {}
-        reactions = self._reactions(x, gap)
+        reactions = self._reactions(x, gap, layer)
         for (name, law), (_, weights, *at) in zip(self._laws, reactions, strict=True):
             if isinstance(law, Insertion):
                 takes = weights > 0
@@ -280,25 +297,26 @@ class ElectrochemicalProblem:
             )
         return joined([found[name] for name in self.bodies.outside])
 
-    def contact_current(self, x: PETSc.Vec, gap: Array) -> Array:
+    def contact_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
         """Return the current of electrons at points of contacts of particles [A/m2]; collective.
 
         It is positive out of the minus side, and zero where particles do not conduct.
         """
         found = np.zeros(self.bodies.points[CONTACT].weights.size)
-        for (name, law), (_, _, *at) in zip(self._laws, self._reactions(x, gap), strict=True):
+        reactions = self._reactions(x, gap, layer)
+        for (name, law), (_, _, *at) in zip(self._laws, reactions, strict=True):
             if name == CONTACT and isinstance(law, Ohmic):
                 found = law.response(*at)[0][:, 0]
         return found
 
-    def overdrawn(self, x: PETSc.Vec, gap: Array) -> float:
+    def overdrawn(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
         """Return how far lithium is below 0 where it is taken, or above 1 where it is put.
 
         It is the mean stoichiometry beyond, over the points where lithium is inserted, weighted by
         the current there [-]; no current, nothing overdrawn; collective.
         """
         excess = carried = 0.0
-        for law, weights, values, gaps in self._reactions(x, gap):
+        for law, weights, values, gaps in self._reactions(x, gap, layer):
             if isinstance(law, Insertion):
                 current = weights * law.current(values, gaps).current
                 filled = values[:, 0]
@@ -307,15 +325,15 @@ class ElectrochemicalProblem:
                 carried += self.bodies.sum(np.abs(current))
         return excess / max(carried, 1e-6 * self.one_c)
 
-    def cell_current(self, x: PETSc.Vec, gap: Array) -> float:
+    def cell_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
         """Return the charging current that leaves the particles [A]; collective."""
-        return self._carried(Insertion, x, gap)
+        return self._carried(Insertion, x, gap, layer)
 
     def anode_current(self, x: PETSc.Vec) -> float:
         """Return the charging current that the lithium anode carries [A]; collective."""
-        return -self._carried(Metal, x, np.zeros(self.bodies.weights.size))
+        return -self._carried(Metal, x, np.zeros(self.bodies.weights.size), self.layer.at_rest())
 
-    def powers(self, x: PETSc.Vec, gap: Array) -> Powers:
+    def powers(self, x: PETSc.Vec, gap: Array, layer: Array) -> Powers:
         """Return where the power of a charge goes; exact in a solved state; collective.
 
         Multiply the residual of ions and electrons by their potentials and sum: what conducts
@@ -330,7 +348,7 @@ class ElectrochemicalProblem:
         mean = self.charge(owned * self._takes_part) / self.charge(self._takes_part)
         found = dict.fromkeys(("reversible", "activation", "contact", "concentration"), 0.0)
         anode = 0.0
-        for law, weights, values, gaps in self._reactions(x, gap):
+        for law, weights, values, gaps in self._reactions(x, gap, layer):
             if isinstance(law, Metal):
                 current = law.response(values, gaps)[0][:, 0]
                 anode += self.bodies.sum(weights * current * values[:, 0])
@@ -356,19 +374,60 @@ class ElectrochemicalProblem:
                 found[name] += self.bodies.sum(carried * voltage)
         return Powers(ionic=ionic, electronic=electronic, anode=anode, **found)
 
-    def _carried(self, kind: type, x: PETSc.Vec, gap: Array) -> float:
+    def _carried(self, kind: type, x: PETSc.Vec, gap: Array, layer: Array) -> float:
         """Return the current through all surfaces with a kind of law [A]."""
         return sum(
             self.bodies.sum(weights * law.response(*at)[0][:, 0])
-            for law, weights, *at in self._reactions(x, gap)
+            for law, weights, *at in self._reactions(x, gap, layer)
             if isinstance(law, kind)
         )
 
-    def _reactions(self, x: PETSc.Vec, gap: Array) -> list[tuple[Law, Array, Array, Array]]:
+    def _reactions(
+        self, x: PETSc.Vec, gap: Array, layer: Array
+    ) -> list[tuple[Law, Array, Array, Array]]:
         """Return law, areas, values and gap of each current through a surface."""
         gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
-        rows = zip(self._laws, self.problem.operators, seen, strict=False)  # then edges
+        values = self._at_surface(seen, layer.sum(axis=1))
+        rows = zip(self._laws, self.problem.operators, values, strict=False)  # then edges
         return [(law, op.weights, values, gaps[name]) for (name, law), op, values in rows]
+
+    def _at_surface(self, seen: Sequence[Array], layer: Array) -> list[Array]:
+        """Return what the laws see: that of the mesh, and what the layer (n,) adds to lithium."""
+        beyond = self.bodies.split(layer)
+        return [
+            values + np.outer(beyond[name], [1.0, 0.0]) if isinstance(law, Insertion) else values
+            for (name, law), values in zip(self._laws, seen, strict=False)
+        ]
+
+    def _responses(
+        self, values: Sequence[Array], gap: Array, layer: Deepening
+    ) -> list[tuple[Array, Array]]:
+        """Return flux and derivative of each law at the end of a time step."""
+        gaps, falls = self.bodies.split(gap), self.bodies.split(layer.fall)
+        return [
+            law.response(seen, gaps[name], falls[name])
+            if isinstance(law, Insertion)
+            else law.response(seen, gaps[name])
+            for (name, law), seen in zip(self._laws, values, strict=True)
+        ]
+
+    def deepened(self, x: PETSc.Vec, gap: Array, layer: Deepening) -> Array:
+        """Return the modes of the layer (n, modes) where a time step has led to x; collective."""
+        values = self._at_surface(self.problem.at_points(x), layer.start)
+        return layer.by(self._inserted(self._responses(values, gap, layer)))
+
+    def inserted(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
+        """Return the current of insertion at the cohesive points (n,) [A/m2]; collective."""
+        reactions = self._reactions(x, gap, layer)
+        return self._inserted([law.response(*at) for law, _, *at in reactions])
+
+    def _inserted(self, responses: Sequence[tuple[Array, Array]]) -> Array:
+        """Return that of the responses of all laws, zero where nothing is inserted."""
+        current = self.bodies.split(np.zeros(self.bodies.weights.size))
+        for (name, law), (flux, _) in zip(self._laws, responses, strict=True):
+            if isinstance(law, Insertion):
+                current[name] = flux[:, 0]
+        return np.concatenate([current[name] for name in self.bodies.cohesive])
 
     def solve(
         self,
@@ -377,6 +436,7 @@ class ElectrochemicalProblem:
         rate: float,
         history: Array,
         gap: Array,
+        layer: Deepening,
         pull: Array,
         current: float | None,
         voltage: float | None,
@@ -390,6 +450,7 @@ class ElectrochemicalProblem:
             rate: Factor of the new stoichiometry in its time derivative [1/s].
             history: (owned nodes,) the rest of that derivative [1/s].
             gap: (n,) at the cohesive points [m].
+            layer: How the boundary layer changes in the step.
             pull: What the stress releases with lithium, (nodes with ghosts,) [J/mol].
             current: Charging current [A], or None to hold the voltage.
             voltage: Cell voltage to hold [V], or None.
@@ -409,12 +470,10 @@ class ElectrochemicalProblem:
             self.unknowns.write_single(x, VOLTAGE, voltage)
         else:
             self.unknowns.write_single(load, VOLTAGE, float(current or 0.0))
-        gaps = self.bodies.split(gap)
 
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
             count = len(self._laws)
-            laws = zip(self._laws, values[:count], strict=True)
-            answers = [law.response(seen, gaps[name]) for (name, law), seen in laws]
+            answers = self._responses(self._at_surface(values, layer.start), gap, layer)
             edges = zip(self._limits, values[count:], strict=True)
             return answers + [limit.response(filled) for limit, filled in edges]
 
@@ -438,7 +497,7 @@ class ElectrochemicalProblem:
                 raise
         # Newton sees a slow reaction, far from its current, as a conductor of almost nothing.
         guess.copy(x)
-        self._bring_to(x, current, gap)
+        self._bring_to(x, current, gap, layer)
         return solve()
 
     def _set_transport(self, rate: float, pull: Array) -> None:
@@ -460,21 +519,24 @@ class ElectrochemicalProblem:
         values = [parts[0], np.zeros_like(drift), np.zeros_like(diffusion), *others]
         self.problem.set_bulk(values, terms=terms)
 
-    def _bring_to(self, x: PETSc.Vec, current: float, gap: Array) -> None:
+    def _bring_to(self, x: PETSc.Vec, current: float, gap: Array, layer: Deepening) -> None:
         """Shift potentials so that each electrode carries a charging current [A]; collective."""
-        reactions = self._reactions(x, gap)
+        values = self._at_surface(self.problem.at_points(x), layer.start)
+        rows = list(zip(self._laws, self.problem.operators, values, strict=False))
 
         def shift(kind: type, wanted: float) -> float:
             """Return by how much the difference of potentials over a kind of law must change."""
 
             def excess(by: float) -> float:
-                total = -wanted
-                for law, weights, values, gaps in reactions:
-                    if isinstance(law, kind):
-                        moved = values.copy()
-                        moved[:, -1] += by
-                        total += self.bodies.sum(weights * law.response(moved, gaps)[0][:, 0])
-                return total
+                moved = [seen.copy() for _, _, seen in rows]
+                for seen, (_, law) in zip(moved, self._laws, strict=True):
+                    seen[:, -1] += by * isinstance(law, kind)
+                found = self._responses(moved, gap, layer)
+                return -wanted + sum(
+                    self.bodies.sum(op.weights * flux[:, 0])
+                    for ((_, law), op, _), (flux, _) in zip(rows, found, strict=True)
+                    if isinstance(law, kind)
+                )
 
             reach = 0.1  # [V]
             while excess(-reach) * excess(reach) > 0 and reach < _FARTHEST:
@@ -486,3 +548,9 @@ class ElectrochemicalProblem:
         over_metal, over_grains = shift(Metal, -current), shift(Insertion, current)
         x.array[self.unknowns.owned(FIELDS.index(IONIC))] -= over_metal
         self.unknowns.write_single(x, VOLTAGE, self.voltage(x) + over_grains - over_metal)
+
+
+def _nothing(operator: PointOperator) -> tuple[Array, Array]:
+    """Return quantities (n, k) and gaps (n,) of zero at the points of a surface."""
+    count, quantities = operator.values.shape[:2]
+    return np.zeros((count, quantities)), np.zeros(count)

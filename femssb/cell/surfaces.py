@@ -103,20 +103,25 @@ class Insertion:
         """Gap over which the current falls [m]."""
         return self.resistance.decay_length
 
-    def current(self, values: Array, gap: Array) -> InsertionCurrent:
+    def current(self, values: Array, gap: Array, fall: Array | None = None) -> InsertionCurrent:
         """Return the kinetics behind the response."""
+        full = self.active.maximum_concentration
         return insertion_current(
             self.kinetics,
             self.active,
             self.temperature,
-            concentration=values[:, 0] * self.active.maximum_concentration,
+            concentration=values[:, 0] * full,
             potential_difference=values[:, 1],
             resistance=contact_resistance(self.resistance, gap),
+            fall=None if fall is None else fall * full,
         )
 
-    def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
-        """Return flux and derivative: what leaves the grains enters electrons and ions."""
-        found = self.current(values, gap)
+    def response(self, values: Array, gap: Array, fall: Array | None = None) -> tuple[Array, Array]:
+        """Return flux and derivative: what leaves the grains enters electrons and ions.
+
+        The stoichiometry may fall, from that given, in proportion to the current: (n,) [m2/A].
+        """
+        found = self.current(values, gap, fall)
         slope = found.d_concentration * self.active.maximum_concentration
         row = np.column_stack([slope, found.d_potential])
         flux = np.repeat(found.current[:, None], 2, axis=1)

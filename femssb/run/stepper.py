@@ -222,6 +222,7 @@ class Stepper:
             time_step=size,
             rate=new,
             history=history,
+            continued=len(past) > 1,
             current=control.current,
             voltage=control.voltage,
             tolerances=self._tolerances,
