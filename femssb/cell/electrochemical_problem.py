@@ -22,7 +22,7 @@ from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.boundary_layer import BoundaryLayer, Deepening
 from femssb.cell.kinetics import InsertionCurrent
-from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
+from femssb.cell.limiter import LimitedDiffusion, LimitedDrift, surface_of
 from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
 from femssb.cell.surfaces import (
@@ -386,35 +386,32 @@ class ElectrochemicalProblem:
         self, x: PETSc.Vec, gap: Array, layer: Array
     ) -> list[tuple[Law, Array, Array, Array]]:
         """Return law, areas, values and gap of each current through a surface."""
-        gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
-        values = self._at_surface(seen, layer.sum(axis=1))
-        rows = zip(self._laws, self.problem.operators, values, strict=False)  # then edges
-        return [(law, op.weights, values, gaps[name]) for (name, law), op, values in rows]
-
-    def _at_surface(self, seen: Sequence[Array], layer: Array) -> list[Array]:
-        """Return what the laws see: that of the mesh, and what the layer (n,) adds to lithium."""
-        beyond = self.bodies.split(layer)
-        return [
-            values + np.outer(beyond[name], [1.0, 0.0]) if isinstance(law, Insertion) else values
-            for (name, law), values in zip(self._laws, seen, strict=False)
-        ]
+        gaps, beyond = self.bodies.split(gap), self.bodies.split(layer.sum(axis=1))
+        found = []
+        rows = zip(self._laws, self.problem.operators, self.problem.at_points(x), strict=False)
+        for (name, law), operator, values in rows:  # then edges
+            if isinstance(law, Insertion):
+                values[:, 0] = surface_of(values[:, 0], beyond[name])[0]
+            found.append((law, operator.weights, values, gaps[name]))
+        return found
 
     def _responses(
         self, values: Sequence[Array], gap: Array, layer: Deepening
     ) -> list[tuple[Array, Array]]:
-        """Return flux and derivative of each law at the end of a time step."""
-        gaps, falls = self.bodies.split(gap), self.bodies.split(layer.fall)
+        """Return flux and derivative of each law at the end of a time step; not of edges."""
+        gaps = self.bodies.split(gap)
+        starts, falls = self.bodies.split(layer.start), self.bodies.split(layer.fall)
         return [
-            law.response(seen, gaps[name], falls[name])
+            law.response(seen, gaps[name], (starts[name], falls[name]))
             if isinstance(law, Insertion)
             else law.response(seen, gaps[name])
-            for (name, law), seen in zip(self._laws, values, strict=True)
+            for (name, law), seen in zip(self._laws, values, strict=False)
         ]
 
     def deepened(self, x: PETSc.Vec, gap: Array, layer: Deepening) -> Array:
         """Return the modes of the layer (n, modes) where a time step has led to x; collective."""
-        values = self._at_surface(self.problem.at_points(x), layer.start)
-        return layer.by(self._inserted(self._responses(values, gap, layer)))
+        responses = self._responses(self.problem.at_points(x), gap, layer)
+        return layer.by(self._inserted(responses))
 
     def inserted(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
         """Return the current of insertion at the cohesive points (n,) [A/m2]; collective."""
@@ -472,9 +469,8 @@ class ElectrochemicalProblem:
             self.unknowns.write_single(load, VOLTAGE, float(current or 0.0))
 
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
-            count = len(self._laws)
-            answers = self._responses(self._at_surface(values, layer.start), gap, layer)
-            edges = zip(self._limits, values[count:], strict=True)
+            edges = zip(self._limits, values[len(self._laws) :], strict=True)
+            answers = self._responses(values, gap, layer)
             return answers + [limit.response(filled) for limit, filled in edges]
 
         solve = partial(
@@ -521,7 +517,7 @@ class ElectrochemicalProblem:
 
     def _bring_to(self, x: PETSc.Vec, current: float, gap: Array, layer: Deepening) -> None:
         """Shift potentials so that each electrode carries a charging current [A]; collective."""
-        values = self._at_surface(self.problem.at_points(x), layer.start)
+        values = self.problem.at_points(x)
         rows = list(zip(self._laws, self.problem.operators, values, strict=False))
 
         def shift(kind: type, wanted: float) -> float:

@@ -36,6 +36,11 @@ CONCENTRATION_TOLERANCE = 1e-9
 LEAST_SLOPE = 0.1
 
 
+# Concentration at the surface behind a current (n,) at some points, and its derivatives by that
+# without current and by the current.
+Surface = Callable[[Array, Indices | slice], tuple[Array, Array, Array]]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InsertionCurrent:
     """The current of insertion at points and how it changes, arrays of shape (n,)."""
@@ -87,22 +92,23 @@ def insertion_current(
     concentration: Array,
     potential_difference: Array,
     resistance: Array,
-    fall: Array | None = None,
+    surface: Surface | None = None,
 ) -> InsertionCurrent:
     """Return the insertion current behind a series resistance, solved at every point.
 
     i = i0(c) [exp(a F eta / RT) - exp(-(1 - a) F eta / RT)], eta = phi_s - phi_l - U(c) - i R. The
-    concentration c may itself fall in proportion to the current, which is solved at every point,
+    concentration c at the surface may itself fall with the current, which is solved at every point,
     too.
 
     Args:
         kinetics: Rate constant and transfer coefficient.
         active: Open-circuit voltage and maximum concentration.
         temperature: [K].
-        concentration: Lithium at the surface, without current where it falls, shape (n,) [mol/m3].
+        concentration: Lithium, shape (n,) [mol/m3].
         potential_difference: phi_s - phi_l, shape (n,) [V].
         resistance: Contact resistance R >= 0, shape (n,) [ohm m2].
-        fall: By how much a current of one lowers c, >= 0, shape (n,) [mol/(m A)]; None: not at all.
+        surface: What is at the surface, given the current [mol/m3], where that is not
+            `concentration`: it does not rise with the current.
 
     Returns:
         Current, its exact derivatives, and how the voltage is shared.
@@ -116,34 +122,37 @@ def insertion_current(
             kinetics, active, temperature, at, potential_difference[points], resistance[points]
         )
 
-    if fall is None:
+    if surface is None:
         return current(concentration, slice(None))
-    found = current(_fallen(current, concentration, fall), slice(None))
-    slope = 1.0 + fall * found.d_concentration
+    found = current(_behind(current, surface, concentration.size), slice(None))
+    _, by_concentration, by_current = surface(found.current, slice(None))
+    slope = 1.0 - by_current * found.d_concentration
     return replace(
         found,
-        d_concentration=found.d_concentration / slope,
+        d_concentration=found.d_concentration * by_concentration / slope,
         d_potential=found.d_potential / slope,
     )
 
 
-def _fallen(
-    current: Callable[[Array, Indices], InsertionCurrent], concentration: Array, fall: Array
+def _behind(
+    current: Callable[[Array, Indices], InsertionCurrent], surface: Surface, count: int
 ) -> Array:
-    """Return the root c of c + fall current(c) = concentration at each point.
+    """Return the concentration at each point that is there behind the current which it lets pass.
 
     Newton's method, in a bracket, which is halved where the steps of Newton do not halve; points
     that are found are left out.
     """
-    found, left = concentration.copy(), np.arange(concentration.size)
+    left = np.arange(count)
+    found, *_ = surface(np.zeros(count), left)
     lower, upper = np.full_like(found, -np.inf), np.full_like(found, np.inf)
     moved = upper.copy()  # by the last step
     tolerance = CONCENTRATION_TOLERANCE * max(float(np.max(np.abs(found), initial=0.0)), 1.0)
     for _ in range(MOST_ITERATIONS):
         at = found[left]
         there = current(at, left)
-        excess = at - concentration[left] + fall[left] * there.current
-        step = excess / np.maximum(1.0 + fall[left] * there.d_concentration, LEAST_SLOPE)
+        behind, _, by_current = surface(there.current, left)
+        excess = at - behind
+        step = excess / np.maximum(1.0 - by_current * there.d_concentration, LEAST_SLOPE)
         high = excess > 0.0
         upper[left] = np.where(high, at, upper[left])
         lower[left] = np.where(high, lower[left], at)

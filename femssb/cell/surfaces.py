@@ -44,14 +44,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.cell.kinetics import (
     InsertionCurrent,
     contact_resistance,
     insertion_current,
     metal_current,
 )
-from femssb.cell.limiter import limited, reach_of_drift
+from femssb.cell.limiter import limited, reach_of_drift, surface_of
 from femssb.cell.regions import ELECTRONIC, IONIC, LITHIUM, MATRIX, PARTICLE, VOLTAGE
 from femssb.inputs.boundary import Support
 from femssb.inputs.materials import (
@@ -103,25 +103,35 @@ class Insertion:
         """Gap over which the current falls [m]."""
         return self.resistance.decay_length
 
-    def current(self, values: Array, gap: Array, fall: Array | None = None) -> InsertionCurrent:
+    def current(
+        self, values: Array, gap: Array, layer: tuple[Array, Array] | None = None
+    ) -> InsertionCurrent:
         """Return the kinetics behind the response."""
-        full = self.active.maximum_concentration
+        full, filled = self.active.maximum_concentration, values[:, 0]
+
+        def surface(current: Array, points: Indices | slice) -> tuple[Array, Array, Array]:
+            start, fall = (values[points] for values in layer or ())
+            at, by_filled, by_layer = surface_of(filled[points], start - fall * current)
+            return full * at, by_filled, -full * fall * by_layer
+
         return insertion_current(
             self.kinetics,
             self.active,
             self.temperature,
-            concentration=values[:, 0] * full,
+            concentration=filled * full,
             potential_difference=values[:, 1],
             resistance=contact_resistance(self.resistance, gap),
-            fall=None if fall is None else fall * full,
+            surface=surface if layer is not None else None,
         )
 
-    def response(self, values: Array, gap: Array, fall: Array | None = None) -> tuple[Array, Array]:
+    def response(
+        self, values: Array, gap: Array, layer: tuple[Array, Array] | None = None
+    ) -> tuple[Array, Array]:
         """Return flux and derivative: what leaves the grains enters electrons and ions.
 
-        The stoichiometry may fall, from that given, in proportion to the current: (n,) [m2/A].
+        A layer adds (n,) to the stoichiometry, less what a current of one takes, (n,) [m2/A].
         """
-        found = self.current(values, gap, fall)
+        found = self.current(values, gap, layer)
         slope = found.d_concentration * self.active.maximum_concentration
         row = np.column_stack([slope, found.d_potential])
         flux = np.repeat(found.current[:, None], 2, axis=1)
