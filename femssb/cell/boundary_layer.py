@@ -23,8 +23,8 @@ goes on along a line; so the modes are integrated exactly, no step is too long f
 with the current, and of an old load nothing is left. No lithium is added or taken: the modes say
 how that of a node is distributed below the surface, not how much it is.
 
-The curvature is that of a sphere with as much surface for its volume as the particle. In a crystal
-with unequal axes the formula holds in coordinates in which all directions are equal; there the
+The curvature is the mean one of the surface that lithium enters, of each particle: 1/R of a sphere,
+none of a slab. In a crystal with unequal axes the formula holds in coordinates in which all directions are equal; there the
 sphere is an ellipsoid, of mean curvature
 
 .. math:: \kappa' = \frac{\kappa}{2} \left( \frac{\mathrm{tr} D - d}{\sqrt d}
@@ -32,7 +32,8 @@ sphere is an ellipsoid, of mean curvature
    \qquad H(s) = \frac{1}{\sqrt d \, (\sqrt s \coth(\sqrt s / \kappa') - \kappa')}.
 
 Once the layer is as deep as that is curved, lithium from aside takes over, and the mesh is left as
-it is: the lack is divided by :math:`1 + (\kappa'^2/s)^2`. As the normal of a curved surface turns
+it is: the lack is divided by :math:`1 + (\kappa'^2/s)^2`. The same holds of a depth of three times
+volume over surface, the radius of a sphere, where :math:`d/(3V/A)^2` exceeds :math:`\kappa'^2`. As the normal of a curved surface turns
 within a facet of size h, the squares of its components along the axes are means over directions
 around it. What a stress drives is left as it is, and so is what passes between particles. Where the
 diffusivity depends on the concentration, the rates follow the factor on it at the surface before
@@ -42,6 +43,7 @@ Source: Carslaw and Jaeger, Conduction of Heat in Solids (1959), section 9.7, fo
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import femssb.environment.platform
 
@@ -49,10 +51,12 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 import numpy as np
+from dolfinx.mesh import entities_to_geometry
 from scipy.optimize import nnls
 
 from femssb.arrays import Array, Indices
 from femssb.cell.bodies import Bodies
+from femssb.cell.limiter import held_back
 from femssb.cell.regions import LITHIUM
 from femssb.cell.surfaces import Insertion
 from femssb.errors import NotConverged
@@ -61,7 +65,9 @@ from femssb.inputs.materials import ActiveMaterial
 from femssb.tetrahedra import volumes
 from femssb.units import FARADAY
 
+import os
 MODES = 10
+ROOM = float(os.environ.get('ROOM',1))
 _SLOWEST, _FASTEST = 0.2, 3000.0  # rates of the modes, times h^2/D of the fastest axis
 _SAMPLES = 2  # of the answers for each mode
 _RESIDUAL = 1e-9  # relative, of the answer of the mesh
@@ -75,24 +81,42 @@ class Deepening:
     Attributes:
         kept: (n, modes) stoichiometries that are left of the modes at the end of the step.
         given: (n, modes) by how much they fall for a current of one in the step [m2/A].
+        room: (n,) between the mesh and the bounds, for their sum.
     """
 
     kept: Array
     given: Array
+    room: Array
 
-    @property
-    def start(self) -> Array:
-        """Stoichiometry of the surface minus that of the mesh without current, (n,)."""
+    @cached_property
+    def _start(self) -> Array:
         return np.asarray(self.kept.sum(axis=1))
 
-    @property
-    def fall(self) -> Array:
-        """By how much it falls for a current of one, (n,) [m2/A]."""
+    @cached_property
+    def _fall(self) -> Array:
         return np.asarray(self.given.sum(axis=1))
+
+    def __getitem__(self, points: slice) -> "Deepening":
+        """Return that of some of the points."""
+        return Deepening(kept=self.kept[points], given=self.given[points], room=self.room[points])
+
+    def __call__(self, current: Array, points: Indices | slice) -> tuple[Array, Array]:
+        """Return the stoichiometry of the surface minus that of the mesh, and its derivative.
+
+        Both (n,) at the end of the step, given its current (n,) [A/m2] at some points.
+        """
+        fall = self._fall[points]
+        beyond, slope = held_back(self._start[points] - fall * current, self.room[points])
+        return beyond, -fall * slope
 
     def by(self, current: Array) -> Array:
         """Return the modes (n, modes) at the end of the step, given its current (n,) [A/m2]."""
-        return self.kept - self.given * current[:, None]
+        modes = self.kept - self.given * current[:, None]
+        beyond = modes.sum(axis=1)
+        fits = np.divide(
+            held_back(beyond, self.room)[0], beyond, out=np.ones(beyond.size), where=beyond != 0
+        )
+        return np.asarray(modes * fits[:, None])
 
 
 class BoundaryLayer:
@@ -141,7 +165,7 @@ class BoundaryLayer:
         shares = at[:, None] / (at[:, None] + self.rates)
         pulses = shares[:, :-1] - shares[:, 1:]
         answers = self._answers(unknowns, diffusion, node_charge, at)
-        curvature = self._curvature()
+        curvature, depth = self._shape()
         axes = bodies.by_cell(lithium, ActiveMaterial, lambda region, _: region.orientations)
         turned = axes.x.array.reshape(-1, 3, 3)[axes.function_space.dofmap.list[:, 0]]
         self._along: dict[str, Array] = {}  # shares of the crystal axes in the diffusivity
@@ -158,7 +182,8 @@ class BoundaryLayer:
             of_crystal = _Crystal(law.active.diffusivity, along, curvature[particle])
             full = FARADAY * law.active.maximum_concentration
             lack = of_crystal.answer(at) / full - [trace(answer) for answer in answers]
-            lack /= 1 + (of_crystal.turn**2 / at[:, None]) ** 2
+            slowest = np.maximum(of_crystal.turn**2, of_crystal.along / depth[particle] ** 2)
+            lack /= 1 + (slowest / at[:, None]) ** 2
             heights = np.zeros((len(particle), MODES + 1))
             for point in np.flatnonzero(~np.isin(particle, inert)):
                 heights[point, 1:-1], _ = nnls(pulses, lack[:, point])
@@ -177,18 +202,28 @@ class BoundaryLayer:
         Args:
             modes: (n, modes) before it.
             time_step: [s].
-            filled: Stoichiometry at the local particle nodes before it, which sets the pace.
+            filled: Stoichiometry at the local particle nodes before it, which sets pace and room.
             current: (n,) before it, from which that in the step goes on along a line [A/m2]; None:
                 the current jumps, and then is even.
         """
-        rates = self._pace(filled) * self.rates
+        rates, room = self._pace(filled) * self.rates, self._room(filled)
         left = np.exp(-rates * time_step)
         even = (1 - left) / rates
         if current is None:
-            return Deepening(kept=modes * left, given=self.amplitudes * even)
+            return Deepening(kept=modes * left, given=self.amplitudes * even, room=room)
         new = (1 - even / time_step) / rates
         old = self.amplitudes * (even - new)
-        return Deepening(kept=modes * left - old * current[:, None], given=self.amplitudes * new)
+        kept = modes * left - old * current[:, None]
+        return Deepening(kept=kept, given=self.amplitudes * new, room=room)
+
+    def _room(self, filled: Array) -> Array:
+        """Return how far the surface may be from the mesh, (n,)."""
+        bodies = self._bodies
+        room = {name: np.zeros(bodies.points[name].weights.size) for name in bodies.cohesive}
+        for name, trace in self._traces.items():
+            at = trace(filled)
+            room[name] = ROOM * np.maximum(np.minimum(at, 1 - at), 0.0)
+        return np.concatenate(list(room.values()))
 
     def _pace(self, filled: Array) -> Array:
         """Return the factor on the diffusivity along the normal, (n, 1)."""
@@ -244,18 +279,69 @@ class BoundaryLayer:
         solver.destroy()
         return found
 
-    def _curvature(self) -> Array:
-        """Return that of the sphere with as much surface for its volume as each particle [1/m]."""
+    def _shape(self) -> tuple[Array, Array]:
+        """Return mean curvature and depth of each particle, three times volume over surface [m]."""
         bodies, part = self._bodies, self._bodies.domains[LITHIUM]
         owned = part.mesh.topology.index_map(3).size_local
         cells = part.mesh.geometry.dofmap[:owned]
-        surface, volume = np.zeros((2, int(bodies.data.grain_particle.max()) + 1))
+        count = int(bodies.data.grain_particle.max()) + 1
         particle = bodies.particle_of(part.cell_tags[:owned])
-        np.add.at(volume, particle, volumes(part.mesh.geometry.x, cells))
-        for name in self._laws:
-            np.add.at(surface, bodies.particles_at(name), bodies.points[name].weights)
-        surface, volume = (bodies.comm.allreduce(one, op=MPI.SUM) for one in (surface, volume))
-        return np.asarray(surface / (3 * volume))
+        volume = np.bincount(particle, volumes(part.mesh.geometry.x, cells), count)
+        whole, facets = bodies.data.mesh, [bodies.points[name] for name in self._laws]
+        numbers = [entities_to_geometry(whole, 2, points.facets) for points in facets]
+        numbers = whole.geometry.index_map().local_to_global(np.concatenate(numbers).ravel())
+        of = [bodies.particles_at(n)[:: bodies.points[n].per_facet] for n in self._laws]
+        gathered = (
+            np.concatenate(bodies.comm.allgather(values))
+            for values in (
+                numbers.reshape(-1, 3),
+                np.concatenate([points.vertices for points in facets]),
+                np.concatenate([points.frame[:: points.per_facet, 0] for points in facets]),
+                np.concatenate(of),
+            )
+        )
+        bent, surface = curved(*gathered, count)
+        volume = bodies.comm.allreduce(volume, op=MPI.SUM)
+        enters = surface > 0
+        return (
+            np.divide(np.maximum(bent, 0.0), surface, out=np.zeros(count), where=enters),
+            np.divide(3 * volume, surface, out=np.ones(count), where=enters),
+        )
+
+
+def curved(
+    numbers: Indices, vertices: Array, normals: Array, body: Indices, count: int
+) -> tuple[Array, Array]:
+    """Return integral of mean curvature [m], and area [m2], of facets of bodies, (count,) each.
+
+    The surface turns at the edges: each gives half its length times the angle, positive where the
+    body is convex. An edge of one facet is where the surface ends, and gives nothing.
+
+    Args:
+        numbers: (n, 3) of the corners of facets.
+        vertices: (n, 3, 3) where these are [m].
+        normals: (n, 3) out of the body.
+        body: (n,) of each facet, from 0.
+        count: Number of bodies.
+
+    Source: Schneider 2014, Convex Bodies, doi:10.1017/CBO9781139003858, section 4.2, for polytopes.
+    """
+    first, second = np.array([[0, 1], [1, 2], [2, 0]]).T
+    ends = np.sort(np.stack([numbers[:, first], numbers[:, second]], axis=-1)).reshape(-1, 2)
+    facet, corner = np.divmod(np.arange(len(ends)), 3)
+    order = np.lexsort((ends[:, 1], ends[:, 0], body[facet]))
+    one, other = order[:-1], order[1:]
+    same = (ends[one] == ends[other]).all(axis=1) & (body[facet[one]] == body[facet[other]])
+    one, other = one[same], other[same]
+    n, m = normals[facet[one]], normals[facet[other]]
+    angle = np.arctan2(np.linalg.norm(np.cross(n, m), axis=1), np.einsum("ij,ij->i", n, m))
+    at, far = vertices[facet[one], corner[one]], vertices[facet[other], corner[other] - 1]
+    angle *= np.sign(np.einsum("ij,ij->i", at - far, n))
+    along = vertices[facet[one], first[corner[one]]] - vertices[facet[one], second[corner[one]]]
+    bent = 0.5 * np.linalg.norm(along, axis=1) * angle
+    sides = vertices[:, 1:] - vertices[:, :1]
+    area = 0.5 * np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1)
+    return np.bincount(body[facet[one]], bent, count), np.bincount(body, area, count)
 
 
 class _Crystal:
@@ -276,6 +362,5 @@ class _Crystal:
     def answer(self, at: Array) -> Array:
         """Return the answers to fluxes that grow at rates (m,), (m, n) [s/m]."""
         root = np.sqrt(at)[:, None]
-        return np.asarray(
-            1 / (np.sqrt(self.along) * (root / np.tanh(root / self.turn) - self.turn))
-        )
+        deep = root / np.maximum(self.turn, 1e-3 * root)  # over the radius; 1000 is a flat surface
+        return np.asarray(1 / (np.sqrt(self.along) * (root / np.tanh(deep) - self.turn)))

@@ -4,7 +4,7 @@ Unknowns are the stoichiometry at the particle nodes, the ionic and the electron
 the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 
@@ -22,7 +22,7 @@ from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.boundary_layer import BoundaryLayer, Deepening
 from femssb.cell.kinetics import InsertionCurrent
-from femssb.cell.limiter import LimitedDiffusion, LimitedDrift, surface_of
+from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
 from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
 from femssb.cell.surfaces import (
@@ -391,26 +391,32 @@ class ElectrochemicalProblem:
         rows = zip(self._laws, self.problem.operators, self.problem.at_points(x), strict=False)
         for (name, law), operator, values in rows:  # then edges
             if isinstance(law, Insertion):
-                values[:, 0] = surface_of(values[:, 0], beyond[name])[0]
+                values[:, 0] += beyond[name]
             found.append((law, operator.weights, values, gaps[name]))
         return found
 
     def _responses(
-        self, values: Sequence[Array], gap: Array, layer: Deepening
+        self, values: Sequence[Array], gap: Array, layers: Mapping[str, Deepening]
     ) -> list[tuple[Array, Array]]:
         """Return flux and derivative of each law at the end of a time step; not of edges."""
         gaps = self.bodies.split(gap)
-        starts, falls = self.bodies.split(layer.start), self.bodies.split(layer.fall)
         return [
-            law.response(seen, gaps[name], (starts[name], falls[name]))
+            law.response(seen, gaps[name], layers[name])
             if isinstance(law, Insertion)
             else law.response(seen, gaps[name])
             for (name, law), seen in zip(self._laws, values, strict=False)
         ]
 
+    def _parts(self, layer: Deepening) -> dict[str, Deepening]:
+        """Return the layer of each surface."""
+        ends = np.cumsum([0, *(self.bodies.points[n].weights.size for n in self.bodies.cohesive)])
+        spans = zip(self.bodies.cohesive, ends[:-1], ends[1:], strict=True)
+        return {name: layer[start:end] for name, start, end in spans}
+
     def deepened(self, x: PETSc.Vec, gap: Array, layer: Deepening) -> Array:
         """Return the modes of the layer (n, modes) where a time step has led to x; collective."""
-        responses = self._responses(self.problem.at_points(x), gap, layer)
+        values = self.problem.at_points(x)
+        responses = self._responses(values, gap, self._parts(layer))
         return layer.by(self._inserted(responses))
 
     def inserted(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
@@ -468,9 +474,11 @@ class ElectrochemicalProblem:
         else:
             self.unknowns.write_single(load, VOLTAGE, float(current or 0.0))
 
+        layers = self._parts(layer)
+
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
             edges = zip(self._limits, values[len(self._laws) :], strict=True)
-            answers = self._responses(values, gap, layer)
+            answers = self._responses(values, gap, layers)
             return answers + [limit.response(filled) for limit, filled in edges]
 
         solve = partial(
@@ -493,7 +501,7 @@ class ElectrochemicalProblem:
                 raise
         # Newton sees a slow reaction, far from its current, as a conductor of almost nothing.
         guess.copy(x)
-        self._bring_to(x, current, gap, layer)
+        self._bring_to(x, current, gap, layers)
         return solve()
 
     def _set_transport(self, rate: float, pull: Array) -> None:
@@ -515,7 +523,9 @@ class ElectrochemicalProblem:
         values = [parts[0], np.zeros_like(drift), np.zeros_like(diffusion), *others]
         self.problem.set_bulk(values, terms=terms)
 
-    def _bring_to(self, x: PETSc.Vec, current: float, gap: Array, layer: Deepening) -> None:
+    def _bring_to(
+        self, x: PETSc.Vec, current: float, gap: Array, layers: Mapping[str, Deepening]
+    ) -> None:
         """Shift potentials so that each electrode carries a charging current [A]; collective."""
         values = self.problem.at_points(x)
         rows = list(zip(self._laws, self.problem.operators, values, strict=False))
@@ -527,7 +537,7 @@ class ElectrochemicalProblem:
                 moved = [seen.copy() for _, _, seen in rows]
                 for seen, (_, law) in zip(moved, self._laws, strict=True):
                     seen[:, -1] += by * isinstance(law, kind)
-                found = self._responses(moved, gap, layer)
+                found = self._responses(moved, gap, layers)
                 return -wanted + sum(
                     self.bodies.sum(op.weights * flux[:, 0])
                     for ((_, law), op, _), (flux, _) in zip(rows, found, strict=True)

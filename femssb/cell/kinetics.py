@@ -36,9 +36,8 @@ CONCENTRATION_TOLERANCE = 1e-9
 LEAST_SLOPE = 0.1
 
 
-# Concentration at the surface behind a current (n,) at some points, and its derivatives by that
-# without current and by the current.
-Surface = Callable[[Array, Indices | slice], tuple[Array, Array, Array]]
+# Concentration at the surface behind a current (n,) at some points, and its derivative.
+Surface = Callable[[Array, Indices | slice], tuple[Array, Array]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +107,7 @@ def insertion_current(
         potential_difference: phi_s - phi_l, shape (n,) [V].
         resistance: Contact resistance R >= 0, shape (n,) [ohm m2].
         surface: What is at the surface, given the current [mol/m3], where that is not
-            `concentration`: it does not rise with the current.
+            `concentration`, but follows it: it does not rise with the current.
 
     Returns:
         Current, its exact derivatives, and how the voltage is shared.
@@ -125,11 +124,10 @@ def insertion_current(
     if surface is None:
         return current(concentration, slice(None))
     found = current(_behind(current, surface, concentration.size), slice(None))
-    _, by_concentration, by_current = surface(found.current, slice(None))
-    slope = 1.0 - by_current * found.d_concentration
+    slope = 1.0 - surface(found.current, slice(None))[1] * found.d_concentration
     return replace(
         found,
-        d_concentration=found.d_concentration * by_concentration / slope,
+        d_concentration=found.d_concentration / slope,
         d_potential=found.d_potential / slope,
     )
 
@@ -143,14 +141,14 @@ def _behind(
     that are found are left out.
     """
     left = np.arange(count)
-    found, *_ = surface(np.zeros(count), left)
+    found, _ = surface(np.zeros(count), left)
     lower, upper = np.full_like(found, -np.inf), np.full_like(found, np.inf)
     moved = upper.copy()  # by the last step
     tolerance = CONCENTRATION_TOLERANCE * max(float(np.max(np.abs(found), initial=0.0)), 1.0)
     for _ in range(MOST_ITERATIONS):
         at = found[left]
         there = current(at, left)
-        behind, _, by_current = surface(there.current, left)
+        behind, by_current = surface(there.current, left)
         excess = at - behind
         step = excess / np.maximum(1.0 - by_current * there.d_concentration, LEAST_SLOPE)
         high = excess > 0.0

@@ -31,10 +31,6 @@ REACH = 0.01  # distance from a bound at which a current is limited, over the ju
 # may overshoot by what it is allowed to be wrong.
 NARROWEST, WIDEST = 1e-3, 0.02
 _LEAST = 1e-12  # for diffusion
-# How far a surface may be from its node: about the distance of the node from the bound ahead, and so
-# many times that from the bound behind; less where the node is as close to it as `_CLOSE`.
-_AWAY = 20.0
-_CLOSE = 0.1
 
 
 class LimitedDiffusion:
@@ -147,31 +143,17 @@ def limited(
     return np.column_stack([current, -current]), np.stack([slope, -slope], axis=1)
 
 
-def surface_of(filled: Array, beyond: Array) -> tuple[Array, Array, Array]:
-    """Return the stoichiometry of surfaces between the bounds, and its derivatives by both, (n,).
+def held_back(value: Array, room: Array) -> tuple[Array, Array]:
+    """Return values (n,) as far as there is room for them, and the derivative, never negative.
 
-    That is the sum of both arguments as long as it fits between empty and full. A surface follows
-    its node to a bound, and smoothly, which spares Newton's method a kink there. It never falls as
-    one of the arguments rises.
-
-    Args:
-        filled: (n,) stoichiometry of the nodes.
-        beyond: (n,) that of a layer beyond it.
+    They are divided by the eighth root of 1 + (value/room)^8: within 1e-8 as they are where they
+    take a tenth of the room, and no larger than it.
     """
-    rises = beyond > 0.0
-    ahead, behind = np.where(rises, [1.0 - filled, filled], [filled, 1.0 - filled])
-    back = _AWAY * behind < ahead
-    distance = np.maximum(np.where(back, behind, ahead), np.finfo(float).tiny)
-    times = np.where(back, _AWAY, 1.0)
-    share = distance / (distance + _CLOSE)
-    room, size = np.maximum(times * distance * share, np.finfo(float).tiny), np.abs(beyond)
-    # What is beyond is divided by the 8th root of 1 + (size/room)^8, close to the larger of both.
-    larger = np.maximum(room, size)
-    root = larger * np.sqrt(np.sqrt(np.sqrt((room / larger) ** 8 + (size / larger) ** 8)))
-    fits = room / root
-    by_room = (size / root) ** 9 * np.where(back, 1.0, -1.0)
-    by_filled = 1.0 + by_room * times * share * (2.0 - share)
-    return filled + beyond * fits, by_filled, fits**9
+    room, size = np.maximum(room, np.finfo(float).tiny), np.abs(value)
+    larger = np.maximum(room, size)  # powers of both would overflow
+    root = np.sqrt(np.sqrt(np.sqrt((room / larger) ** 8 + (size / larger) ** 8)))
+    fits = room / larger / root
+    return fits * value, fits**9
 
 
 def _room(

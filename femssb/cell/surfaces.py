@@ -37,7 +37,7 @@ anode                  metal                   held or pressed
 Where grain boundaries neither break nor resist they have no row: all is continuous across them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from math import inf
 from typing import ClassVar, Literal
@@ -51,7 +51,7 @@ from femssb.cell.kinetics import (
     insertion_current,
     metal_current,
 )
-from femssb.cell.limiter import limited, reach_of_drift, surface_of
+from femssb.cell.limiter import limited, reach_of_drift
 from femssb.cell.regions import ELECTRONIC, IONIC, LITHIUM, MATRIX, PARTICLE, VOLTAGE
 from femssb.inputs.boundary import Support
 from femssb.inputs.materials import (
@@ -66,6 +66,8 @@ from femssb.units import FARADAY
 
 Side = Literal["minus", "plus"]
 Seen = tuple[tuple[str, Side, tuple[float, ...]], ...]
+# What a layer adds to the stoichiometry behind a current (n,) at some points, and its derivative.
+Layer = Callable[[Array, Indices | slice], tuple[Array, Array]]
 Pieces = Literal["", "particle", "grain"]  # between which a field may jump within a body
 
 INTERFACE, SEPARATOR = "interface", "particle_separator"  # between particles and the matrix
@@ -104,33 +106,30 @@ class Insertion:
         return self.resistance.decay_length
 
     def current(
-        self, values: Array, gap: Array, layer: tuple[Array, Array] | None = None
+        self, values: Array, gap: Array, layer: Layer | None = None
     ) -> InsertionCurrent:
         """Return the kinetics behind the response."""
-        full, filled = self.active.maximum_concentration, values[:, 0]
+        full = self.active.maximum_concentration
 
-        def surface(current: Array, points: Indices | slice) -> tuple[Array, Array, Array]:
-            start, fall = (values[points] for values in layer or ())
-            at, by_filled, by_layer = surface_of(filled[points], start - fall * current)
-            return full * at, by_filled, -full * fall * by_layer
+        def surface(current: Array, points: Indices | slice) -> tuple[Array, Array]:
+            assert layer is not None
+            beyond, slope = layer(current, points)
+            return full * (values[points, 0] + beyond), full * slope
 
         return insertion_current(
             self.kinetics,
             self.active,
             self.temperature,
-            concentration=filled * full,
+            concentration=values[:, 0] * full,
             potential_difference=values[:, 1],
             resistance=contact_resistance(self.resistance, gap),
             surface=surface if layer is not None else None,
         )
 
     def response(
-        self, values: Array, gap: Array, layer: tuple[Array, Array] | None = None
+        self, values: Array, gap: Array, layer: Layer | None = None
     ) -> tuple[Array, Array]:
-        """Return flux and derivative: what leaves the grains enters electrons and ions.
-
-        A layer adds (n,) to the stoichiometry, less what a current of one takes, (n,) [m2/A].
-        """
+        """Return flux and derivative: what leaves the grains enters electrons and ions."""
         found = self.current(values, gap, layer)
         slope = found.d_concentration * self.active.maximum_concentration
         row = np.column_stack([slope, found.d_potential])

@@ -123,8 +123,8 @@ def test_modes_follow_any_step() -> None:
     """Catches modes that depend on the time steps: an even current, and one along a line."""
     model = sphere(2.2 * um, 1.0, grains=1)
     layer, rng = model.electrochemistry.layer, np.random.default_rng(3)
-    filled = np.ones(1)  # of no importance where the diffusivity is constant
-    modes = rng.normal(size=layer.amplitudes.shape)
+    filled = np.full(len(model.stoichiometry(model.initial_state())), 0.5)
+    modes = 1e-3 * rng.normal(size=layer.amplitudes.shape)  # with room
     current, later = rng.normal(size=(2, len(modes)))
     for before in (None, current):
         once = layer.deepening(modes, 3.0, filled, before).by(later)
@@ -136,9 +136,11 @@ def test_modes_follow_any_step() -> None:
 
 def test_a_load_leaves_nothing_and_never_lifts_the_surface() -> None:
     """Catches modes that stay, and a surface that would rise with the current that empties it."""
-    layer = sphere(2.2 * um, 1.0, grains=1).electrochemistry.layer
-    rest, filled = layer.at_rest(), np.ones(1)
-    falls = [layer.deepening(rest, step, filled).fall for step in np.geomspace(1e-3, 1e5, 17)]
+    model = sphere(2.2 * um, 1.0, grains=1)
+    layer, filled = model.electrochemistry.layer, model.stoichiometry(model.initial_state())
+    rest = layer.at_rest()
+    steps = np.geomspace(1e-3, 1e5, 17)
+    falls = [layer.deepening(rest, step, filled).given.sum(axis=1) for step in steps]
     largest = np.max(falls)
     assert np.min(falls) > -1e-12 * largest
     assert np.abs(falls[-1]).max() < 1e-9 * largest
