@@ -39,6 +39,11 @@ around it. What a stress drives is left as it is, and so is what passes between 
 diffusivity depends on the concentration, the rates follow the factor on it at the surface before
 each step.
 
+Close to empty and full the layer would carry what the kinetics see out of the bounds, or hide from
+them that the mesh is there. Its sum is therefore held back to the room that the mesh had before the
+step: `ROOM` times the distance from the bounds, less a `MARGIN`; within that the kinetics see the
+mesh.
+
 Source: Carslaw and Jaeger, Conduction of Heat in Solids (1959), section 9.7, for the sphere.
 """
 
@@ -65,9 +70,9 @@ from femssb.inputs.materials import ActiveMaterial
 from femssb.tetrahedra import volumes
 from femssb.units import FARADAY
 
-import os
 MODES = 10
-ROOM = float(os.environ.get('ROOM',1))
+# Closer to empty or full than this there is no layer; beyond, there is room for so many times more.
+MARGIN, ROOM = 0.02, 10.0
 _SLOWEST, _FASTEST = 0.2, 3000.0  # rates of the modes, times h^2/D of the fastest axis
 _SAMPLES = 2  # of the answers for each mode
 _RESIDUAL = 1e-9  # relative, of the answer of the mesh
@@ -222,7 +227,7 @@ class BoundaryLayer:
         room = {name: np.zeros(bodies.points[name].weights.size) for name in bodies.cohesive}
         for name, trace in self._traces.items():
             at = trace(filled)
-            room[name] = ROOM * np.maximum(np.minimum(at, 1 - at), 0.0)
+            room[name] = ROOM * np.maximum(np.minimum(at, 1 - at) - MARGIN, 0.0)
         return np.concatenate(list(room.values()))
 
     def _pace(self, filled: Array) -> Array:

@@ -105,9 +105,7 @@ class Insertion:
         """Gap over which the current falls [m]."""
         return self.resistance.decay_length
 
-    def current(
-        self, values: Array, gap: Array, layer: Layer | None = None
-    ) -> InsertionCurrent:
+    def current(self, values: Array, gap: Array, layer: Layer | None = None) -> InsertionCurrent:
         """Return the kinetics behind the response."""
         full = self.active.maximum_concentration
 
