@@ -24,8 +24,8 @@ with the current, and of an old load nothing is left. No lithium is added or tak
 how that of a node is distributed below the surface, not how much it is.
 
 The curvature is the mean one of the surface that lithium enters, of each particle: 1/R of a sphere,
-none of a slab. In a crystal with unequal axes the formula holds in coordinates in which all directions are equal; there the
-sphere is an ellipsoid, of mean curvature
+none of a slab. In a crystal with unequal axes the formula holds in coordinates in which all
+directions are equal; there the sphere is an ellipsoid, of mean curvature
 
 .. math:: \kappa' = \frac{\kappa}{2} \left( \frac{\mathrm{tr} D - d}{\sqrt d}
    - \frac{|D n|^2 - d^2}{d^{3/2}} \right), \qquad d = n \cdot D n,
@@ -33,11 +33,11 @@ sphere is an ellipsoid, of mean curvature
 
 Once the layer is as deep as that is curved, lithium from aside takes over, and the mesh is left as
 it is: the lack is divided by :math:`1 + (\kappa'^2/s)^2`. The same holds of a depth of three times
-volume over surface, the radius of a sphere, where :math:`d/(3V/A)^2` exceeds :math:`\kappa'^2`. As the normal of a curved surface turns
-within a facet of size h, the squares of its components along the axes are means over directions
-around it. What a stress drives is left as it is, and so is what passes between particles. Where the
-diffusivity depends on the concentration, the rates follow the factor on it at the surface before
-each step.
+volume over surface, the radius of a sphere: the larger of :math:`\kappa'^2` and
+:math:`d (A/3V)^2` counts. As the normal of a curved surface turns within a facet of size h, the
+squares of its components along the axes are means over directions around it. What a stress drives
+is left as it is, and so is what passes between particles. Where the diffusivity depends on the
+concentration, the rates follow the factor on it at the surface before each step.
 
 Close to empty and full the layer would carry what the kinetics see out of the bounds, or hide from
 them that the mesh is there. Its sum is therefore held back to the room that the mesh had before the

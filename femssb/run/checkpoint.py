@@ -48,7 +48,7 @@ particle, or grain (0: none). Its arrays:
 ``damage 0``, ...              (n,)       damage of the interface: loss of stiffness
 ``spent 0``, ...               (n,)       share of its fracture energy that is spent
 ``gap 0``, ...                 (n,)       gap that the interface resistance was taken at [m]
-``layer 0``, ...               (n, 8)     modes of the boundary layer of lithium at the interface
+``layer 0``, ...               (n, 10)    modes of the boundary layer of lithium at the interface
 =============================  =========  ======================================================
 
 Keys of the document: ``format``; ``case``, the inputs that must be the same to resume;
