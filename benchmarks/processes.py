@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 
-def result_of(script: str, arguments: list[str], ranks: int) -> dict[str, Any]:
+def result_of(
+    script: str, arguments: list[str], ranks: int, package: Path | None = None
+) -> dict[str, Any]:
     """Run a script and return what it prints last, as JSON.
 
     Args:
         script: The file.
         arguments: Of the script.
         ranks: Of MPI; one starts without it.
+        package: Checkout of the package that the script uses; None for the one it is in.
     """
     command = [sys.executable, script, *arguments]
     if ranks > 1:
@@ -26,8 +29,8 @@ def result_of(script: str, arguments: list[str], ranks: int) -> dict[str, Any]:
         if launcher is None:
             raise SystemExit("no mpirun found in this environment: choose --ranks 1")
         command = [str(launcher), "-n", str(ranks), *command]
-    package = str(Path(__file__).resolve().parents[1])
-    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    package = (package or Path(__file__).parents[1]).resolve()
+    paths = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:

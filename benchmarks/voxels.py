@@ -1,12 +1,13 @@
 """Conduction through voxel images: femssb, TauFactor and PoreSpy on the same images, all cores.
 
-    python benchmarks/voxels.py --part all               # every figure of the README, half an hour
+    python benchmarks/voxels.py --part all               # every figure of the README, ten minutes
     python benchmarks/voxels.py                          # the comparison, minutes
     python benchmarks/voxels.py --part ours --size 64 128 200
     python benchmarks/voxels.py --part threads --size 128 200   # one thread against all
     python benchmarks/voxels.py --part tensor --size 96         # three solves, alone and together
     mpirun -n 2 python benchmarks/voxels.py --part large --size 300
     python benchmarks/voxels.py --part bandwidth         # what large machines need
+    python benchmarks/voxels.py --part shape --size 128  # against the truth of a lattice
 
 Three cases, periodic, of spheres that overlap at random: `pores` is what spheres of 10 voxels
 leave, 40 %, at 1 | 0 S/m; `carbon` has active material at 0.005, carbon at 15.93 and the rest at
@@ -29,10 +30,12 @@ import ctypes
 import gc
 import io
 import math
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
@@ -43,7 +46,17 @@ from threadpoolctl import threadpool_limits
 from femssb.environment.compiled import most_threads
 from femssb.packing import Packing
 from femssb.units import um
-from femssb.voxels import VoxelImage, conductivity, conductivity_tensor, from_array, voxelise
+from femssb.voxels import (
+    VoxelImage,
+    conductivity,
+    conductivity_tensor,
+    cut_voxels,
+    from_array,
+    voxelise,
+)
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the series that the tests use
+from tests.verification.lattices import CENTRES, conductivity_of_lattice
 
 CASES = {
     "pores": {"pores": 1.0},
@@ -63,7 +76,9 @@ ALL = {  # part: voxels along an edge
     "ours": [128, 200],
     "tensor": [96],
     "bandwidth": [128],
+    "shape": [32, 64, 128, 200],
 }
+SOLID = 0.6  # share of the spheres of `shape`
 
 
 @dataclass
@@ -369,6 +384,53 @@ def tensor(sizes: list[int], cases: list[str], tolerance: float) -> None:
             print(f"| {case} | {size}³ | {best[0]:.2f} | {best[1]:.2f} | {100 * saved:.0f} % |")
 
 
+def shape(sizes: list[int], tolerance: float) -> None:
+    """Print what the pores between spheres on a BCC lattice conduct, against the true value.
+
+    TauFactor solves on whole voxels, femssb on those and on a quarter as many along an edge that
+    the spheres cut. Times hold making the image and its solution.
+    """
+    print("| tool | voxels | wall [s] | error against the lattice |")
+    print("|---" * 4 + "|")
+    exact = conductivity_of_lattice("BCC", SOLID, 0.0)
+    radius = (3 * SOLID / (8 * math.pi)) ** (1 / 3)
+
+    def lattice(size: int) -> Packing:
+        return Packing(
+            positions=np.array(CENTRES["BCC"]) * size * um,
+            radii=np.full(2, radius * size * um),
+            phases=np.zeros(2),
+            phase_names=("AM",),
+            lower=np.zeros(3),
+            upper=np.full(3, size * um),
+            periodic=(True, True, True),
+        )
+
+    def by_taufactor(size: int) -> float:
+        labels = voxelise(lattice(size), spacing=um).labels
+        solver = import_module("taufactor").Solver((labels == 0).astype(np.uint8), device="cpu")
+        solver.solve(verbose=False, conv_crit=1e-3, iter_limit=MOST_STEPS)
+        return float(solver.D_eff[0])
+
+    def by_femssb(make: Any, size: int) -> float:
+        return conductivity(
+            make(lattice(size), spacing=um), {"void": 1.0}, tolerance=tolerance
+        ).value
+
+    solvers: dict[str, tuple[Callable[[int], float], int]] = {
+        "femssb, cut voxels": (lambda size: by_femssb(cut_voxels, size), 4),
+        "femssb, whole voxels": (lambda size: by_femssb(voxelise, size), 1),
+    }
+    if util.find_spec("taufactor") and util.find_spec("torch"):
+        solvers["TauFactor, whole voxels"] = by_taufactor, 1
+    for name, (solve, coarser) in solvers.items():
+        solve(16)  # compiles
+        for size in sizes:
+            (answer, cost, _), *_ = quietly({name: partial(solve, size // coarser)}).values()
+            error = abs(answer / exact - 1)
+            print(f"| {name} | {size // coarser}³ | {cost.wall:.2f} | {100 * error:.2f} % |")
+
+
 def moved_bytes(found: Any) -> float:
     """Return the bytes that a solve must move at least, per voxel of the box.
 
@@ -424,6 +486,7 @@ def main() -> None:
         "tensor": lambda: tensor(given.size, given.case, given.tolerance),
         "bandwidth": lambda: bandwidth(given.size, given.tolerance),
         "large": lambda: large(given.size, given.case, given.tolerance),
+        "shape": lambda: shape(given.size, given.tolerance),
     }
     parser.add_argument("--part", default="compare", choices=("all", *parts))
     parser.add_argument("--size", type=int, nargs="+", default=[100], help="voxels along an edge")

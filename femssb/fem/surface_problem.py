@@ -192,9 +192,7 @@ class SurfaceProblem:
         It takes the derivatives (n, k, k) of the law of each surface; `fixed` keeps its value.
         """
         blocks = [
-            np.einsum(
-                "n,nkm,nkl,nlj->nmj", op.weights, op.values, tangent, op.values, optimize=True
-            ).ravel()
+            (op.values.mT @ (op.weights[:, None, None] * tangent @ op.values)).ravel()
             for op, tangent in zip(self.operators, tangents, strict=True)
         ]
         values = np.concatenate([self._bulk_values, *blocks])

@@ -16,7 +16,8 @@ from femssb.voxels.conduct.aggregation import OVERCORRECTION, Grouping, aggregat
 from femssb.voxels.conduct.links import Longs
 from femssb.voxels.conduct.network import Integers, Network, Single, parts_of
 
-DIRECT = 600  # largest network that is solved directly [nodes]
+DIRECT = 600, 2000  # largest networks that are solved directly: of small ones, of any [nodes]
+CHEAP = 0.01  # share of the nodes up to which that costs little [-]
 SLOW = 0.7  # share of nodes left above which blocks are doubled again before they are used [-]
 
 
@@ -67,9 +68,10 @@ class Hierarchy:
         self.parts: list[Longs] = []
         self.halos = [Halo(comm, level)]
         largest = max(shape).bit_length()
+        direct = np.clip(CHEAP * level.total, *DIRECT)
         for shift in range(1, largest + 1):
             level, halo = self.levels[-1], self.halos[-1]
-            if level.total <= DIRECT:
+            if level.total <= direct:
                 break
             parts = parts_of(level, shape[1] * shape[2], shift)
             aggregates, firsts = aggregate(parts, level, shift, *shape[1:])

@@ -69,12 +69,14 @@ def parts_of(level: Network, plane: int, shift: int) -> Longs:
         plane: Voxels of a plane across the flux.
         shift: A layer has 2^shift planes.
     """
-    count = level.nodes // LEAST_NODES
+    count = min(level.nodes // LEAST_NODES, MOST_PARTS)
     if count < FEWEST:
         return np.array([0, level.nodes])
     low, high = level.voxels[[0, -1]] // plane >> shift
-    layers = high - low + 1
-    count = int(min(count, MOST_PARTS, layers))
+    layers = int(high - low + 1)
+    count = min(count, layers)
+    if count > FEWEST:  # two threads sweep over as many odd as even ones
+        count -= count % FEWEST
     bounds = low + np.arange(1, count) * layers // count
     inner = np.searchsorted(level.voxels, (bounds << shift) * plane)
     return np.concatenate([[0], inner, [level.nodes]])

@@ -1,0 +1,122 @@
+"""What cells of many pressed particles cost: a whole cycle at 1C with debonding on two ranks.
+
+    python benchmarks/resolved.py                          # 10, 50 and 200 particles: an hour
+    python benchmarks/resolved.py --particles 10 --ranks 1 2
+    python benchmarks/resolved.py --write FILE             # keeps the rows as JSON, one a line
+
+The packings, materials and mesh are those of `demos/resolved_cell.py`, with carbon in the matrix.
+Every row is a run of its own, under the mpirun of this environment. Times are wall seconds, of the
+press, the mesh and the cycle, and the processors' seconds of all ranks in the cycle; memory is the
+peak of all ranks together. Krylov iterations are those of both problems for each Newton iteration
+of both; `ledger` is the larger error of the balances of lithium and of power.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from processes import result_of
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the demo
+
+HEAD = (
+    "| particles | ranks | tetrahedra | unknowns | press [s] | mesh [s] | cycle [s] | CPU [s] "
+    "| steps + failed | Newton | Krylov/Newton | GB | ledger | debonded |"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--particles", type=int, nargs="+", default=[10, 50, 200])
+    parser.add_argument("--ranks", type=int, nargs="+", default=[2])
+    parser.add_argument("--write", type=Path, help="file for the rows")
+    parser.add_argument("--case", action="store_true", help=argparse.SUPPRESS)  # one row, as JSON
+    given = parser.parse_args()
+    if given.case:
+        run(given.particles[0])
+        return
+    print(HEAD)
+    print("|---" * HEAD.count(" |") + "|")
+    rows = []
+    for particles in given.particles:
+        for ranks in given.ranks:
+            row = result_of(__file__, ["--case", "--particles", str(particles)], ranks)
+            rows.append(row | {"ranks": ranks})
+            print(line(rows[-1]), flush=True)
+            if given.write is not None:
+                with given.write.open("a") as file:
+                    file.write(json.dumps(rows[-1]) + "\n")
+    few, many = rows[0], rows[-1]
+    grown = (many["krylov"] / many["newton"]) / (few["krylov"] / few["newton"])
+    print(
+        f"\nfrom {few['found']} to {many['found']} particles, Krylov iterations of a Newton "
+        f"iteration grow {grown:.2f} times"
+    )
+
+
+def run(particles: int) -> None:
+    """Press, mesh and cycle, and print, on rank 0, what it took."""
+    import femssb
+    from demos.resolved_cell import RAILS, SOLIDS, materials, pressed
+    from femssb import Charge, Discharge, Model, Pressure, ResolvedCell, Simulation, Stepping
+    from femssb.electrode import effective
+    from femssb.units import MPa, um
+
+    marks = [time.perf_counter()]
+    packing = pressed(particles, 375 * MPa, 1, None)
+    marks.append(time.perf_counter())
+    cell = ResolvedCell.from_packing(packing, electrons="matrix", seed=1)
+    data = femssb.mesh(cell, size=3 * um, far_size=6 * um)
+    marks.append(time.perf_counter())
+    ions, elastic = SOLIDS["SE"].ionic_conductivity, {"SE": SOLIDS["SE"].elasticity}
+    rails = {"ionic": {"SE": ions}, "electronic": RAILS["matrix"]}
+    electrode = effective(packing, elasticity=elastic, spacing=0.6 * um, **rails)
+    matrix = electrode.conductor(data, materials("matrix")).materials
+    model = Model(data, matrix, anode=Pressure(pressure=5 * MPa))
+    cycle = Charge(c_rate=1, until_voltage=4.3), Discharge(c_rate=1, until_voltage=3)
+    wall, cpu = time.perf_counter(), time.process_time()
+    solution = Simulation(model, cycle, stepping=Stepping(jump_error=0.03)).run(progress=False)
+    cpu = model.comm.allreduce(time.process_time() - cpu)
+    wall = time.perf_counter() - wall
+    inputs = model.inputs()
+    if model.comm.rank == 0:
+        summary, series, performance = solution.summary(), solution.series, solution.performance
+        found: dict[str, Any] = {
+            "found": len(cell.particles),
+            "cells": inputs["cells"],
+            "unknowns": sum(inputs["unknowns"].values()),
+            "press": marks[1] - marks[0],
+            "mesh": marks[2] - marks[1],
+            "wall": wall,
+            "cpu": cpu,
+            "steps": len(series["Time [s]"]) - 1,
+            "failed": performance["failed_steps"],
+            "newton": int(series["Newton iterations"].sum()),
+            "krylov": int(series["Linear iterations"].sum()),
+            "memory": performance["peak_memory"] / 1e9,
+            "ledger": max(summary["ledger_error"], summary["power_ledger_error"]),
+            "debonded": summary["debonded_fraction_charge_end"],
+        }
+        print(json.dumps(found), flush=True)
+
+
+def line(row: dict[str, Any]) -> str:
+    """Return one line of the table."""
+    return (
+        f"| {row['found']} | {row['ranks']} | {row['cells']} | {row['unknowns']} "
+        f"| {row['press']:.1f} | {row['mesh']:.1f} | {row['wall']:.1f} | {row['cpu']:.1f} "
+        f"| {row['steps']} + {row['failed']} | {row['newton']} "
+        f"| {row['krylov'] / row['newton']:.1f} | {row['memory']:.2f} | {row['ledger']:.0e} "
+        f"| {100 * row['debonded']:.0f} % |"
+    )
+
+
+if __name__ == "__main__":
+    main()
