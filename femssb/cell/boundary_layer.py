@@ -39,6 +39,10 @@ squares of its components along the axes are means over directions around it. Wh
 is left as it is, and so is what passes between particles. Where the diffusivity depends on the
 concentration, the rates follow the factor on it at the surface before each step.
 
+There is no layer where particles are but a few elements deep, nor where a stress drives lithium
+several times as hard as its concentration does (`SHALLOW`, `DRIVEN`): there the surface of the mesh
+counts.
+
 Close to empty and full the layer would carry what the kinetics see out of the bounds, or hide from
 them that the mesh is there. Its sum is therefore held back to the room that the mesh had before the
 step: `ROOM` times the distance from the bounds, less a `MARGIN`; within that the kinetics see the
@@ -49,6 +53,7 @@ Source: Carslaw and Jaeger, Conduction of Heat in Solids (1959), section 9.7, fo
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import femssb.environment.platform
 
@@ -68,13 +73,17 @@ from femssb.errors import NotConverged
 from femssb.fem.constraints import Unknowns
 from femssb.inputs.materials import ActiveMaterial
 from femssb.tetrahedra import volumes
-from femssb.units import FARADAY
+from femssb.units import FARADAY, GAS_CONSTANT
 
 MODES = 10
 # Closer to empty or full than this there is no layer; beyond, there is room for so many times more.
 MARGIN, ROOM = 0.02, 10.0
+# Elements over depth of a particle, and energy that stress gives to lithium over R T, beyond which
+# there is no layer.
+SHALLOW, DRIVEN = 0.4, 6.0
 _SLOWEST, _FASTEST = 0.2, 3000.0  # rates of the modes, times h^2/D of the fastest axis
 _SAMPLES = 2  # of the answers for each mode
+_SAMPLED = 101  # concentrations
 _RESIDUAL = 1e-9  # relative, of the answer of the mesh
 _ITERATIONS = 10_000
 
@@ -189,6 +198,7 @@ class BoundaryLayer:
             lack = of_crystal.answer(at) / full - [trace(answer) for answer in answers]
             slowest = np.maximum(of_crystal.turn**2, of_crystal.along / depth[particle] ** 2)
             lack /= 1 + (slowest / at[:, None]) ** 2
+            lack *= _fading(size / (SHALLOW * depth[particle])) * _fading(_driven(law) / DRIVEN)
             heights = np.zeros((len(particle), MODES + 1))
             for point in np.flatnonzero(~np.isin(particle, inert)):
                 heights[point, 1:-1], _ = nnls(pulses, lack[:, point])
@@ -296,16 +306,17 @@ class BoundaryLayer:
         numbers = [entities_to_geometry(whole, 2, points.facets) for points in facets]
         numbers = whole.geometry.index_map().local_to_global(np.concatenate(numbers).ravel())
         of = [bodies.particles_at(n)[:: bodies.points[n].per_facet] for n in self._laws]
-        gathered = (
-            np.concatenate(bodies.comm.allgather(values))
-            for values in (
-                numbers.reshape(-1, 3),
-                np.concatenate([points.vertices for points in facets]),
-                np.concatenate([points.frame[:: points.per_facet, 0] for points in facets]),
-                np.concatenate(of),
-            )
+
+        def everywhere(values: Array | Indices) -> Any:
+            return np.concatenate(bodies.comm.allgather(values))
+
+        bent, surface = curved(
+            everywhere(numbers.reshape(-1, 3)),
+            everywhere(np.concatenate([points.vertices for points in facets])),
+            everywhere(np.concatenate([points.frame[:: points.per_facet, 0] for points in facets])),
+            everywhere(np.concatenate(of)),
+            count,
         )
-        bent, surface = curved(*gathered, count)
         volume = bodies.comm.allreduce(volume, op=MPI.SUM)
         enters = surface > 0
         return (
@@ -347,6 +358,26 @@ def curved(
     sides = vertices[:, 1:] - vertices[:, :1]
     area = 0.5 * np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1)
     return np.bincount(body[facet[one]], bent, count), np.bincount(body, area, count)
+
+
+def _fading(beyond: Any) -> Any:
+    """Return 1 well below 1, 0 well beyond, and one half there."""
+    return 1 / (1 + beyond**8)
+
+
+def _driven(law: Insertion) -> float:
+    """Return the energy that a stress gives to lithium as it fills a clamped host, over R T [-]."""
+    active = law.active
+    filled = np.linspace(0.0, active.maximum_concentration, _SAMPLED)
+    strains = np.array([curve.value(filled) for curve in active.expansion_curves])
+    swelling = float(
+        np.abs(np.diff((np.array(active.expansion_axes).T @ strains).sum(axis=0))).sum()
+    )
+    volume = active.drift_volume
+    if volume is None:
+        volume = swelling / active.maximum_concentration
+    energy = GAS_CONSTANT * law.temperature
+    return abs(volume) * active.elasticity.modulus * swelling / 3 / energy
 
 
 class _Crystal:

@@ -284,11 +284,11 @@ class ElectrochemicalProblem:
         """
         found = {}
         reactions = self._reactions(x, gap, layer)
-        for (name, law), (_, weights, *at) in zip(self._laws, reactions, strict=True):
+        for (name, law), (_, weights, seen, gaps) in zip(self._laws, reactions, strict=True):
             if isinstance(law, Insertion):
-                takes = weights > 0
+                takes, current = weights > 0, law.current(seen, gaps)
                 found[name] = InsertionCurrent(
-                    **{key: value * takes for key, value in asdict(law.current(*at)).items()}
+                    **{key: value * takes for key, value in asdict(current).items()}
                 )
         for name in self.bodies.outside:
             none = np.zeros(self.bodies.points[name].weights.size)
@@ -377,8 +377,8 @@ class ElectrochemicalProblem:
     def _carried(self, kind: type, x: PETSc.Vec, gap: Array, layer: Array) -> float:
         """Return the current through all surfaces with a kind of law [A]."""
         return sum(
-            self.bodies.sum(weights * law.response(*at)[0][:, 0])
-            for law, weights, *at in self._reactions(x, gap, layer)
+            self.bodies.sum(weights * law.response(seen, gaps)[0][:, 0])
+            for law, weights, seen, gaps in self._reactions(x, gap, layer)
             if isinstance(law, kind)
         )
 
@@ -422,7 +422,7 @@ class ElectrochemicalProblem:
     def inserted(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
         """Return the current of insertion at the cohesive points (n,) [A/m2]; collective."""
         reactions = self._reactions(x, gap, layer)
-        return self._inserted([law.response(*at) for law, _, *at in reactions])
+        return self._inserted([law.response(seen, gaps) for law, _, seen, gaps in reactions])
 
     def _inserted(self, responses: Sequence[tuple[Array, Array]]) -> Array:
         """Return that of the responses of all laws, zero where nothing is inserted."""
