@@ -40,7 +40,8 @@ is left as it is, and so is what passes between particles. Where the diffusivity
 concentration, the rates follow the factor on it at the surface before each step.
 
 There is no layer where particles are but a few elements deep, nor where a stress drives lithium
-several times as hard as its concentration does (`SHALLOW`, `DRIVEN`): there the surface of the mesh
+several times as hard as its concentration does (`SHALLOW`, `WITH`), or against its
+diffusion (`AGAINST`): there the surface of the mesh
 counts.
 
 Close to empty and full the layer would carry what the kinetics see out of the bounds, or hide from
@@ -78,9 +79,9 @@ from femssb.units import FARADAY, GAS_CONSTANT
 MODES = 10
 # Closer to empty or full than this there is no layer; beyond, there is room for so many times more.
 MARGIN, ROOM = 0.02, 10.0
-# Elements over depth of a particle, and energy that stress gives to lithium over R T, beyond which
-# there is no layer.
-SHALLOW, DRIVEN = 0.4, 6.0
+# Elements over the depth of a particle, and how hard stress drives lithium with and against its
+# diffusion, over R T, beyond which there is no layer.
+SHALLOW, WITH, AGAINST = 0.4, 6.0, 1.0
 _SLOWEST, _FASTEST = 0.2, 3000.0  # rates of the modes, times h^2/D of the fastest axis
 _SAMPLES = 2  # of the answers for each mode
 _SAMPLED = 101  # concentrations
@@ -198,7 +199,9 @@ class BoundaryLayer:
             lack = of_crystal.answer(at) / full - [trace(answer) for answer in answers]
             slowest = np.maximum(of_crystal.turn**2, of_crystal.along / depth[particle] ** 2)
             lack /= 1 + (slowest / at[:, None]) ** 2
-            lack *= _fading(size / (SHALLOW * depth[particle])) * _fading(_driven(law) / DRIVEN)
+            driven = _driven(law)
+            lack *= _fading(size / (SHALLOW * depth[particle]))
+            lack *= _fading(max(driven / WITH, -driven / AGAINST))
             heights = np.zeros((len(particle), MODES + 1))
             for point in np.flatnonzero(~np.isin(particle, inert)):
                 heights[point, 1:-1], _ = nnls(pulses, lack[:, point])
@@ -366,18 +369,22 @@ def _fading(beyond: Any) -> Any:
 
 
 def _driven(law: Insertion) -> float:
-    """Return the energy that a stress gives to lithium as it fills a clamped host, over R T [-]."""
+    """Return how hard a stress drives lithium out of a clamped host as it fills, over R T [-].
+
+    Positive, it helps diffusion; negative, it takes lithium to where most of it is.
+    """
     active = law.active
     filled = np.linspace(0.0, active.maximum_concentration, _SAMPLED)
     strains = np.array([curve.value(filled) for curve in active.expansion_curves])
-    swelling = float(
-        np.abs(np.diff((np.array(active.expansion_axes).T @ strains).sum(axis=0))).sum()
-    )
+    volumetric = (np.array(active.expansion_axes).T @ strains).sum(axis=0)
+    swelling = float(np.abs(np.diff(volumetric)).sum())
     volume = active.drift_volume
     if volume is None:
         volume = swelling / active.maximum_concentration
+    elif volumetric[-1] < volumetric[0]:
+        volume = -volume
     energy = GAS_CONSTANT * law.temperature
-    return abs(volume) * active.elasticity.modulus * swelling / 3 / energy
+    return volume * active.elasticity.modulus * swelling / 3 / energy
 
 
 class _Crystal:
