@@ -98,6 +98,7 @@ def advance(
     time_step: float,
     rate: float,
     history: Array,
+    continued: bool,
     current: float | None = None,
     voltage: float | None = None,
     power: float = 0.0,
@@ -113,6 +114,7 @@ def advance(
         time_step: [s].
         rate: Factor of the new stoichiometry in its time derivative [1/s].
         history: (owned nodes,) the rest of that derivative [1/s].
+        continued: Whether the step goes on with the load of the one before.
         current: Charging current to impose [A]; exactly one of current and voltage is given.
         voltage: Cell voltage to hold [V].
         power: Of a consumer, whose current is taken off the charging current [W].
@@ -125,6 +127,13 @@ def advance(
     electrochemistry, mechanics, bodies = model.electrochemistry, model.mechanics, model.bodies
     electrochemical = electrochemistry.unknowns.filled(guess.electrochemical)
     mechanical = mechanics.unknowns.filled(guess.mechanical)
+    before = model.electrochemical(previous)
+    deepening = electrochemistry.layer.deepening(
+        previous.layer,
+        time_step,
+        electrochemistry.stoichiometry(before),
+        electrochemistry.inserted(before, previous.gap, previous.layer) if continued else None,
+    )
     exchange = _Exchange(model, time_step)
     incoming = outgoing = exchange.pack(guess.gap, guess.pull)
     anderson = _Anderson(model.comm)
@@ -145,6 +154,7 @@ def advance(
             rate=rate,
             history=history,
             gap=gap,
+            layer=deepening,
             pull=pull,
             current=current,
             voltage=voltage,
@@ -172,6 +182,7 @@ def advance(
         outgoing = exchange.pack(model.gap(jump), released)
         change = anderson.norm(outgoing - incoming)
     weights = bodies.weights
+    layer = electrochemistry.deepened(electrochemical, gap, deepening)
     state = State(
         time=float(previous.time + time_step),
         electrochemical=electrochemical.array_r.copy(),
@@ -180,10 +191,11 @@ def advance(
         damage=cohesion.damage,
         spent=cohesion.spent,
         gap=gap,
+        layer=layer,
         hydrostatic=hydrostatic,
         pull=released,
         voltage=electrochemistry.voltage(electrochemical),
-        current=electrochemistry.cell_current(electrochemical, gap),
+        current=electrochemistry.cell_current(electrochemical, gap, layer),
         cohesive_dissipation=previous.cohesive_dissipation
         + bodies.sum(weights * cohesion.dissipated),
         viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),

@@ -4,7 +4,7 @@ Unknowns are the stoichiometry at the particle nodes, the ionic and the electron
 the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 
@@ -20,6 +20,7 @@ from scipy.optimize import brentq
 from femssb.arrays import Array
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
+from femssb.cell.boundary_layer import BoundaryLayer, Deepening
 from femssb.cell.consumer import Consumer
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
@@ -27,6 +28,7 @@ from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
 from femssb.cell.surfaces import (
     CONTACT,
+    GRAIN_BOUNDARY,
     Insertion,
     Law,
     Metal,
@@ -71,6 +73,7 @@ class ElectrochemicalProblem:
         spaces: Space of the stoichiometry and of each potential.
         unknowns: How these and the voltage are numbered.
         problem: The discrete problem.
+        layer: What the surface of the particles has beyond the mesh.
         linear_solver: Solver of its linear systems.
         node_charge: F c_max times the volume of each owned particle node [C].
         lithium_initial: Lithium in all particles at the start [mol].
@@ -184,6 +187,18 @@ class ElectrochemicalProblem:
         storage = diagonal, diagonal, self.node_charge
         self._conduction = [values for _, _, values in entries]
         diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
+        # The layer below the surface passes grain boundaries, as they are when closed and at rest.
+        passed = [
+            (self._operator(name, law, numbers), law)
+            for name, law in self._laws
+            if isinstance(law, Permeation) and name == GRAIN_BOUNDARY
+        ]
+        through = SurfaceProblem(
+            "diffusion", self.unknowns, entries[:1], [operator for operator, _ in passed]
+        ).jacobian([law.response(*_nothing(operator))[1] for operator, law in passed])
+        self.layer = BoundaryLayer(
+            bodies, self.unknowns, through, self.node_charge, inert=self._inert
+        )
         self._energy = energy
         factors = [active.largest_diffusivity_factor for active, _ in bodies.active_nodes()]
         self._largest_factor = max(factors)
@@ -268,18 +283,20 @@ class ElectrochemicalProblem:
         """Return F times the lithium of all particles, from owned nodes [C]; collective."""
         return self.bodies.sum(self.node_charge * stoichiometry)
 
-    def interface_current(self, x: PETSc.Vec, gap: Array) -> InsertionCurrent:
-        """Return the kinetics at the `Bodies.outside` surfaces, at a gap (n,) [m]; collective.
+    # Of the unknowns, the gap (n,) [m] and the modes of the boundary layer (n, modes):
+
+    def interface_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> InsertionCurrent:
+        """Return the kinetics at the `Bodies.outside` surfaces; collective.
 
         All is zero where nothing is inserted.
         """
         found = {}
-        reactions = self._reactions(x, gap)
-        for (name, law), (_, weights, *at) in zip(self._laws, reactions, strict=True):
+        reactions = self._reactions(x, gap, layer)
+        for (name, law), (_, weights, seen, gaps) in zip(self._laws, reactions, strict=True):
             if isinstance(law, Insertion):
-                takes = weights > 0
+                takes, current = weights > 0, law.current(seen, gaps)
                 found[name] = InsertionCurrent(
-                    **{key: value * takes for key, value in asdict(law.current(*at)).items()}
+                    **{key: value * takes for key, value in asdict(current).items()}
                 )
         for name in self.bodies.outside:
             none = np.zeros(self.bodies.points[name].weights.size)
@@ -288,25 +305,26 @@ class ElectrochemicalProblem:
             )
         return joined([found[name] for name in self.bodies.outside])
 
-    def contact_current(self, x: PETSc.Vec, gap: Array) -> Array:
+    def contact_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
         """Return the current of electrons at points of contacts of particles [A/m2]; collective.
 
         It is positive out of the minus side, and zero where particles do not conduct.
         """
         found = np.zeros(self.bodies.points[CONTACT].weights.size)
-        for (name, law), (_, _, *at) in zip(self._laws, self._reactions(x, gap), strict=True):
+        reactions = self._reactions(x, gap, layer)
+        for (name, law), (_, _, *at) in zip(self._laws, reactions, strict=True):
             if name == CONTACT and isinstance(law, Ohmic):
                 found = law.response(*at)[0][:, 0]
         return found
 
-    def overdrawn(self, x: PETSc.Vec, gap: Array) -> float:
+    def overdrawn(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
         """Return how far lithium is below 0 where it is taken, or above 1 where it is put.
 
         It is the mean stoichiometry beyond, over the points where lithium is inserted, weighted by
         the current there [-]; no current, nothing overdrawn; collective.
         """
         excess = carried = 0.0
-        for law, weights, values, gaps in self._reactions(x, gap):
+        for law, weights, values, gaps in self._reactions(x, gap, layer):
             if isinstance(law, Insertion):
                 current = weights * law.current(values, gaps).current
                 filled = values[:, 0]
@@ -315,15 +333,15 @@ class ElectrochemicalProblem:
                 carried += self.bodies.sum(np.abs(current))
         return excess / max(carried, 1e-6 * self.one_c)
 
-    def cell_current(self, x: PETSc.Vec, gap: Array) -> float:
+    def cell_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
         """Return the charging current that leaves the particles [A]; collective."""
-        return self._carried(Insertion, x, gap)
+        return self._carried(Insertion, x, gap, layer)
 
     def anode_current(self, x: PETSc.Vec) -> float:
         """Return the charging current that the lithium anode carries [A]; collective."""
-        return -self._carried(Metal, x, np.zeros(self.bodies.weights.size))
+        return -self._carried(Metal, x, np.zeros(self.bodies.weights.size), self.layer.at_rest())
 
-    def powers(self, x: PETSc.Vec, gap: Array) -> Powers:
+    def powers(self, x: PETSc.Vec, gap: Array, layer: Array) -> Powers:
         """Return where the power of a charge goes; exact in a solved state; collective.
 
         Multiply the residual of ions and electrons by their potentials and sum: what conducts
@@ -338,7 +356,7 @@ class ElectrochemicalProblem:
         mean = self.charge(owned * self._takes_part) / self.charge(self._takes_part)
         found = dict.fromkeys(("reversible", "activation", "contact", "concentration"), 0.0)
         anode = 0.0
-        for law, weights, values, gaps in self._reactions(x, gap):
+        for law, weights, values, gaps in self._reactions(x, gap, layer):
             if isinstance(law, Metal):
                 current = law.response(values, gaps)[0][:, 0]
                 anode += self.bodies.sum(weights * current * values[:, 0])
@@ -364,21 +382,63 @@ class ElectrochemicalProblem:
                 found[name] += self.bodies.sum(carried * voltage)
         return Powers(ionic=ionic, electronic=electronic, anode=anode, **found)
 
-    def _carried(self, kind: type, x: PETSc.Vec, gap: Array) -> float:
+    def _carried(self, kind: type, x: PETSc.Vec, gap: Array, layer: Array) -> float:
         """Return the current through all surfaces with a kind of law [A]."""
         return sum(
-            self.bodies.sum(weights * law.response(*at)[0][:, 0])
-            for law, weights, *at in self._reactions(x, gap)
+            self.bodies.sum(weights * law.response(seen, gaps)[0][:, 0])
+            for law, weights, seen, gaps in self._reactions(x, gap, layer)
             if isinstance(law, kind)
         )
 
-    def _reactions(self, x: PETSc.Vec, gap: Array) -> list[tuple[Law, Array, Array, Array]]:
+    def _reactions(
+        self, x: PETSc.Vec, gap: Array, layer: Array
+    ) -> list[tuple[Law, Array, Array, Array]]:
         """Return law, areas, values and gap of each current through a surface."""
-        gaps, seen = self.bodies.split(gap), self.problem.at_points(x)
-        rows = zip(
-            self._laws, self.problem.operators, seen, strict=False
-        )  # then terminals and edges
-        return [(law, op.weights, values, gaps[name]) for (name, law), op, values in rows]
+        gaps, beyond = self.bodies.split(gap), self.bodies.split(layer.sum(axis=1))
+        found = []
+        rows = zip(self._laws, self.problem.operators, self.problem.at_points(x), strict=False)
+        for (name, law), operator, values in rows:  # then terminals and edges
+            if isinstance(law, Insertion):
+                values[:, 0] += beyond[name]
+            found.append((law, operator.weights, values, gaps[name]))
+        return found
+
+    def _responses(
+        self, values: Sequence[Array], gap: Array, layers: Mapping[str, Deepening]
+    ) -> list[tuple[Array, Array]]:
+        """Return flux and derivative of each law at the end of a time step; not of edges."""
+        gaps = self.bodies.split(gap)
+        return [
+            law.response(seen, gaps[name], layers[name])
+            if isinstance(law, Insertion)
+            else law.response(seen, gaps[name])
+            for (name, law), seen in zip(self._laws, values, strict=False)
+        ]
+
+    def _parts(self, layer: Deepening) -> dict[str, Deepening]:
+        """Return the layer of each surface."""
+        ends = np.cumsum([0, *(self.bodies.points[n].weights.size for n in self.bodies.cohesive)])
+        spans = zip(self.bodies.cohesive, ends[:-1], ends[1:], strict=True)
+        return {name: layer[start:end] for name, start, end in spans}
+
+    def deepened(self, x: PETSc.Vec, gap: Array, layer: Deepening) -> Array:
+        """Return the modes of the layer (n, modes) where a time step has led to x; collective."""
+        values = self.problem.at_points(x)
+        responses = self._responses(values, gap, self._parts(layer))
+        return layer.by(self._inserted(responses))
+
+    def inserted(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
+        """Return the current of insertion at the cohesive points (n,) [A/m2]; collective."""
+        reactions = self._reactions(x, gap, layer)
+        return self._inserted([law.response(seen, gaps) for law, _, seen, gaps in reactions])
+
+    def _inserted(self, responses: Sequence[tuple[Array, Array]]) -> Array:
+        """Return that of the responses of all laws, zero where nothing is inserted."""
+        current = self.bodies.split(np.zeros(self.bodies.weights.size))
+        for (name, law), (flux, _) in zip(self._laws, responses, strict=True):
+            if isinstance(law, Insertion):
+                current[name] = flux[:, 0]
+        return np.concatenate([current[name] for name in self.bodies.cohesive])
 
     def solve(
         self,
@@ -387,6 +447,7 @@ class ElectrochemicalProblem:
         rate: float,
         history: Array,
         gap: Array,
+        layer: Deepening,
         pull: Array,
         current: float | None,
         voltage: float | None,
@@ -402,6 +463,7 @@ class ElectrochemicalProblem:
             rate: Factor of the new stoichiometry in its time derivative [1/s].
             history: (owned nodes,) the rest of that derivative [1/s].
             gap: (n,) at the cohesive points [m].
+            layer: How the boundary layer changes in the step.
             pull: What the stress releases with lithium, (nodes with ghosts,) [J/mol].
             current: Charging current [A], or None to hold the voltage.
             voltage: Cell voltage to hold [V], or None.
@@ -423,13 +485,11 @@ class ElectrochemicalProblem:
             self.unknowns.write_single(x, VOLTAGE, voltage)
         else:
             self.unknowns.write_single(load, VOLTAGE, float(current or 0.0))
-        gaps = self.bodies.split(gap)
         consumer = Consumer(power=power, conductance=conductance)
+        count, layers = len(self._laws), self._parts(layer)
 
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
-            count = len(self._laws)
-            laws = zip(self._laws, values[:count], strict=True)
-            answers = [law.response(seen, gaps[name]) for (name, law), seen in laws]
+            answers = self._responses(values, gap, layers)
             answers.append(consumer.response(values[count]))
             edges = zip(self._limits, values[count + 1 :], strict=True)
             return answers + [limit.response(filled) for limit, filled in edges]
@@ -454,7 +514,8 @@ class ElectrochemicalProblem:
                 raise
         # Newton sees a slow reaction, far from its current, as a conductor of almost nothing.
         guess.copy(x)
-        self._bring_to(x, current - consumer.current(self.voltage(x)), gap)
+        drawn = consumer.current(self.voltage(x))
+        self._bring_to(x, current - drawn, gap, layers)
         return solve()
 
     def _set_transport(self, rate: float, pull: Array) -> None:
@@ -476,21 +537,26 @@ class ElectrochemicalProblem:
         values = [parts[0], np.zeros_like(drift), np.zeros_like(diffusion), *others]
         self.problem.set_bulk(values, terms=terms)
 
-    def _bring_to(self, x: PETSc.Vec, current: float, gap: Array) -> None:
+    def _bring_to(
+        self, x: PETSc.Vec, current: float, gap: Array, layers: Mapping[str, Deepening]
+    ) -> None:
         """Shift potentials so that each electrode carries a charging current [A]; collective."""
-        reactions = self._reactions(x, gap)
+        values = self.problem.at_points(x)
+        rows = list(zip(self._laws, self.problem.operators, values, strict=False))
 
         def shift(kind: type, wanted: float) -> float:
             """Return by how much the difference of potentials over a kind of law must change."""
 
             def excess(by: float) -> float:
-                total = -wanted
-                for law, weights, values, gaps in reactions:
-                    if isinstance(law, kind):
-                        moved = values.copy()
-                        moved[:, -1] += by
-                        total += self.bodies.sum(weights * law.response(moved, gaps)[0][:, 0])
-                return total
+                moved = [seen.copy() for _, _, seen in rows]
+                for seen, (_, law) in zip(moved, self._laws, strict=True):
+                    seen[:, -1] += by * isinstance(law, kind)
+                found = self._responses(moved, gap, layers)
+                return -wanted + sum(
+                    self.bodies.sum(op.weights * flux[:, 0])
+                    for ((_, law), op, _), (flux, _) in zip(rows, found, strict=True)
+                    if isinstance(law, kind)
+                )
 
             reach = 0.1  # [V]
             while excess(-reach) * excess(reach) > 0 and reach < _FARTHEST:
@@ -502,3 +568,9 @@ class ElectrochemicalProblem:
         over_metal, over_grains = shift(Metal, -current), shift(Insertion, current)
         x.array[self.unknowns.owned(FIELDS.index(IONIC))] -= over_metal
         self.unknowns.write_single(x, VOLTAGE, self.voltage(x) + over_grains - over_metal)
+
+
+def _nothing(operator: PointOperator) -> tuple[Array, Array]:
+    """Return quantities (n, k) and gaps (n,) of zero at the points of a surface."""
+    count, quantities = operator.values.shape[:2]
+    return np.zeros((count, quantities)), np.zeros(count)

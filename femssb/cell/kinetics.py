@@ -4,11 +4,12 @@ Plain arrays in, plain arrays out, one entry per point; no mesh. A current is po
 lithium leaves the particle or the metal.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.errors import NotConverged
 from femssb.inputs.materials import (
     ActiveMaterial,
@@ -28,6 +29,15 @@ STOICHIOMETRY_MARGIN = 1e-3
 # A Newton step of this size in the reduced overpotential leaves an error below its square.
 STEP_TOLERANCE = 1e-8
 MOST_ITERATIONS = 100
+# A Newton step of this size in a concentration that falls, over the largest one, leaves an error
+# below its square, times how much the current bends: 1e3.
+CONCENTRATION_TOLERANCE = 1e-9
+# Where the current falls with the concentration, Newton steps are no longer than this slope says.
+LEAST_SLOPE = 0.1
+
+
+# Concentration at the surface behind a current (n,) at some points, and its derivative.
+Surface = Callable[[Array, Indices | slice], tuple[Array, Array]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,25 +91,92 @@ def insertion_current(
     concentration: Array,
     potential_difference: Array,
     resistance: Array,
+    surface: Surface | None = None,
 ) -> InsertionCurrent:
     """Return the insertion current behind a series resistance, solved at every point.
 
-    i = i0(c) [exp(a F eta / RT) - exp(-(1 - a) F eta / RT)], eta = phi_s - phi_l - U(c) - i R.
+    i = i0(c) [exp(a F eta / RT) - exp(-(1 - a) F eta / RT)], eta = phi_s - phi_l - U(c) - i R. The
+    concentration c at the surface may itself fall with the current, which is solved at every point,
+    too.
 
     Args:
         kinetics: Rate constant and transfer coefficient.
         active: Open-circuit voltage and maximum concentration.
         temperature: [K].
-        concentration: Lithium at the surface, shape (n,) [mol/m3].
+        concentration: Lithium, shape (n,) [mol/m3].
         potential_difference: phi_s - phi_l, shape (n,) [V].
         resistance: Contact resistance R >= 0, shape (n,) [ohm m2].
+        surface: What is at the surface, given the current [mol/m3], where that is not
+            `concentration`, but follows it: it does not rise with the current.
 
     Returns:
         Current, its exact derivatives, and how the voltage is shared.
 
     Raises:
-        NotConverged: If an argument is not finite (for finite ones the iteration is monotone).
+        NotConverged: If an argument is not finite, or no concentration is found.
     """
+
+    def current(at: Array, points: Indices | slice) -> InsertionCurrent:
+        return _at_surface(
+            kinetics, active, temperature, at, potential_difference[points], resistance[points]
+        )
+
+    if surface is None:
+        return current(concentration, slice(None))
+    found = current(_behind(current, surface, concentration.size), slice(None))
+    slope = 1.0 - surface(found.current, slice(None))[1] * found.d_concentration
+    return replace(
+        found,
+        d_concentration=found.d_concentration / slope,
+        d_potential=found.d_potential / slope,
+    )
+
+
+def _behind(
+    current: Callable[[Array, Indices], InsertionCurrent], surface: Surface, count: int
+) -> Array:
+    """Return the concentration at each point that is there behind the current which it lets pass.
+
+    Newton's method, in a bracket, which is halved where the steps of Newton do not halve; points
+    that are found are left out.
+    """
+    left = np.arange(count)
+    found, _ = surface(np.zeros(count), left)
+    lower, upper = np.full_like(found, -np.inf), np.full_like(found, np.inf)
+    moved = upper.copy()  # by the last step
+    tolerance = CONCENTRATION_TOLERANCE * max(float(np.max(np.abs(found), initial=0.0)), 1.0)
+    for _ in range(MOST_ITERATIONS):
+        at = found[left]
+        there = current(at, left)
+        behind, by_current = surface(there.current, left)
+        excess = at - behind
+        step = excess / np.maximum(1.0 - by_current * there.d_concentration, LEAST_SLOPE)
+        high = excess > 0.0
+        upper[left] = np.where(high, at, upper[left])
+        lower[left] = np.where(high, lower[left], at)
+        middle = 0.5 * (lower[left] + upper[left])
+        after = at - step
+        halve = (after < lower[left]) | (after > upper[left]) | (np.abs(step) > 0.5 * moved[left])
+        found[left] = np.where(halve & np.isfinite(middle), middle, after)
+        moved[left] = np.abs(found[left] - at)
+        left = left[~(moved[left] <= tolerance)]
+        if not left.size:
+            return found
+    raise NotConverged(
+        "the lithium at the particle interface could not be found",
+        residuals={"concentration": float(np.max(np.abs(step))) / tolerance},
+    )
+
+
+def _at_surface(
+    kinetics: InsertionKinetics,
+    active: ActiveMaterial,
+    temperature: float,
+    concentration: Array,
+    potential_difference: Array,
+    resistance: Array,
+) -> InsertionCurrent:
+    """Return the insertion current at a concentration."""
     thermal = GAS_CONSTANT * temperature / FARADAY
     voltage, voltage_slope = active.open_circuit_voltage.value_and_derivative(concentration)
     exchange, exchange_slope = exchange_current(kinetics, active, concentration)

@@ -143,6 +143,19 @@ def limited(
     return np.column_stack([current, -current]), np.stack([slope, -slope], axis=1)
 
 
+def held_back(value: Array, room: Array) -> tuple[Array, Array]:
+    """Return values (n,) as far as there is room for them, and the derivative, never negative.
+
+    They are divided by the eighth root of 1 + (value/room)^8: within 1e-8 as they are where they
+    take a tenth of the room, and no larger than it.
+    """
+    room, size = np.maximum(room, np.finfo(float).tiny), np.abs(value)
+    larger = np.maximum(room, size)  # powers of both would overflow
+    root = np.sqrt(np.sqrt(np.sqrt((room / larger) ** 8 + (size / larger) ** 8)))
+    fits = room / larger / root
+    return fits * value, fits**9
+
+
 def _room(
     distance: Array, within: Array, distance_slope: Array, within_slope: Array
 ) -> tuple[Array, Array]:

@@ -110,6 +110,7 @@ class State:
     damage: Array  # (n,) at the cohesive points: loss of stiffness
     spent: Array  # (n,) there: share of the fracture energy that is spent
     gap: Array  # (n,) there, that the contact resistance was taken at [m]
+    layer: Array  # (n, modes) there: stoichiometry of the surface beyond that of the mesh
     hydrostatic: Array  # (particle nodes with ghosts,) [Pa]
     pull: Array  # (particle nodes with ghosts,) that the stress releases with lithium [J/mol]
     voltage: float  # [V]
@@ -287,6 +288,7 @@ class Model:
             damage=cohesion.damage,
             spent=cohesion.spent,
             gap=self.gap(jump),
+            layer=self.electrochemistry.layer.at_rest(),
             hydrostatic=hydrostatic,
             pull=pull,
             voltage=voltage,
@@ -375,7 +377,8 @@ class Model:
 
     def interface_current(self, state: State) -> InsertionCurrent:
         """Return the kinetics at the points where lithium is inserted; collective."""
-        return self.electrochemistry.interface_current(self.electrochemical(state), state.gap)
+        x = self.electrochemical(state)
+        return self.electrochemistry.interface_current(x, state.gap, state.layer)
 
     def traction(self, state: State) -> Array:
         """Return the traction at the cohesive points in the local frame, shape (n, 3) [Pa]."""

@@ -37,14 +37,14 @@ anode                  metal                   held or pressed
 Where grain boundaries neither break nor resist they have no row: all is continuous across them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from math import inf
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.cell.kinetics import (
     InsertionCurrent,
     contact_resistance,
@@ -66,6 +66,8 @@ from femssb.units import FARADAY
 
 Side = Literal["minus", "plus"]
 Seen = tuple[tuple[str, Side, tuple[float, ...]], ...]
+# What a layer adds to the stoichiometry behind a current (n,) at some points, and its derivative.
+Layer = Callable[[Array, Indices | slice], tuple[Array, Array]]
 Pieces = Literal["", "particle", "grain"]  # between which a field may jump within a body
 
 INTERFACE, SEPARATOR = "interface", "particle_separator"  # between particles and the matrix
@@ -103,20 +105,30 @@ class Insertion:
         """Gap over which the current falls [m]."""
         return self.resistance.decay_length
 
-    def current(self, values: Array, gap: Array) -> InsertionCurrent:
+    def current(self, values: Array, gap: Array, layer: Layer | None = None) -> InsertionCurrent:
         """Return the kinetics behind the response."""
+        full = self.active.maximum_concentration
+
+        def surface(current: Array, points: Indices | slice) -> tuple[Array, Array]:
+            assert layer is not None
+            beyond, slope = layer(current, points)
+            return full * (values[points, 0] + beyond), full * slope
+
         return insertion_current(
             self.kinetics,
             self.active,
             self.temperature,
-            concentration=values[:, 0] * self.active.maximum_concentration,
+            concentration=values[:, 0] * full,
             potential_difference=values[:, 1],
             resistance=contact_resistance(self.resistance, gap),
+            surface=surface if layer is not None else None,
         )
 
-    def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
+    def response(
+        self, values: Array, gap: Array, layer: Layer | None = None
+    ) -> tuple[Array, Array]:
         """Return flux and derivative: what leaves the grains enters electrons and ions."""
-        found = self.current(values, gap)
+        found = self.current(values, gap, layer)
         slope = found.d_concentration * self.active.maximum_concentration
         row = np.column_stack([slope, found.d_potential])
         flux = np.repeat(found.current[:, None], 2, axis=1)

@@ -48,6 +48,7 @@ particle, or grain (0: none). Its arrays:
 ``damage 0``, ...              (n,)       damage of the interface: loss of stiffness
 ``spent 0``, ...               (n,)       share of its fracture energy that is spent
 ``gap 0``, ...                 (n,)       gap that the interface resistance was taken at [m]
+``layer 0``, ...               (n, 10)    modes of the boundary layer of lithium at the interface
 =============================  =========  ======================================================
 
 Keys of the document: ``format``; ``case``, the inputs that must be the same to resume;
@@ -397,7 +398,7 @@ def _fields(model: Model) -> dict[str, str]:
     fields = {name: name for name in _spaces(model)} | dict.fromkeys(
         ("hydrostatic", "pull"), "lithium"
     )
-    return fields | dict.fromkeys(("jump", "damage", "spent", "gap"), "interface")
+    return fields | dict.fromkeys(("jump", "damage", "spent", "gap", "layer"), "interface")
 
 
 def _places(model: Model) -> dict[str, Array]:
@@ -438,6 +439,7 @@ def _split(model: Model, state: State) -> dict[str, Array]:
         "damage": state.damage,
         "spent": state.spent,
         "gap": state.gap,
+        "layer": state.layer,
     }
 
 
@@ -457,6 +459,7 @@ def _join(model: Model, values: Mapping[str, Array], numbers: Mapping[str, float
         damage=values["damage"],
         spent=values["spent"],
         gap=values["gap"],
+        layer=values["layer"],
         hydrostatic=model.bodies.spread(values["hydrostatic"]),
         pull=model.bodies.spread(values["pull"]),
         **numbers,

@@ -286,7 +286,7 @@ class Readout:
         if CONTACT not in bodies.points:
             return None
         x = model.electrochemical(state)
-        current = model.electrochemistry.contact_current(x, state.gap)
+        current = model.electrochemistry.contact_current(x, state.gap, state.layer)
         fields = self._openings(state, [CONTACT]) | {"Contact current [A/m2]": current}
         return self._gather_facets([bodies.points[CONTACT]], fields)
 
@@ -398,7 +398,7 @@ class _Measured:
         self.spent = at_matrix(self.state.spent)
         self.drop = self.model.interface_current(self.state).drop
         x = self.model.electrochemical(self.state)
-        self.powers = self.model.electrochemistry.powers(x, self.state.gap)
+        self.powers = self.model.electrochemistry.powers(x, self.state.gap, self.state.layer)
         self.von_mises, self.volumetric = readout.particle_stress(self.state)
         self.mean_strain = self.volume.means(self.volumetric)
         self.stress_quantiles = self.volume.quantiles(self.von_mises, [0.99, 0.999])

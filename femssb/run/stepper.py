@@ -243,6 +243,7 @@ class Stepper:
             rate=new,
             history=history,
             **load,
+            continued=len(past) > 1,
             tolerances=self._tolerances,
         )
         # The charge follows the same formula as the lithium, so that the ledger can close.

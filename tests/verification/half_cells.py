@@ -147,6 +147,7 @@ def step(
         time_step=time_step,
         rate=new,
         history=history,
+        continued=before is not None,
         tolerances=tolerances,
         **control,
     )

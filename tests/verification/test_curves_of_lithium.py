@@ -108,12 +108,14 @@ def manufactured_error(count):
         value, slope = factors[axis].value_and_derivative(exact * full)
         into += diffusivity[axis] * (slope * full * first**2 + value * curvature)
     vector = model.electrochemical(model.initial_state())
+    layer, filled = problem.layer, problem.stoichiometry(vector)
     problem.solve(
         vector,
         rate=rate,
         history=into - rate * exact,
         gap=np.zeros(model.bodies.weights.size),
-        pull=np.zeros(len(problem.stoichiometry(vector))),
+        layer=layer.deepening(layer.at_rest(), 1 / rate, filled),
+        pull=np.zeros(filled.size),
         current=0.0,
         voltage=None,
         tolerance=1e-12,

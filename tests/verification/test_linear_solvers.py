@@ -80,6 +80,7 @@ def step_by(linear_solver, size=COARSE):
         time_step=TIME_STEP,
         rate=1 / TIME_STEP,
         history=-model.stoichiometry(start) / TIME_STEP,
+        continued=False,
         current=model.one_c,
         tolerances=TIGHT,
     )

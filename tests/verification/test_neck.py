@@ -160,17 +160,19 @@ def test_neck(near, far, film, error, spread_error):
     x, _ = problem.at_rest()
     current, gap = 1e-3 * problem.one_c, np.zeros(bodies.weights.size)
     known = problem.stoichiometry(x)
+    layer = problem.layer.deepening(problem.layer.at_rest(), 1.0, known)
     problem.solve(
         x,
         rate=1.0,
         history=-known[: problem.node_charge.size],
         gap=gap,
+        layer=layer,
         pull=np.zeros(known.size),
         current=current,
         voltage=None,
         tolerance=1e-12,
     )
-    powers = problem.powers(x, gap)
+    powers = problem.powers(x, gap, problem.deepened(x, gap, layer))
     spread = sum(spreading()) / (CONDUCTIVITY * RADIUS)
     found = (powers.electronic + powers.contact) / current**2
     assert found == pytest.approx(spread + film / (pi * (NECK * RADIUS) ** 2), rel=error)

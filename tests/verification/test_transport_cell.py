@@ -61,9 +61,9 @@ def resistances_of(materials, data):
 def at_interface(model, state):
     """Return the concentration [mol/m3] at the interface, the same all over it."""
     values = model.electrochemistry.problem.at_points(model.electrochemical(state))[0]
-    total = model.bodies.sum(
-        model.bodies.points[INTERFACE].weights * values[:, 0]
-    ) / model.bodies.area(INTERFACE)
+    filled = values[:, 0] + state.layer.sum(axis=1)
+    total = model.bodies.sum(model.bodies.points[INTERFACE].weights * filled)
+    total /= model.bodies.area(INTERFACE)
     return total * model.materials.active.maximum_concentration
 
 

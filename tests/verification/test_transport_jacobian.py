@@ -40,6 +40,8 @@ class Linearised:
         def catch(problem, linear_solver, x, load, law, **keywords):
             caught.append((load, law, keywords["fixed"]))
 
+        layer = model.electrochemistry.layer
+        filled = model.electrochemistry.stoichiometry(x)
         height = model.bodies.scalars.tabulate_dof_coordinates()[:, 2]
         with patch.object(newton, "solve", catch):
             model.electrochemistry.solve(
@@ -47,6 +49,7 @@ class Linearised:
                 rate=rate,
                 history=np.full(model.electrochemistry.node_charge.size, -0.05),
                 gap=np.full(len(model.bodies.points[INTERFACE].points), gap),
+                layer=layer.deepening(layer.at_rest(), 1 / rate, filled),
                 pull=materials.active.drift_volume * 300 * MPa * np.sin(3e6 * height),
                 tolerance=1e-9,
                 **({"current": 1e-11, "voltage": None} | control),

@@ -29,6 +29,7 @@ def step(model: Model, start: State, guess: Guess | None = None, **changed: Any)
         "time_step": STEP,
         "rate": 1 / STEP,
         "history": -model.stoichiometry(start) / STEP,
+        "continued": False,
         "current": model.one_c,
         "tolerances": TIGHT,
         **changed,
@@ -67,7 +68,7 @@ def test_the_exchange_is_a_fixed_point(model: Model) -> None:
     x = model.electrochemical(state)
     stress = model.mechanics.hydrostatic_stress(model.mechanical(state), model.expansion(x))
     np.testing.assert_array_equal(stress, state.hydrostatic)
-    assert model.electrochemistry.cell_current(x, state.gap) == state.current
+    assert model.electrochemistry.cell_current(x, state.gap, state.layer) == state.current
 
 
 def test_the_guess_does_not_change_the_step(model: Model) -> None:
