@@ -159,7 +159,7 @@ def test_missing_and_truncated_meshes_are_named(tmp_path: Path) -> None:
 
 
 COMMANDS = [
-    (["-m", "femssb", "run", "--c-rate", "0"], "c_rate"),
+    (["-m", "femssb", "run", "absent.toml"], "absent.toml"),
     (["-m", "femssb", "mesh", "--size", "five"], "--size"),
     (["demos/cycle_1C.py", "--size", "500000"], "mesh.size"),
     (["demos/cycle_1C.py", "--c-rate", "-1"], "c_rate"),
