@@ -11,15 +11,14 @@ Steps may also be given in words (`femssb.inputs.sentences`) and repeated (`fems
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
-
 from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number, shown
-from femssb.tables import read_columns
 
 SHORTEST = 1e-6  # between points of a profile [s]
 _LOADS = ("c_rate", "current", "current_density", "power", "power_density")
@@ -164,17 +163,16 @@ class Profile:
                 f" {count} and {len(self.values)}"
             )
         check_number("Profile", "times[0]", self.times[0], lower=0, upper=0, unit="s")
-        steps = np.diff(self.times)
-        wrong = (steps < 0) | ((steps > 0) & (steps < SHORTEST))
-        wrong[[0, -1]] |= steps[[0, -1]] == 0
-        wrong[1:] |= (steps[1:] == 0) & ((steps[:-1] == 0) | self.constant)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise InputError(
-                f"Profile.times[{row + 1}] = {self.times[row + 1]:g} s must follow"
-                f" {self.times[row]:g} s by {SHORTEST:g} s or more, or be the same once, which is a"
-                " jump"
-            )
+        still = True  # no jump at the start, nor two at once
+        for row, (before, after) in enumerate(pairwise(self.times), start=1):
+            jump = after == before
+            last = row == count - 1
+            if (self.constant or still or last) if jump else after - before < SHORTEST:
+                raise InputError(
+                    f"Profile.times[{row}] = {after:g} s must follow {before:g} s by {SHORTEST:g} s"
+                    " or more, or be the same once, which is a jump"
+                )
+            still = jump
 
     @classmethod
     @checked
@@ -192,6 +190,8 @@ class Profile:
             InputError: If it cannot be read, or holds no profile.
         """
         check_number("Profile.read", "scale", scale, lower=-1e12, upper=1e12)
+        from femssb.tables import read_columns  # NumPy is slow to load, and most runs have none
+
         times, values = read_columns(Path(path), 2)
         kept = tuple(times.tolist()), tuple((scale * values).tolist())
         return cls(times=kept[0], values=kept[1], constant=constant)
@@ -211,7 +211,7 @@ class Profile:
     @checked
     def at(self, time: float) -> float:
         """Return the value at a time [s]; at a jump that before it."""
-        row = int(np.searchsorted(self.times, time, side="left"))
+        row = bisect_left(self.times, time)
         last = min(max(row - 1, 0), len(self.times) - 2)
         start, end = self.times[last : last + 2]
         if self.constant or start == end:

@@ -103,10 +103,12 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(package, block, tmp_pat
 
 def test_a_run_that_could_not_draw_does_not_begin(tmp_path):
     """Would catch an hour of solving that ends in a missing Matplotlib."""
+    case, out = str(tmp_path / "case.toml"), str(tmp_path / "out")
     script = (
         "import sys; sys.modules['matplotlib'] = None\n"
         "from femssb.__main__ import main\n"
-        f"sys.exit(main(['run', '--out', {str(tmp_path / 'out')!r}]))"
+        f"main(['new', {case!r}])\n"
+        f"sys.exit(main(['run', {case!r}, '--out', {out!r}]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
