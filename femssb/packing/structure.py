@@ -12,6 +12,7 @@ from femssb.packing.lines import lines_through
 from femssb.packing.neighbours import wrapped
 from femssb.packing.packing import Packing, as_array
 from femssb.packing.stress import contacts_of
+from femssb.tables import LARGEST_NUMBER
 
 MOST_BINS, MOST_BINS_ACROSS = 10_000, 2_000
 
@@ -182,14 +183,22 @@ def profile(
     check_number("profile", "bins", bins, lower=1, upper=MOST_BINS)
     if not len(packing.radii):
         raise InputError("profile: the packing has no spheres")
-    values = as_array("profile.values", values, np.float64, packing.radii.shape)
-    along = as_array("profile.along", along, np.float64, packing.radii.shape)
+    values = _of_spheres("profile", "values", values, packing)
+    along = _of_spheres("profile", "along", along, packing)
     edges = np.linspace(along.min(), along.max(), bins + 1)
     weights = packing.volumes if by_volume else np.ones(len(values))
     total, _ = np.histogram(along, edges, weights=weights)
     summed, _ = np.histogram(along, edges, weights=weights * values)
     mean = np.divide(summed, total, out=np.full(bins, np.nan), where=total > 0)
     return (edges[1:] + edges[:-1]) / 2, mean
+
+
+def _of_spheres(owner: str, name: str, given: Array, packing: Packing) -> Array:
+    """Return numbers of spheres (n,), of which sums and differences do not overflow."""
+    values = as_array(f"{owner}.{name}", given, np.float64, packing.radii.shape)
+    largest = float(np.abs(values).max(initial=0.0))
+    check_number(owner, f"{name} (largest)", largest, upper=LARGEST_NUMBER)
+    return values
 
 
 @checked
@@ -209,7 +218,7 @@ def heat_map(packing: Packing, values: Array, *, bins: int = 20) -> Array:
         InputError: If there is not a value for each sphere; if there are too many bins, or none.
     """
     check_number("heat_map", "bins", bins, lower=1, upper=MOST_BINS_ACROSS)
-    values = as_array("heat_map.values", values, np.float64, packing.radii.shape)
+    values = _of_spheres("heat_map", "values", values, packing)
     lengths = packing.lengths[:2]
     place = wrapped(packing.positions[:, :2] - packing.lower[:2], packing.period[:2])
     # Cells in a row, x slowest; a centre on the far side counts to the last cell.
