@@ -252,8 +252,8 @@ _INCOMPLETE_UP_TO = 15_000
 # Iterations that cost about as much as a new preconditioner.
 _PRICE = {"direct": 50, "incomplete": 20, "multigrid": 50}
 _SCHWARZ = {"pc_type": "asm", "pc_asm_overlap": "1"}
-# The coarse space beside the factorisation: one after the other saves a fifth of the iterations, each
-# of which takes half as long again.
+# The coarse space beside the factorisation: one after the other saves a fifth of the iterations,
+# each of which takes half as long again.
 _TWO_LEVELS = {
     "pc_mg_type": "additive",
     "mg_levels_ksp_type": "richardson",
