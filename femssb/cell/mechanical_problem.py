@@ -34,7 +34,7 @@ from femssb.cell.surfaces import Side, Surface, joined
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form, n_dofs
-from femssb.fem.coarse_space import rigid_motions
+from femssb.fem.coarse_space import linear_displacements
 from femssb.fem.constraints import Field, Unknowns
 from femssb.fem.edges import edge_nodes, edge_space, touching
 from femssb.fem.linear_solver import KrylovSolver, LinearSolver
@@ -104,7 +104,7 @@ class MechanicalProblem:
             linear_solver,
             block_size=_BLOCK,
             near_nullspace=self._rigid_modes() if method == "multigrid" else (),
-            coarse_space=self._rigid_lumps() if method == "incomplete" else None,
+            coarse_space=self._lumps() if method == "incomplete" else None,
         )
 
     def _field(self, name: str, space: fem.FunctionSpace, fixed: NDArray[np.int64]) -> Field:
@@ -285,16 +285,18 @@ class MechanicalProblem:
             mode.normalize()
         return modes
 
-    def _rigid_lumps(self) -> PETSc.Mat:
-        """Return rigid motions of lumps of nodes, in the unknowns; collective."""
+    def _lumps(self) -> PETSc.Mat:
+        """Return linear displacements of lumps of nodes, in the unknowns; collective."""
         places = np.empty((3, self.unknowns.local_size))
         for axis, values in enumerate(places):
             at = self.unknowns.vector()
-            for index, space in enumerate(self.spaces.values()):
+            for index, (name, space) in enumerate(self.spaces.items()):
                 x = space.tabulate_dof_coordinates()[:, axis]
+                if name not in self.bodies.parts:
+                    x = np.full_like(x, np.nan)  # a linear displacement has no quadratic part
                 self.unknowns.assign(at, index, np.repeat(x, _BLOCK))
             values[:] = at.array_r
-        return rigid_motions(self.unknowns, self.problem.bulk, places[:, ::_BLOCK].T)
+        return linear_displacements(self.unknowns, self.problem.bulk, places[:, ::_BLOCK].T)
 
     def solve(
         self,

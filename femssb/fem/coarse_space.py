@@ -1,8 +1,8 @@
-"""A coarse space for elasticity: rigid motions of lumps of nodes.
+"""A coarse space for elasticity: rigid motions and uniform strains of lumps of nodes.
 
-What an incomplete factorisation reduces slowly, as nothing in it reaches far, is nearly a rigid
-motion of each of many lumps. Lumps are chosen once, by place. They never span two bodies, whose
-matrix is coupled by surfaces alone, so that they serve whatever opens or fails.
+What an incomplete factorisation reduces slowly, as nothing in it reaches far, is nearly a linear
+displacement of each of many lumps. Lumps are chosen once, by place. They never span two bodies,
+whose matrix is coupled by surfaces alone, so that they serve whatever opens or fails.
 """
 
 import femssb.environment.platform
@@ -16,40 +16,42 @@ from scipy.sparse.csgraph import connected_components
 from femssb.arrays import Array, Indices
 from femssb.fem.constraints import Unknowns
 
-_NODES = 150  # of a lump: with half as many or twice as many a solve takes as long
-_LUMPS = 1500  # of all ranks, beyond which lumps grow: their matrix is factored
+_NODES = 100  # of a lump: with half as many or twice as many a solve takes as long
+_LUMPS = 1000  # of all ranks, beyond which lumps grow: their matrix is factored
 
 
-def rigid_motions(unknowns: Unknowns, bulk: PETSc.Mat, places: Array) -> PETSc.Mat:
-    """Return the unknowns (rows) of rigid motions of lumps (columns), orthonormal; collective.
+def linear_displacements(unknowns: Unknowns, bulk: PETSc.Mat, places: Array) -> PETSc.Mat:
+    """Return the unknowns (rows) of linear displacements of lumps (columns); collective.
+
+    The columns are orthonormal.
 
     Args:
         unknowns: Three displacements of each node follow each other.
         bulk: Their matrix without surfaces, which says what is one body.
-        places: (nodes, 3) of the nodes on this rank [m].
+        places: (nodes, 3) of the nodes on this rank [m]; NaN where a linear displacement has no
+            part, as on the edges of a hierarchical quadratic one.
     """
     comm = unknowns.comm
-    size = max(_NODES, comm.allreduce(len(places)) // _LUMPS)
+    linear = np.isfinite(places).all(axis=1)
+    size = max(_NODES, comm.allreduce(np.count_nonzero(linear)) // _LUMPS)
     lumps = [
         lump
         for body in _bodies(bulk, len(places))
-        for lump in _halved(places, body, -(-len(body) // size))
+        for lump in _halved(places, body[linear[body]], -(-np.count_nonzero(linear[body]) // size))
     ]
-    found = [_motions(places[lump]) for lump in lumps]
-    ends = np.cumsum([0, *(motions.shape[1] for motions in found)])
-    before = comm.allgather(int(ends[-1]))[: comm.rank]
-    first = sum(before)
-    rows = [(3 * lump[:, None] + np.arange(3)).ravel() for lump in lumps]
-    inside = sp.block_diag([sp.csr_array((0, 0)), *found], format="csr")
-    order = np.argsort(np.concatenate([np.empty(0, np.int64), *rows]))
-    inside = inside[order]
-    motions = PETSc.Mat().create(comm)
-    motions.setSizes(((unknowns.local_size, unknowns.size), (int(ends[-1]), None)))
-    motions.setType(PETSc.Mat.Type.AIJ)
+    found = [_displacements(places[lump]) for lump in lumps]
+    blocks = sp.block_diag([sp.coo_array((0, 0)), *found], format="coo")
+    rows = np.concatenate([np.empty(0, np.int64), *lumps])[:, None] * 3 + np.arange(3)
+    shape = unknowns.local_size, blocks.shape[1]
+    inside = sp.csr_array((blocks.data, (rows.ravel()[blocks.row], blocks.col)), shape=shape)
+    before = comm.allgather(shape[1])[: comm.rank]
+    displacements = PETSc.Mat().create(comm)
+    displacements.setSizes(((unknowns.local_size, unknowns.size), (shape[1], None)))
+    displacements.setType(PETSc.Mat.Type.AIJ)
     starts, columns = (part.astype(PETSc.IntType) for part in (inside.indptr, inside.indices))
-    motions.setPreallocationCSR((starts, columns + PETSc.IntType(first), inside.data))
-    motions.assemble()
-    return motions
+    displacements.setPreallocationCSR((starts, columns + PETSc.IntType(sum(before)), inside.data))
+    displacements.assemble()
+    return displacements
 
 
 def _bodies(bulk: PETSc.Mat, nodes: int) -> list[Indices]:
@@ -76,13 +78,10 @@ def _halved(places: Array, nodes: Indices, parts: int) -> list[Indices]:
     ]
 
 
-def _motions(places: Array) -> Array:
-    """Return orthonormal rigid motions of nodes, (3 n, 6), or as many as they have."""
+def _displacements(places: Array) -> Array:
+    """Return orthonormal linear displacements of nodes, (3 n, 12), or as many as they have."""
     arms = places - places.mean(axis=0)
     arms /= np.sqrt(np.einsum("ni,ni->", arms, arms)) or 1.0
-    axes = np.eye(3)
-    turns = np.stack([np.cross(axis, arms) for axis in axes], axis=-1)
-    shifts = np.broadcast_to(axes, (len(places), 3, 3)) / np.sqrt(len(places))
-    motions = np.concatenate([shifts, turns], axis=-1).reshape(-1, 6)
-    orthonormal, sizes, _ = np.linalg.svd(motions, full_matrices=False)
-    return np.asarray(orthonormal[:, sizes > 1e-6 * sizes[0]])
+    functions = np.column_stack([np.full(len(places), 1 / np.sqrt(len(places))), arms])
+    orthonormal, sizes, _ = np.linalg.svd(functions, full_matrices=False)
+    return np.asarray(np.kron(orthonormal[:, sizes > 1e-6 * sizes[0]], np.eye(3)))
