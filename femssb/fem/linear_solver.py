@@ -253,8 +253,7 @@ _INCOMPLETE_UP_TO = 15_000
 _PRICE = {"direct": 50, "incomplete": 20, "multigrid": 50}
 _SCHWARZ = {"pc_type": "asm", "pc_asm_overlap": "1"}
 # The coarse space first, then one step from there. Beside each other they take a fifth more
-# iterations, of which each is a third cheaper: with one particle that is slower, with fifty it is as
-# fast.
+# iterations, each a third cheaper: slower with one particle, as fast with fifty.
 _TWO_LEVELS = {
     "pc_mg_type": "kaskade",
     "mg_levels_ksp_type": "richardson",
