@@ -23,6 +23,7 @@ from femssb.cell.cohesion import Cohesion
 from femssb.cell.model import Model, State
 from femssb.cell.surfaces import GRAIN_BOUNDARY
 from femssb.description import description, field
+from femssb.environment.ranks import together
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.units import GAS_CONSTANT
@@ -128,11 +129,14 @@ def advance(
     electrochemical = electrochemistry.unknowns.filled(guess.electrochemical)
     mechanical = mechanics.unknowns.filled(guess.mechanical)
     before = model.electrochemical(previous)
-    deepening = electrochemistry.layer.deepening(
-        previous.layer,
-        time_step,
-        electrochemistry.stoichiometry(before),
-        electrochemistry.inserted(before, previous.gap, previous.layer) if continued else None,
+    deepening = together(
+        model.comm,
+        lambda: electrochemistry.layer.deepening(
+            previous.layer,
+            time_step,
+            electrochemistry.stoichiometry(before),
+            electrochemistry.inserted(before, previous.gap, previous.layer) if continued else None,
+        ),
     )
     exchange = _Exchange(model, time_step)
     incoming = outgoing = exchange.pack(guess.gap, guess.pull)
@@ -182,7 +186,7 @@ def advance(
         outgoing = exchange.pack(model.gap(jump), released)
         change = anderson.norm(outgoing - incoming)
     weights = bodies.weights
-    layer = electrochemistry.deepened(electrochemical, gap, deepening)
+    layer = together(model.comm, lambda: electrochemistry.deepened(electrochemical, gap, deepening))
     state = State(
         time=float(previous.time + time_step),
         electrochemical=electrochemical.array_r.copy(),

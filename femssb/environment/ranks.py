@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,22 @@ def from_first_rank[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Resul
     _check(comm)
     result: Result = comm.bcast(on_first_rank(comm, work), root=0)
     return result
+
+
+def together[Result](comm: MPI.Comm, work: Callable[[], Result]) -> Result:
+    """Return what work gives on each rank; what it raises on one, all raise. Collective.
+
+    No rank may wait for others within the work once it can fail.
+    """
+    result, failure = None, None
+    try:
+        result = work()
+    except FemssbError as error:
+        failure = error
+    for found in comm.allgather(failure):
+        if found is not None:
+            raise found
+    return cast("Result", result)
 
 
 def _check(comm: object) -> None:
