@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from processes import result_of
+from processes import effort, result_of
 
 if TYPE_CHECKING:
     from femssb import HalfCell
@@ -269,24 +269,12 @@ def run(options: argparse.Namespace) -> None:
     profiler.disable()
     cpu = model.comm.allreduce(time.process_time() - before)
     wall = time.perf_counter() - wall
-    inputs = model.inputs()
     if model.comm.rank == 0:
-        performance, series = solution.performance, solution.series
-        failed = performance.get("failed_steps", 0)  # older releases count both together
-        steps, charge = len(series["Time [s]"]) - 1, solution.steps[0]
+        series, charge = solution.series, solution.steps[0]
         found: dict[str, Any] = {
-            "cells": inputs["cells"],
-            "unknowns": sum(inputs["unknowns"].values()),
+            **effort(solution),
             "cpu": cpu,
             "wall": wall,
-            "steps": steps,
-            "failed": failed,
-            "repeated": performance["rejected_steps"] - failed,
-            "per step": cpu / steps,
-            "newton": int(series["Newton iterations"].sum()),
-            "krylov": int(series["Linear iterations"].sum()),
-            "set-ups": performance["factorisations"],
-            "memory": performance["peak_memory"] / 1e9,
             "answers": {
                 "charge": charge.end_time,
                 "mean gap": float(series["Mean gap [m]"][charge.end_row]) / nm,
@@ -294,6 +282,7 @@ def run(options: argparse.Namespace) -> None:
                 "99 % von Mises": float(series["99 % von Mises stress [Pa]"][charge.end_row]) / GPa,
             },
         }
+        found["per step"] = cpu / found["steps"]
         if options.profile:
             found["shares"] = grouped(profiler)
         print(json.dumps(found), flush=True)

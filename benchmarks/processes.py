@@ -11,6 +11,27 @@ from pathlib import Path
 from typing import Any
 
 
+def effort(solution: Any) -> dict[str, Any]:
+    """Return the size of a run of a half-cell and what it took, as far as its release counts it.
+
+    Cells, unknowns, steps, failed and repeated ones, iterations of Newton and of Krylov's method,
+    set-ups of preconditioners, and the peak of memory [GB].
+    """
+    performance, series = solution.performance, solution.series
+    failed = performance.get("failed_steps", 0)  # older releases count both together
+    return {
+        "cells": solution.case["model"]["cells"],
+        "unknowns": sum(solution.case["model"]["unknowns"].values()),
+        "steps": len(series["Time [s]"]) - 1,
+        "failed": failed,
+        "repeated": performance["rejected_steps"] - failed,
+        "newton": int(series["Newton iterations"].sum()),
+        "krylov": int(series["Linear iterations"].sum()),
+        "set-ups": performance["factorisations"],
+        "memory": performance["peak_memory"] / 1e9,
+    }
+
+
 def result_of(
     script: str, arguments: list[str], ranks: int, package: Path | None = None
 ) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from processes import result_of
+from processes import effort, result_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the demo
 
@@ -85,22 +85,15 @@ def run(particles: int) -> None:
     solution = Simulation(model, cycle, stepping=Stepping(jump_error=0.03)).run(progress=False)
     cpu = model.comm.allreduce(time.process_time() - cpu)
     wall = time.perf_counter() - wall
-    inputs = model.inputs()
     if model.comm.rank == 0:
-        summary, series, performance = solution.summary(), solution.series, solution.performance
+        summary = solution.summary
         found: dict[str, Any] = {
             "found": len(cell.particles),
-            "cells": inputs["cells"],
-            "unknowns": sum(inputs["unknowns"].values()),
             "press": marks[1] - marks[0],
             "mesh": marks[2] - marks[1],
             "wall": wall,
             "cpu": cpu,
-            "steps": len(series["Time [s]"]) - 1,
-            "failed": performance["failed_steps"],
-            "newton": int(series["Newton iterations"].sum()),
-            "krylov": int(series["Linear iterations"].sum()),
-            "memory": performance["peak_memory"] / 1e9,
+            **effort(solution),
             "ledger": max(summary["ledger_error"], summary["power_ledger_error"]),
             "debonded": summary["debonded_fraction_charge_end"],
         }

@@ -39,10 +39,9 @@ squares of its components along the axes are means over directions around it. Wh
 is left as it is, and so is what passes between particles. Where the diffusivity depends on the
 concentration, the rates follow the factor on it at the surface before each step.
 
-There is no layer where particles are but a few elements deep, nor where a stress drives lithium
-several times as hard as its concentration does (`SHALLOW`, `WITH`), or against its
-diffusion (`AGAINST`): there the surface of the mesh
-counts.
+There is no layer where particles are but a few elements deep (`SHALLOW`), nor where a stress drives
+lithium several times as hard as its concentration does (`WITH`), or against its diffusion
+(`AGAINST`): there the surface of the mesh counts.
 
 Close to empty and full the layer would carry what the kinetics see out of the bounds, or hide from
 them that the mesh is there. Its sum is therefore held back to the room that the mesh had before the

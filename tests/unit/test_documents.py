@@ -22,7 +22,7 @@ def test_python_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Catches names and arguments that the package does not have."""
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks(path.read_text(), "python"):
+    for block in blocks(path.read_text(), "python"):  # what one raises fails the test
         exec(compile(block.before, f"before line {block.line} of {path}", "exec"), namespace)
         placed = "\n" * (block.line - 1) + block.text  # so that a traceback has its line
         exec(compile(placed, str(path), "exec"), namespace)

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from femssb.cell.boundary_layer import curved
+from femssb.cell.limiter import held_back
 from femssb.cell.model import Couplings, Model
 from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.inputs.protocol import Charge, Discharge
@@ -144,6 +146,60 @@ def test_a_load_leaves_nothing_and_never_lifts_the_surface() -> None:
     largest = np.max(falls)
     assert np.min(falls) > -1e-12 * largest
     assert np.abs(falls[-1]).max() < 1e-9 * largest
+
+
+def test_a_cube_turns_at_its_edges_and_a_sheet_nowhere() -> None:
+    """Catches slabs with the curvature of a sphere: half the edge times the angle is exact."""
+    corners = np.array(list(np.ndindex(2, 2, 2)), float) - 0.5
+    faces, normals = [], []
+    for axis in range(3):
+        for side in (-0.5, 0.5):
+            a, b, c, d = np.flatnonzero(corners[:, axis] == side)  # d is opposite to a
+            faces += [(a, b, d), (a, d, c)]
+            normals += [np.sign(side) * np.eye(3)[axis]] * 2
+    faces, normals = np.array(faces), np.array(normals)
+    edge = 3 * um
+    bent, area = curved(faces, edge * corners[faces], normals, np.zeros(12, int), 1)
+    np.testing.assert_allclose([bent[0], area[0]], [3 * np.pi * edge, 6 * edge**2], rtol=1e-12)
+    sheet = curved(faces[:2], edge * corners[faces[:2]], normals[:2], np.zeros(2, int), 1)
+    np.testing.assert_allclose(np.ravel(sheet), [0.0, edge**2], rtol=1e-12)
+
+
+def test_a_ball_of_facets_is_as_curved_as_the_sphere() -> None:
+    """Catches edges that grains or ranks count twice, or not at all."""
+    layer = sphere(1.4 * um, 1.0, grains=3).electrochemistry.layer
+    curvature, depth = layer._shape()
+    np.testing.assert_allclose(curvature * RADIUS, 1.0, rtol=0.01)
+    np.testing.assert_allclose(depth / RADIUS, 1.0, rtol=0.02)
+
+
+def test_values_are_held_back_smoothly() -> None:
+    """Catches a surface that leaves its room, and a derivative that Newton's method trips over."""
+    room = np.array([0.1])
+    at = np.linspace(-1.0, 1.0, 401)
+    found = np.array([held_back(np.array([value]), room) for value in at])[:, :, 0]
+    assert np.abs(found[:, 0]).max() <= room
+    near = np.abs(at) <= 0.1 * room
+    np.testing.assert_allclose(found[near, 0], at[near], rtol=2e-9)
+    aside = 1e-6
+    ends = [held_back(at + side, np.full(at.size, room))[0] for side in (-aside, aside)]
+    np.testing.assert_allclose(found[:, 1], (ends[1] - ends[0]) / (2 * aside), atol=1e-6)
+    assert held_back(np.array([0.3]), np.zeros(1))[0] == pytest.approx(0.0, abs=1e-300)
+
+
+@pytest.mark.parametrize("volume", [1e-6, -1e-5])
+def test_no_layer_against_diffusion_and_in_shallow_particles(volume: float) -> None:
+    """Catches lithium out of its bounds: a drift of the wrong sign leaves no thin layer."""
+    library = yuan2023.materials()
+    materials = replace(library, active=replace(library.active, drift_volume=volume))
+    largest = []
+    for radius in (5 * um, 2.5 * um):
+        cell = HalfCell(particles=(Polycrystal(radius=radius, grains=1),))
+        model = Model(mesh(cell, size=1.8 * um, comm=MPI.COMM_SELF), materials)
+        largest.append(np.abs(model.electrochemistry.layer.amplitudes).max())
+    plain = sphere(1.8 * um, 1.0, grains=1).electrochemistry.layer.amplitudes
+    assert (largest[0] > 0.1 * np.abs(plain).max()) == (volume > 0)
+    assert largest[1] < 0.05 * np.abs(plain).max()
 
 
 @pytest.mark.slow

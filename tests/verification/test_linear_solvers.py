@@ -175,6 +175,25 @@ def test_each_problem_has_its_solver():
             Model(meshed(COARSE), library.yuan2023.materials(), linear_solver=wrong)
 
 
+def test_the_coarse_space_holds_linear_displacements():
+    """Would catch one of rigid motions alone, or one that has quadratic parts on edges."""
+    mechanics = Model(meshed(COARSE), library.yuan2023.materials()).mechanics
+    motions = mechanics._lumps()
+    gradient = np.random.default_rng(5).normal(size=(3, 3))
+    wanted = mechanics.unknowns.vector()
+    for index, (name, space) in enumerate(mechanics.spaces.items()):
+        moved = (space.tabulate_dof_coordinates() / um) @ gradient.T
+        if name not in mechanics.bodies.parts:
+            moved = np.zeros_like(moved)  # a linear displacement has no quadratic part
+        mechanics.unknowns.assign(wanted, index, moved.ravel())
+    amplitudes, found = motions.createVecRight(), wanted.duplicate()
+    motions.multTranspose(wanted, amplitudes)
+    motions.mult(amplitudes, found)  # the columns are orthonormal
+    size = wanted.norm()
+    found.axpy(-1.0, wanted)
+    assert found.norm() < 1e-9 * size
+
+
 def test_refactor_at_each_newton_step():
     """Would catch a plain variant that keeps factors, and so a benchmark against the wrong case."""
     model, _, work = step_by(LinearSolver(refactor_after=0))

@@ -51,7 +51,9 @@ def test_the_value_does_not_depend_on_the_number_of_threads():
     environment = {**os.environ, "NUMBA_NUM_THREADS": "3"}
     for name in ("OMP_NUM_THREADS", "PMI_SIZE"):
         environment.pop(name, None)
-    subprocess.run([sys.executable, "-c", SCRIPT], env=environment, check=True, timeout=300)
+    command = [sys.executable, "-c", SCRIPT]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 def test_how_many_threads_there_may_be(monkeypatch):
