@@ -22,7 +22,8 @@ from femssb.fem.assembly import Part, n_cells, n_dofs
 from femssb.fem.broken import broken, node_groups
 from femssb.fem.constraints import Field, with_ghosts
 from femssb.fem.trace import Cells, Trace, submesh_cells, surface_points, trace
-from femssb.inputs.materials import ActiveMaterial, CohesiveLaw
+from femssb.inputs.interfaces import CohesiveLaw
+from femssb.inputs.materials import ActiveMaterial
 from femssb.meshing.data import MeshData
 
 DISPLACEMENT = "displacement"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.inputs.materials import CohesiveLaw
+from femssb.inputs.interfaces import CohesiveLaw
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

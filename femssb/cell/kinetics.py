@@ -11,12 +11,8 @@ import numpy as np
 
 from femssb.arrays import Array, Indices
 from femssb.errors import NotConverged
-from femssb.inputs.materials import (
-    ActiveMaterial,
-    ContactResistance,
-    InsertionKinetics,
-    MetalKinetics,
-)
+from femssb.inputs.interfaces import ContactResistance, InsertionKinetics, MetalKinetics
+from femssb.inputs.materials import ActiveMaterial
 from femssb.units import FARADAY, GAS_CONSTANT
 
 # exp(30) = 1e13: a surface that carries no current, yet whose resistance stays a finite number.

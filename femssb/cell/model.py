@@ -29,12 +29,8 @@ from femssb.fem.linear_solver import LinearSolver
 from femssb.fem.trace import Cells
 from femssb.inputs.boundary import Fixed, Free, Pressure, Support
 from femssb.inputs.case import describe
-from femssb.inputs.materials import (
-    ActiveMaterial,
-    GrainBoundaries,
-    Materials,
-    ParticleContacts,
-)
+from femssb.inputs.interfaces import GrainBoundaries, ParticleContacts
+from femssb.inputs.materials import ActiveMaterial, Materials
 from femssb.meshing.data import MeshData
 from femssb.meshing.resolved_cell import ResolvedCell
 

@@ -54,14 +54,13 @@ from femssb.cell.kinetics import (
 from femssb.cell.limiter import limited, reach_of_drift
 from femssb.cell.regions import ELECTRONIC, IONIC, LITHIUM, MATRIX, PARTICLE, VOLTAGE
 from femssb.inputs.boundary import Support
-from femssb.inputs.materials import (
-    ActiveMaterial,
+from femssb.inputs.interfaces import (
     CohesiveLaw,
     ContactResistance,
     InsertionKinetics,
-    Materials,
     MetalKinetics,
 )
+from femssb.inputs.materials import ActiveMaterial, Materials
 from femssb.units import FARADAY
 
 Side = Literal["minus", "plus"]

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from femssb.arrays import Array
-from femssb.inputs.materials import Elasticity
+from femssb.inputs.elasticity import Elasticity
 
 Moduli = tuple[float, float]  # bulk and shear modulus [Pa]
 

@@ -24,7 +24,8 @@ from femssb.description import checked
 from femssb.electrode.bounds import elasticity_of, hashin_shtrikman
 from femssb.errors import InputError, check_number, shown
 from femssb.inputs.case import describe
-from femssb.inputs.materials import ActiveMaterial, Conductor, Elasticity, Materials
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.materials import ActiveMaterial, Conductor, Materials
 from femssb.packing.network import contact_network
 from femssb.packing.packing import Packing
 from femssb.units import FARADAY, cm2, hour, mA, um

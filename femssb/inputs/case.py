@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from femssb.inputs.curves import Curve
 from femssb.inputs.interpolation import Table
-from femssb.inputs.materials import Curve
 
 _SAMPLES = 25  # of a property curve, so that a case shows what its functions were
 _DENSE = 2049  # of those that the digest of a curve is made of

@@ -19,9 +19,9 @@ import numpy as np
 
 from femssb.errors import InputError, shown
 from femssb.inputs.case import describe
+from femssb.inputs.curves import Curve
 from femssb.inputs.formula import Formula
 from femssb.inputs.interpolation import ComplexStep, Table
-from femssb.inputs.materials import Curve
 
 _INFINITE = {"inf": math.inf, "-inf": -math.inf}
 # What `describe` says of a curve, and what one may write by hand.

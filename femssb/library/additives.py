@@ -13,7 +13,8 @@
   of its abstract: hardness of the binder between NCM622 grains of an electrode
 """
 
-from femssb.inputs.materials import Elasticity, Solid
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.materials import Solid
 
 CARBON_BLACK = Solid(
     name="carbon black",

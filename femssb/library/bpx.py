@@ -18,9 +18,11 @@ import numpy as np
 from femssb.arrays import Array
 from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number, shown
+from femssb.inputs.curves import Curve
 from femssb.inputs.formula import Formula
+from femssb.inputs.interfaces import InsertionKinetics
 from femssb.inputs.interpolation import ComplexStep
-from femssb.inputs.materials import Curve, InsertionKinetics, Materials
+from femssb.inputs.materials import Materials
 from femssb.units import GAS_CONSTANT
 
 _REFERENCE = 298.15  # [K] assumed of a file that names none

@@ -24,7 +24,9 @@ import numpy as np
 
 from femssb.arrays import Array
 from femssb.description import checked
-from femssb.inputs.materials import Curve, Elasticity, Solid
+from femssb.inputs.curves import Curve
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.materials import Solid
 
 # Chemical diffusivity of NCM111 pellets at two shares of lithium: Amin 2016, second-hand. No
 # measurement of the elasticity of any of these against lithium is among the sources.

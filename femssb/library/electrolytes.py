@@ -14,7 +14,8 @@
 - Yuan 2023: the paper of `femssb.library.yuan2023`
 """
 
-from femssb.inputs.materials import Elasticity, Solid
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.materials import Solid
 
 LLZO = Solid(
     name="LLZO",

@@ -4,7 +4,8 @@
 - Masias 2019: stress-strain behaviour of lithium metal, second-hand
 """
 
-from femssb.inputs.materials import Elasticity, Solid
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.materials import Solid
 
 LITHIUM = Solid(
     name="lithium",

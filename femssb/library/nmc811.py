@@ -26,7 +26,9 @@ from scipy.interpolate import BSpline, make_lsq_spline
 
 from femssb.arrays import Array
 from femssb.description import checked
-from femssb.inputs.materials import ActiveMaterial, Curve, Elasticity, Materials
+from femssb.inputs.curves import Curve
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.materials import ActiveMaterial, Materials
 from femssb.library import yuan2023
 from femssb.tables import numbers, read_text
 

@@ -24,17 +24,15 @@ import numpy as np
 
 from femssb.arrays import Array
 from femssb.description import description, field
-from femssb.inputs.materials import (
-    ActiveMaterial,
+from femssb.inputs.curves import Curve
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.interfaces import (
     CohesiveLaw,
-    Conductor,
     ContactResistance,
-    Curve,
-    Elasticity,
     InsertionKinetics,
-    Materials,
     MetalKinetics,
 )
+from femssb.inputs.materials import ActiveMaterial, Conductor, Materials
 
 INITIAL = 47095.0  # [mol/m3] derived: paper 3.1, 24.659e-12 mol in a sphere of radius 5 um
 MAXIMUM = 49360.0  # [mol/m3] derived: 3 Li in a = 2.862 A, c = 14.227 A (from memory)

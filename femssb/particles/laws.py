@@ -12,7 +12,8 @@ import numpy as np
 from femssb.arrays import Array
 from femssb.description import checked, description, field
 from femssb.errors import InputError
-from femssb.inputs.materials import Elasticity, Solid
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.materials import Solid
 
 TABOR = 2.8  # hardness over yield strength; D. Tabor, The Hardness of Metals, 1951
 

@@ -86,7 +86,7 @@ from femssb.environment.ranks import collect, from_first_rank
 from femssb.errors import InputError
 from femssb.fem.constraints import Unknowns
 from femssb.inputs.case import describe
-from femssb.inputs.materials import Curve
+from femssb.inputs.curves import Curve
 from femssb.inputs.protocol import Step
 from femssb.meshing.data import gather
 from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT

@@ -6,7 +6,7 @@ from mpi4py import MPI
 
 import numpy as np
 
-from femssb.inputs.materials import CohesiveLaw
+from femssb.inputs.interfaces import CohesiveLaw
 from femssb.units import GPa, MPa, nm, um
 from tests.verification.solids import Solid, box, isotropic, middles
 

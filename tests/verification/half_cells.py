@@ -15,7 +15,8 @@ from femssb.cell.coupling import Guess, Tolerances, Work, advance
 from femssb.cell.model import Model, State
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free
-from femssb.inputs.materials import Curve, Materials
+from femssb.inputs.curves import Curve
+from femssb.inputs.materials import Materials
 from femssb.library import yuan2023
 from femssb.meshing import MeshData
 from femssb.meshing.parts import REGIONS

@@ -27,7 +27,7 @@ from femssb.fem.constraints import Field, Unknowns
 from femssb.fem.linear_solver import KrylovSolver, LinearSolver
 from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import submesh_cells, surface_points, trace
-from femssb.inputs.materials import CohesiveLaw
+from femssb.inputs.interfaces import CohesiveLaw
 
 Array = NDArray[np.float64]
 Where = Callable[[Array], NDArray[np.bool_]]

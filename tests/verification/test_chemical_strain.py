@@ -15,7 +15,7 @@ from femssb import tensors
 from femssb.cell import mechanics
 from femssb.cell.cohesion import cohesive_traction
 from femssb.fem.assembly import Operator
-from femssb.inputs.materials import CohesiveLaw
+from femssb.inputs.interfaces import CohesiveLaw
 from femssb.units import GPa, MPa, nm, um
 from tests.verification.crystals import CRYSTAL, turned
 from tests.verification.solids import (

@@ -16,7 +16,7 @@ import pytest
 
 from femssb.cell.cohesion import cohesive_traction
 from femssb.fem.assembly import n_dofs
-from femssb.inputs.materials import CohesiveLaw
+from femssb.inputs.interfaces import CohesiveLaw
 from femssb.units import GPa, MPa, nm, um
 from tests.verification.bars import (
     AREA,

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from femssb.inputs.materials import Elasticity, Solid
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.materials import Solid
 from femssb.packing import Packing
 from femssb.particles.lammps.engine import Engine
 from femssb.particles.laws import (

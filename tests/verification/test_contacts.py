@@ -21,11 +21,11 @@ from femssb.cell.model import Couplings, Model
 from femssb.cell.surfaces import CONTACT, INTERFACE, SEPARATOR
 from femssb.errors import InputError, MeshError
 from femssb.inputs.boundary import Fixed, Pressure
+from femssb.inputs.curves import Curve
 from femssb.inputs.geometry import Polycrystal
-from femssb.inputs.materials import (
+from femssb.inputs.interfaces import (
     CohesiveLaw,
     ContactResistance,
-    Curve,
     GrainBoundaries,
     ParticleContacts,
 )

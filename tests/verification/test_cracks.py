@@ -16,7 +16,7 @@ from femssb import Charge, Simulation, library
 from femssb.cell.model import Couplings, Model
 from femssb.cell.surfaces import GRAIN_BOUNDARY, NO_DISTANCE, Permeation
 from femssb.inputs.boundary import Fixed, Pressure
-from femssb.inputs.materials import (
+from femssb.inputs.interfaces import (
     CohesiveLaw,
     ContactResistance,
     GrainBoundaries,

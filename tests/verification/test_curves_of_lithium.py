@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from femssb.cell.model import Couplings
 from femssb.errors import InputError
-from femssb.inputs.materials import CrystalElasticity, Curve
+from femssb.inputs.curves import Curve
+from femssb.inputs.elasticity import CrystalElasticity
 from femssb.units import FARADAY, GAS_CONSTANT, GPa
 from tests.verification.crystals import CRYSTAL, turned
 from tests.verification.half_cells import (

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import spsolve
 from femssb import tensors
 from femssb.errors import MeshError
 from femssb.fem.assembly import n_dofs
-from femssb.inputs.materials import CrystalElasticity, Elasticity
+from femssb.inputs.elasticity import CrystalElasticity, Elasticity
 from femssb.units import GPa
 from tests.verification.crystals import CRYSTAL, fourth_order, turned
 from tests.verification.rates import observed_order

@@ -24,8 +24,8 @@ from femssb.errors import InputError
 from femssb.fem.assembly import Operator, n_dofs
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free, Pressure
+from femssb.inputs.elasticity import Elasticity
 from femssb.inputs.geometry import HalfCell, Polycrystal
-from femssb.inputs.materials import Elasticity
 from femssb.library import yuan2023
 from femssb.meshing import mesh
 from femssb.units import GPa, MPa, nm, um

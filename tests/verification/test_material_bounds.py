@@ -15,7 +15,8 @@ import pytest
 from femssb import Charge, Discharge, HalfCell, Model, Polycrystal, Simulation, library, mesh
 from femssb.errors import FemssbError, InputError, NotConverged
 from femssb.fem.linear_solver import LinearSolver
-from femssb.inputs.materials import Curve, Materials
+from femssb.inputs.curves import Curve
+from femssb.inputs.materials import Materials
 from femssb.meshing.data import MeshData
 from femssb.run.stepping import FixedSteps
 from femssb.units import um

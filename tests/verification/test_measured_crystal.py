@@ -28,7 +28,7 @@ from femssb import (
     library,
     mesh,
 )
-from femssb.inputs.materials import CohesiveLaw
+from femssb.inputs.interfaces import CohesiveLaw
 from femssb.units import nm, um
 from tests.runs import tiny_model
 from tests.verification.solids import quadrature

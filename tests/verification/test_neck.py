@@ -24,7 +24,7 @@ from femssb.cell.surfaces import surfaces
 from femssb.environment.ranks import on_first_rank
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free
-from femssb.inputs.materials import ContactResistance, ParticleContacts
+from femssb.inputs.interfaces import ContactResistance, ParticleContacts
 from femssb.meshing import MeshData, from_arrays
 from femssb.meshing.formats import gmsh_session
 from femssb.units import um

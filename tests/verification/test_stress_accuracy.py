@@ -19,7 +19,7 @@ from femssb import Couplings, Grain, HalfCell, LinearSolver, Model, Polycrystal,
 from femssb.cell.mechanics import expansion_direction
 from femssb.fem.assembly import Part, n_cells
 from femssb.fem.recovery import Recovery
-from femssb.inputs.materials import Elasticity
+from femssb.inputs.elasticity import Elasticity
 from femssb.meshing.parts import FIRST_GRAIN
 from femssb.tetrahedra import volumes
 from femssb.units import GPa, um

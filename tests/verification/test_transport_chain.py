@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from femssb.cell.kinetics import metal_current
-from femssb.inputs.materials import MetalKinetics
+from femssb.inputs.interfaces import MetalKinetics
 from femssb.run.stepping import bdf
 from femssb.units import FARADAY, GAS_CONSTANT
 from tests.verification.chain import Chain, transfer

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from femssb.cell.surfaces import INTERFACE
 from femssb.fem import newton
-from femssb.inputs.materials import Curve
+from femssb.inputs.curves import Curve
 from femssb.units import MPa, nm
 from tests.verification.half_cells import constant, laminate, lopsided, side_collector
 from tests.verification.rates import observed_order

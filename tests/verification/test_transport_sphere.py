@@ -15,8 +15,9 @@ from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Couplings, Model
 from femssb.cell.regions import LITHIUM
 from femssb.cell.surfaces import INTERFACE
+from femssb.inputs.elasticity import Elasticity
 from femssb.inputs.geometry import HalfCell, Polycrystal
-from femssb.inputs.materials import CohesiveLaw, Elasticity
+from femssb.inputs.interfaces import CohesiveLaw
 from femssb.library import yuan2023
 from femssb.meshing import mesh
 from femssb.units import FARADAY, GPa, MPa, hour, um

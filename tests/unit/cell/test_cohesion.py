@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from femssb import library
 from femssb.cell.cohesion import cohesive_traction
-from femssb.inputs.materials import CohesiveLaw
+from femssb.inputs.interfaces import CohesiveLaw
 from femssb.units import nm
 from tests.verification.rates import taylor_rate
 

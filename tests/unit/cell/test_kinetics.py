@@ -24,12 +24,8 @@ from femssb.cell.kinetics import (
     metal_current,
 )
 from femssb.errors import NotConverged
-from femssb.inputs.materials import (
-    ContactResistance,
-    Curve,
-    InsertionKinetics,
-    MetalKinetics,
-)
+from femssb.inputs.curves import Curve
+from femssb.inputs.interfaces import ContactResistance, InsertionKinetics, MetalKinetics
 from femssb.units import FARADAY, GAS_CONSTANT, nm
 from tests.verification.rates import taylor_rate
 

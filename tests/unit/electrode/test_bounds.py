@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from femssb.electrode.bounds import elasticity_of, hashin_shtrikman, moduli_of
-from femssb.inputs.materials import Elasticity
+from femssb.inputs.elasticity import Elasticity
 from femssb.units import GPa
 
 

@@ -16,7 +16,7 @@ from femssb.electrode import effective
 from femssb.electrode.layer import layer
 from femssb.errors import InputError, MeshError
 from femssb.inputs.geometry import HalfCell, Polycrystal
-from femssb.inputs.materials import ContactResistance, ParticleContacts
+from femssb.inputs.interfaces import ContactResistance, ParticleContacts
 from femssb.meshing.half_cell import mesh
 from femssb.packing import Packing
 from femssb.units import FARADAY, um

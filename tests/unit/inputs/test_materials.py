@@ -22,7 +22,10 @@ from femssb import library
 from femssb.cell.cohesion import cohesive_traction
 from femssb.errors import InputError
 from femssb.inputs.case import describe, fingerprint
-from femssb.inputs.materials import CohesiveLaw, CrystalElasticity, Curve, Elasticity, Solid
+from femssb.inputs.curves import Curve
+from femssb.inputs.elasticity import CrystalElasticity, Elasticity
+from femssb.inputs.interfaces import CohesiveLaw
+from femssb.inputs.materials import Solid
 
 MATERIALS = library.yuan2023.materials()
 PARTS = {

@@ -20,7 +20,9 @@ from femssb import library
 from femssb.cell.kinetics import contact_resistance, exchange_current
 from femssb.errors import InputError
 from femssb.inputs.beads import ForceField
-from femssb.inputs.materials import Conductor, Curve, Elasticity, Materials, Solid
+from femssb.inputs.curves import Curve
+from femssb.inputs.elasticity import Elasticity
+from femssb.inputs.materials import Conductor, Materials, Solid
 from femssb.units import FARADAY, GAS_CONSTANT, MPa, hour, mV, nm, um
 
 MATERIALS = library.yuan2023.materials()

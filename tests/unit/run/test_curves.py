@@ -17,7 +17,7 @@ from scipy.interpolate import PchipInterpolator
 
 from femssb import Charge, InputError, Model, Simulation, Solution
 from femssb.cell.model import State
-from femssb.inputs.materials import Curve
+from femssb.inputs.curves import Curve
 from tests.runs import STEPS, tiny_model
 
 Values = NDArray[np.float64]
