@@ -252,9 +252,9 @@ def cell(particles: int) -> HalfCell:
         cathode=edge,
         separator=5 * um,
         particles=tuple(
-            Polycrystal(radius=0.8 * radius, grains=4, seed=seed, centre=tuple(map(float, centre)))
-            for seed, (radius, centre) in enumerate(
-                zip(map(float, packed.radii), centres, strict=True), start=1
+            Polycrystal(radius=0.8 * radius, grains=4, seed=seed, centre=(x, y, z))
+            for seed, (radius, (x, y, z)) in enumerate(
+                zip(packed.radii.tolist(), centres.tolist(), strict=True), start=1
             )
         ),
     )
