@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what all tests share out of the search for garbage: on several ranks each ends in one."""
+    """Leave what all tests share out of the searches for garbage, of which there are many."""
     gc.collect()
     gc.freeze()
 

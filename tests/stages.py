@@ -87,7 +87,7 @@ def command(ranks: int, arguments: argparse.Namespace) -> list[str]:
 
 
 def shared() -> list[str]:
-    """Return the files with tests for several ranks: each rank would read all others for nothing."""
+    """Return the files with tests for several ranks, so that no rank reads all others, too."""
     files = sorted(TESTS.rglob("test_*.py"))
     return [str(file.relative_to(ROOT)) for file in files if "pytest.mark.mpi" in file.read_text()]
 
