@@ -441,7 +441,7 @@ def test_tiff_that_lost_its_last_planes_is_reported(tmp_path):
     whole = path.read_bytes()
     named = {"phase_names": [str(i) for i in range(20)], "spacing": 1 * um}
     assert read_image(path, **named).shape == (16, 16, 20)
-    for kept in range(len(whole) // 4, len(whole), 331):
+    for kept in range(len(whole) // 4, len(whole), 997):
         path.write_bytes(whole[:kept])
         with pytest.raises(InputError, match=r"stack\.tif is (damaged, )?cut off"):
             read_image(path, **named)
