@@ -99,9 +99,14 @@ def test_spacing_of_an_imagej_stack(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 1, 1), (1, 5, 6), (5, 1, 6), (5, 6, 1), (4, 3, 2), (3, 4, 3)]
+    ("ending", "shape"),
+    [
+        *(("tif", shape) for shape in ((1, 1, 1), (1, 5, 6), (5, 1, 6), (5, 6, 1), (4, 3, 2))),
+        *((ending, shape) for ending in ("vti", "h5") for shape in ((1, 1, 1), (5, 1, 6))),
+        *((ending, (3, 4, 3)) for ending in ("tif", "npy")),
+        ("npy", (1, 5, 6)),
+    ],
 )
-@pytest.mark.parametrize("ending", ["tif", "vti", "h5", "npy"])
 def test_thin_images_keep_their_axes(tmp_path, shape, ending):
     """Catches axes of length 1 that are dropped, and three columns that become colours."""
     labels = np.arange(np.prod(shape)).reshape(shape) % 3
