@@ -19,7 +19,7 @@ from femssb.fem.surface_problem import Law, Linearised, SurfaceProblem
 _ROUNDOFF = 1e-15  # a residual is a sum, not known better than to the roundoff of its terms
 _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # until the residual is not above both of the last two
 _EVALUATIONS = 10  # of the residual along a step, where its work is searched for a zero
-_FARTHEST = 512.0  # that a step may be stretched to, where a surface snaps
+_FARTHEST = 8.0  # that a step may be stretched to
 _ENOUGH = 0.5  # of the work at the start of the step, left at its end
 # Where a step that goes downhill leaves more of the residual than this share, surfaces change from
 # branch to branch, and the next step need not be solved better than that.
@@ -181,8 +181,7 @@ def _fractions(
 ) -> Iterator[float]:
     """Yield where to look for a zero, between points and values on both sides, nearest last.
 
-    The step itself comes first, then four times as far until the zero is passed, within bounds: a
-    surface that snaps leaves the state where it lost its hold the slower the nearer it is. Where a
+    The step itself comes first, then twice as far until the zero is passed, within bounds. Where a
     surface closes the slope changes by orders of magnitude, so the distance is found before the
     place: by its logarithm.
     """
@@ -192,7 +191,7 @@ def _fractions(
         if b == np.inf:
             if a >= _FARTHEST:
                 return
-            yield 4.0 * a
+            yield 2.0 * a
         elif a == 0.0:
             yield b * at_a / (at_a - at_b) if np.isfinite(at_b) else 0.1 * b
         else:
