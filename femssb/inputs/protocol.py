@@ -30,6 +30,13 @@ class _Step:
         "where in the step all fields are kept: in the middle, at its end, both or none",
         default="both",
     )
+    temperature: float | None = field(
+        "of the cell in this step, from its start on; None: that of the materials",
+        unit="K",
+        lower=150,
+        upper=600,
+        default=None,
+    )
 
 
 @description

@@ -9,6 +9,7 @@ from femssb.arrays import Array
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Model, State
 from femssb.errors import InputError, check_number
+from femssb.inputs.materials import Materials
 from femssb.inputs.protocol import Charge, Discharge, Drive, Hold, Step
 from femssb.results.solution import End, Kind
 from femssb.units import hour
@@ -37,6 +38,7 @@ class Control:
         area: float = 1.0,
         room: float = 1.0,
         voltage: float = 1.0,
+        temperature: float = 298.15,
     ) -> None:
         """Read a step.
 
@@ -46,8 +48,10 @@ class Control:
             area: Of the anode's face [m2].
             room: Lithium that fits the particles over the nominal capacity.
             voltage: About that of the cell: what a power is divided by, for the time it takes [V].
+            temperature: Of a step that says none [K].
         """
         self.one_c = one_c
+        self.temperature = temperature if step.temperature is None else step.temperature
         self.fields = step.fields  # where in the step they are kept
         self.duration = step.until_duration  # that ends the step [s], or None
         self.ends_at: End = "duration"  # what has come then
@@ -186,16 +190,17 @@ class Control:
 
 def controls(protocol: Sequence[Step], model: Model) -> list[Control]:
     """Return what each step of a protocol imposes on a model; collective."""
-    active = model.materials.active
-    room = active.maximum_concentration / active.capacity
+    materials = model.materials
+    room = materials.active.maximum_concentration / materials.active.capacity
     area = model.bodies.area("anode")
-    voltage = max(float(np.mean(voltages_at_rest(model))), 0.1)
-    return [Control(step, model.one_c, area, room, voltage) for step in protocol]
+    voltage = max(float(np.mean(voltages_at_rest(materials))), 0.1)
+    about = model.one_c, area, room, voltage, materials.temperature
+    return [Control(step, *about) for step in protocol]
 
 
-def voltages_at_rest(model: Model) -> Array:
+def voltages_at_rest(materials: Materials) -> Array:
     """Return the open-circuit voltage from an empty to a full host [V]."""
-    active = model.materials.active
+    active = materials.active
     concentrations = np.linspace(0.0, active.maximum_concentration, 1001)
     return active.open_circuit_voltage.value(concentrations)
 
@@ -217,11 +222,16 @@ def check_protocol(protocol: tuple[Step, ...], model: Model, tolerances: Toleran
     that the curve has between an empty and a full host, on discharge below. How far, no bound is
     known: a high cut-off of a charge may be reached, or lithium runs out before.
     """
-    active, voltages = model.materials.active, voltages_at_rest(model)
-    low, high = float(voltages.min()), float(voltages.max())
+    active, of_steps = model.materials.active, controls(protocol, model)
+    voltages = {
+        temperature: voltages_at_rest(model.materials.at(temperature))
+        for temperature in {control.temperature for control in of_steps}
+    }
     most = active.maximum_concentration / active.capacity
-    for number, (step, control) in enumerate(zip(protocol, controls(protocol, model), strict=True)):
+    for number, (step, control) in enumerate(zip(protocol, of_steps, strict=True)):
         where = f"Simulation.protocol[{number}]"
+        at_rest = voltages[control.temperature]
+        low, high = float(at_rest.min()), float(at_rest.max())
         voltage = getattr(step, "until_voltage", None)
         sign, bound, side = (
             (1, low, "lowest") if isinstance(step, Charge) else (-1, high, "highest")

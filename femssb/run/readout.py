@@ -458,6 +458,7 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Current [A]": lambda at: -at.state.current,
     "Discharge capacity [C]": lambda at: 0.0 - at.step.now.charge,
     "Discharge capacity [A.h]": lambda at: (0.0 - at.step.now.charge) / hour,
+    "Temperature [K]": lambda at: at.model.temperature,
     "Step size [s]": lambda at: at.step.size,
     "Lithium [mol]": lambda at: at.lithium,
     "Mean gap [m]": lambda at: at.surface.means(at.gap),

@@ -104,6 +104,7 @@ class Stepper:
 
         Collective.
         """
+        self._model.warm_to(self._model.materials.temperature)
         if past is None:
             initial = self._model.initial_state(self._tolerances.force)
             position, applied = _start(0, Past(state=initial, charge=0.0), 0), 0.0
@@ -126,6 +127,7 @@ class Stepper:
                 not reach its end in time.
         """
         control, start, past = self._controls[position.index], position.start, position.past
+        self._model.warm_to(control.temperature)
         failed = partial(NotConverged, time=past[0].state.time, step=position.row + 1)
         left = _left(control, position, past[0])
         if left == 0:

@@ -82,7 +82,7 @@ def cathode() -> library.Cathode:
     """Return what a BPX file may say."""
     active = library.yuan2023.materials().active
     return library.Cathode(
-        title="A cathode", temperature=300.0, maximum_concentration=49360.0,
+        title="A cathode", temperature=300.0, reference_temperature=298.15, maximum_concentration=49360.0,
         nominal_capacity=3e4, initial_concentration=4.7e4, diffusivity=1e-14, rate_constant=1e-9,
         open_circuit_voltage=active.open_circuit_voltage, radius=5 * um, lacks=("ecbd",),
     )  # fmt: skip
@@ -948,6 +948,8 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "Curve.from_callable": lambda: (
         femssb.Curve.from_callable, {"function": np.sqrt, "lower": 1e3, "upper": 4e4},
     ),
+    "Curve.plus": lambda: (line_curve().plus, {"other": line_curve(), "factor": 0.5}),
+    "Materials.at": lambda: (library.yuan2023.materials().at, {"temperature": 320.0}),
     "ActiveMaterial.starting_at": lambda: (
         library.yuan2023.materials().active.starting_at, {"voltage": 4.0},
     ),
@@ -999,7 +1001,7 @@ INTERNAL = {
     "studies.Study.number", "voxels.Polyhedra.draw", "voxels.Prisms.draw", "Couplings.of",
     "Curve.value_and_derivative", "Drive.at", "FixedSteps.proposed", "FixedSteps.error",
     "FixedSteps.shortened", "FixedSteps.next", "LinearSolver.method_for", "Model.expansion",
-    "Model.gap", "Model.initial_state",
+    "Model.gap", "Model.initial_state", "Model.warm_to",
     "ActiveMaterial.chemical_strain", "ActiveMaterial.diffusivities", "ActiveMaterial.stiffening",
     "Model.stiffness_factor", "Model.stresses", "Model.electrochemical",
     "Model.mechanical", "Model.stoichiometry",
