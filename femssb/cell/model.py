@@ -212,7 +212,7 @@ class Model:
         self.failure_opening = min(law.failure_opening for law in self.bodies.cohesive.values())
         self.lithium_initial = self.electrochemistry.lithium_initial
         self.lithium_nominal = self.electrochemistry.lithium_nominal
-        self.one_c = self.electrochemistry.one_c
+        self.one_c: float = self.electrochemistry.one_c
 
     def _tables(self) -> tuple[Materials, tuple[tuple[Region, ...], tuple[Surface, ...]]]:
         """Return the materials that act at the present temperature, and the two tables of them."""

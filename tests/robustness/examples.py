@@ -82,7 +82,8 @@ def cathode() -> library.Cathode:
     """Return what a BPX file may say."""
     active = library.yuan2023.materials().active
     return library.Cathode(
-        title="A cathode", temperature=300.0, reference_temperature=298.15, maximum_concentration=49360.0,
+        title="A cathode", temperature=300.0, reference_temperature=298.15,
+        maximum_concentration=49360.0,
         nominal_capacity=3e4, initial_concentration=4.7e4, diffusivity=1e-14, rate_constant=1e-9,
         open_circuit_voltage=active.open_circuit_voltage, radius=5 * um, lacks=("ecbd",),
     )  # fmt: skip
@@ -234,6 +235,7 @@ def instances() -> dict[type, Any]:
         femssb.Profile(times=(0.0, 5.0, 9.0), values=(1.0, -1.0, 0.5)),
         femssb.Drive(c_rate=line, kinks=(5.0,), until_duration=9.0, until_voltage_below=3.0),
         femssb.Cycle(steps=("Charge at C/2 until 4.3 V", femssb.Rest(until_duration=9.0)), count=2),
+        femssb.Condition(column="Mean gap", above=1e-8),
         line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         femssb.ParticleContacts(resistance=law.resistance, collector=1e-3, cohesive=law.cohesive),
         femssb.GrainBoundaries(resistance=law.resistance, cohesive=law.cohesive),
@@ -947,6 +949,9 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     ),
     "Curve.from_callable": lambda: (
         femssb.Curve.from_callable, {"function": np.sqrt, "lower": 1e3, "upper": 4e4},
+    ),
+    "Condition.beyond": lambda: (
+        femssb.Condition(column="Voltage", above=4.0).beyond, {"row": {"Voltage [V]": 4.1}},
     ),
     "Curve.plus": lambda: (line_curve().plus, {"other": line_curve(), "factor": 0.5}),
     "Materials.at": lambda: (library.yuan2023.materials().at, {"temperature": 320.0}),
