@@ -19,7 +19,7 @@ from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number, shown
 from femssb.inputs.curves import Curve
 from femssb.inputs.formula import Formula
-from femssb.inputs.interfaces import InsertionKinetics, activation
+from femssb.inputs.interfaces import InsertionKinetics, MetalKinetics, activation
 from femssb.inputs.interpolation import ComplexStep
 from femssb.inputs.materials import Materials
 
@@ -45,10 +45,15 @@ class Cathode:
     )
     maximum_concentration: float = field("lithium of the full host", unit="mol/m3", above=0)
     nominal_capacity: float = field(
-        "lithium between the smallest and the largest stoichiometry", unit="mol/m3", above=0
+        "lithium that 1C moves in an hour, of BPX between the outermost stoichiometries", unit="mol/m3", above=0
     )
     initial_concentration: float = field(
-        "lithium at the largest stoichiometry, the discharged cell", unit="mol/m3", above=0
+        "lithium at the start, of BPX at the largest stoichiometry, the discharged cell", unit="mol/m3", above=0
+    )
+    stress_free_concentration: float | None = field(
+        "lithium at which there is no chemical strain; None: that at the start",
+        above=0,
+        default=None,
     )
     diffusivity: float = field("where it is largest", unit="m2/s", above=0)
     diffusivity_factor: Curve | None = field("on it, where it follows lithium", default=None)
@@ -58,6 +63,7 @@ class Cathode:
     rate_constant: float = field("k of `InsertionKinetics`", unit="m/s", above=0)
     rate_factor: Curve | None = field("on it, where it follows lithium", default=None)
     rate_activation_energy: float = activation("k")
+    anode: MetalKinetics | None = field("reaction of lithium metal, if known", default=None)
     radius: float = field("of the particles", unit="m", above=0)
     lacks: tuple[str, ...] = field(
         "fields of `Materials` that a half-cell needs besides, and what is left out"
@@ -83,7 +89,7 @@ class Cathode:
             maximum_concentration=self.maximum_concentration,
             nominal_capacity=self.nominal_capacity,
             initial_concentration=self.initial_concentration,
-            stress_free_concentration=self.initial_concentration,
+            stress_free_concentration=self.stress_free_concentration or self.initial_concentration,
             diffusivity=(self.diffusivity,) * 3,
             diffusivity_factor=self.diffusivity_factor,
             diffusivity_activation_energy=self.diffusivity_activation_energy,
@@ -96,7 +102,13 @@ class Cathode:
             anodic_transfer=0.5,  # [-] assumed by BPX and PyBaMM
             activation_energy=self.rate_activation_energy,
         )
-        return replace(base, active=active, kinetics=kinetics, temperature=self.temperature)
+        return replace(
+            base,
+            active=active,
+            kinetics=kinetics,
+            anode=self.anode or base.anode,
+            temperature=self.temperature,
+        )
 
 
 @checked
