@@ -45,10 +45,14 @@ class Cathode:
     )
     maximum_concentration: float = field("lithium of the full host", unit="mol/m3", above=0)
     nominal_capacity: float = field(
-        "lithium that 1C moves in an hour, of BPX between the outermost stoichiometries", unit="mol/m3", above=0
+        "lithium that 1C moves in an hour, of BPX between the outermost stoichiometries",
+        unit="mol/m3",
+        above=0,
     )
     initial_concentration: float = field(
-        "lithium at the start, of BPX at the largest stoichiometry, the discharged cell", unit="mol/m3", above=0
+        "lithium at the start, of BPX at the largest stoichiometry, the discharged cell",
+        unit="mol/m3",
+        above=0,
     )
     stress_free_concentration: float | None = field(
         "lithium at which there is no chemical strain; None: that at the start",

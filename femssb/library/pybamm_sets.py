@@ -174,9 +174,7 @@ class _Set:
         except FemssbError:
             raise
         except Exception as error:
-            raise InputError(
-                f"{self._title}, {name}: {type(error).__name__}: {error}"
-            ) from error
+            raise InputError(f"{self._title}, {name}: {type(error).__name__}: {error}") from error
 
     def capacity(self, full: float) -> float:
         """Return the nominal capacity over the volume of the active material [mol/m3]."""
@@ -202,9 +200,7 @@ class _Set:
         return MetalKinetics(exchange_current=float(np.ravel(found)[0]), anodic_transfer=0.5)
 
 
-def _energy(
-    name: str, law: Callable[[float], Array], reference: float, lacks: list[str]
-) -> float:
+def _energy(name: str, law: Callable[[float], Array], reference: float, lacks: list[str]) -> float:
     """Return the activation energy [J/mol] of a law of the temperature, by its median.
 
     Where the law is another one, what is lacking says so.
