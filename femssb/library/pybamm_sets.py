@@ -179,9 +179,11 @@ class _Set:
     def capacity(self, full: float) -> float:
         """Return the nominal capacity over the volume of the active material [mol/m3]."""
         names = (
-            "Positive electrode active material volume fraction", "Positive electrode thickness [m]",
-            "Electrode height [m]", "Electrode width [m]",
-        )  # fmt: skip
+            f"{_ELECTRODE} active material volume fraction",
+            f"{_ELECTRODE} thickness [m]",
+            "Electrode height [m]",
+            "Electrode width [m]",
+        )
         try:
             volume = math.prod(self.number(name) for name in names)
             charge = hour * self.number("Nominal cell capacity [A.h]")

@@ -89,6 +89,19 @@ def cathode() -> library.Cathode:
     )  # fmt: skip
 
 
+def pybamm_set() -> dict[str, Any]:
+    """Return a parameter set as PyBaMM has it, of numbers and functions."""
+    return {
+        "Maximum concentration in positive electrode [mol.m-3]": 48000.0,
+        "Positive particle diffusivity [m2.s-1]": 1e-14,
+        "Positive electrode OCP [V]": lambda sto: 4.3 - 0.9 * sto,
+        "Positive electrode exchange-current density [A.m-2]": lambda c_e, c_s, c_max, T: (
+            1e-6 * (c_e * c_s * (c_max - c_s)) ** 0.5
+        ),
+        "Positive particle radius [m]": 5e-6,
+    }
+
+
 @cache
 def columns() -> packing.Packing:
     """Return spheres in columns, of active material in every other one."""
@@ -671,6 +684,15 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "jobs": 1,
         "case": 1,
         "run_cases": False,
+    },
+    "library.read_pybamm": lambda: {"parameters": pybamm_set(), "temperature": 300.0},
+    "electrode.to_bpx": lambda: {
+        "path": "half_cell.json",
+        "electrode": electrode_of_columns(),
+        "materials": library.yuan2023.materials(),
+        "separator": 30 * um,
+        "area": 1e-4,
+        "title": "A half-cell",
     },
     "library.read_bpx": lambda: {"path": "bpx.json", "temperature": 300.0, "particle": None},
     "studies.read_targets": lambda: {"path": "targets.csv", "study": "quick"},
