@@ -207,7 +207,7 @@ class Course:
             return False
         length = _count(one.cycle.steps)
         first, this = (
-            sum(out for step, out in self._taken.items() if begin <= step < begin + length)
+            sum(self._taken.get(step, 0.0) for step in range(begin, begin + length))
             for begin in (one.begin, one.first)
         )
         return this < share * first

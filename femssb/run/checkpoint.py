@@ -261,10 +261,10 @@ def position_of(
     return Position(start=start, past=tuple(past), **where)
 
 
-def end_of_run(folder: Path, model: Model) -> tuple[Past, dict[str, str]]:
-    """Return the state in which a run of the same cell ended, and which run it was; collective.
+def end_of_run(folder: Path, model: Model) -> tuple[Past, float, dict[str, str]]:
+    """Return state and temperature [K] in which a run of the same cell ended, and which it was.
 
-    Time, charge and dissipated energies go on from there.
+    Time, charge and dissipated energies go on from there. Collective.
 
     Raises:
         InputError: If there is no such run, it is not over, or more of the cell differs than what
@@ -288,7 +288,8 @@ def end_of_run(folder: Path, model: Model) -> tuple[Past, dict[str, str]]:
 
     path, document, arrays, word = from_first_rank(model.comm, read)
     ended = position_of(path, model, document, arrays).past[0]
-    return ended, {"folder": str(folder.absolute()), "sha256": word}
+    temperature = document["log"]["rows"][-1]["Temperature [K]"]
+    return ended, temperature, {"folder": str(folder.absolute()), "sha256": word}
 
 
 def _with(own: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class Simulation:
             start=case.start.get("folder"),
         )
         if made._begun is not None:
-            found = made._begun[1]["sha256"]
+            found = made._begun[2]["sha256"]
             if case.start.get("sha256", found) != found:
                 raise InputError(
                     f"{source}: the run in {case.start['folder']}, from which it starts, is"
@@ -202,7 +202,7 @@ class Simulation:
             "protocol": describe(self.protocol),
             "tolerances": describe(self.tolerances),
             "stepping": describe(self.stepping),
-            **({} if self._begun is None else {"start": self._begun[1]}),
+            **({} if self._begun is None else {"start": self._begun[2]}),
         }
         with _alone_in(path, self.model.comm), interruptible():
             record = Record(self.model, self.protocol, stepper, path, inputs)
@@ -231,7 +231,8 @@ class Simulation:
     ) -> Solution:
         """Go through the protocol from a position, or from the rest state."""
         if position is None:
-            start = stepper.start(None if self._begun is None else self._begun[0])
+            past, temperature, _ = self._begun or (None, None, {})
+            start = stepper.start(past, temperature)
             record.add(start)
             record.picture(start)
             position = start.position

@@ -118,12 +118,16 @@ class Stepper:
         self._tolerances = tolerances
         self._controls = controls(self.course.steps, model)
 
-    def start(self, past: Past | None = None) -> TimeStep:
+    def start(self, past: Past | None = None, temperature: float | None = None) -> TimeStep:
         """Return the state at the start of the protocol, at rest or one that was reached before.
 
         Collective.
+
+        Args:
+            past: What was reached before.
+            temperature: At which [K]; None: that of the materials.
         """
-        self._model.warm_to(self._model.materials.temperature)
+        self._model.warm_to(temperature or self._model.materials.temperature)
         if past is None:
             initial = self._model.initial_state(self._tolerances.force)
             position, applied = _start(0, Past(state=initial, charge=0.0), 0), 0.0

@@ -114,7 +114,7 @@ def test_a_cycle_ends_where_its_condition_holds(model: Model, tmp_path: Path) ->
         count=9,
         until=Condition(column="Discharge capacity [C]", below=out),
     )
-    after = Discharge(c_rate=1, until_duration=20.0)
+    after = Discharge(c_rate=1, until_duration=20.0, temperature=310.0)
     steps = [Rest(until_duration=1.0), early, after]
     simulation = Simulation(model, steps, stepping=SIZES)
     run = simulation.run(tmp_path / "run", progress=False)
@@ -131,8 +131,14 @@ def test_a_cycle_ends_where_its_condition_holds(model: Model, tmp_path: Path) ->
     assert again.protocol == (steps[0], early, after)
     over = simulation.run(tmp_path / "run", resume=True, progress=False)
     assert len(over.steps) == len(kinds)
-    follow_up = Simulation(model, [after], stepping=SIZES, start=tmp_path / "run")
-    assert follow_up.run(progress=False).series["Time [s]"][0] == run.series["Time [s]"][-1]
+    series = (
+        Simulation(model, [after], stepping=SIZES, start=tmp_path / "run")
+        .run(progress=False)
+        .series
+    )
+    assert series["Time [s]"][0] == run.series["Time [s]"][-1]
+    assert series["Temperature [K]"].tolist() == [310.0] * len(series["Time [s]"])
+    assert abs(series["Interface current error [-]"][0]) < 1e-6
     case = HalfCellRun(name="early", materials=model.materials, protocol=tuple(steps))
     assert case.load(tmp_path / "run") is not None
     longer = replace(case, protocol=(*steps, after))
