@@ -1,6 +1,6 @@
 """The half-cell of Xu 2019 against PyBaMM: if this fails, voltages are not those of others.
 
-Source: Xu et al. 2019, J. Electrochem. Soc. 166, A3456, as the parameter set Xu2019 of PyBaMM has it.
+Source: Xu et al. 2019, J. Electrochem. Soc. 166, A3456, by the parameter set Xu2019 of PyBaMM.
 """
 
 from __future__ import annotations
