@@ -10,7 +10,8 @@ Every row is a run of its own, one after the other, under the mpirun of this env
 holds the particle of the paper, or as many as asked, of 4 um, placed by `pack_spheres` and apart;
 it is charged at 1C to 4.3 V, in `release` also discharged. The parts:
 
-- ``release``: the default cycle by an older release and by this one, and what both say;
+- ``release``: the default cycle by an older release and by this one, by this one also on coarser
+  meshes, and what they say;
 - ``growth``: one particle in finer and finer meshes, and 10, 50 and 200 particles; seconds for each
   step against unknowns;
 - ``shares``: where the time goes, by function, on one rank and on two;
@@ -139,16 +140,23 @@ def start(
 
 
 def release(options: argparse.Namespace) -> None:
-    """Print the default cycle, 47 000 tetrahedra on two ranks, by an older release and by this."""
+    """Print the default cycle, 47 000 tetrahedra on two ranks, by an older release and by this.
+
+    By this one also on coarser meshes: which of them is as near to the finest charge of `growth`?
+    """
     if options.release is None:
         print("no checkout of an older release was given")
         return
     print(COLUMNS)
     rows = {}
-    for name, package in (("older", options.release), ("this", None)):
-        rows[name] = start(1, 0.5, 2, "automatic", options, "--cycle", package=package)
-        print(line(rows[name] | {"solver": name}), flush=True)
-    print(f"\nCPU time, older over this: {rows['older']['cpu'] / rows['this']['cpu']:.2f}")
+    for size, package in ((0.5, options.release), (0.5, None), (0.8, None), (1.2, None)):
+        name = f"{'this' if package is None else 'older'} at {size:g} um"
+        rows[name] = start(1, size, 2, "automatic", options, "--cycle", package=package)
+        print(line(rows[name] | {"solver": name.split()[0]}), flush=True)
+    print()
+    older = rows["older at 0.5 um"]["cpu"]
+    for name, row in rows.items():
+        print(f"CPU time of older at 0.5 um over that of {name}: {older / row['cpu']:.2f}")
     answers(rows)
 
 
