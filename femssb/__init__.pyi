@@ -33,6 +33,7 @@ from .inputs.boundary import Fixed as Fixed
 from .inputs.boundary import Free as Free
 from .inputs.boundary import Pressure as Pressure
 from .inputs.boundary import Support as Support
+from .inputs.condition import Condition as Condition
 from .inputs.curves import Curve as Curve
 from .inputs.cycle import Cycle as Cycle
 from .inputs.elasticity import CrystalElasticity as CrystalElasticity

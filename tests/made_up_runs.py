@@ -44,7 +44,7 @@ def series(times, particles):
     lost = [share * 0.02 * np.abs(current) for share in (0.01, 0.3, 0.04, 0.15, 0.2, 0.3)]
     values = [
         times, (~charging).astype(int), np.ones(len(times)), voltage, current,
-        passed, passed / 3600, steps, lithium,
+        passed, passed / 3600, np.full(len(times), 298.15), steps, lithium,
         gap, 3.8 * gap, (gap > 5 * nm) * 0.4, np.clip(gap / (9 * nm), 0, 1), 1e-3 * gap,
         gap * 3e5, gap * 9e5,
         stress, 0.8 * stress, 0.65 * stress, 0.3 * stress,

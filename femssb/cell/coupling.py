@@ -249,7 +249,7 @@ class _Exchange:
     """The exchange as one vector whose square norm is a sum of mean squares of pure numbers."""
 
     def __init__(self, model: Model, time_step: float) -> None:
-        energy = GAS_CONSTANT * model.materials.temperature
+        energy = GAS_CONSTANT * model.temperature
         bodies, node_volume = model.bodies, model.mechanics.node_volume
         self._spread = bodies.spread
         decay = {surface.name: surface.decay_length for surface in bodies.surfaces}

@@ -117,12 +117,7 @@ class ElectrochemicalProblem:
             period=bodies.period,
             names=(VOLTAGE,),
         )
-        self._laws = [
-            (surface.name, law)
-            for surface in bodies.surfaces
-            for law in surface.currents
-            if not isinstance(law, Prescribed)
-        ]
+        self._laws = self._acting()
         both: tuple[Side, ...] = ("minus", "plus")
         domain = bodies.domains[LITHIUM]
         self._sides = {
@@ -149,6 +144,23 @@ class ElectrochemicalProblem:
         self.lithium_initial = self._lithium(lambda active: active.initial_concentration)
         self.lithium_nominal = self._lithium(lambda active: active.capacity)
         self.one_c = FARADAY * self.lithium_nominal / hour
+
+    def _acting(self) -> list[tuple[str, Law]]:
+        """Return the laws of currents, each with the name of its surface."""
+        return [
+            (surface.name, law)
+            for surface in self.bodies.surfaces
+            for law in surface.currents
+            if not isinstance(law, Prescribed)
+        ]
+
+    def warm_to(self, temperature: float) -> None:
+        """Take what regions and surfaces of the bodies are now, at a temperature [K]; collective.
+
+        Which fields live where, and which laws act, must be as before.
+        """
+        self._laws = self._acting()
+        self._assemble(temperature)
 
     def _assemble(self, temperature: float) -> None:
         bodies, domains, spaces = self.bodies, self.bodies.domains, self.spaces

@@ -59,10 +59,11 @@ def contact_resistance(resistance: ContactResistance, gap: Array) -> Array:
 def exchange_current(
     kinetics: InsertionKinetics, active: ActiveMaterial, concentration: Array
 ) -> tuple[Array, Array]:
-    """Return the exchange current i0 = F k sqrt(c (c_max - c)) and its slope.
+    """Return the exchange current i0 = F k f(c) sqrt(c (c_max - c)) and its slope.
 
     Outside 0.1 % to 99.9 % of the maximum concentration, where the root or its slope ceases to
-    exist, i0 falls off as a hyperbola with the same value and slope: smooth and always positive.
+    exist, it falls off as a hyperbola with the same value and slope: smooth and always positive.
+    The factor f is that at empty and full beyond them.
     From concentrations (n,) [mol/m3] follow i0 (n,) [A/m2] and its slope (n,) [A m/mol].
     """
     full = active.maximum_concentration
@@ -76,7 +77,14 @@ def exchange_current(
         root[outside] /= decay
         slope[outside] /= decay * decay
     scale = FARADAY * kinetics.rate_constant
-    return scale * full * root, scale * slope
+    exchange, exchange_slope = scale * full * root, scale * slope
+    if kinetics.rate_factor is not None:
+        host = np.clip(concentration, 0.0, full)
+        factor, rise = kinetics.rate_factor.value_and_derivative(host)
+        rise = np.where(host == concentration, rise, 0.0)
+        exchange_slope = exchange_slope * factor + exchange * rise
+        exchange = exchange * factor
+    return exchange, exchange_slope
 
 
 def insertion_current(

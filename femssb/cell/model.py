@@ -21,8 +21,8 @@ from femssb.cell.electrochemical_problem import ElectrochemicalProblem
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.mechanical_problem import MechanicalProblem
 from femssb.cell.paths import check_mesh, check_paths, find_cut_off
-from femssb.cell.regions import regions
-from femssb.cell.surfaces import GRAIN_BOUNDARY, surfaces
+from femssb.cell.regions import Region, regions
+from femssb.cell.surfaces import GRAIN_BOUNDARY, Surface, surfaces
 from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, shown
 from femssb.fem.linear_solver import LinearSolver
@@ -124,6 +124,7 @@ class Model:
         data: The mesh and its regions.
         materials: The parameter set.
         couplings: Which couplings act.
+        temperature: Of the cell now [K].
         comm: The ranks that share the mesh.
         bodies: The mesh cut into bodies, and the points of their surfaces.
         electrochemistry, mechanics: The two discrete problems.
@@ -190,12 +191,10 @@ class Model:
         self.couplings = couplings
         self._inputs = {name: value for name, (value, _) in given.items() if name != "data"}
         self.comm: MPI.Comm = data.mesh.comm
-        acting = couplings.of(materials)
+        self.temperature = materials.temperature
+        self._held = {"collector": collector, "anode": anode}
+        acting, tables = self._tables()
         without_ions = _without_ions(data, acting)
-        tables = (
-            regions(data, acting),
-            surfaces(acting, _with_facets(data), collector=collector, anode=anode),
-        )
         self.warnings = check_mesh(data, acting, *tables)
         self.cut_off, said = find_cut_off(data, *tables, without_ions)
         self.warnings += said
@@ -204,7 +203,7 @@ class Model:
         self.electrochemistry = ElectrochemicalProblem(
             self.bodies,
             solvers[_ELECTROCHEMISTRY],
-            temperature=materials.temperature,
+            temperature=self.temperature,
             cut_off=self.cut_off,
         )
         self.mechanics = MechanicalProblem(
@@ -213,7 +212,33 @@ class Model:
         self.failure_opening = min(law.failure_opening for law in self.bodies.cohesive.values())
         self.lithium_initial = self.electrochemistry.lithium_initial
         self.lithium_nominal = self.electrochemistry.lithium_nominal
-        self.one_c = self.electrochemistry.one_c
+        self.one_c: float = self.electrochemistry.one_c
+
+    def _tables(self) -> tuple[Materials, tuple[tuple[Region, ...], tuple[Surface, ...]]]:
+        """Return the materials that act at the present temperature, and the two tables of them."""
+        acting = self.couplings.of(self.materials.at(self.temperature))
+        named = _with_facets(self.data)
+        return acting, (regions(self.data, acting), surfaces(acting, named, **self._held))
+
+    def warm_to(self, temperature: float) -> None:
+        """Take the cell to another temperature [K]; collective.
+
+        Diffusion, conduction, reactions and open-circuit voltage become those of `Materials.at`; a
+        state stays as it is, and the next time step goes on from it.
+
+        Raises:
+            InputError: If a value of the materials is out of bounds there.
+        """
+        if temperature == self.temperature:
+            return
+        before, self.temperature = self.temperature, temperature
+        try:
+            _, tables = self._tables()
+        except InputError:
+            self.temperature = before
+            raise
+        self.bodies.regions, self.bodies.surfaces = tables
+        self.electrochemistry.warm_to(temperature)
 
     def check_paths(self) -> None:
         """Check that lithium, ions and electrons can get everywhere they must; collective.
@@ -256,6 +281,8 @@ class Model:
     def initial_state(self, tolerance: float = 1e-6) -> State:
         """Return the state at the start: uniform lithium, in mechanical equilibrium; collective.
 
+        The cell is taken to the temperature of its materials.
+
         Where the lithium is that of the stress-free state and nothing presses, nothing moves. Else
         the interface may have opened, and be damaged.
 
@@ -265,6 +292,7 @@ class Model:
         Raises:
             NotConverged: If equilibrium is not found.
         """
+        self.warm_to(self.materials.temperature)
         x, voltage = self.electrochemistry.at_rest()
         expansion = self.expansion(x)
         self.mechanics.stiffen(self.stiffness_factor(x))

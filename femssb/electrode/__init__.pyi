@@ -1,3 +1,4 @@
+from .bpx_file import to_bpx as to_bpx
 from .effective import Counterpart as Counterpart
 from .effective import Effective as Effective
 from .effective import EffectiveConductivity as EffectiveConductivity

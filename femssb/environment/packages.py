@@ -24,6 +24,7 @@ EXTRAS = {  # of femssb, that install a package
     "pandas": "pandas",
     "petsc4py": "wheels",
     "porespy": "pores",
+    "pybamm": "pybamm",
     "pyvista": "plot",
     "tifffile": "voxels",
     "vtkmodules": "plot",

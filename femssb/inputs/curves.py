@@ -107,6 +107,18 @@ class Curve:
         return cls(function=function, slope=slope, lower=lower, upper=upper)
 
     @checked
+    def plus(self, other: "Curve", factor: float = 1.0) -> "Curve":
+        """Return the sum of this curve and a multiple of another, where this one holds.
+
+        Args:
+            other: Goes on along its tangent where it ends before this one.
+            factor: On the other one.
+        """
+        check_number("Curve.plus", "factor", factor, lower=-1e12, upper=1e12)
+        both = _Sum(curve=self, other=other, factor=factor)
+        return Curve(function=both.value, slope=both.slope, lower=self.lower, upper=self.upper)
+
+    @checked
     def plot(self, axes: "Axes | None" = None, *, label: str = "Property") -> "Figure":
         """Draw the curve, with the points of a table, and return the figure.
 
@@ -194,6 +206,25 @@ class Curve:
         slope = _evaluated(self, "slope", inside.copy())
         value = _evaluated(self, "function", inside.copy())
         return value + slope * (concentration - inside), slope
+
+
+@description
+class _Sum:
+    """A curve and a multiple of another one."""
+
+    curve: Curve = field("the one")
+    other: Curve = field("the other one")
+    factor: float = field("on the other one")
+
+    def value(self, concentration: Array) -> Array:
+        """Return the sum, shape as the concentration [mol/m3]."""
+        one, other = self.curve.value(concentration), self.other.value(concentration)
+        return np.asarray(one + self.factor * other)
+
+    def slope(self, concentration: Array) -> Array:
+        """Return its derivative, likewise."""
+        one, other = (c.value_and_derivative(concentration)[1] for c in (self.curve, self.other))
+        return np.asarray(one + self.factor * other)
 
 
 def _evaluated(curve: Curve, name: str, concentration: Array) -> Array:

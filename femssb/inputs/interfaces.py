@@ -2,22 +2,40 @@
 
 import math
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from femssb.description import description, field
 from femssb.errors import InputError, check_number
+from femssb.inputs.curves import Curve
+
+
+def activation(of: str) -> Any:
+    """Return the field of an activation energy: 0 where the temperature does not matter."""
+    return field(
+        f"of Arrhenius' law of {of}; 0: the temperature does not matter",
+        unit="J/mol",
+        lower=0,
+        upper=3e5,
+        default=0.0,
+    )
 
 
 @description
 class InsertionKinetics:
-    """Butler-Volmer kinetics of insertion: i0 = F k sqrt(c (c_max - c))."""
+    """Butler-Volmer kinetics of insertion: i0 = F k f(c) sqrt(c (c_max - c))."""
 
     rate_constant: float = field("k", unit="m/s", lower=1e-14, upper=1e-4)
+    rate_factor: Curve | None = field(
+        "f at a concentration, 1e-6 to 1e6, where the exchange current is another function of"
+        " lithium; None: 1",
+        default=None,
+    )
     anodic_transfer: float = field(
         "transfer coefficient of the anodic branch", lower=1e-6, upper=1 - 1e-6
     )
+    activation_energy: float = activation("k")
 
 
 @description
@@ -28,6 +46,7 @@ class MetalKinetics:
     anodic_transfer: float = field(
         "transfer coefficient of the anodic branch", lower=1e-6, upper=1 - 1e-6
     )
+    activation_energy: float = activation("the exchange current")
 
 
 @description
@@ -42,6 +61,7 @@ class ContactResistance:
         upper=1e-5,
         infinite=True,
     )
+    activation_energy: float = activation("its conductance, the inverse")
 
 
 @description
@@ -187,6 +207,7 @@ class ParticleContacts:
         upper=1e-2,
         default=0.0,
     )
+    permeability_activation_energy: float = activation("the permeability")
     cohesive: CohesiveLaw | None = field(
         "cohesion of particles; None: they are bonded", default=None
     )
@@ -223,6 +244,7 @@ class GrainBoundaries:
         infinite=True,
         default=math.inf,
     )
+    permeability_activation_energy: float = activation("a finite permeability")
     decay_length: float = field(
         "opening over which the permeability falls e-fold; inf: the opening does not matter",
         unit="m",

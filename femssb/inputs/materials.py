@@ -5,6 +5,7 @@ any real material, and narrow enough that a value a million times off (a modulus
 um) is refused by name.
 """
 
+import math
 from dataclasses import replace
 from typing import Any, Self
 
@@ -22,7 +23,9 @@ from femssb.inputs.interfaces import (
     InsertionKinetics,
     MetalKinetics,
     ParticleContacts,
+    activation,
 )
+from femssb.units import GAS_CONSTANT
 
 MOST_STRAIN = 0.3  # chemical, along any axis: far beyond what small strains stand for
 
@@ -72,6 +75,7 @@ class ActiveMaterial:
         "on the diffusivity at a concentration, or one for each crystal axis, 1e-6 to 1e6; None: 1",
         default=None,
     )
+    diffusivity_activation_energy: float = activation("the diffusivity")
     drift_volume: float | None = field(
         "partial molar volume in stress drift, 0 for none; None: that which the whole stress sees,"
         " by the chemical strain along each crystal axis and by the stiffness factor",
@@ -80,6 +84,10 @@ class ActiveMaterial:
         upper=1e-4,
     )
     open_circuit_voltage: Curve = field("voltage against lithium metal [V]")
+    entropic_coefficient: Curve | None = field(
+        "rise of that voltage with the temperature [V/K], -0.01 to 0.01; None: it has none",
+        default=None,
+    )
     expansion: Curve | tuple[Curve, Curve, Curve] = field(
         "chemical strain along [100], or a curve for each crystal axis, from any state: that at the"
         " stress-free one is taken off"
@@ -102,6 +110,7 @@ class ActiveMaterial:
         upper=1e6,
         default=0.0,
     )
+    electronic_activation_energy: float = activation("the electronic conductivity")
 
     def __post_init__(self) -> None:
         """Check the states against the full host and the curves."""
@@ -135,6 +144,10 @@ class ActiveMaterial:
             fastest = (np.array(self.diffusivity) * factors.T).max(axis=1)
             for name, value in (("slowest", fastest.min()), ("fastest", fastest.max())):
                 check(f"diffusivity times its factor ({name})", value, 1e-19, 1e-9, "m2/s")
+        if self.entropic_coefficient is not None:
+            rises = self.entropic_coefficient.value(at)
+            for name, rise in (("smallest", rises.min()), ("largest", rises.max())):
+                check(f"entropic_coefficient ({name})", rise, -0.01, 0.01, "V/K")
         if self.stiffness_factor is not None:
             factors = self.stiffness_factor.value(at)
             for name, factor in (("smallest", factors.min()), ("largest", factors.max())):
@@ -248,6 +261,7 @@ class Conductor:
     """A homogenised matrix: the electrolyte-carbon domain (ecbd) or the separator (electrolyte)."""
 
     ionic_conductivity: float = field("conductivity of ions", unit="S/m", lower=1e-7, upper=1e3)
+    ionic_activation_energy: float = activation("that of ions")
     electronic_conductivity: float = field(
         "of electrons, at least 1e-7 in the ecbd, or 0 where particles conduct them; in the"
         " separator a trace, taken as 0",
@@ -255,6 +269,7 @@ class Conductor:
         lower=0,
         upper=1e6,
     )
+    electronic_activation_energy: float = activation("that of electrons")
     elasticity: Elasticity = field("elasticity of the matrix")
 
 
@@ -264,9 +279,13 @@ class Materials:
 
     Electrons move where a material conducts them: in the ecbd, in the particles, or in both.
 
+    All values are those at the reference temperature. At another one (`at`), what has an activation
+    energy E follows Arrhenius' law, exp(E/R (1/T_ref - 1/T)), and the open-circuit voltage its
+    entropic coefficient, (T - T_ref) dU/dT. Elasticity, strain and cohesion stay as they are.
+
     Raises:
         InputError: If neither ecbd nor particles conduct electrons, the separator does, or a
-            resistance is missing that they must pass.
+            resistance is missing that they must pass; if the factor on k leaves 1e-6 to 1e6.
     """
 
     active: ActiveMaterial = field("active material of the particles")
@@ -276,7 +295,12 @@ class Materials:
     resistance: ContactResistance = field("contact resistance between particle and electrolyte")
     cohesive: CohesiveLaw = field("cohesion of particle and electrolyte")
     anode: MetalKinetics = field("reaction of the lithium anode")
-    temperature: float = field("temperature", unit="K", lower=150, upper=600, default=298.15)
+    temperature: float = field(
+        "of the cell, the same everywhere", unit="K", lower=150, upper=600, default=298.15
+    )
+    reference_temperature: float = field(
+        "at which all values are given", unit="K", lower=150, upper=600, default=298.15
+    )
     contacts: ParticleContacts | None = field(
         "laws of particles that touch, or that conduct electrons", default=None
     )
@@ -286,6 +310,12 @@ class Materials:
 
     def __post_init__(self) -> None:
         """Check that electrons have a way to the particles, but not to the anode."""
+        if (curve := self.kinetics.rate_factor) is not None:
+            factors = curve.value(np.linspace(0.0, self.active.maximum_concentration, 2001))
+            for name, factor in (("smallest", factors.min()), ("largest", factors.max())):
+                check_number(
+                    "Materials.kinetics", f"rate_factor ({name})", factor, lower=1e-6, upper=1e6
+                )
         in_particles = self.active.electronic_conductivity > 0
         in_ecbd = self.ecbd.electronic_conductivity > 0
         for name, bounds in (("ecbd", {"lower": 1e-7}), ("electrolyte", {"upper": 1e-4})):
@@ -300,6 +330,79 @@ class Materials:
                 f"Materials.{lacks} is missing: active.electronic_conductivity ="
                 f" {self.active.electronic_conductivity:g} S/m, so electrons pass it"
             )
+
+    @checked
+    def at(self, temperature: float) -> Self:
+        """Return these materials with their values at a temperature, which is their reference then.
+
+        Args:
+            temperature: [K].
+
+        Raises:
+            InputError: If it is out of bounds, or a value is at that temperature.
+        """
+        check_number("Materials.at", "temperature", temperature, lower=150, upper=600, unit="K")
+        try:
+            return self._at(temperature)
+        except InputError as error:
+            raise InputError(f"Materials at {temperature:g} K: {error}") from error
+
+    def _at(self, temperature: float) -> Self:
+        reference = self.reference_temperature
+
+        def times(energy: float) -> float:
+            return math.exp(energy / GAS_CONSTANT * (1 / reference - 1 / temperature))
+
+        def of_conductor(given: Conductor) -> Conductor:
+            return replace(
+                given,
+                ionic_conductivity=given.ionic_conductivity * times(given.ionic_activation_energy),
+                electronic_conductivity=given.electronic_conductivity
+                * times(given.electronic_activation_energy),
+            )
+
+        def of_resistance(given: ContactResistance) -> ContactResistance:
+            return replace(given, closed=given.closed / times(given.activation_energy))
+
+        def of_passage[Given: (ParticleContacts, GrainBoundaries)](given: Given) -> Given:
+            passes = given.permeability * times(given.permeability_activation_energy)
+            resistance = given.resistance and of_resistance(given.resistance)
+            return replace(given, permeability=passes, resistance=resistance)
+
+        active = self.active
+        contacts = self.contacts and of_passage(self.contacts)
+        if contacts is not None and contacts.carbon is not None:
+            contacts = replace(contacts, carbon=of_resistance(contacts.carbon))
+        faster = times(active.diffusivity_activation_energy)
+        x, y, z = active.diffusivity
+        voltage, entropy = active.open_circuit_voltage, active.entropic_coefficient
+        if entropy is not None and temperature != reference:
+            voltage = voltage.plus(entropy, temperature - reference)
+        return replace(
+            self,
+            active=replace(
+                active,
+                diffusivity=(faster * x, faster * y, faster * z),
+                open_circuit_voltage=voltage,
+                electronic_conductivity=active.electronic_conductivity
+                * times(active.electronic_activation_energy),
+            ),
+            ecbd=of_conductor(self.ecbd),
+            electrolyte=of_conductor(self.electrolyte),
+            kinetics=replace(
+                self.kinetics,
+                rate_constant=self.kinetics.rate_constant * times(self.kinetics.activation_energy),
+            ),
+            resistance=of_resistance(self.resistance),
+            anode=replace(
+                self.anode,
+                exchange_current=self.anode.exchange_current * times(self.anode.activation_energy),
+            ),
+            contacts=contacts,
+            grain_boundaries=self.grain_boundaries and of_passage(self.grain_boundaries),
+            temperature=temperature,
+            reference_temperature=temperature,
+        )
 
 
 def _known(meaning: str, unit: str, lower: float, upper: float) -> Any:

@@ -1,9 +1,10 @@
 """Steps of a protocol: charge, discharge, hold, rest and drive, and the ends of each of them.
 
-Every step may name several ends; the first to come wins and the result records which it was. A step
-also ends where lithium runs out or no longer fits (`femssb.run.lithium`), and at its very start
-where the voltage or current that is to end it is passed as soon as its load acts; both come with a
-warning, and the next step goes on from there.
+Every step may name several ends; the first to come wins and the result records which it was. Any
+column of the time series may end one, too (`femssb.inputs.condition`). A step also ends where
+lithium runs out or no longer fits (`femssb.run.lithium`), and at its very start where what is to
+end it is passed as soon as its load acts; both come with a warning, and the next step goes on from
+there.
 Discharge current is positive, here as in the results. What charge and discharge are given is a
 magnitude; what a drive follows has its sign.
 
@@ -19,6 +20,7 @@ from typing import Literal, Self
 
 from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number, shown
+from femssb.inputs.condition import Condition
 
 SHORTEST = 1e-6  # between points of a profile [s]
 _LOADS = ("c_rate", "current", "current_density", "power", "power_density")
@@ -30,6 +32,21 @@ class _Step:
         "where in the step all fields are kept: in the middle, at its end, both or none",
         default="both",
     )
+    temperature: float | None = field(
+        "of the cell in this step, from its start on; None: that of the materials",
+        unit="K",
+        lower=150,
+        upper=600,
+        default=None,
+    )
+    until: Condition | tuple[Condition, ...] = field(
+        "ends of your own, besides the others", default=()
+    )
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The ends of one's own."""
+        return (self.until,) if isinstance(self.until, Condition) else self.until
 
 
 @description
@@ -62,9 +79,11 @@ class _ConstantLoad(_Step):
         name = type(self).__name__
         loads = [*_LOADS, *(["resistance"] if hasattr(self, "resistance") else [])]
         _one_of(self, loads)
-        if self.until_voltage is self.until_duration is self.until_capacity is None:
+        ends = self.until_voltage, self.until_duration, self.until_capacity
+        if not (self.conditions or any(end is not None for end in ends)):
             raise InputError(
-                f"{name} needs an end: until_voltage, until_duration or until_capacity (or several)"
+                f"{name} needs an end: until_voltage, until_duration or until_capacity, or one of"
+                " your own, until (or several)"
             )
 
 
@@ -122,9 +141,11 @@ class Hold(_Step):
 
     def __post_init__(self) -> None:
         """Check that there is an end."""
-        if self.until_c_rate is self.until_current is self.until_duration is None:
+        ends = self.until_c_rate, self.until_current, self.until_duration
+        if not (self.conditions or any(end is not None for end in ends)):
             raise InputError(
-                "Hold needs an end: until_c_rate, until_current or until_duration (or time and one)"
+                "Hold needs an end: until_c_rate, until_current or until_duration (or time and"
+                " one), or one of your own, until"
             )
         if self.until_c_rate is not None and self.until_current is not None:
             raise InputError("Hold: until_c_rate and until_current are one end, given twice")

@@ -8,7 +8,7 @@ in modules that the user names; no other code is called.
 import importlib
 import math
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
@@ -56,6 +56,12 @@ class Reader:
             InputError: If it is none.
         """
         kinds = _kinds(hint)
+        if (
+            isinstance(plain, str)
+            and str not in kinds
+            and any(get_origin(kind) is Callable for kind in kinds)
+        ):
+            return self._named(plain)
         if isinstance(plain, str) and plain in _INFINITE and float in kinds:
             return _INFINITE[plain]
         if isinstance(plain, Mapping):
@@ -190,7 +196,10 @@ class Reader:
                 return reduce(getattr, parts[count:], module)
             except (ImportError, AttributeError):
                 continue
-        raise InputError(f"there is no function {name!r}")
+        raise InputError(
+            f"there is no function {name!r}"
+            + (": one without a name cannot be read again" if "<" in name else "")
+        )
 
 
 def _kinds(hint: Any) -> list[Any]:

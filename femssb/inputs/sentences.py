@@ -4,13 +4,14 @@
     Charge at 2 mA until 4.3 V           Discharge at 0.5 mA/cm2 until 3 V
     Hold at 4.3 V until C/20             Hold at 4.3 V for 1 hour or until 50 uA
     Discharge at 3 nW until 3 V          Discharge at 2 Gohm for 10 minutes or until 3 V
-    Rest for 2 hours
+    Rest for 2 hours                     Rest for 2 hours at 45 degC
 
 A current is a C-rate (``C/2``, ``2C``, ``0.5 C``) or in A, mA, uA, nA, pA, or those over cm2 or
 m2; a power is in W, mW and so on, or those over an area; a resistance, of a discharge, in ohm,
 kohm, Mohm or Gohm; a voltage in V or mV; a time in hours, minutes or seconds (h, min, s). A charge
 that ends the step is in A.h, mA.h or C with ``after``: ``Discharge at 1C until 3 V or after 1
-mA.h``. Numbers of loads are magnitudes: the first word says which way they flow.
+mA.h``. A temperature of the step comes last, in degC, °C or K. Numbers of loads are magnitudes: the
+first word says which way they flow.
 
 Source: the grammar of ``pybamm.step.string``, https://docs.pybamm.org.
 """
@@ -40,6 +41,8 @@ _QUANTITY = re.compile(rf"{_NUMBER}\s*([a-zµ].*)", re.IGNORECASE)
 _STEP = re.compile(
     r"(charge|discharge|hold|rest)\b\s*(?:at\s+(.+?))?\s*((?:for|until|after)\s.+)?", re.I
 )
+_WARM = re.compile(r"(.+?)\s+at\s+(-?\d+\.?\d*)\s*(degC|oC|°C|K)", re.IGNORECASE)
+_ZERO_CELSIUS = 273.15  # [K]
 _END = re.compile(r"(for|until|after)\s+(.+)", re.IGNORECASE)
 _EXAMPLE = (
     '"Charge at C/2 until 4.3 V", "Discharge at 1 mA for 30 minutes or until 3 V", '
@@ -55,11 +58,16 @@ def read_step(sentence: str) -> Step:
         InputError: If the sentence is not understood, with the words that are not; if a number is
             out of its bounds.
     """
-    found = _STEP.fullmatch(" ".join(sentence.split()).rstrip("."))
+    words = " ".join(sentence.split()).rstrip(".")
+    warm: dict[str, Any] = {}
+    if (found := _WARM.fullmatch(words)) is not None:
+        words = found[1]
+        warm["temperature"] = float(found[2]) + (0.0 if found[3] in "kK" else _ZERO_CELSIUS)
+    found = _STEP.fullmatch(words)
     if found is None:
         raise InputError(f"step {shown(sentence)} is not understood: write {_EXAMPLE}")
     kind, load, ends = found[1].lower(), found[2], found[3]
-    given: dict[str, Any] = {}  # fields of the step
+    given: dict[str, Any] = {}  # fields of the step that its ends give
     for end in re.split(r"\s+or\s+", ends) if ends else []:
         name, value = _end(sentence, end)
         if name in given:
@@ -71,13 +79,13 @@ def read_step(sentence: str) -> Step:
         _only(sentence, given, {"until_duration"})
         if not given:
             raise InputError(f"step {shown(sentence)}: rest for how long?")
-        return Rest(**given)
+        return Rest(**given, **warm)
     name, value = _load(sentence, load)
     if kind == "hold":
         if name != "voltage":
             raise InputError(f"step {shown(sentence)}: a hold is at a voltage, not at {load}")
         _only(sentence, given, {"until_c_rate", "until_current", "until_duration"})
-        return Hold(voltage=value, **given)
+        return Hold(voltage=value, **given, **warm)
     if name == "voltage":
         raise InputError(
             f"step {shown(sentence)}: a {kind} is at a current or power, not at {load}"
@@ -87,7 +95,7 @@ def read_step(sentence: str) -> Step:
     _only(sentence, given, {"until_voltage", "until_duration", "until_capacity"})
     step = Charge if kind == "charge" else Discharge
     given[name] = value
-    return step(**given)
+    return step(**given, **warm)
 
 
 def _load(sentence: str, text: str) -> tuple[str, float]:

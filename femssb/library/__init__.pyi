@@ -20,4 +20,5 @@ from .electrolytes import LI6PS5CL as LI6PS5CL
 from .electrolytes import LLZO as LLZO
 from .electrolytes import LSIPSCL as LSIPSCL
 from .metals import LITHIUM as LITHIUM
+from .pybamm_sets import read_pybamm as read_pybamm
 from .suspension import suspension as suspension

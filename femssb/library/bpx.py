@@ -6,7 +6,6 @@ comes from elsewhere; `Cathode.lacks` lists it.
 """
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,65 +19,100 @@ from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number, shown
 from femssb.inputs.curves import Curve
 from femssb.inputs.formula import Formula
-from femssb.inputs.interfaces import InsertionKinetics
+from femssb.inputs.interfaces import InsertionKinetics, MetalKinetics, activation
 from femssb.inputs.interpolation import ComplexStep
 from femssb.inputs.materials import Materials
-from femssb.units import GAS_CONSTANT
 
 _REFERENCE = 298.15  # [K] assumed of a file that names none
 _POINTS = 401  # assumed: of a curve that is made of several
-_HIGHEST = 1e6  # [J/mol] assumed: of an activation energy
+_HIGHEST = 3e5  # [J/mol] assumed: of an activation energy, as of materials
 _COLDEST, _HOTTEST = 150.0, 600.0  # [K] assumed: those of `Materials`
+# What a half-cell needs besides the active material of a porous electrode.
+LACKS = (
+    "active.expansion", "active.drift_volume", "active.elasticity", "ecbd", "electrolyte",
+    "resistance", "cohesive", "anode",
+)  # fmt: skip
 
 
 @description
 class Cathode:
-    """What a BPX file says of the active material of a positive electrode, at one temperature."""
+    """What a file or a set says of the active material of a positive electrode."""
 
-    title: str = field("of the file")
-    temperature: float = field("that all values are for", unit="K", lower=_COLDEST, upper=_HOTTEST)
+    title: str = field("of the file, or name of the set")
+    temperature: float = field("of the cell", unit="K", lower=_COLDEST, upper=_HOTTEST)
+    reference_temperature: float = field(
+        "that all values are for", unit="K", lower=_COLDEST, upper=_HOTTEST
+    )
     maximum_concentration: float = field("lithium of the full host", unit="mol/m3", above=0)
     nominal_capacity: float = field(
-        "lithium between the smallest and the largest stoichiometry", unit="mol/m3", above=0
+        "lithium that 1C moves in an hour, of BPX between the outermost stoichiometries",
+        unit="mol/m3",
+        above=0,
     )
     initial_concentration: float = field(
-        "lithium at the largest stoichiometry, the discharged cell", unit="mol/m3", above=0
+        "lithium at the start, of BPX at the largest stoichiometry, the discharged cell",
+        unit="mol/m3",
+        above=0,
+    )
+    stress_free_concentration: float | None = field(
+        "lithium at which there is no chemical strain; None: that at the start",
+        above=0,
+        default=None,
     )
     diffusivity: float = field("where it is largest", unit="m2/s", above=0)
     diffusivity_factor: Curve | None = field("on it, where it follows lithium", default=None)
+    diffusivity_activation_energy: float = activation("the diffusivity")
     open_circuit_voltage: Curve = field("against lithium metal [V]")
+    entropic_coefficient: Curve | None = field("its rise with the temperature [V/K]", default=None)
     rate_constant: float = field("k of `InsertionKinetics`", unit="m/s", above=0)
+    rate_factor: Curve | None = field("on it, where it follows lithium", default=None)
+    rate_activation_energy: float = activation("k")
+    anode: MetalKinetics | None = field("reaction of lithium metal, if known", default=None)
     radius: float = field("of the particles", unit="m", above=0)
     lacks: tuple[str, ...] = field(
-        "fields of `Materials` that a half-cell needs besides, and what of the file is left out"
+        "fields of `Materials` that a half-cell needs besides, and what is left out"
     )
 
     @checked
     def materials(self, base: Materials) -> Materials:
         """Return a set with these values in the place of those of another.
 
-        Its chemical strain is taken as it is, in its own concentrations: replace
-        ``active.expansion`` where that is of another host.
+        The others are taken to the reference temperature of these. The chemical strain is taken as
+        it is, in its own concentrations: replace ``active.expansion`` where that is of another
+        host.
 
         Args:
-            base: Gives what the file lacks.
+            base: Gives what is lacking.
 
         Raises:
             InputError: If the two do not fit.
         """
+        base = base.at(self.reference_temperature)
         active = replace(
             base.active,
             maximum_concentration=self.maximum_concentration,
             nominal_capacity=self.nominal_capacity,
             initial_concentration=self.initial_concentration,
-            stress_free_concentration=self.initial_concentration,
+            stress_free_concentration=self.stress_free_concentration or self.initial_concentration,
             diffusivity=(self.diffusivity,) * 3,
             diffusivity_factor=self.diffusivity_factor,
+            diffusivity_activation_energy=self.diffusivity_activation_energy,
             open_circuit_voltage=self.open_circuit_voltage,
+            entropic_coefficient=self.entropic_coefficient,
         )
-        half = 0.5  # [-] assumed by BPX
-        kinetics = InsertionKinetics(rate_constant=self.rate_constant, anodic_transfer=half)
-        return replace(base, active=active, kinetics=kinetics, temperature=self.temperature)
+        kinetics = InsertionKinetics(
+            rate_constant=self.rate_constant,
+            rate_factor=self.rate_factor,
+            anodic_transfer=0.5,  # [-] assumed by BPX and PyBaMM
+            activation_energy=self.rate_activation_energy,
+        )
+        return replace(
+            base,
+            active=active,
+            kinetics=kinetics,
+            anode=self.anode or base.anode,
+            temperature=self.temperature,
+        )
 
 
 @checked
@@ -90,13 +124,13 @@ def read_bpx(
 ) -> Cathode:
     """Read the positive electrode of a BPX file, version 0.1 to 1.
 
-    Diffusivity and reaction follow Arrhenius' law from the reference temperature of the file where
-    it has activation energies, the open-circuit voltage its entropic coefficient. BPX has
-    i0 = F K sqrt(x (1 - x)) at the usual salt, so k = K/maximum concentration.
+    Values are those at the reference temperature of the file; its activation energies and its
+    entropic coefficient say how they follow the temperature. BPX has i0 = F K sqrt(x (1 - x)) at
+    the usual salt, so k = K/maximum concentration.
 
     Args:
         path: The JSON file.
-        temperature: That values are wanted for [K]; None: the reference temperature.
+        temperature: Of the cell [K]; None: the reference temperature.
         particle: Name of one active material of a blend.
 
     Raises:
@@ -113,11 +147,10 @@ def read_bpx(
     def number(name: str, default: float | None = None) -> float:
         return _number(source, electrode, name, default)
 
-    def warmed(name: str) -> float:
-        """Return the factor of Arrhenius' law."""
-        energy = number(f"{name} activation energy [J.mol-1]", 0)
-        check_number(source.name, f"{name} activation energy", energy, lower=0, upper=_HIGHEST)
-        return math.exp(energy / GAS_CONSTANT * (1 / reference - 1 / wanted))
+    def energy(name: str) -> float:
+        value = number(f"{name} activation energy [J.mol-1]", 0)
+        check_number(source.name, f"{name} activation energy", value, lower=0, upper=_HIGHEST)
+        return value
 
     full = number("Maximum concentration [mol.m-3]")
     check_number(source.name, "Maximum concentration", full, above=0, unit="mol/m3")
@@ -125,31 +158,27 @@ def read_bpx(
     if not 0 <= low < high <= 1:
         raise InputError(f"{source.name}: stoichiometries from {low:g} to {high:g} are no range")
     reader = _Functions(source.name, electrode, full, low * full, high * full)
-    voltage = reader.curve("OCP [V]")
-    if wanted != reference and "Entropic change coefficient [V.K-1]" in electrode:
-        voltage = reader.sum(voltage, "Entropic change coefficient [V.K-1]", wanted - reference)
+    entropic = "Entropic change coefficient [V.K-1]"
     diffusivity, factor = reader.scaled("Diffusivity [m2.s-1]")
-    rate = number("Reaction rate constant [mol.m-2.s-1]") * warmed("Reaction rate constant")
     left_out = [name for name in ("OCP (delithiation) [V]", "OCP (lithiation) [V]")
                 if name in electrode]  # fmt: skip
-    if wanted == reference and "Entropic change coefficient [V.K-1]" in electrode:
-        left_out.append("Entropic change coefficient [V.K-1]")
     return Cathode(
         title=said["title"],
         temperature=wanted,
+        reference_temperature=reference,
         maximum_concentration=full,
         nominal_capacity=(high - low) * full,
         initial_concentration=high * full,
-        diffusivity=diffusivity * warmed("Diffusivity"),
+        diffusivity=diffusivity,
         diffusivity_factor=factor,
-        open_circuit_voltage=voltage,
-        rate_constant=rate / full,
+        diffusivity_activation_energy=energy("Diffusivity"),
+        open_circuit_voltage=reader.curve("OCP [V]"),
+        entropic_coefficient=reader.curve(entropic) if entropic in electrode else None,
+        rate_constant=number("Reaction rate constant [mol.m-2.s-1]") / full,
+        rate_activation_energy=energy("Reaction rate constant"),
         radius=number("Particle radius [m]"),
-        lacks=(
-            "active.expansion", "active.drift_volume", "active.elasticity", "ecbd", "electrolyte",
-            "resistance", "cohesive", "anode", *(f"left out: {name}" for name in left_out),
-        ),
-    )  # fmt: skip
+        lacks=(*LACKS, *(f"left out: {name}" for name in left_out)),
+    )
 
 
 @dataclass(frozen=True)
@@ -181,11 +210,6 @@ class _Functions:
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             words = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else error
             raise InputError(f"{self.file}, {name}: {words}") from error
-
-    def sum(self, curve: Curve, name: str, factor: float) -> Curve:
-        """Return a curve plus another one times a factor, by points."""
-        at = np.linspace(curve.lower, curve.upper, _POINTS)
-        return Curve.from_table(at, curve.value(at) + factor * self.curve(name).value(at))
 
     def scaled(self, name: str) -> tuple[float, Curve | None]:
         """Return the largest value of a property, and it over that where it is not constant."""

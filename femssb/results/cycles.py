@@ -5,6 +5,7 @@ discharge before the first charge is cycle 0. Holds and rests belong to the cycl
 so does a drive, of whose charge neither half knows.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -58,9 +59,9 @@ def labels(kinds: Sequence[str]) -> list[tuple[str, str]]:
     driven = [row for row, half in enumerate(halves) if half is not None]
     ends = {a for a, b in pairwise(driven) if (halves[a], numbers[a]) != (halves[b], numbers[b])}
     ends.update(driven[-1:])
-    found = []
+    found, counts = [], Counter(steps)
     for row, (kind, number) in enumerate(steps):
-        alone = steps.count((kind, number)) == 1
+        alone = counts[kind, number] == 1
         plain_end = row in ends if kind in CURRENT else alone
         middle, end = (
             of_cycle(f"{kind} {name}", number) + ("" if plain else f", step {row}")

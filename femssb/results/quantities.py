@@ -59,6 +59,7 @@ SERIES = (
     Quantity("Current", "A", "cell current, positive on discharge"),
     Quantity("Discharge capacity", "C", "charge passed since the start, positive on discharge"),
     Quantity("Discharge capacity", "A.h", "the same in ampere hours"),
+    Quantity("Temperature", "K", "of the cell, the same everywhere"),
     Quantity("Step size", "s", "length of the time step that ends here"),
     Quantity("Lithium", "mol", "lithium in the particles", "lithium", each="in"),
     Quantity("Mean gap", "m", "opening of the interface, area mean", "gap_mean", each="of"),
@@ -128,7 +129,8 @@ SERIES = (
     Quantity("Anode loss", "W", "power lost to the reaction of the lithium anode"),
     Quantity("Power ledger error", "-",
              "voltage times current minus reversible power plus losses, over the sum of their"
-             " magnitudes, and over 1e-4 of the power at 1C at least", "power_ledger_error", "largest"),
+             " magnitudes, and over 1e-4 of the power at 1C at least",
+             "power_ledger_error", "largest"),
     Quantity("Cohesive energy dissipated", "J", "by debonding and cracks, since the start",
              "cohesive_energy_dissipated", "last"),
     Quantity("Viscous energy dissipated", "J",

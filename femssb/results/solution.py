@@ -57,9 +57,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Kind = Literal["charge", "discharge", "hold", "rest", "drive"]
-# "concentration": lithium ran out or no longer fitted; "already passed": the voltage or current
-# that was to end the step was passed as soon as its load acted.
-End = Literal["voltage", "current", "duration", "capacity", "concentration", "already passed"]
+# "concentration": lithium ran out or no longer fitted; "already passed": what was to end the step
+# was passed as soon as its load acted.
+End = Literal[
+    "voltage", "current", "duration", "capacity", "condition", "concentration", "already passed"
+]
 
 _FORMAT = "femssb run 2"
 
@@ -76,9 +78,9 @@ class StepRecord:
         end_row: Row at which it ends; the next step starts there.
         start_time: Time at which it starts [s].
         end_time: Time at which it ends [s].
-        ended_by: "voltage", "current", "duration" or "capacity", as asked for; "concentration"
-            where lithium ran out or no longer fitted; "already passed" where the voltage or current
-            was passed as soon as the load acted.
+        ended_by: "voltage", "current", "duration", "capacity" or "condition", as asked for;
+            "concentration" where lithium ran out or no longer fitted; "already passed" where the
+            end was passed as soon as the load acted.
     """
 
     description: str

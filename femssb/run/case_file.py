@@ -24,6 +24,7 @@ from femssb.environment.ranks import from_first_rank
 from femssb.errors import InputError, shown
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free, Pressure
+from femssb.inputs.condition import Condition
 from femssb.inputs.cycle import Cycle
 from femssb.inputs.geometry import HalfCell
 from femssb.inputs.materials import Materials
@@ -232,6 +233,8 @@ def _protocol(reader: Reader, given: Any) -> list[Any]:
             found.append(step)  # a sentence
         elif step.get("class") == "Cycle":
             inner = {name: value for name, value in step.items() if name not in ("class", "steps")}
+            if isinstance(inner.get("until"), Mapping):
+                inner["until"] = reader.description(inner["until"], [Condition], f"{where}.until")
             steps = _protocol(reader, step.get("steps"))
             try:
                 found.append(Cycle(steps=tuple(steps), **inner))

@@ -54,7 +54,8 @@ particle, or grain (0: none). Its arrays:
 Keys of the document: ``format``; ``case``, the inputs that must be the same to resume;
 ``index``, ``row``, ``first_row``, ``time_step``, ``ceiling`` and ``halfway``, as in `Position`; and
 ``log``: ``rows`` (of the time series, column -> value), ``records`` (of the protocol steps that are
-over, as `StepRecord`), ``rejected`` and ``failed`` (time steps), and ``wall_time`` [s].
+over, as `StepRecord`), ``rejected`` and ``failed`` (time steps), ``wall_time`` [s], and ``over``,
+whether the run is.
 """
 
 import hashlib
@@ -87,12 +88,13 @@ from femssb.errors import InputError
 from femssb.fem.constraints import Unknowns
 from femssb.inputs.case import describe
 from femssb.inputs.curves import Curve
+from femssb.inputs.cycle import Cycle
 from femssb.inputs.protocol import Step
 from femssb.meshing.data import gather
 from femssb.results.folder import CHECKPOINT, EARLIER_CHECKPOINT
 from femssb.run.stepper import Past, Position
 
-_FORMAT = "femssb checkpoint 6"
+_FORMAT = "femssb checkpoint 7"
 _SAMPLES = 1001  # of a curve, by which it is known
 _ROUNDING = 1e-9  # relative difference of inputs that another processor may make
 _SAME_PLACE = 1e-9  # distance of a node from where it was, over the size of the cell
@@ -129,7 +131,9 @@ class Case:
     arrays: Mapping[str, NDArray[Any]]  # of the mesh, and samples of the curves; on rank 0
 
 
-def case_of(model: Model, protocol: Sequence[Step], start: Mapping[str, Any] | None = None) -> Case:
+def case_of(
+    model: Model, protocol: Sequence[Step | Cycle], start: Mapping[str, Any] | None = None
+) -> Case:
     """Return what must be the same to resume: all but how the equations are solved; collective.
 
     The start says which run this one goes on from, if any.
@@ -257,10 +261,10 @@ def position_of(
     return Position(start=start, past=tuple(past), **where)
 
 
-def end_of_run(folder: Path, model: Model) -> tuple[Past, dict[str, str]]:
-    """Return the state in which a run of the same cell ended, and which run it was; collective.
+def end_of_run(folder: Path, model: Model) -> tuple[Past, float, dict[str, str]]:
+    """Return state and temperature [K] in which a run of the same cell ended, and which it was.
 
-    Time, charge and dissipated energies go on from there.
+    Time, charge and dissipated energies go on from there. Collective.
 
     Raises:
         InputError: If there is no such run, it is not over, or more of the cell differs than what
@@ -271,7 +275,7 @@ def end_of_run(folder: Path, model: Model) -> tuple[Past, dict[str, str]]:
     def read() -> tuple[Path, dict[str, Any], dict[str, Any], str]:
         path, document, arrays = load(folder)
         stored = document["case"]
-        if document["index"] < len(stored["protocol"]):
+        if not document["log"]["over"]:
             raise InputError(f"the run in {folder} is not over: resume it first")
         inputs = _with(own.inputs, stored)
         other = differences(Case(inputs, own.arrays), {**document, "case": stored}, arrays)
@@ -284,7 +288,8 @@ def end_of_run(folder: Path, model: Model) -> tuple[Past, dict[str, str]]:
 
     path, document, arrays, word = from_first_rank(model.comm, read)
     ended = position_of(path, model, document, arrays).past[0]
-    return ended, {"folder": str(folder.absolute()), "sha256": word}
+    temperature = document["log"]["rows"][-1]["Temperature [K]"]
+    return ended, temperature, {"folder": str(folder.absolute()), "sha256": word}
 
 
 def _with(own: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,12 @@ from femssb.arrays import Array
 from femssb.cell.coupling import Tolerances
 from femssb.cell.model import Model, State
 from femssb.errors import InputError, check_number
+from femssb.inputs.condition import find_column
+from femssb.inputs.cycle import Course
+from femssb.inputs.materials import Materials
 from femssb.inputs.protocol import Charge, Discharge, Drive, Hold, Step
 from femssb.results.solution import End, Kind
+from femssb.run.readout import columns_of
 from femssb.units import hour
 
 _SAMPLES = 1001  # of a drive, which tell its largest load
@@ -37,6 +41,7 @@ class Control:
         area: float = 1.0,
         room: float = 1.0,
         voltage: float = 1.0,
+        temperature: float = 298.15,
     ) -> None:
         """Read a step.
 
@@ -46,8 +51,11 @@ class Control:
             area: Of the anode's face [m2].
             room: Lithium that fits the particles over the nominal capacity.
             voltage: About that of the cell: what a power is divided by, for the time it takes [V].
+            temperature: Of a step that says none [K].
         """
         self.one_c = one_c
+        self.temperature = temperature if step.temperature is None else step.temperature
+        self.conditions = step.conditions  # that end the step
         self.fields = step.fields  # where in the step they are kept
         self.duration = step.until_duration  # that ends the step [s], or None
         self.ends_at: End = "duration"  # what has come then
@@ -65,6 +73,8 @@ class Control:
             self._drive(step, area, voltage)
         else:
             self.description = f"Rest {step.until_duration:g} s"
+        if self.conditions:
+            self.description += f" until {' or '.join(one.words for one in self.conditions)}"
         # The step must end within this time [s].
         self.longest = self.duration if self.duration is not None else longest
 
@@ -82,7 +92,7 @@ class Control:
         return self._snapped(elapsed) in self.jumps
 
     def reached(self, state: State, passed: float) -> dict[End, float]:
-        """Return by how much a state is past each end but the time, negative before it.
+        """Return by how much a state is past ends but time and conditions, negative before them.
 
         Args:
             state: The state judged.
@@ -184,18 +194,19 @@ class Control:
         self.description = f"Drive by {words} for {self.duration:g} s"
 
 
-def controls(protocol: Sequence[Step], model: Model) -> list[Control]:
-    """Return what each step of a protocol imposes on a model; collective."""
-    active = model.materials.active
-    room = active.maximum_concentration / active.capacity
+def controls(steps: Sequence[Step], model: Model) -> list[Control]:
+    """Return what each of some steps imposes on a model; collective."""
+    materials = model.materials
+    room = materials.active.maximum_concentration / materials.active.capacity
     area = model.bodies.area("anode")
-    voltage = max(float(np.mean(voltages_at_rest(model))), 0.1)
-    return [Control(step, model.one_c, area, room, voltage) for step in protocol]
+    voltage = max(float(np.mean(voltages_at_rest(materials))), 0.1)
+    about = model.one_c, area, room, voltage, materials.temperature
+    return [Control(step, *about) for step in steps]
 
 
-def voltages_at_rest(model: Model) -> Array:
+def voltages_at_rest(materials: Materials) -> Array:
     """Return the open-circuit voltage from an empty to a full host [V]."""
-    active = model.materials.active
+    active = materials.active
     concentrations = np.linspace(0.0, active.maximum_concentration, 1001)
     return active.open_circuit_voltage.value(concentrations)
 
@@ -210,18 +221,30 @@ def _current(step: Charge | Discharge, one_c: float, area: float) -> tuple[float
     return step.current_density * area, f"{step.current_density:g} A/m2"
 
 
-def check_protocol(protocol: tuple[Step, ...], model: Model, tolerances: Tolerances) -> None:
+def check_protocol(course: Course, model: Model, tolerances: Tolerances) -> None:
     """Refuse an end that is never crossed for certain, and a current that no step can follow.
+
+    A condition must name a column.
 
     A current adds its losses to the open-circuit voltage: on charge the voltage stays above all
     that the curve has between an empty and a full host, on discharge below. How far, no bound is
     known: a high cut-off of a charge may be reached, or lithium runs out before.
     """
-    active, voltages = model.materials.active, voltages_at_rest(model)
-    low, high = float(voltages.min()), float(voltages.max())
+    active, of_steps = model.materials.active, controls(course.steps, model)
+    columns = columns_of(model)
+    of_own = [condition for control in of_steps for condition in control.conditions]
+    for condition in dict.fromkeys([*course.conditions, *of_own]):
+        if condition.column is not None:
+            find_column(condition.column, columns)
+    voltages = {
+        temperature: voltages_at_rest(model.materials.at(temperature))
+        for temperature in {control.temperature for control in of_steps}
+    }
     most = active.maximum_concentration / active.capacity
-    for number, (step, control) in enumerate(zip(protocol, controls(protocol, model), strict=True)):
+    for number, (step, control) in enumerate(zip(course.steps, of_steps, strict=True)):
         where = f"Simulation.protocol[{number}]"
+        at_rest = voltages[control.temperature]
+        low, high = float(at_rest.min()), float(at_rest.max())
         voltage = getattr(step, "until_voltage", None)
         sign, bound, side = (
             (1, low, "lowest") if isinstance(step, Charge) else (-1, high, "highest")
@@ -238,7 +261,8 @@ def check_protocol(protocol: tuple[Step, ...], model: Model, tolerances: Toleran
                 time = control.duration
                 check_number(where, "until_capacity over the current", time, lower=1e-3, unit="s")
             longest = most * hour / control.c_rate
-            if voltage is None and control.duration is not None and control.duration > longest:
+            known = voltage is None and not control.conditions
+            if known and control.duration is not None and control.duration > longest:
                 name, unit = ("until_duration", "s")
                 if control.ends_at == "capacity":
                     name, unit = ("until_capacity", "C")

@@ -5,7 +5,8 @@ All functions are collective. Numbers are the same on every rank; fields are gat
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import femssb.environment.platform
 
@@ -18,22 +19,38 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.arrays import Array
 from femssb.cell import mechanics
+from femssb.cell.electrochemical_problem import Powers
 from femssb.cell.limiter import WIDEST
 from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
 from femssb.cell.regions import ELECTRONIC, IONIC, MATRIX, PARTICLE
 from femssb.cell.surfaces import CONTACT, GRAIN_BOUNDARY
-from femssb.environment.ranks import collect
+from femssb.environment.ranks import collect, from_first_rank
 from femssb.fem.assembly import Part
 from femssb.fem.trace import SurfacePoints
+from femssb.inputs.condition import Condition, find_column
 from femssb.results.fields import FieldData, Snapshot
 from femssb.results.quantities import CONTACT_COLUMNS, CRACK_COLUMNS, SERIES, of_particle
 from femssb.results.validity import Bounds
-from femssb.run.stepper import TimeStep
 from femssb.tetrahedra import volumes
 from femssb.units import FARADAY, hour
 
+if TYPE_CHECKING:
+    from femssb.run.stepper import TimeStep
+
 Cells = NDArray[np.int64]
+
+
+def columns_of(model: Model) -> list[str]:
+    """Return the names of the columns of the time series of a model."""
+    bodies, each = model.bodies, [one for one in SERIES if one.each]
+    particles = int(model.data.grain_particle.max()) + 1
+    found = [one.name for one in SERIES]
+    for one in each if particles > 1 else [one for one in each if one.name == "Lithium [mol]"]:
+        found += [of_particle(one.of_each, number + 1) for number in range(particles)]
+    found += CONTACT_COLUMNS if CONTACT in bodies.cohesive else []
+    found += CRACK_COLUMNS if GRAIN_BOUNDARY in bodies.cohesive else []
+    return found
 
 
 class _Body:
@@ -117,7 +134,7 @@ class Readout:
             limited=0.0 if drift == 0.0 else WIDEST / 2,
         )
 
-    def row(self, step: TimeStep) -> dict[str, float]:
+    def row(self, step: "TimeStep") -> dict[str, float]:
         """Return a row of the time series: every column after an accepted time step; collective."""
         measured = _Measured(self, step)
         values = {one.name: np.atleast_1d(VALUES[one.name](measured)) for one in SERIES}
@@ -127,6 +144,16 @@ class Readout:
                 for number, value in enumerate(values[one.name][1:], start=1):
                     row[of_particle(one.of_each, number)] = float(value)
         return row | self._contacts(step.now.state) | self._cracks(step.now.state)
+
+    def beyond(self, condition: Condition, step: "TimeStep") -> float:
+        """Return by how much a time step is past a condition, negative before it; collective."""
+        if condition.column is None:
+            row = self.row(step)
+            return from_first_rank(self.model.comm, lambda: condition.beyond(row))
+        name = find_column(condition.column, columns_of(self.model))
+        if name not in VALUES:
+            return condition.beyond({name: self.row(step)[name]})
+        return condition.beyond({name: np.ravel(VALUES[name](_Measured(self, step)))[0].item()})
 
     def _contacts(self, state: State) -> dict[str, float]:
         """Return the columns of `CONTACT_COLUMNS`, if contacts of particles can open."""
@@ -388,23 +415,59 @@ class Statistics:
 class _Measured:
     """Fields and statistics that several columns of a row share, each computed once."""
 
-    def __init__(self, readout: Readout, step: TimeStep) -> None:
+    def __init__(self, readout: Readout, step: "TimeStep") -> None:
         self.model, self.step, self.state = readout.model, step, step.now.state
         self.surface, self.volume = readout.surface, readout.volume
-        self.stoichiometry = self.model.stoichiometry(self.state)
-        self.lithium = readout.lithium(self.stoichiometry)
-        at_matrix = self.model.bodies.at_matrix
-        self.gap = np.maximum(at_matrix(self.state.jump)[:, 0], 0.0)
-        self.spent = at_matrix(self.state.spent)
-        self.drop = self.model.interface_current(self.state).drop
+        self._readout = readout
+
+    @cached_property
+    def stoichiometry(self) -> Array:
+        return self.model.stoichiometry(self.state)
+
+    @cached_property
+    def lithium(self) -> Array:
+        return self._readout.lithium(self.stoichiometry)
+
+    @cached_property
+    def gap(self) -> Array:
+        return np.maximum(self.model.bodies.at_matrix(self.state.jump)[:, 0], 0.0)
+
+    @cached_property
+    def spent(self) -> Array:
+        return self.model.bodies.at_matrix(self.state.spent)
+
+    @cached_property
+    def drop(self) -> Array:
+        return self.model.interface_current(self.state).drop
+
+    @cached_property
+    def powers(self) -> Powers:
         x = self.model.electrochemical(self.state)
-        self.powers = self.model.electrochemistry.powers(x, self.state.gap, self.state.layer)
-        self.von_mises, self.volumetric = readout.particle_stress(self.state)
-        self.mean_strain = self.volume.means(self.volumetric)
-        self.stress_quantiles = self.volume.quantiles(self.von_mises, [0.99, 0.999])
-        self.strain_quantiles = self.volume.quantiles(
-            self.volumetric, [1 - 0.99, 1 - 0.999, 0.99, 0.999]
-        )
+        return self.model.electrochemistry.powers(x, self.state.gap, self.state.layer)
+
+    @cached_property
+    def _deformed(self) -> tuple[Array, Array]:
+        return self._readout.particle_stress(self.state)
+
+    @property
+    def von_mises(self) -> Array:
+        return self._deformed[0]
+
+    @property
+    def volumetric(self) -> Array:
+        return self._deformed[1]
+
+    @cached_property
+    def mean_strain(self) -> Array:
+        return self.volume.means(self.volumetric)
+
+    @cached_property
+    def stress_quantiles(self) -> Array:
+        return self.volume.quantiles(self.von_mises, [0.99, 0.999])
+
+    @cached_property
+    def strain_quantiles(self) -> Array:
+        return self.volume.quantiles(self.volumetric, [1 - 0.99, 1 - 0.999, 0.99, 0.999])
 
     def largest_stoichiometry(self, sign: int) -> float:
         """Return the largest concentration (sign 1) or minus the smallest (-1), over the maximum.
@@ -453,11 +516,12 @@ class _Measured:
 VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     "Time [s]": lambda at: at.state.time,
     "Step": lambda at: at.step.index,
-    "C-rate": lambda at: abs(at.state.current) / at.step.control.one_c,
+    "C-rate": lambda at: abs(at.state.current) / at.model.one_c,
     "Voltage [V]": lambda at: at.state.voltage,
     "Current [A]": lambda at: -at.state.current,
     "Discharge capacity [C]": lambda at: 0.0 - at.step.now.charge,
     "Discharge capacity [A.h]": lambda at: (0.0 - at.step.now.charge) / hour,
+    "Temperature [K]": lambda at: at.model.temperature,
     "Step size [s]": lambda at: at.step.size,
     "Lithium [mol]": lambda at: at.lithium,
     "Mean gap [m]": lambda at: at.surface.means(at.gap),

@@ -19,6 +19,7 @@ from femssb.environment.doctor import versions
 from femssb.environment.files import finish, remove_leftovers, replacing_together, take_over
 from femssb.environment.ranks import from_first_rank, on_first_rank
 from femssb.errors import FemssbError, InputError
+from femssb.inputs.cycle import Cycle
 from femssb.inputs.protocol import Step
 from femssb.results.fields import Snapshot, Snapshots, cut_snapshots
 from femssb.results.folder import (
@@ -30,7 +31,6 @@ from femssb.results.folder import (
 from femssb.results.solution import Solution, StepRecord, write_documents
 from femssb.results.validity import doubts
 from femssb.run import checkpoint
-from femssb.run.readout import Readout
 from femssb.run.stepper import Position, Stepper, TimeStep
 from femssb.units import nm
 
@@ -49,7 +49,7 @@ class Record:
     def __init__(
         self,
         model: Model,
-        protocol: Sequence[Step],
+        protocol: Sequence[Step | Cycle],
         stepper: Stepper,
         folder: Path | None,
         inputs: Mapping[str, Any],
@@ -64,7 +64,7 @@ class Record:
             inputs: Every input, plain data.
         """
         self._model, self._stepper, self._folder, self._inputs = model, stepper, folder, inputs
-        self._readout = Readout(model)
+        self._readout = stepper.readout
         self._rows: list[dict[str, float]] = []
         self._steps: list[StepRecord] = []
         self._snapshots: list[Snapshot] = []
@@ -202,6 +202,7 @@ class Record:
             "rejected": self._stepper.rejected,
             "failed": self._stepper.failed,
             "wall_time": self.wall_time,
+            "over": self._stepper.course.over,
         }
         arrays = checkpoint.content(self._model, self._case, position, log)
         adopt = place != folder and not (self._replacing and position.row == 0)
@@ -266,6 +267,7 @@ class Record:
         self._rows = log["rows"]
         self._stepper.rejected, self._stepper.failed = log["rejected"], log["failed"]
         self._steps = [StepRecord(**step) for step in log["records"]]
+        self._stepper.course.follow(self._steps, self._rows.__getitem__)
         self._started -= log["wall_time"]
         self._good = path.name
         self._write(lambda: cut_snapshots(folder, self._rows[-1]["Time [s]"]))

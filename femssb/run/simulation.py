@@ -22,7 +22,7 @@ from femssb.environment.progress import progress_lines
 from femssb.environment.ranks import on_first_rank
 from femssb.errors import InputError, Interrupted, NotConverged, shown
 from femssb.inputs.case import describe
-from femssb.inputs.cycle import Cycle, steps_of
+from femssb.inputs.cycle import Course, Cycle, steps_of
 from femssb.inputs.protocol import Step
 from femssb.results.solution import Solution
 from femssb.run.case_file import meshed, read_case
@@ -62,8 +62,8 @@ class Simulation:
 
         Args:
             model: The discretised half-cell.
-            protocol: The steps, at least one: `Charge`, `Discharge`, `Hold`, `Rest`, a `Cycle` of
-                them, or one in words (`femssb.inputs.sentences`).
+            protocol: The steps, at least one: `Charge`, `Discharge`, `Hold`, `Rest`, `Drive`, a
+                `Cycle` of them, or one in words (`femssb.inputs.sentences`).
             tolerances: When a time step counts as solved.
             stepping: How time steps are chosen: by their error, or `FixedSteps`.
             start: Folder of a run of the same cell that is over, from whose end this one goes on:
@@ -87,7 +87,7 @@ class Simulation:
         self.protocol = steps_of("Simulation.protocol", protocol)
         self.tolerances = tolerances
         self.stepping = stepping
-        check_protocol(self.protocol, model, tolerances)
+        check_protocol(Course(self.protocol), model, tolerances)
         model.check_paths()
         self._begun = None
         if start is not None:
@@ -128,7 +128,7 @@ class Simulation:
             start=case.start.get("folder"),
         )
         if made._begun is not None:
-            found = made._begun[1]["sha256"]
+            found = made._begun[2]["sha256"]
             if case.start.get("sha256", found) != found:
                 raise InputError(
                     f"{source}: the run in {case.start['folder']}, from which it starts, is"
@@ -202,13 +202,13 @@ class Simulation:
             "protocol": describe(self.protocol),
             "tolerances": describe(self.tolerances),
             "stepping": describe(self.stepping),
-            **({} if self._begun is None else {"start": self._begun[1]}),
+            **({} if self._begun is None else {"start": self._begun[2]}),
         }
         with _alone_in(path, self.model.comm), interruptible():
             record = Record(self.model, self.protocol, stepper, path, inputs)
             try:
                 position = record.open(resume, overwrite)
-                if position is not None and position.index == len(self.protocol):
+                if position is not None and stepper.course.over:
                     solution = record.finished(position)
                     _warn(solution, solution.warnings)
                     return solution
@@ -231,11 +231,12 @@ class Simulation:
     ) -> Solution:
         """Go through the protocol from a position, or from the rest state."""
         if position is None:
-            start = stepper.start(None if self._begun is None else self._begun[0])
+            past, temperature, _ = self._begun or (None, None, {})
+            start = stepper.start(past, temperature)
             record.add(start)
             record.picture(start)
             position = start.position
-        hooks = [record.add, self._progress(record, progress), record.picture]
+        hooks = [record.add, self._progress(stepper, record, progress), record.picture]
         hooks += [_calling(on_step, record, self.model.comm)] if on_step else []
         hooks += [record.checkpoint]
         crowd = crowded(sum(self.model.inputs()["unknowns"].values()), self.model.comm.size)
@@ -244,7 +245,7 @@ class Simulation:
         record.keep(position)  # at once: what cannot be written is known before the work
         _warn(record.kept, self.model.warnings)  # before the work, too
         try:
-            while position.index < len(self.protocol):
+            while not stepper.course.over:
                 try:
                     stop_if_asked(self.model.comm)
                     step = stepper.step(position)
@@ -261,12 +262,13 @@ class Simulation:
             _warn(record.kept, record.kept.warnings[len(self.model.warnings) :])
         return record.kept
 
-    def _progress(self, record: Record, show: bool) -> Callable[[TimeStep], None]:
+    def _progress(self, stepper: Stepper, record: Record, show: bool) -> Callable[[TimeStep], None]:
         """Return a hook that prints a line of progress now and then."""
         report = progress_lines(show and self.model.comm.rank == 0)
 
         def on_step(step: TimeStep) -> None:
-            state, done = step.now.state, max((step.index + step.share) / len(self.protocol), 1e-3)
+            state, steps = step.now.state, len(stepper.course.order)
+            done = max((step.index + step.share) / steps, 1e-3)
             report(
                 f"{step.control.description}  t {state.time:8.1f} s  step {step.position.row:4d}  "
                 f"{state.voltage:.4f} V  dt {step.size:6.2f} s  {100 * done:3.0f} %  "

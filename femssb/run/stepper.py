@@ -18,11 +18,13 @@ from femssb.arrays import Array
 from femssb.cell.coupling import Guess, Tolerances, Work, advance
 from femssb.cell.model import Model, State
 from femssb.errors import NotConverged
+from femssb.inputs.cycle import Course, Cycle
 from femssb.inputs.protocol import Rest, Step
 from femssb.results.cycles import labels
 from femssb.results.solution import End
 from femssb.run import lithium
 from femssb.run.control import Control, controls
+from femssb.run.readout import Readout
 from femssb.run.stepping import FixedSteps, Stepping, bdf, error_share, extrapolate
 from femssb.units import FARADAY
 
@@ -76,10 +78,26 @@ class TimeStep:
         return self.position.past[0]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Reached:
+    """A state that a time step was tried to."""
+
+    past: Past
+    work: Work  # iterations it took
+    ends: dict[End, float]  # by how much it is past what ends the protocol step, negative before
+
+    @property
+    def beyond(self) -> float:
+        """The largest of these."""
+        return max(self.ends.values())
+
+
 class Stepper:
     """Takes a model through a protocol, one time step at a time; it prints and writes nothing.
 
     Attributes:
+        readout: Reads numbers and fields out of the model.
+        course: The order of the steps; a run that resumes must have followed its record.
         rejected: Time steps that were tried without success.
         failed: Those of them that could not be solved.
     """
@@ -87,23 +105,29 @@ class Stepper:
     def __init__(
         self,
         model: Model,
-        protocol: Sequence[Step],
+        protocol: Sequence[Step | Cycle],
         stepping: Stepping | FixedSteps,
         tolerances: Tolerances,
     ) -> None:
         """Keep the arguments; solves nothing."""
         self.rejected = self.failed = 0
+        self.readout = Readout(model)
+        self.course = Course(protocol)
         self._model = model
         self._stepping = stepping
         self._tolerances = tolerances
-        self._controls = controls(protocol, model)
-        self._labels = labels([control.kind for control in self._controls])
+        self._controls = controls(self.course.steps, model)
 
-    def start(self, past: Past | None = None) -> TimeStep:
+    def start(self, past: Past | None = None, temperature: float | None = None) -> TimeStep:
         """Return the state at the start of the protocol, at rest or one that was reached before.
 
         Collective.
+
+        Args:
+            past: What was reached before.
+            temperature: At which [K]; None: that of the materials.
         """
+        self._model.warm_to(temperature or self._model.materials.temperature)
         if past is None:
             initial = self._model.initial_state(self._tolerances.force)
             position, applied = _start(0, Past(state=initial, charge=0.0), 0), 0.0
@@ -125,79 +149,76 @@ class Stepper:
             NotConverged: If no step that is small enough can be solved, or the protocol step did
                 not reach its end in time.
         """
-        control, start, past = self._controls[position.index], position.start, position.past
+        order = self.course.order
+        control, start, past = self._controls[order[position.index]], position.start, position.past
+        self._model.warm_to(control.temperature)
         failed = partial(NotConverged, time=past[0].state.time, step=position.row + 1)
         left = _left(control, position, past[0])
         if left == 0:
             raise failed(f"{control.description} did not reach its end in {control.longest:g} s")
-        taken = position.row - position.first_row
+        since = position.row - position.first_row
         elapsed = past[0].state.time - start.state.time
         left = min(left, control.until_kink(elapsed))
         wanted = min(position.time_step, position.ceiling)
-        size = self._stepping.proposed(taken, wanted, left, control.c_rate, control.driven)
+        size = self._stepping.proposed(since, wanted, left, control.c_rate, control.driven)
         try:
-            new, work, error, jump, ceiling = self._attempt(control, position, size)
+            new, error, jump, ceiling = self._attempt(control, position, size)
         except NotConverged as failure:
             raise failed(failure.reason, residuals=failure.residuals) from failure
-        size = new.state.time - past[0].state.time
-        ended_by: End | None = None
-        ends = control.reached(new.state, new.charge - start.charge)
-        if max(ends.values(), default=-1.0) >= 0:
-            ended_by = next(name for name, by in ends.items() if by >= 0)
+        size = new.past.state.time - past[0].state.time
+        ended_by: End | None = next((name for name, by in new.ends.items() if by >= 0), None)
+        if ended_by is not None:
             at_once = elapsed == 0.0 and size <= 1.001 * self._stepping.event / control.c_rate
-            if at_once and ended_by != "capacity":
+            if at_once and ended_by not in ("capacity", "concentration"):
                 ended_by = "already passed"
-        elif lithium.beyond(self._model, new.state, start.state) >= 0:
-            ended_by = "concentration"
-        elif control.duration is not None and _left(control, position, new) == 0:
+        elif control.duration is not None and _left(control, position, new.past) == 0:
             ended_by = control.ends_at
-        share = self._share(control, start.state, new.state)
+        share = self._share(control, start.state, new.past.state)
         middle = share >= 0.5 and not position.halfway
-        kept = control.fields in ("both", "end" if ended_by else "middle")
-        label = (
-            self._labels[position.index][bool(ended_by)] if kept and (ended_by or middle) else ""
-        )
         after = replace(
             position,
-            past=(new, *past[:2]),
+            past=(new.past, *past[:2]),
             row=position.row + 1,
             time_step=self._stepping.next(size, error, jump),
             ceiling=ceiling,
             halfway=position.halfway or middle,
         )
-        load = control.load(new.state.time - start.state.time)
-        if control.jumps_at(new.state.time - start.state.time):
-            after = replace(after, past=(new,), first_row=after.row)
-        return TimeStep(
-            index=position.index,
-            control=control,
-            position=_start(position.index + 1, new, after.row) if ended_by else after,
-            size=size,
+        if control.jumps_at(new.past.state.time - start.state.time):
+            after = replace(after, past=(new.past,), first_row=after.row)
+        taken = replace(
+            self._taken(control, position, new.past, new.work),
+            position=_start(position.index + 1, new.past, after.row) if ended_by else after,
             error=error,
-            work=work,
-            applied=load["current"] if load.keys() == {"current"} else None,
             share=share,
-            label=label,
             ended_by=ended_by,
         )
+        if ended_by:
+            taken_out = start.charge - new.past.charge
+            self.course.end(taken_out, lambda: self.readout.row(taken))
+        kept = control.fields in ("both", "end" if ended_by else "middle")
+        if kept and (ended_by or middle):
+            kinds = [self._controls[place].kind for place in self.course.order]
+            label = labels(kinds)[position.index][bool(ended_by)]
+            taken = replace(taken, label=label)
+        return taken
 
     def _attempt(
         self, control: Control, position: Position, size: float
-    ) -> tuple[Past, Work, float, float, float]:
-        """Return what was reached, the work, two errors (`_error`) and the new ceiling of sizes."""
+    ) -> tuple[_Reached, float, float, float]:
+        """Return what was reached, two errors (`_error`) and the new ceiling of sizes."""
         ceiling = position.ceiling
         plain = False  # whether the guess is the last state itself, after a failure
         while True:
             try:
-                new, work = self._advance(control, position, size, plain)
-                error, jump = self._error(control, position, new)
+                new = self._advance(control, position, size, plain)
+                error, jump = self._error(control, position, new.past)
                 shorter = None
                 if not error <= 1:
                     shorter = self._stepping.shortened(size, error, control.c_rate)
                 if shorter is None:
-                    if self._beyond(control, position, new) >= 0:
-                        new, work = self._locate(control, position, new, work, plain)
-                    return new, work, error, jump, 1.2 * ceiling
+                    if new.beyond >= 0:
+                        new = self._locate(control, position, new, plain)
+                    return new, error, jump, 1.2 * ceiling
             except NotConverged as failure:
                 logger.info("time step of %.3g s failed: %s", size, failure.reason)
                 self.failed += 1
@@ -220,7 +241,7 @@ class Stepper:
         size: float,
         plain: bool,
         towards: Past | None = None,
-    ) -> tuple[Past, Work]:
+    ) -> _Reached:
         """Solve one time step of a given size; on the way to a state that a longer one reached."""
         past = position.past
         model, last = self._model, past[0]
@@ -257,7 +278,33 @@ class Stepper:
         # The charge follows the same formula as the lithium, so that the ledger can close.
         charges = old * last.charge + (older * past[1].charge if len(past) > 1 else 0.0)
         current = load["current"] if load.keys() == {"current"} else state.current
-        return Past(state=state, charge=(current - charges) / new), work
+        now = Past(state=state, charge=(current - charges) / new)
+        return _Reached(past=now, work=work, ends=self._ends(control, position, now, work))
+
+    def _taken(self, control: Control, position: Position, now: Past, work: Work) -> TimeStep:
+        """Return a time step to a state, as far as that alone tells it."""
+        load = control.load(now.state.time - position.start.state.time)
+        return TimeStep(
+            index=position.index,
+            control=control,
+            position=replace(position, past=(now, *position.past)),
+            size=now.state.time - position.past[0].state.time,
+            work=work,
+            applied=load["current"] if load.keys() == {"current"} else None,
+            label="",
+        )
+
+    def _ends(
+        self, control: Control, position: Position, now: Past, work: Work
+    ) -> dict[End, float]:
+        """Return by how much a state is past what ends the protocol step, negative before it."""
+        start = position.start
+        found = control.reached(now.state, now.charge - start.charge)
+        if control.conditions:
+            taken = self._taken(control, position, now, work)
+            found["condition"] = max(self.readout.beyond(c, taken) for c in control.conditions)
+        found["concentration"] = lithium.beyond(self._model, now.state, start.state)
+        return found
 
     def _error(self, control: Control, position: Position, new: Past) -> tuple[float, float]:
         """Return the estimated error of a step over what is allowed, and that of the jump [-].
@@ -296,36 +343,28 @@ class Stepper:
         squares = np.einsum("ni,ni->n", jump, jump)
         return float(np.sqrt(bodies.sum(bodies.weights * squares) / bodies.sum(bodies.weights)))
 
-    def _beyond(self, control: Control, position: Position, now: Past) -> float:
-        """Return by how much a state is past what ends the protocol step, negative before it."""
-        start = position.start
-        by_control = control.beyond(now.state, now.charge - start.charge)
-        return max(by_control, lithium.beyond(self._model, now.state, start.state))
-
-    def _locate(
-        self, control: Control, position: Position, new: Past, work: Work, plain: bool
-    ) -> tuple[Past, Work]:
+    def _locate(self, control: Control, position: Position, new: _Reached, plain: bool) -> _Reached:
         """Return the shortest step found that reaches the end, `event` too long at most.
 
         In the first step after a change of load that is `event` where the end is passed by then.
         """
         past, precision = position.past, self._stepping.event / control.c_rate
-        longest = new.state.time - past[0].state.time
-        tried = {longest: (new, work)}
+        longest = new.past.state.time - past[0].state.time
+        tried = {longest: new}
 
         def beyond(size: float) -> float:
             if size == 0.0:
-                return self._beyond(control, position, past[0])
+                return max(self._ends(control, position, past[0], Work()).values())
             if size not in tried:
                 longer = min(other for other in tried if other > size)
-                towards = tried[longer][0]
+                towards = tried[longer].past
                 tried[size] = self._advance(control, position, size, plain, towards)
-            return self._beyond(control, position, tried[size][0])
+            return tried[size].beyond
 
         shortest = min(precision, longest) if position.row == position.first_row else 0.0
         if beyond(shortest) < 0:
             brentq(beyond, shortest, longest, xtol=precision)
-        return tried[min(size for size in tried if beyond(size) >= 0)]
+        return tried[min(size for size, reached in tried.items() if reached.beyond >= 0)]
 
     def _share(self, control: Control, start: State, state: State) -> float:
         """Return about which share of a protocol step is done."""

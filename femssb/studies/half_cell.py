@@ -9,7 +9,7 @@ from femssb.description import description, field
 from femssb.environment.ranks import communicator
 from femssb.errors import FemssbError
 from femssb.inputs.boundary import Fixed, Free, Support
-from femssb.inputs.cycle import steps_of
+from femssb.inputs.cycle import Course, steps_of
 from femssb.inputs.geometry import HalfCell
 from femssb.inputs.materials import Materials
 from femssb.inputs.protocol import Charge, Discharge
@@ -79,7 +79,11 @@ class HalfCellRun(Case[Solution]):
             found = Solution.load(folder)
         except FemssbError:
             return None
-        return found if len(found.steps) == len(self.protocol) else None
+
+        def row(number: int) -> dict[str, float]:
+            return {name: float(values[number]) for name, values in found.series.items()}
+
+        return found if Course(self.protocol).follow(found.steps, row).over else None
 
     def numbers(self, result: Solution) -> dict[str, Any]:
         """Return the summary of the run, its warnings as one text."""

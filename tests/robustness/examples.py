@@ -82,10 +82,24 @@ def cathode() -> library.Cathode:
     """Return what a BPX file may say."""
     active = library.yuan2023.materials().active
     return library.Cathode(
-        title="A cathode", temperature=300.0, maximum_concentration=49360.0,
+        title="A cathode", temperature=300.0, reference_temperature=298.15,
+        maximum_concentration=49360.0,
         nominal_capacity=3e4, initial_concentration=4.7e4, diffusivity=1e-14, rate_constant=1e-9,
         open_circuit_voltage=active.open_circuit_voltage, radius=5 * um, lacks=("ecbd",),
     )  # fmt: skip
+
+
+def pybamm_set() -> dict[str, Any]:
+    """Return a parameter set as PyBaMM has it, of numbers and functions."""
+    return {
+        "Maximum concentration in positive electrode [mol.m-3]": 48000.0,
+        "Positive particle diffusivity [m2.s-1]": 1e-14,
+        "Positive electrode OCP [V]": lambda sto: 4.3 - 0.9 * sto,
+        "Positive electrode exchange-current density [A.m-2]": lambda c_e, c_s, c_max, T: (
+            1e-6 * (c_e * c_s * (c_max - c_s)) ** 0.5
+        ),
+        "Positive particle radius [m]": 5e-6,
+    }
 
 
 @cache
@@ -234,6 +248,7 @@ def instances() -> dict[type, Any]:
         femssb.Profile(times=(0.0, 5.0, 9.0), values=(1.0, -1.0, 0.5)),
         femssb.Drive(c_rate=line, kinks=(5.0,), until_duration=9.0, until_voltage_below=3.0),
         femssb.Cycle(steps=("Charge at C/2 until 4.3 V", femssb.Rest(until_duration=9.0)), count=2),
+        femssb.Condition(column="Mean gap", above=1e-8),
         line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         femssb.ParticleContacts(resistance=law.resistance, collector=1e-3, cohesive=law.cohesive),
         femssb.GrainBoundaries(resistance=law.resistance, cohesive=law.cohesive),
@@ -670,6 +685,15 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "case": 1,
         "run_cases": False,
     },
+    "library.read_pybamm": lambda: {"parameters": pybamm_set(), "temperature": 300.0},
+    "electrode.to_bpx": lambda: {
+        "path": "half_cell.json",
+        "electrode": electrode_of_columns(),
+        "materials": library.yuan2023.materials(),
+        "separator": 30 * um,
+        "area": 1e-4,
+        "title": "A half-cell",
+    },
     "library.read_bpx": lambda: {"path": "bpx.json", "temperature": 300.0, "particle": None},
     "studies.read_targets": lambda: {"path": "targets.csv", "study": "quick"},
     "studies.report": lambda: {
@@ -948,6 +972,11 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "Curve.from_callable": lambda: (
         femssb.Curve.from_callable, {"function": np.sqrt, "lower": 1e3, "upper": 4e4},
     ),
+    "Condition.beyond": lambda: (
+        femssb.Condition(column="Voltage", above=4.0).beyond, {"row": {"Voltage [V]": 4.1}},
+    ),
+    "Curve.plus": lambda: (line_curve().plus, {"other": line_curve(), "factor": 0.5}),
+    "Materials.at": lambda: (library.yuan2023.materials().at, {"temperature": 320.0}),
     "ActiveMaterial.starting_at": lambda: (
         library.yuan2023.materials().active.starting_at, {"voltage": 4.0},
     ),
@@ -999,7 +1028,7 @@ INTERNAL = {
     "studies.Study.number", "voxels.Polyhedra.draw", "voxels.Prisms.draw", "Couplings.of",
     "Curve.value_and_derivative", "Drive.at", "FixedSteps.proposed", "FixedSteps.error",
     "FixedSteps.shortened", "FixedSteps.next", "LinearSolver.method_for", "Model.expansion",
-    "Model.gap", "Model.initial_state",
+    "Model.gap", "Model.initial_state", "Model.warm_to",
     "ActiveMaterial.chemical_strain", "ActiveMaterial.diffusivities", "ActiveMaterial.stiffening",
     "Model.stiffness_factor", "Model.stresses", "Model.electrochemical",
     "Model.mechanical", "Model.stoichiometry",

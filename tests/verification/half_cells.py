@@ -10,9 +10,11 @@ import femssb.environment.platform
 import dolfinx.mesh
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from femssb.cell.coupling import Guess, Tolerances, Work, advance
 from femssb.cell.model import Model, State
+from femssb.cell.surfaces import INTERFACE
 from femssb.fem.linear_solver import LinearSolver
 from femssb.inputs.boundary import Fixed, Free
 from femssb.inputs.curves import Curve
@@ -21,7 +23,7 @@ from femssb.library import yuan2023
 from femssb.meshing import MeshData
 from femssb.meshing.parts import REGIONS
 from femssb.run.stepping import bdf
-from femssb.units import um
+from femssb.units import FARADAY, GAS_CONSTANT, um
 from tests.verification.slabs import GRAIN, Layer, facets_at, slabs
 
 Array = NDArray[np.float64]
@@ -119,6 +121,50 @@ def lopsided():
         kinetics=replace(materials.kinetics, anodic_transfer=0.4),
         anode=replace(materials.anode, anodic_transfer=0.3),
     )
+
+
+def overpotential(density, exchange, anodic, temperature):
+    """Return what drives a current density through Butler-Volmer kinetics [V]."""
+    thermal = GAS_CONSTANT * temperature / FARADAY
+
+    def excess(x):
+        return np.exp(anodic * x) - np.exp((anodic - 1) * x) - density / exchange
+
+    return thermal * brentq(excess, -50, 50, xtol=1e-15)
+
+
+def voltage_of(materials, density, surface_concentration, resistances):
+    """Return the voltage at which a charging current density [A/m2] flows."""
+    active, kinetics, anode = materials.active, materials.kinetics, materials.anode
+    c = surface_concentration
+    exchange = FARADAY * kinetics.rate_constant * np.sqrt(c * (active.maximum_concentration - c))
+    open_circuit = float(active.open_circuit_voltage.value(np.array([c]))[0])
+    insertion = overpotential(density, exchange, kinetics.anodic_transfer, materials.temperature)
+    lithium = overpotential(
+        -density, anode.exchange_current, anode.anodic_transfer, materials.temperature
+    )
+    resistance = materials.resistance.closed + sum(resistances)
+    return open_circuit + insertion - lithium + density * resistance
+
+
+def resistances_of(materials, data):
+    """Return what the layers add [ohm m2]; from the sides electrons arrive almost without loss."""
+    ecbd = materials.ecbd
+    if "electrolyte" in data.regions:
+        return (
+            ECBD / ecbd.ionic_conductivity,
+            ELECTROLYTE / materials.electrolyte.ionic_conductivity,
+        )
+    return ECBD / ecbd.ionic_conductivity, ECBD / ecbd.electronic_conductivity
+
+
+def at_interface(model, state):
+    """Return the concentration [mol/m3] at the interface, the same all over it."""
+    values = model.electrochemistry.problem.at_points(model.electrochemical(state))[0]
+    filled = values[:, 0] + state.layer.sum(axis=1)
+    total = model.bodies.sum(model.bodies.points[INTERFACE].weights * filled)
+    total /= model.bodies.area(INTERFACE)
+    return total * model.materials.active.maximum_concentration
 
 
 def step(

@@ -23,7 +23,7 @@ from femssb.cell.kinetics import (
     insertion_current,
     metal_current,
 )
-from femssb.errors import NotConverged
+from femssb.errors import InputError, NotConverged
 from femssb.inputs.curves import Curve
 from femssb.inputs.interfaces import ContactResistance, InsertionKinetics, MetalKinetics
 from femssb.units import FARADAY, GAS_CONSTANT, nm
@@ -85,6 +85,29 @@ def test_exchange_current_is_smooth_and_positive_beyond_empty_and_full():
     behind = exchange_current(KINETICS, ACTIVE, points - step)[0]
     assert (ahead - behind) / (2 * step) == pytest.approx(slope, rel=2e-4, abs=1e-9)
     assert slope[-4:-2] == pytest.approx(slope[-2:], rel=1e-4)  # both sides of each margin
+
+
+def test_exchange_current_of_another_form():
+    """Catches a factor whose slope is left out, or that grows beyond empty and full."""
+    full = ACTIVE.maximum_concentration
+    factor = Curve.from_callable(lambda c: 0.2 + (c / full) ** 2, lower=0.0, upper=full)
+    kinetics = replace(KINETICS, rate_factor=factor)
+    inside = np.array([0.2, 0.5, 0.9]) * full
+    plain = exchange_current(KINETICS, ACTIVE, inside)[0]
+    exchange, slope = exchange_current(kinetics, ACTIVE, inside)
+    assert exchange == pytest.approx(plain * (0.2 + (inside / full) ** 2))
+    step = 1e-6 * full
+    ends = [exchange_current(kinetics, ACTIVE, inside + by)[0] for by in (step, -step)]
+    assert slope == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-6)
+    beyond = np.array([-0.1, 1.2]) * full
+    assert exchange_current(kinetics, ACTIVE, beyond)[0] == pytest.approx(
+        [0.2, 1.2] * exchange_current(KINETICS, ACTIVE, beyond)[0]
+    )
+    with pytest.raises(InputError, match=r"rate_factor \(largest\)"):
+        replace(
+            MATERIALS,
+            kinetics=replace(KINETICS, rate_factor=factor.plus(factor, 1e6)),
+        )
 
 
 @pytest.mark.parametrize("transfer", [0.01, 0.3, 0.5, 0.8, 0.99])

@@ -55,6 +55,15 @@ DISCHARGE = Discharge(c_rate=1, until_voltage=3.0)
         ("Rest for 90 s", Rest(until_duration=90.0)),
         ("Rest for 2 min", Rest(until_duration=2 * minute)),
         ("Rest for 1 second", Rest(until_duration=1.0)),
+        ("Rest for 1 h at 45 degC", Rest(until_duration=hour, temperature=318.15)),
+        (
+            "Charge at C/2 until 4.3 V at -10 °C",
+            Charge(c_rate=0.5, until_voltage=4.3, temperature=263.15),
+        ),
+        (
+            "Hold at 4.3 V until C/20 at 300 K",
+            Hold(voltage=4.3, until_c_rate=0.05, temperature=300.0),
+        ),
     ],
 )
 def test_sentences_are_steps(sentence: str, step: Step) -> None:
