@@ -141,14 +141,21 @@ class Effective:
         Raises:
             InputError: If electrons pass the active material in the electrode and around it in the
                 cell, or the other way round; if no path leads ions or electrons through; if the
-                ohmic drops differ; or if a value does not suit a `Conductor`.
+                ohmic drops differ; if the cell resolves the electrolyte; or if a value does not
+                suit a `Conductor`.
             MeshError: If the matrix of the mesh does not lead through its layer.
         """
         from femssb.electrode.layer import layer
         from femssb.meshing.data import MeshData
+        from femssb.meshing.resolved_cell import has_voids
 
         if not isinstance(cell, MeshData):
             raise InputError(f"Effective.conductor.cell = {shown(cell)} is no MeshData: mesh(...)")
+        if has_voids(cell.origin.get("cell")):
+            raise InputError(
+                "Effective.conductor.cell resolves the electrolyte: its matrix is that itself, so"
+                " Materials.ecbd takes the properties of the electrolyte as they are"
+            )
         electrons = getattr(cell.origin.get("cell"), "electrons", "matrix")
         self._check_paths(electrons, materials)
         return _counterpart(self, layer(cell), materials, electrons, ohmic_drop)

@@ -932,7 +932,8 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "ResolvedCell.from_packing": lambda: (
         femssb.ResolvedCell.from_packing,
         {
-            "packing": columns(), "active": "AM", "electrolyte": "SE", "separator": 5 * um,
+            "packing": columns(), "active": "AM", "electrolyte": "SE", "voids": "empty",
+            "separator": 5 * um,
             "grains": 2,
             "size_spread": 0.1, "seed": 1, "electrons": "both", "smallest": 0.05 * um,
         },

@@ -18,6 +18,7 @@ from femssb.errors import InputError, MeshError
 from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.inputs.interfaces import ContactResistance, ParticleContacts
 from femssb.meshing.half_cell import mesh
+from femssb.meshing.resolved_cell import ResolvedCell, Sphere
 from femssb.packing import Packing
 from femssb.units import FARADAY, um
 from femssb.voxels import VoxelImage
@@ -159,6 +160,21 @@ def test_counterpart():
     assert found.cell_capacity == pytest.approx(found.electrode_capacity)
     capacity = FARADAY * materials.active.capacity * EDGE / 3
     assert found.current_density(2.0) == pytest.approx(2 * capacity / 3600)
+
+
+def test_a_cell_with_its_own_electrolyte():
+    """Would catch electrolyte that is given the properties of the electrode it is a part of."""
+    cell = ResolvedCell(
+        width=3 * EDGE,
+        depth=3 * EDGE,
+        cathode=3 * EDGE,
+        particles=(Polycrystal(radius=0.5 * EDGE, grains=1, centre=(0.0, 0.0, EDGE)),),
+        electrolyte=(Sphere(radius=0.4 * EDGE, centre=(0.0, 0.0, 2.2 * EDGE)),),
+        smallest=0.01 * EDGE,
+    )
+    data = replace(stack(CELL), origin={"cell": cell})
+    with pytest.raises(InputError, match="resolves the electrolyte"):
+        electrode().conductor(data, library.yuan2023.materials())
 
 
 def test_ohmic_drop():
