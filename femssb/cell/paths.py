@@ -170,8 +170,8 @@ def find_cut_off(
 
 
 def _ends(surfaces: Sequence[Surface], kind: type) -> list[str]:
-    """Return the surfaces with a kind of law."""
-    return [each.name for each in surfaces if any(isinstance(law, kind) for law in each.currents)]
+    """Return the surfaces with a kind of law, not one that acts only once they have opened."""
+    return [each.name for each in surfaces if any(type(law) is kind for law in each.currents)]
 
 
 def _sources(surfaces: Sequence[Surface]) -> list[str]:

@@ -236,7 +236,9 @@ def instances() -> dict[type, Any]:
         femssb.Cycle(steps=("Charge at C/2 until 4.3 V", femssb.Rest(until_duration=9.0)), count=2),
         line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         femssb.ParticleContacts(resistance=law.resistance, collector=1e-3, cohesive=law.cohesive),
-        femssb.GrainBoundaries(resistance=law.resistance, cohesive=law.cohesive),
+        femssb.GrainBoundaries(
+            resistance=law.resistance, cohesive=law.cohesive, wetting_opening=1e-9,
+        ),
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
         powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
@@ -486,6 +488,10 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "attempt": 0,
     },
     "meshing.describe": lambda: {"data": model().data},
+    "meshing.mesh_labels": lambda: {
+        "labels": np.pad(np.ones((4, 4, 4), int), 2), "spacing": (1 * um, 1 * um, 1 * um),
+        "size": 2 * um, "separator": 5 * um, "seed": 1,
+    },
     "meshing.from_arrays": lambda: tetrahedra() | {"orientations": None, "facets": None},
     "meshing.from_gmsh": lambda: {
         "model": gmsh_model(), "unit": um, "orientations": np.eye(3), "comm": MPI.COMM_SELF,
@@ -1012,6 +1018,7 @@ INTERNAL = {
 # before it are what is tested.
 WORK = {
     "meshing.mesh": ("femssb.meshing.half_cell._best",),
+    "meshing.mesh_labels": ("femssb.meshing.labels._mesh",),
     "packing.insert": ("femssb.packing.insertion.separate",),
     "packing.pack_spheres": ("femssb.packing.jamming._separate",),
     "particles.press": ("femssb.particles.pressing.Engine",),
