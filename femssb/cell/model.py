@@ -89,8 +89,9 @@ class Couplings:
             resistance = boundaries.resistance and replace(
                 boundaries.resistance, decay_length=np.inf
             )
-            dry = {"decay_length": np.inf, "resistance": resistance, "wetting_opening": None}
-            boundaries = replace(boundaries, **dry)
+            boundaries = replace(
+                boundaries, decay_length=np.inf, resistance=resistance, wetting_opening=None
+            )
         if self.debonding:
             return boundaries
         return replace(boundaries, cohesive=None, wetting_opening=None)

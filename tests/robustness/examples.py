@@ -440,6 +440,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "spacing": 1 * um,
         "void": "void",
         "tolerance": 1e-3,
+        "comm": MPI.COMM_SELF,
     },
     "electrode.packing_conductivity": lambda: {
         "packing": spheres(),
@@ -490,7 +491,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "meshing.describe": lambda: {"data": model().data},
     "meshing.mesh_labels": lambda: {
         "labels": np.pad(np.ones((4, 4, 4), int), 2), "spacing": (1 * um, 1 * um, 1 * um),
-        "size": 2 * um, "separator": 5 * um, "seed": 1,
+        "size": 2 * um, "separator": 5 * um, "seed": 1, "comm": MPI.COMM_SELF,
     },
     "meshing.from_arrays": lambda: tetrahedra() | {"orientations": None, "facets": None},
     "meshing.from_gmsh": lambda: {

@@ -125,6 +125,24 @@ def test_ranks_agree(comm):
         assert getattr(all_of_them, name) == pytest.approx(getattr(one, name), rel=1e-9)
 
 
+@pytest.mark.mpi
+def test_ranks_share_the_solves(comm):
+    """Would catch properties that depend on how many ranks measure them."""
+    labels = slabs().labels.copy()
+    labels[3:5, :2, 2:5] = 0  # what conducts is no column any more
+    image = replace(slabs(), labels=labels)
+    given = RAILS | {"electronic": {"CBD": CARBON, "SE": 1.0}, "tolerance": 1e-5}
+    alone, shared = effective(image, **given), effective(image, comm=comm, **given)
+    assert alone.ionic.value < 0.39 * SE
+    for name in ("ionic", "electronic", "around"):
+        one, other = getattr(alone, name), getattr(shared, name)
+        assert other.value == pytest.approx(one.value, rel=2e-5)
+        assert other.basis == one.basis
+    assert shared.areas.pairs.keys() == alone.areas.pairs.keys()
+    assert shared.touched == alone.touched
+    assert comm.allgather(shared.ionic.value) == [shared.ionic.value] * comm.size
+
+
 def test_layer_of_a_sphere():
     """Would catch particles that conduct. Plates of a cube are mirrors: a cubic lattice."""
     cell = HalfCell(particles=(Polycrystal(radius=5 * um, grains=1),))
