@@ -79,8 +79,9 @@ def function_name(function: Any) -> str:
         return f"functools.partial({function_name(function.func)})"
     named = function if hasattr(function, "__qualname__") else type(function)
     module = getattr(named, "__module__", None) or "builtins"
-    if module == "__main__" and (spec := getattr(sys.modules[module], "__spec__", None)):
-        module = spec.name  # python -m gives what an import gives
+    if module in ("__main__", "__mp_main__"):  # the script itself, and in processes it starts
+        spec = getattr(sys.modules[module], "__spec__", None)
+        module = "__main__" if spec is None else spec.name  # python -m gives what an import gives
     return f"{module}.{named.__qualname__}"
 
 

@@ -128,7 +128,7 @@ SERIES = (
     Quantity("Anode loss", "W", "power lost to the reaction of the lithium anode"),
     Quantity("Power ledger error", "-",
              "voltage times current minus reversible power plus losses, over the sum of their"
-             " magnitudes", "power_ledger_error", "largest"),
+             " magnitudes, and over 1e-4 of the power at 1C at least", "power_ledger_error", "largest"),
     Quantity("Cohesive energy dissipated", "J", "by debonding and cracks, since the start",
              "cohesive_energy_dissipated", "last"),
     Quantity("Viscous energy dissipated", "J",

@@ -209,6 +209,30 @@ def test_factors_are_kept(name):
     assert model.mechanics.linear_solver.factorisations < work.newton_mechanics
 
 
+@pytest.mark.parametrize("name", ["incomplete", "multigrid"])
+def test_a_rough_solve_leaves_no_trace(name):
+    """Would catch a reduction that stays once it was asked for, or that is tighter than ours."""
+    model, _, _ = step_by(SOLVERS[name])
+    mechanics = model.mechanics
+    closed = [
+        np.tile(1e18 * np.eye(3), (len(p.weights), 1, 1)) for p in mechanics.problem.operators
+    ]
+    solver, matrix = mechanics.linear_solver, mechanics.problem.jacobian(closed)
+    right_side = mechanics.unknowns.vector()
+    first = matrix.getOwnershipRange()[0]
+    right_side.array[:] = np.sin(first + np.arange(right_side.local_size))
+
+    def left(least):
+        solution, _ = solver.solve(matrix, right_side, least=least)
+        return (matrix @ solution - right_side).norm() / right_side.norm()
+
+    own = solver.linear_solver.reduction
+    assert left(0.3) > own  # it stops where that is enough
+    assert left(0.0) <= 1.01 * own
+    assert left(1e-9) > 1e-9
+    assert left(0.3) <= 1.01 * 0.3
+
+
 def test_small_matrices_are_not_shared(comm):
     """Would catch a direct solver that shares what is too small, or is untested where it does."""
     for name, several in (("direct", "redundant"), ("shared", "lu")):

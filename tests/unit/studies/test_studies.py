@@ -325,6 +325,21 @@ def test_groups_stop_together(comm: MPI.Comm, shared_path: Path) -> None:
         run(cases, Cache(shared_path), jobs=comm.size)
 
 
+OF_A_SCRIPT = """
+import sys
+from pathlib import Path
+from femssb.studies import Cache, Measurement, run
+
+def twice(x):
+    return {"y": 2 * x}
+
+if __name__ == "__main__":
+    cases = [
+        Measurement(name=str(x), function=twice, arguments={"x": x}) for x in (1.0, 3.0)
+    ]
+    run(cases, cache := Cache(Path(sys.argv[1]) / "cases"), jobs=2)
+    print(dict(cache.results(cases)))
+"""
 STUDY = """
 import os, sys, time
 from pathlib import Path
@@ -346,6 +361,14 @@ def main(out: Path):
 if __name__ == "__main__":
     sys.exit(femssb.command(main))
 """
+
+
+def test_cases_of_a_script_are_found_whichever_process_ran_them(tmp_path: Path) -> None:
+    """Catches functions of a script with another name, and key, in the processes it starts."""
+    (tmp_path / "study.py").write_text(OF_A_SCRIPT)
+    command = [sys.executable, str(tmp_path / "study.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "{'1.0': {'y': 2.0}, '3.0': {'y': 6.0}}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
