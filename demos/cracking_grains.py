@@ -62,6 +62,7 @@ def main(
     energies: Annotated[tuple[float, ...], "of the boundaries [J/m2]"] = (1.0, 0.3, 0.1),
     strength: Annotated[float, "MPa", "of the boundaries"] = 100 * MPa,
     viscosity: Annotated[float, "of the boundaries [Pa s/m]"] = 1e17,
+    wetting: Annotated[float, "nm", "opening that electrolyte enters; 0: it is solid"] = 0.0,
     grains: Annotated[int, "of the particle, whose radius is 3 um"] = 13,
     cycles: Annotated[int, "how many"] = 10,
     size: Annotated[float, "um", "mesh size in the particle"] = 0.8 * um,
@@ -81,7 +82,8 @@ def main(
             stiffness=5e18,
             viscosity=viscosity,
         )
-        own = replace(bonded, grain_boundaries=GrainBoundaries(cohesive=law)) if name else bonded
+        cracking = GrainBoundaries(cohesive=law, wetting_opening=wetting or None)
+        own = replace(bonded, grain_boundaries=cracking) if name else bonded
         given = {"materials": own, "cell": cell, "size": size, "protocol": CYCLE * cycles}
         return HalfCellRun(name=name or "bonded", **given)
 

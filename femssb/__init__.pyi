@@ -62,6 +62,7 @@ from .inputs.sentences import read_step as read_step
 from .meshing.half_cell import mesh as mesh
 from .meshing.resolved_cell import Healing as Healing
 from .meshing.resolved_cell import ResolvedCell as ResolvedCell
+from .meshing.resolved_cell import Sphere as Sphere
 from .results.fields import Snapshot as Snapshot
 from .results.solution import Solution as Solution
 from .run.simulation import Simulation as Simulation

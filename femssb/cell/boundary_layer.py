@@ -68,7 +68,7 @@ from femssb.arrays import Array, Indices
 from femssb.cell.bodies import Bodies
 from femssb.cell.limiter import held_back
 from femssb.cell.regions import LITHIUM
-from femssb.cell.surfaces import Insertion
+from femssb.cell.surfaces import Insertion, Wetted
 from femssb.errors import NotConverged
 from femssb.fem.constraints import Unknowns
 from femssb.inputs.materials import ActiveMaterial
@@ -164,7 +164,7 @@ class BoundaryLayer:
             surface.name: law
             for surface in bodies.surfaces
             for law in surface.currents
-            if isinstance(law, Insertion)
+            if isinstance(law, Insertion) and not isinstance(law, Wetted)
         }
         self._traces = {
             name: bodies.trace(bodies.scalars, lithium, name, "minus") for name in self._laws

@@ -29,6 +29,7 @@ from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Reg
 from femssb.cell.surfaces import (
     CONTACT,
     GRAIN_BOUNDARY,
+    MOUTH,
     Insertion,
     Law,
     Metal,
@@ -36,9 +37,11 @@ from femssb.cell.surfaces import (
     Permeation,
     Prescribed,
     Side,
+    Wetted,
     joined,
 )
 from femssb.cell.variable_diffusion import VariableDiffusion
+from femssb.cell.wetting import mouths
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form
@@ -118,6 +121,10 @@ class ElectrochemicalProblem:
             names=(VOLTAGE,),
         )
         self._laws = self._acting()
+        inserts = {n for n, law in self._laws if type(law) is Insertion}
+        self._inserts = [name for name in bodies.outside if name in inserts]
+        cracks = {name for name, law in self._laws if isinstance(law, Wetted)}
+        self._mouths = {name: mouths(bodies, name, self._inserts) for name in sorted(cracks)}
         both: tuple[Side, ...] = ("minus", "plus")
         domain = bodies.domains[LITHIUM]
         self._sides = {
@@ -254,10 +261,16 @@ class ElectrochemicalProblem:
             if name == VOLTAGE:
                 columns = np.full((len(weights), 1), self.unknowns.single[VOLTAGE])
                 values = np.ones(columns.shape)
+            elif side == MOUTH:
+                columns, values = self._mouths[surface].columns(
+                    bodies, self.spaces[name], name, numbers[name], self._inserts
+                )
             else:
                 on = bodies.trace(self.spaces[name], bodies.domains[name], surface, side)
                 columns, values = numbers[name][on.nodes], on.values
             blocks.append((columns, np.einsum("nm,k->nkm", values, np.asarray(factors))))
+        if isinstance(law, Wetted):
+            weights = weights * self._mouths[surface].found
         if isinstance(law, Insertion) and len(self._inert):
             weights = weights * ~np.isin(bodies.particles_at(surface), self._inert)
         return PointOperator.joined(blocks, weights)
@@ -344,6 +357,19 @@ class ElectrochemicalProblem:
                 excess += self.bodies.sum(np.abs(current) * beyond)
                 carried += self.bodies.sum(np.abs(current))
         return excess / max(carried, 1e-6 * self.one_c)
+
+    def crack_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
+        """Return the part of `cell_current` that leaves the faces of cracks [A]; collective."""
+        return self._carried(Wetted, x, gap, layer)
+
+    def wetted_area(self, gap: Array) -> float:
+        """Return the area of the grain boundaries that electrolyte has entered [m2]; collective."""
+        gaps = self.bodies.split(gap)
+        return sum(
+            self.bodies.sum(operator.weights * law.covered(gaps[name]))
+            for (name, law), operator in zip(self._laws, self.problem.operators, strict=False)
+            if isinstance(law, Wetted) and law.side == "minus"
+        )
 
     def cell_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
         """Return the charging current that leaves the particles [A]; collective."""
@@ -448,7 +474,7 @@ class ElectrochemicalProblem:
         """Return that of the responses of all laws, zero where nothing is inserted."""
         current = self.bodies.split(np.zeros(self.bodies.weights.size))
         for (name, law), (flux, _) in zip(self._laws, responses, strict=True):
-            if isinstance(law, Insertion):
+            if isinstance(law, Insertion) and not isinstance(law, Wetted):
                 current[name] = flux[:, 0]
         return np.concatenate([current[name] for name in self.bodies.cohesive])
 

@@ -43,7 +43,10 @@ class Couplings:
 
     expansion: bool = field("concentration strains the grains", default=True)
     stress_drift: bool = field("stress moves lithium", default=True)
-    gap_resistance: bool = field("an open gap raises the interface resistance", default=True)
+    gap_resistance: bool = field(
+        "an open gap raises the interface resistance, and lets electrolyte into cracks",
+        default=True,
+    )
     debonding: bool = field("interface and grain boundaries can be damaged", default=True)
 
     def of(self, materials: Materials) -> Materials:
@@ -86,8 +89,12 @@ class Couplings:
             resistance = boundaries.resistance and replace(
                 boundaries.resistance, decay_length=np.inf
             )
-            boundaries = replace(boundaries, decay_length=np.inf, resistance=resistance)
-        return boundaries if self.debonding else replace(boundaries, cohesive=None)
+            boundaries = replace(
+                boundaries, decay_length=np.inf, resistance=resistance, wetting_opening=None
+            )
+        if self.debonding:
+            return boundaries
+        return replace(boundaries, cohesive=None, wetting_opening=None)
 
 
 # Length over which a crack breaks, over E G / strength^2, and elements that resolve it: Turon et

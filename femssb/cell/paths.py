@@ -30,6 +30,7 @@ from femssb.inputs.boundary import Fixed
 from femssb.inputs.materials import Materials
 from femssb.meshing.data import MeshData, gather
 from femssb.meshing.parts import FIRST_GRAIN, Parts
+from femssb.meshing.resolved_cell import has_voids
 from femssb.meshing.soundness import (
     Faces,
     check,
@@ -80,7 +81,7 @@ def check_mesh(
                 f"particles touch each other ({count} facets {CONTACT!r}), for which the model has "
                 "no law: give Materials.contacts"
             )
-        found = check(parts)
+        found = check(parts, holes=has_voids(data.origin.get("cell")))
         for each in surfaces:
             if each.name == SEPARATOR and not each.currents:
                 count = int((parts.facet_tags == parts.facets[SEPARATOR]).sum())
@@ -169,8 +170,8 @@ def find_cut_off(
 
 
 def _ends(surfaces: Sequence[Surface], kind: type) -> list[str]:
-    """Return the surfaces with a kind of law."""
-    return [each.name for each in surfaces if any(isinstance(law, kind) for law in each.currents)]
+    """Return the surfaces with a kind of law, not one that acts only once they have opened."""
+    return [each.name for each in surfaces if any(type(law) is kind for law in each.currents)]
 
 
 def _sources(surfaces: Sequence[Surface]) -> list[str]:

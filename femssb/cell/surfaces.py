@@ -25,7 +25,9 @@ contact                electrons, where        bonded, or cohesive with a law of
                        particles conduct them;
                        lithium, or nothing
 grain_boundary         lithium; electrons,     bonded, or cohesive with a law of its own
-                       where it resists them
+                       where it resists them;
+                       insertion at both faces
+                       where it is wetted
 particle_collector     electrons, where        bonded: held or pressed as the collector
                        particles conduct them
 collector              prescribed, where the   held or pressed
@@ -38,7 +40,7 @@ Where grain boundaries neither break nor resist they have no row: all is continu
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import ClassVar, Literal
 
@@ -64,7 +66,9 @@ from femssb.inputs.materials import ActiveMaterial, Materials
 from femssb.units import FARADAY
 
 Side = Literal["minus", "plus"]
-Seen = tuple[tuple[str, Side, tuple[float, ...]], ...]
+# Or, of a crack, the nearest place of the surface of the particle, on its plus side.
+MOUTH: Literal["mouth"] = "mouth"
+Seen = tuple[tuple[str, Side | Literal["mouth"], tuple[float, ...]], ...]
 # What a layer adds to the stoichiometry behind a current (n,) at some points, and its derivative.
 Layer = Callable[[Array, Indices | slice], tuple[Array, Array]]
 Pieces = Literal["", "particle", "grain"]  # between which a field may jump within a body
@@ -73,6 +77,7 @@ INTERFACE, SEPARATOR = "interface", "particle_separator"  # between particles an
 CONTACT = "contact"  # between particles
 GRAIN_BOUNDARY = "grain_boundary"  # between grains of one particle
 LEAD = "particle_collector"  # from particles to the collector
+_SIDES: tuple[Side, Side] = ("minus", "plus")
 NO_DISTANCE = 1e-9  # of the crystal: what a boundary resists that is said to resist nothing [m]
 
 
@@ -132,6 +137,50 @@ class Insertion:
         row = np.column_stack([slope, found.d_potential])
         flux = np.repeat(found.current[:, None], 2, axis=1)
         return flux, np.repeat(row[:, None, :], 2, axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wetted(Insertion):
+    """Lithium passes between a face of a crack and the electrolyte in it.
+
+    That has the potential of the matrix at the mouth, and so have electrons where particles do not
+    conduct them. It covers nothing of the face up to the opening, all of it from twice that on, and
+    a share that grows evenly between. The resistance is that of a closed interface.
+    """
+
+    side: Side
+    opening: float  # [m]
+
+    @property
+    def sees(self) -> Seen:
+        """What the law sees."""
+        electrons = self.side if self.electrons == "minus" else MOUTH
+        return (
+            (LITHIUM, self.side, (1.0, 0.0)),
+            (IONIC, MOUTH, (0.0, -1.0)),
+            (ELECTRONIC, electrons, (0.0, 1.0)),
+            (VOLTAGE, MOUTH, (0.0, 1.0)),
+        )
+
+    @property
+    def decay_length(self) -> float:
+        """Opening over which the current changes [m]."""
+        return self.opening
+
+    def covered(self, gap: Array) -> Array:
+        """Return the share of a face that electrolyte covers, (n,)."""
+        return np.clip(gap / self.opening - 1.0, 0.0, 1.0)
+
+    def current(self, values: Array, gap: Array, layer: Layer | None = None) -> InsertionCurrent:
+        """Return the kinetics behind the response; a face has no boundary layer."""
+        found = super().current(values, np.zeros_like(gap))
+        share = self.covered(gap)
+        return replace(
+            found,
+            current=share * found.current,
+            d_concentration=share * found.d_concentration,
+            d_potential=share * found.d_potential,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,7 +321,7 @@ def surfaces(
         to_collector = (Ohmic(resistance=lead, collector=True),)
         if in_matrix and contacts.carbon is not None:
             at_interface += (Ohmic(resistance=contacts.carbon),)
-    between_grains, held = _of_grain_boundaries(materials)
+    between_grains, held = _of_grain_boundaries(materials, insertion)
     bonded = contacts.cohesive if contacts is not None else None
     if held is not None and bonded is None:  # where grains come apart, particles would, too
         bonded = held.unbreakable
@@ -321,7 +370,9 @@ def surfaces(
     return tuple(row for row in table if row.name in needed or row.name in named)
 
 
-def _of_grain_boundaries(materials: Materials) -> tuple[tuple[Law, ...], CohesiveLaw | None]:
+def _of_grain_boundaries(
+    materials: Materials, insertion: Insertion
+) -> tuple[tuple[Law, ...], CohesiveLaw | None]:
     """Return the laws of grain boundaries; none where they are bonded and resist nothing."""
     active, given = materials.active, materials.grain_boundaries
     if given is None:
@@ -338,7 +389,22 @@ def _of_grain_boundaries(materials: Materials) -> tuple[tuple[Law, ...], Cohesiv
             decay_length=given.decay_length if held is not None else inf,
         ),
     )
-    return laws if electrons is None else (*laws, Ohmic(resistance=electrons)), held
+    if electrons is not None:
+        laws += (Ohmic(resistance=electrons),)
+    if given.wetting_opening is not None:
+        laws += tuple(
+            Wetted(
+                active=insertion.active,
+                kinetics=insertion.kinetics,
+                resistance=insertion.resistance,
+                temperature=insertion.temperature,
+                electrons=insertion.electrons,
+                side=side,
+                opening=given.wetting_opening,
+            )
+            for side in _SIDES
+        )
+    return laws, held
 
 
 def _proportional(values: Array, conductance: Array) -> tuple[Array, Array]:

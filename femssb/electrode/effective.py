@@ -141,14 +141,21 @@ class Effective:
         Raises:
             InputError: If electrons pass the active material in the electrode and around it in the
                 cell, or the other way round; if no path leads ions or electrons through; if the
-                ohmic drops differ; or if a value does not suit a `Conductor`.
+                ohmic drops differ; if the cell resolves the electrolyte; or if a value does not
+                suit a `Conductor`.
             MeshError: If the matrix of the mesh does not lead through its layer.
         """
         from femssb.electrode.layer import layer
         from femssb.meshing.data import MeshData
+        from femssb.meshing.resolved_cell import has_voids
 
         if not isinstance(cell, MeshData):
             raise InputError(f"Effective.conductor.cell = {shown(cell)} is no MeshData: mesh(...)")
+        if has_voids(cell.origin.get("cell")):
+            raise InputError(
+                "Effective.conductor.cell resolves the electrolyte: its matrix is that itself, so"
+                " Materials.ecbd takes the properties of the electrolyte as they are"
+            )
         electrons = getattr(cell.origin.get("cell"), "electrons", "matrix")
         self._check_paths(electrons, materials)
         return _counterpart(self, layer(cell), materials, electrons, ohmic_drop)
@@ -293,6 +300,7 @@ def effective(
     spacing: float | None = None,
     void: str = "void",
     tolerance: float = 1e-3,
+    comm: Any = None,
 ) -> Effective:
     """Return the effective properties of an electrode along z, periodic across x and y.
 
@@ -311,6 +319,8 @@ def effective(
         spacing: Edge of a voxel of the finest of three grids [m]; for a packing.
         void: Name of what is in no phase, of an image one of its phases.
         tolerance: Relative error of each solve.
+        comm: As for `conductivity`: ranks share the work of the solves, and all get the result;
+            None: each does all of it.
 
     Raises:
         InputError: If a phase is not there, the active material conducts ions, nothing conducts
@@ -364,7 +374,7 @@ def effective(
         areas, reached = _areas_of_voxels(electrode, electrolyte)
         coordination, contact_area = {}, {}
         height = electrode.lengths[2]
-    found = [_conduction(grids, rail, tolerance) for rail in rails]
+    found = [_conduction(grids, rail, tolerance, comm) for rail in rails]
     shares = grids[-1].fractions()
     matrix = {name: share for name, share in shares.items() if name != active}
     lower, upper = hashin_shtrikman(matrix, elasticity)
@@ -388,13 +398,16 @@ def effective(
 
 
 def _conduction(
-    grids: list[CutVoxels | VoxelImage], conductivities: Mapping[str, float], tolerance: float
+    grids: list[CutVoxels | VoxelImage],
+    conductivities: Mapping[str, float],
+    tolerance: float,
+    comm: Any,
 ) -> EffectiveConductivity:
     """Return the conductivity along z on grids from coarse to fine, at vanishing voxel size."""
     conducts = {name: value for name, value in conductivities.items() if value > 0}
     if not conducts:
         return EffectiveConductivity(value=0.0, uncertainty=0.0, basis="nothing conducts")
-    options: Any = {"tolerance": tolerance}
+    options: Any = {"tolerance": tolerance, "comm": comm}
     if isinstance(grids[0], VoxelImage):
         options["sides"] = "periodic"
     results: list[Conduction] = [conductivity(grid, conducts, **options) for grid in grids]

@@ -229,7 +229,8 @@ class GrainBoundaries:
     nothing resists, boundaries are bonded: all is continuous across them, at no cost.
 
     Raises:
-        InputError: If the resistance to electrons is below 1e-12 ohm m2.
+        InputError: If the resistance to electrons is below 1e-12 ohm m2, or a boundary that cannot
+            break is to be wetted.
     """
 
     cohesive: CohesiveLaw | None = field(
@@ -257,9 +258,22 @@ class GrainBoundaries:
         "to electrons, where particles conduct them; None: they pass, however far it is open",
         default=None,
     )
+    wetting_opening: float | None = field(
+        "opening beyond which liquid electrolyte enters, and lithium is inserted at both faces as"
+        " at the surface of the particle: more and more until twice that; None: it never does",
+        unit="m",
+        lower=1e-10,
+        upper=1e-5,
+        default=None,
+    )
 
     def __post_init__(self) -> None:
-        """Check that the resistance does not vanish: its current would be the unknown."""
+        """Check that what is wetted can open, and that no resistance vanishes."""
+        if self.wetting_opening is not None and not (self.cohesive and self.cohesive.breakable):
+            raise InputError(
+                f"GrainBoundaries.wetting_opening = {self.wetting_opening:g} m needs a cohesive law"
+                " of finite strength: without it no boundary opens"
+            )
         if self.resistance is not None:
             check_number(
                 "GrainBoundaries.resistance",

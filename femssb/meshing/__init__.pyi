@@ -4,6 +4,7 @@ from .files import from_gmsh as from_gmsh
 from .files import read as read
 from .files import write as write
 from .half_cell import mesh as mesh
+from .labels import mesh_labels as mesh_labels
 from .parts import FACETS as FACETS
 from .parts import REGIONS as REGIONS
 from .quality import MeshSummary as MeshSummary

@@ -34,7 +34,7 @@ from femssb.meshing.filling import GROWTH, Surface, graded, tetrahedra
 from femssb.meshing.formats import TRIANGLE, gmsh_session
 from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts, facets_of
 from femssb.meshing.resolved import resolved
-from femssb.meshing.resolved_cell import ResolvedCell
+from femssb.meshing.resolved_cell import ResolvedCell, has_voids
 from femssb.meshing.soundness import check
 from femssb.meshing.spheres import Curves, cut_curves, mesh_sphere
 from femssb.tetrahedra import gamma
@@ -74,7 +74,10 @@ def mesh(
         InputError: If a size is out of its bounds.
         MeshError: If the geometry cannot be meshed; on every rank.
     """
-    smallest = min(particle.radius for particle in cell.particles)
+    radii = [particle.radius for particle in cell.particles]
+    if isinstance(cell, ResolvedCell):
+        radii += [sphere.radius for sphere in cell.electrolyte]
+    smallest = min(radii)
     lower, upper = FINEST * smallest, COARSEST * smallest
     check_number("mesh", "size", size, lower=lower, upper=upper, unit="m")
     if far_size is None:
@@ -89,21 +92,23 @@ def mesh(
 def _best(cell: HalfCell | ResolvedCell, size: float, far_size: float) -> Parts:
     """Try tessellations until the mesh is good, and return the best."""
     best, quality, failure = None, 0.0, "every attempt failed"
+    holes = has_voids(cell)
     for attempt in range(ATTEMPTS):
         try:
             if isinstance(cell, ResolvedCell):
                 parts = resolved(cell, size / um, far_size / um, attempt)
             else:
                 parts = _half_cell(cell, size / um, far_size / um, attempt)
-            parts = replace(parts, warnings=parts.warnings + check(parts) + _left_out(parts))
+            found = check(parts, holes=holes) + _left_out(parts)
+            parts = replace(parts, warnings=parts.warnings + found)
         except MeshError as error:
             logger.info("mesh attempt %d: %s", attempt + 1, error)
             failure = str(error)
             continue
-        found = float(gamma(parts.points, parts.cells).min())
-        logger.info("mesh attempt %d: smallest gamma %.3f", attempt + 1, found)
-        if found > quality:
-            best, quality = parts, found
+        least = float(gamma(parts.points, parts.cells).min())
+        logger.info("mesh attempt %d: smallest gamma %.3f", attempt + 1, least)
+        if least > quality:
+            best, quality = parts, least
         if quality >= GOOD_GAMMA:
             break
     if best is None or quality < LEAST_GAMMA:

@@ -62,14 +62,30 @@ class Healed:
     left: tuple[str, ...]
 
 
-def heal(balls: Balls, smallest: float) -> Healed:
-    """Move centres until no feature is smaller than a length."""
-    touching = _touching(balls)
+def heal(balls: Balls, smallest: float, touching: set[tuple[int, int]] | None = None) -> Healed:
+    """Move centres until no feature is smaller than a length.
+
+    Args:
+        balls: The balls.
+        smallest: Least length of a feature.
+        touching: Pairs of balls, and of balls and planes, with numbers below 0, that touch and go
+            on to do so as long as that is possible; None: those that do now.
+    """
+    if touching is None:
+        touching = _touching(balls)
     centres = balls.centres
     moves, random = np.zeros_like(centres), np.random.default_rng(0)
+    on_balls: list[list[Feature]] = [[] for _ in centres]
+    stale, before = set(range(len(centres))), caps(balls)
     for turn in range(MOST_MOVES):
         now = _placed(balls, centres + moves)
-        found = list(features(now, smallest, touching if turn < PATIENCE else None))
+        cut = caps(now)
+        for ball, (one, other) in enumerate(zip(before, cut, strict=True)):
+            if ball in stale or any(cap.other in stale for cap in one + other):
+                on_balls[ball] = list(_on_ball(now, ball, cut[ball], smallest))
+        before = cut
+        found = list(_depths(now, smallest, touching if turn < PATIENCE else None))
+        found += [feature for ball in on_balls for feature in ball]
         if not found:
             break
         change, parts = np.zeros_like(centres), np.zeros(len(centres))
@@ -83,6 +99,7 @@ def heal(balls: Balls, smallest: float) -> Healed:
         if turn % 10 == 9:  # features that pull a centre to and fro part for good
             change[parts > 0] += 0.5 * smallest * random.normal(size=(int((parts > 0).sum()), 3))
         length = np.linalg.norm(change, axis=1, keepdims=True)
+        stale = set(np.flatnonzero(length[:, 0]).tolist())
         moves = moves + change * np.minimum(1.0, 2 * smallest / np.maximum(length, 1e-300))
     now = _placed(balls, centres + moves)
     left = tuple(feature.what for feature in features(now, smallest))
@@ -112,9 +129,14 @@ def features(
     """
     yield from _depths(balls, smallest, touching)
     for ball, cut in enumerate(caps(balls)):
-        circles = _circles(balls, ball, cut)
-        yield from _strips(balls, ball, circles, smallest)
-        yield from _corners(balls, ball, circles, smallest)
+        yield from _on_ball(balls, ball, cut, smallest)
+
+
+def _on_ball(balls: Balls, ball: int, cut: list[Cap], smallest: float) -> Iterator[Feature]:
+    """Yield the features between the circles on a ball."""
+    circles = _circles(balls, ball, cut)
+    yield from _strips(balls, ball, circles, smallest)
+    yield from _corners(balls, ball, circles, smallest)
 
 
 def _depths(
@@ -126,7 +148,11 @@ def _depths(
     apart = np.linalg.norm(branches, axis=1)
     depth = radii[pairs.first] + radii[pairs.second] - apart
     least = _least_depth(1 / radii[pairs.first] + 1 / radii[pairs.second], smallest)
-    for k in np.flatnonzero(depth < least).tolist():
+    wrong = depth < least
+    if touching is not None:  # or deep, where there is to be no contact
+        couples = zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
+        wrong |= np.array([couple not in touching for couple in couples], dtype=bool)
+    for k in np.flatnonzero(wrong).tolist():
         i, j = int(pairs.first[k]), int(pairs.second[k])
         along = branches[k] / apart[k]
         side = 0 if touching is None else 1 if (i, j) in touching else -1
@@ -146,8 +172,8 @@ def _depths(
         planes.append((np.array([0.0, 0.0, 1.0]), high, "the separator", -2))
         for normal, offset, name, other in planes:
             value = radius - offset
-            if -smallest < value < least_depth:
-                side = 0 if touching is None else 1 if (i, other) in touching else -1
+            side = 0 if touching is None else 1 if (i, other) in touching else -1
+            if -smallest < value < (np.inf if side < 0 else least_depth):
                 yield Feature(
                     value,
                     -smallest,

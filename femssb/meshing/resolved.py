@@ -5,6 +5,9 @@ of their edges; each sphere is the hull of points on it and of the arcs in which
 that a particle lies in its own power cell and no two can ever cross. Then Gmsh fills the faces of
 the box around the particles and the volumes between all surfaces. Free points of a sphere are moved
 outwards until the flat triangles hold the volume of the ball; discs keep their area.
+
+Where spheres of electrolyte are resolved, these are cut and triangulated as particles are; what is
+in no sphere stays empty, and its faces are no facets.
 """
 
 from dataclasses import replace
@@ -53,12 +56,19 @@ def resolved(cell: ResolvedCell, size: float, far: float, attempt: int) -> Parts
     size *= FINER**attempt
     balls = balls_of(cell)
     planes = caps(balls)
-    exact = cut_volumes(balls, planes)
-    wanted = exact * (1.0 if cell.volume is None else cell.volume / um**3 / exact.sum())
-    tessellations = [
+    wanted = cut_volumes(balls, planes)
+    count = len(cell.particles)
+    for part, volume in (
+        (slice(count), cell.volume),
+        (slice(count, None), cell.electrolyte_volume),
+    ):
+        if volume is not None:
+            wanted[part] *= volume / um**3 / wanted[part].sum()
+    tessellations: list[Tessellation | None] = [
         tessellate(particle, attempt=attempt) if particle.number_of_grains > 1 else None
         for particle in cell.particles
     ]
+    tessellations += [None] * len(cell.electrolyte)
     grains = _turned(balls, planes, cell, tessellations, attempt)
     planar = facets(balls, planes, grains)
     outlines, arcs = cut_outlines(balls, planar, size)
@@ -70,7 +80,14 @@ def resolved(cell: ResolvedCell, size: float, far: float, attempt: int) -> Parts
     first = np.cumsum([0] + [len(each.weights) for each in grains])
     sheets = sphere_sheets(balls, planar, filled, spheres, wanted, first, size)
     sheets += _facets(balls, planar, filled, first)
-    points, surfaces, pores = _close(balls, sheets, first, cell.separator / um, size, far)
+    near = 1e-6 * float(balls.radii.min())
+    sheets += Box(balls, cell.separator / um, size, far, near).faces(sheets)
+    points, surfaces = _merged(balls, cell.separator / um, sheets, near)
+    pores = Pores((), 0.0)
+    if cell.electrolyte:
+        surfaces = _without_voids(surfaces, FIRST_CELL + 9 * int(first[count]))
+    else:
+        surfaces, pores = find_pores(points, surfaces, first)
     with gmsh_session() as gmsh:
         grade = partial(set_size, gmsh, balls.height, size, far)
         points, cells, tags = tetrahedra(gmsh, points, surfaces, grade)
@@ -100,7 +117,7 @@ def _turned(
     Grains that were given stay as they are.
     """
     found = [Grains(np.zeros((1, 3)), np.zeros(1))] * len(tessellations)
-    for ball, (particle, made) in enumerate(zip(cell.particles, tessellations, strict=True)):
+    for ball, (particle, made) in enumerate(zip(cell.particles, tessellations, strict=False)):
         if made is None:
             continue
         turns = [Rotation.identity()]
@@ -143,18 +160,10 @@ def _facets(
     return sheets
 
 
-def _close(
-    balls: Balls,
-    sheets: list[Sheet],
-    first: Indices,
-    separator: float,
-    size: float,
-    far: float,
-) -> tuple[Array, list[Surface], Pores]:
-    """Merge the points of all sheets, and add the faces of the box around the particles."""
-    near = 1e-6 * float(balls.radii.min())
-    box = Box(balls, separator, size, far, near)
-    sheets = sheets + box.faces(sheets)
+def _merged(
+    balls: Balls, separator: float, sheets: list[Sheet], near: float
+) -> tuple[Array, list[Surface]]:
+    """Merge the points of all sheets."""
     counts = [len(sheet.points) for sheet in sheets]
     used = [np.unique(sheet.triangles) for sheet in sheets]
     starts = np.cumsum([0, *map(len, used)])[:-1]
@@ -162,16 +171,37 @@ def _close(
         np.vstack([sheet.points[rows] for sheet, rows in zip(sheets, used, strict=True)]), near
     )
     for axis in (0, 1):  # exactly on the sides, and alike on both
-        for level in (box.low[axis], box.high[axis]):
+        low = balls.lower[axis]
+        for level in (low, low + balls.lengths[axis]):
             points[np.abs(points[:, axis] - level) < near, axis] = level
-    for level in box.heights:
+    for level in (0.0, balls.height, balls.height + separator):
         points[np.abs(points[:, 2] - level) < near, 2] = level
     surfaces = []
     for sheet, rows, start, count in zip(sheets, used, starts.tolist(), counts, strict=True):
         table = np.full(count, -1)
         table[rows] = number[start : start + len(rows)]
         surfaces.append(Surface(table[sheet.triangles], sheet.volumes, sheet.name))
-    return points, *find_pores(points, surfaces, first)
+    return points, surfaces
+
+
+def _without_voids(surfaces: list[Surface], first: int) -> list[Surface]:
+    """Leave out what is between spheres, and name the surfaces of electrolyte.
+
+    Volumes of electrolyte count from `first`; those of particles are below.
+    """
+    of_electrolyte = {"particle_collector": "collector", "particle_separator": None}
+    found = []
+    for triangles, volumes, name in surfaces:
+        sides = tuple(volume for volume in volumes if volume != MATRIX)
+        if name == "interface":  # of a sphere and the void
+            name = None
+        elif name == "contact":
+            name = {0: "contact", 1: "interface", 2: None}[sum(side >= first for side in sides)]
+        elif name in of_electrolyte and sides[0] >= first:
+            name = of_electrolyte[name]
+        if sides:
+            found.append(Surface(triangles, sides, name))
+    return found
 
 
 def _parts(
@@ -183,14 +213,16 @@ def _parts(
     tessellations: list[Tessellation | None],
 ) -> Parts:
     """Name the regions, grains and facets of a mesh."""
+    count = [1 if each is None else len(each.points) for each in tessellations]
+    del count[len(cell.particles) :]  # electrolyte
+    grain = (tags - FIRST_CELL) // 9
     owners = np.where(
-        tags >= FIRST_CELL,
-        FIRST_GRAIN + (tags - FIRST_CELL) // 9,
+        (grain >= 0) & (grain < sum(count)),
+        FIRST_GRAIN + grain,
         np.where(tags == SEPARATOR_LAYER, SEPARATOR_LAYER, MATRIX),
     )
     named = [(s.triangles, FACETS[s.name]) for s in surfaces if s.name]
     facet_tags = np.concatenate([np.full(len(t), tag, dtype=np.int32) for t, tag in named])
-    count = [1 if each is None else len(each.points) for each in tessellations]
     return Parts(
         points=points * um,
         cells=cells,
@@ -203,7 +235,7 @@ def _parts(
         orientations=np.vstack(
             [
                 random_orientations(1, particle.seed) if each is None else each.orientations
-                for particle, each in zip(cell.particles, tessellations, strict=True)
+                for particle, each in zip(cell.particles, tessellations, strict=False)
             ]
         ),
         tessellations=tuple(each.statistics for each in tessellations if each is not None),

@@ -47,8 +47,8 @@ class Faces:
         return np.asarray(self.cells[:, 1] < 0)
 
 
-def check(parts: Parts) -> tuple[str, ...]:
-    """Check a whole mesh, and return warnings.
+def check(parts: Parts, *, holes: bool = False) -> tuple[str, ...]:
+    """Check a whole mesh, and return warnings; `holes` are meant to be there, or a warning.
 
     Raises:
         MeshError: If it cannot be what it says; the message names the place.
@@ -64,10 +64,10 @@ def check(parts: Parts) -> tuple[str, ...]:
         raise MeshError(f"the mesh has no cells of {', '.join(empty)}")
     check_rotations(parts.orientations, len(parts.grain_particle))
     faces = check_cells(parts.points, parts.cells, parts.cell_tags, names)
-    return check_size(parts.points) + check_named(parts, faces)
+    return check_size(parts.points) + check_named(parts, faces, holes=holes)
 
 
-def check_named(parts: Parts, faces: Faces) -> tuple[str, ...]:
+def check_named(parts: Parts, faces: Faces, *, holes: bool = False) -> tuple[str, ...]:
     """Check the facets and contacts of a mesh whose cells are sound, and return warnings.
 
     Raises:
@@ -82,7 +82,7 @@ def check_named(parts: Parts, faces: Faces) -> tuple[str, ...]:
     }
     check_facets(parts.points, faces, named)
     warnings = _check_contacts(parts, faces) + _doubtful(gamma(parts.points, parts.cells))
-    if len(inner := _inner_sides(parts.points, faces)):
+    if not holes and len(inner := _inner_sides(parts.points, faces)):
         first = _at(parts.points[faces.corners[inner[0]]])
         warnings += (
             f"the mesh has holes, or is no box: {len(inner)} of its outer faces lie inside the box "

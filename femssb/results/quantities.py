@@ -171,6 +171,10 @@ OF_CRACKS = (
              "crack_density"),
     Quantity("Crack energy dissipated", "J", "that part of the cohesive energy which grain"
              " boundaries took, since the start", "crack_energy_dissipated"),
+    Quantity("Wetted crack area", "m2", "area of the grain boundaries that electrolyte has entered;"
+             " both faces react", "crack_area_wetted"),
+    Quantity("Crack face current", "A", "part of the current that passes the faces of wetted"
+             " cracks", "crack_face_current"),
 )
 # Column of each loss -> its name in figures, in the order in which they are stacked.
 LOSSES = {

@@ -174,6 +174,7 @@ class Readout:
         bodies = self.model.bodies
         if GRAIN_BOUNDARY not in bodies.cohesive:
             return {}
+        electrochemistry = self.model.electrochemistry
         opening = np.maximum(bodies.split(state.jump)[GRAIN_BOUNDARY][:, 0], 0.0)
         spent = bodies.split(state.spent)[GRAIN_BOUNDARY]
         weights, area = bodies.points[GRAIN_BOUNDARY].weights, bodies.area(GRAIN_BOUNDARY)
@@ -186,6 +187,10 @@ class Readout:
             bodies.sum(weights * spent) / area,
             cracked / bodies.sum(self.volume.weights),
             state.crack_dissipation,
+            electrochemistry.wetted_area(state.gap),
+            -electrochemistry.crack_current(
+                self.model.electrochemical(state), state.gap, state.layer
+            ),
         )
         return dict(zip(CRACK_COLUMNS, values, strict=True))
 

@@ -251,7 +251,9 @@ def instances() -> dict[type, Any]:
         femssb.Condition(column="Mean gap", above=1e-8),
         line_curve(), femssb.CrystalElasticity(stiffness=np.eye(6) * 1e11),
         femssb.ParticleContacts(resistance=law.resistance, collector=1e-3, cohesive=law.cohesive),
-        femssb.GrainBoundaries(resistance=law.resistance, cohesive=law.cohesive),
+        femssb.GrainBoundaries(
+            resistance=law.resistance, cohesive=law.cohesive, wetting_opening=1e-9,
+        ),
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
         powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
@@ -453,6 +455,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "spacing": 1 * um,
         "void": "void",
         "tolerance": 1e-3,
+        "comm": MPI.COMM_SELF,
     },
     "electrode.packing_conductivity": lambda: {
         "packing": spheres(),
@@ -501,6 +504,10 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "attempt": 0,
     },
     "meshing.describe": lambda: {"data": model().data},
+    "meshing.mesh_labels": lambda: {
+        "labels": np.pad(np.ones((4, 4, 4), int), 2), "spacing": (1 * um, 1 * um, 1 * um),
+        "size": 2 * um, "separator": 5 * um, "seed": 1, "comm": MPI.COMM_SELF,
+    },
     "meshing.from_arrays": lambda: tetrahedra() | {"orientations": None, "facets": None},
     "meshing.from_gmsh": lambda: {
         "model": gmsh_model(), "unit": um, "orientations": np.eye(3), "comm": MPI.COMM_SELF,
@@ -956,7 +963,8 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "ResolvedCell.from_packing": lambda: (
         femssb.ResolvedCell.from_packing,
         {
-            "packing": columns(), "active": "AM", "electrolyte": "SE", "separator": 5 * um,
+            "packing": columns(), "active": "AM", "electrolyte": "SE", "voids": "empty",
+            "separator": 5 * um,
             "grains": 2,
             "size_spread": 0.1, "seed": 1, "electrons": "both", "smallest": 0.05 * um,
         },
@@ -1040,6 +1048,7 @@ INTERNAL = {
 # before it are what is tested.
 WORK = {
     "meshing.mesh": ("femssb.meshing.half_cell._best",),
+    "meshing.mesh_labels": ("femssb.meshing.labels._mesh",),
     "packing.insert": ("femssb.packing.insertion.separate",),
     "packing.pack_spheres": ("femssb.packing.jamming._separate",),
     "particles.press": ("femssb.particles.pressing.Engine",),

@@ -5,7 +5,7 @@ Worth reading: `test_two_slabs`, and `test_a_crack_takes_its_energy`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import femssb.environment.platform
 
@@ -15,6 +15,7 @@ import pytest
 from femssb import Charge, Simulation, library
 from femssb.cell.model import Couplings, Model
 from femssb.cell.surfaces import GRAIN_BOUNDARY, NO_DISTANCE, Permeation
+from femssb.errors import InputError
 from femssb.inputs.boundary import Fixed, Pressure
 from femssb.inputs.interfaces import (
     CohesiveLaw,
@@ -224,15 +225,18 @@ def test_a_loose_grain_keeps_its_place():
     assert state.cohesive_dissipation == start.cohesive_dissipation
 
 
-def test_energy_of_cracks_in_a_particle():
+@pytest.mark.parametrize("wetting", [None, 1 * nm])
+def test_energy_of_cracks_in_a_particle(wetting):
     """Would catch cracks that spend other energy than their law says, where modes mix.
 
-    Both modes take the same energy, so what dissipates is G times the share that is spent.
+    Both modes take the same energy, so what dissipates is G times the share that is spent. Where
+    electrolyte enters them ledgers stay closed, and part of the current comes from their faces.
     """
     materials = library.yuan2023.materials()
     law = replace(materials.cohesive, normal_fracture_energy=0.1, shear_fracture_energy=0.1)
     law = replace(law, stiffness=1e18, viscosity=1e14)
-    materials = replace(materials, grain_boundaries=GrainBoundaries(cohesive=law))
+    boundaries = GrainBoundaries(cohesive=law, wetting_opening=wetting)
+    materials = replace(materials, grain_boundaries=boundaries)
     model = tiny_model(materials=materials)
     run = Simulation(
         model, [Charge(c_rate=2, until_duration=300.0)], stepping=FixedSteps(sizes=(1.0, 5.0, 10.0))
@@ -245,6 +249,73 @@ def test_energy_of_cracks_in_a_particle():
     assert series["Crack energy dissipated [J]"] < series["Cohesive energy dissipated [J]"]
     assert run.summary["crack_density_charge_end"] == series["Crack density [1/m]"]
     assert abs(series["Lithium ledger error [-]"]) < 1e-8
+    assert np.abs(run.series["Power ledger error [-]"]).max() < 1e-6
+    if wetting is None:
+        assert series["Wetted crack area [m2]"] == 0.0
+        assert series["Crack face current [A]"] == 0.0
+    else:
+        assert 0 < series["Wetted crack area [m2]"] < area
+        assert 0.02 < series["Crack face current [A]"] / series["Current [A]"] < 0.8
+
+
+@pytest.mark.mpi
+def test_wetted_faces():
+    """Would catch faces that react twice, or not, or take lithium or charge from nowhere.
+
+    A wetted crack has parted two equal slabs. One has one face in the electrolyte, the other two,
+    and they empty through these alone, evenly. With the conductance g of a face the difference d of
+    their open-circuit voltages follows d' = -a (j/3g + 4d/3), a = -g U'/(F L).
+    """
+    slope, resistance = -2e-5, 0.05  # [V m3/mol], [ohm m2]
+    boundaries = GrainBoundaries(
+        cohesive=WEAK, permeability=0.0, decay_length=1 * nm, wetting_opening=0.1 * nm
+    )
+    changes = {"open_circuit_voltage": line(slope, 230000.0), "diffusivity": (1e-11,) * 3}
+    materials = conducting(boundaries, **changes)
+    materials = replace(
+        materials,
+        ecbd=replace(materials.ecbd, ionic_conductivity=1e3),
+        active=replace(materials.active, electronic_conductivity=1e3),
+        kinetics=replace(materials.kinetics, rate_constant=1e-5),
+        resistance=ContactResistance(closed=resistance, decay_length=np.inf),
+    )
+    model = bicrystal(
+        materials,
+        couplings=Couplings(expansion=False, stress_drift=False),
+        anode=Pressure(pressure=-30 * MPa),  # opens it by 0.3 nm
+    )
+    state, problem = model.initial_state(1e-12), model.electrochemistry
+    full = materials.active.maximum_concentration
+    assert problem.wetted_area(state.gap) == pytest.approx(AREA)
+    expected, rate = 0.0, -slope / resistance / (FARADAY * LENGTH)
+    for size in (2.0, 4.0, 8.0, 16.0, 32.0, 64.0):
+        state, _ = step(model, state, size, current=DENSITY * AREA)
+        means, _ = of_grains(model, state)
+        expected -= size * rate * DENSITY * resistance / 3  # implicit Euler
+        expected /= 1 + 4 * size * rate / 3
+        assert slope * full * (means[0] - means[1]) == pytest.approx(expected, rel=5e-3)
+        x = model.electrochemical(state)
+        crack = problem.crack_current(x, state.gap, state.layer)
+        share = (2 - expected / (DENSITY * resistance)) / 3
+        assert crack == pytest.approx(share * DENSITY * AREA, rel=5e-3)
+        assert state.current == pytest.approx(DENSITY * AREA, rel=1e-9)
+        assert problem.anode_current(x) == pytest.approx(DENSITY * AREA, rel=1e-9)
+        powers = problem.powers(x, state.gap, state.layer)
+        total = sum(getattr(powers, one.name) for one in fields(powers))
+        assert total == pytest.approx(state.voltage * state.current, rel=1e-8)
+    taken = model.lithium_initial * FARADAY - problem.charge(model.stoichiometry(state))
+    assert taken == pytest.approx(DENSITY * AREA * state.time, rel=1e-12)
+
+
+def test_wetting_needs_an_opening():
+    """Would catch a boundary that is bonded for ever, and told to be wetted, without a word."""
+    for law in (None, WEAK.unbreakable):
+        with pytest.raises(InputError, match="wetting_opening = 1e-09 m needs a cohesive law"):
+            GrainBoundaries(cohesive=law, wetting_opening=1 * nm)
+    dry = Couplings(debonding=False).of(
+        conducting(GrainBoundaries(cohesive=WEAK, wetting_opening=1 * nm))
+    )
+    assert dry.grain_boundaries.wetting_opening is None
 
 
 def test_permeation_at_a_stress():

@@ -18,6 +18,7 @@ from femssb.errors import InputError, MeshError
 from femssb.inputs.geometry import HalfCell, Polycrystal
 from femssb.inputs.interfaces import ContactResistance, ParticleContacts
 from femssb.meshing.half_cell import mesh
+from femssb.meshing.resolved_cell import ResolvedCell, Sphere
 from femssb.packing import Packing
 from femssb.units import FARADAY, um
 from femssb.voxels import VoxelImage
@@ -124,6 +125,24 @@ def test_ranks_agree(comm):
         assert getattr(all_of_them, name) == pytest.approx(getattr(one, name), rel=1e-9)
 
 
+@pytest.mark.mpi
+def test_ranks_share_the_solves(comm):
+    """Would catch properties that depend on how many ranks measure them."""
+    labels = slabs().labels.copy()
+    labels[3:5, :2, 2:5] = 0  # what conducts is no column any more
+    image = replace(slabs(), labels=labels)
+    given = RAILS | {"electronic": {"CBD": CARBON, "SE": 1.0}, "tolerance": 1e-5}
+    alone, shared = effective(image, **given), effective(image, comm=comm, **given)
+    assert alone.ionic.value < 0.39 * SE
+    for name in ("ionic", "electronic", "around"):
+        one, other = getattr(alone, name), getattr(shared, name)
+        assert other.value == pytest.approx(one.value, rel=2e-5)
+        assert other.basis == one.basis
+    assert shared.areas.pairs.keys() == alone.areas.pairs.keys()
+    assert shared.touched == alone.touched
+    assert comm.allgather(shared.ionic.value) == [shared.ionic.value] * comm.size
+
+
 def test_layer_of_a_sphere():
     """Would catch particles that conduct. Plates of a cube are mirrors: a cubic lattice."""
     cell = HalfCell(particles=(Polycrystal(radius=5 * um, grains=1),))
@@ -159,6 +178,21 @@ def test_counterpart():
     assert found.cell_capacity == pytest.approx(found.electrode_capacity)
     capacity = FARADAY * materials.active.capacity * EDGE / 3
     assert found.current_density(2.0) == pytest.approx(2 * capacity / 3600)
+
+
+def test_a_cell_with_its_own_electrolyte():
+    """Would catch electrolyte that is given the properties of the electrode it is a part of."""
+    cell = ResolvedCell(
+        width=3 * EDGE,
+        depth=3 * EDGE,
+        cathode=3 * EDGE,
+        particles=(Polycrystal(radius=0.5 * EDGE, grains=1, centre=(0.0, 0.0, EDGE)),),
+        electrolyte=(Sphere(radius=0.4 * EDGE, centre=(0.0, 0.0, 2.2 * EDGE)),),
+        smallest=0.01 * EDGE,
+    )
+    data = replace(stack(CELL), origin={"cell": cell})
+    with pytest.raises(InputError, match="resolves the electrolyte"):
+        electrode().conductor(data, library.yuan2023.materials())
 
 
 def test_ohmic_drop():

@@ -25,6 +25,7 @@ from femssb.meshing.healing import features, heal
 from femssb.meshing.parts import FIRST_GRAIN, Parts
 from femssb.meshing.resolved_cell import ResolvedCell
 from femssb.packing import Packing
+from femssb.run.stepping import FixedSteps
 from femssb.tetrahedra import gamma, volumes
 from femssb.units import um
 
@@ -308,6 +309,103 @@ def test_random_packings_are_meshed(count: int, grains: int) -> None:
             sides.append(flat[np.lexsort(np.round(flat / um, 6).T)])
         np.testing.assert_allclose(sides[0], sides[1], atol=1e-6 * um)
     assert (np.bincount(parts.grain_particle) == grains).all()
+
+
+def four(**changes: Any) -> Packing:
+    """Return two layers of a checkerboard of AM and SE, columns of either, lengths in um."""
+    places = np.stack(np.meshgrid([1.75, 5.25], [1.75, 5.25], [1.7, 5.2], indexing="ij"), axis=-1)
+    places = places.reshape(-1, 3)
+    given = {
+        "positions": places * um,
+        "radii": np.full(8, 1.8 * um),
+        "phases": (np.rint((places[:, 0] + places[:, 1]) / 3.5) % 2).astype(int),
+        "phase_names": ("AM", "SE"),
+        "lower": np.zeros(3),
+        "upper": np.array([7.0, 7.0, 6.9]) * um,
+        "periodic": (True, True, False),
+    }
+    return Packing(**(given | changes))
+
+
+def test_spheres_of_electrolyte_are_resolved() -> None:
+    """Would catch a void that conducts, volumes of the wrong phase, and surfaces mixed up.
+
+    In a plane all four neighbours of a sphere are of the other phase, above it lies its own.
+    """
+    made = ResolvedCell.from_packing(four(), voids="empty", electrons="both", separator=4 * um)
+    healing = made.healing
+    assert healing is not None
+    assert healing.opened == healing.closed == healing.left_out == ()
+    assert (len(made.particles), len(made.electrolyte)) == (4, 4)
+    summary = describe(data := mesh(made, size=1 * um))
+    assert not data.warnings
+    lens, flat = (math.pi * h**2 * (1.8 - h / 3) for h in (0.05, 0.1))
+    ball = 4 / 3 * math.pi * 1.8**3
+    active = 4 * ball - 4 * lens - 4 * flat  # two columns: a lens, and a cap at either end
+    assert made.volume == pytest.approx(active * um**3, rel=1e-9)
+    particles = sum(r.volume for name, r in summary.regions.items() if "grain" in name)
+    assert particles == pytest.approx(active * um**3, rel=1e-5)
+    # all spheres less 16 lenses between phases, which the particles keep
+    assert made.electrolyte_volume == pytest.approx((active - 16 * 2 * lens) * um**3, rel=1e-3)
+    assert summary.regions["ecbd"].volume == pytest.approx(made.electrolyte_volume, rel=1e-3)
+    disc = math.pi * (1.8**2 - 1.75**2) * um**2
+    grown = [sphere.radius for sphere in made.particles]
+    assert 1.8 * um < min(grown) <= max(grown) < 1.81 * um
+    assert summary.areas["interface"] == pytest.approx(16 * disc, rel=0.05)
+    assert summary.areas["contact"] == pytest.approx(2 * disc, rel=0.05)
+    assert summary.areas["x_min"] == pytest.approx(summary.areas["x_max"], rel=1e-9)
+    cap = math.pi * (1.8**2 - 1.7**2) * um**2
+    assert summary.areas["collector"] == pytest.approx(2 * cap, rel=0.01)
+    assert summary.areas["particle_collector"] == pytest.approx(2 * cap, rel=0.05)
+    assert summary.smallest_gamma >= 0.02
+
+
+def test_resolved_electrolyte_cycles() -> None:
+    """Would catch lithium or charge lost in the void, and a matrix that leads through it."""
+    base = library.yuan2023.materials()
+    resistance = femssb.ContactResistance(closed=1e-4, decay_length=1e-8)
+    contacts = femssb.ParticleContacts(resistance=resistance, collector=1e-4)
+    materials = replace(
+        base,
+        active=replace(base.active, electronic_conductivity=0.1),
+        ecbd=replace(base.electrolyte, electronic_conductivity=0.0),
+        contacts=contacts,
+    )
+    made = ResolvedCell.from_packing(four(), voids="empty", electrons="particles")
+    couplings = femssb.Couplings(debonding=False, expansion=False, stress_drift=False)
+    model = femssb.Model(mesh(made, size=1.8 * um, far_size=4 * um), materials, couplings=couplings)
+    assert not model.cut_off.inert
+    run = femssb.Simulation(
+        model,
+        [femssb.Charge(c_rate=1, until_duration=6.0)],
+        stepping=FixedSteps(sizes=(1.0, 5.0)),
+    ).run(progress=False)
+    assert abs(run.series["Lithium ledger error [-]"][-1]) < 1e-8
+    assert abs(run.series["Power ledger error [-]"]).max() < 1e-6
+
+
+def test_electrolyte_that_leads_nowhere_is_left_out() -> None:
+    """Would catch an island of electrolyte, whose potential nothing determines, in the mesh."""
+    places, radii = four().positions.copy(), np.full(8, 1.8 * um)
+    column = np.flatnonzero(four().of_phase("SE"))
+    lower = column[np.argmin(places[column, 2])]
+    places[lower, 2], radii[lower] = 1.5 * um, 1.6 * um  # on the collector, apart from all others
+    packing = four(positions=places, radii=radii)
+    made = ResolvedCell.from_packing(packing, voids="empty", electrons="particles")
+    assert made.healing is not None
+    assert made.healing.left_out == (int(lower),)
+    assert len(made.electrolyte) == 3
+
+
+def test_deep_electrolyte_is_refused() -> None:
+    """Would catch a sphere whose centre is another's: nothing of it can be cut."""
+    places = four().positions.copy()
+    one, other = (np.flatnonzero(four().of_phase(name))[0] for name in ("AM", "SE"))
+    places[other] = places[one] + [0.3 * um, 0, 0]
+    radii = np.full(8, 1.8 * um)
+    radii[other] = 0.9 * um
+    with pytest.raises(InputError, match="has its centre in"):
+        ResolvedCell.from_packing(four(positions=places, radii=radii), voids="empty")
 
 
 def test_a_closed_pore_is_filled_and_told() -> None:
