@@ -23,9 +23,11 @@ EXTRAS = {  # of femssb, that install a package
     "numba": "voxels",
     "pandas": "pandas",
     "petsc4py": "wheels",
+    "plotly": "report",
     "porespy": "pores",
     "pyvista": "plot",
     "tifffile": "voxels",
+    "trame": "report",
     "vtkmodules": "plot",
 }
 

@@ -7,6 +7,7 @@ from .packings import stress_distribution as stress_distribution
 from .profiles import heat_maps as heat_maps
 from .profiles import stress_profiles as stress_profiles
 from .rendering import can_render as can_render
+from .report import report as report
 from .runs import compare as compare
 from .runs import compare_cells as compare_cells
 from .runs import compare_sections as compare_sections

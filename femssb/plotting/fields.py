@@ -241,6 +241,42 @@ def opened_cell(snapshot: Snapshot) -> Figure:
     return figure
 
 
+# Points [um], corners of triangles, and a value at each point [SI].
+Faces = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
+
+
+def opened_faces(snapshot: Snapshot) -> Faces:
+    """Return the triangles of a cell opened as by `opened_cell`, with the stress at their points."""
+    return _triangles(_opened(snapshot).faces, STRESS.name)
+
+
+def halved_faces(snapshot: Snapshot) -> Faces:
+    """Return the triangles of the half of the particles that is behind, with their lithium."""
+    solid = rendering.grid(snapshot.particle, "Grain [-]")
+    first = _only(snapshot.particle, "Particle [-]", 0).points[:, 0] / um
+    middle = float((first.min() + first.max()) / 2)
+    return _triangles([solid.clip(normal="x", origin=(middle, 0, 0), invert=False)], FIELDS[0].name)
+
+
+def gap_faces(snapshot: Snapshot) -> Faces:
+    """Return the triangles of the surface of the particles, with their gap."""
+    return _triangles([rendering.surface(snapshot.interface)], GAP.name)
+
+
+def _triangles(parts: Sequence[pv.DataSet], name: str) -> Faces:
+    points, faces, values, count = [], [], [], 0
+    for part in parts:
+        if not part.n_points:
+            continue
+        shell = part if isinstance(part, pv.PolyData) else part.extract_geometry()
+        flat = shell.triangulate()
+        points.append(flat.points)
+        faces.append(flat.faces.reshape(-1, 4)[:, 1:] + count)
+        values.append(flat.point_data[name])
+        count += flat.n_points
+    return np.vstack(points), np.vstack(faces), np.concatenate(values)
+
+
 def compared_cells(solutions: Mapping[str, Solution], name: str, moments: Sequence[str]) -> Figure:
     """Draw the whole cell, opened, in several runs (columns) at each moment (rows)."""
     shots = _snapshots(solutions, moments)
