@@ -25,7 +25,7 @@ def _parser() -> Parser:
     parser = Parser(prog="femssb", description=summary(femssb))
     parser.add_argument("--version", action="version", version=femssb.__version__)
     commands = parser.add_subparsers(required=True, metavar="doctor | new | run | plot | report | view | mesh")
-    for functions in ((doctor,), (new,), (run,), (plot,), (report,), (mesh, _meshed)):
+    for functions in ((doctor,), (new,), (run,), (plot,), (report,), (view,), (mesh, _meshed)):
         text = summary(functions[0])
         added = commands.add_parser(functions[0].__name__, help=text, description=text)
         added.set_defaults(functions=functions)
@@ -114,6 +114,14 @@ def report(
     """Write a finished run as one page of HTML: curves, scenes to turn, tables of inputs."""
     solution = femssb.Solution.load(folder)
     femssb.plotting.report(solution, out or folder / "report.html", title=folder.resolve().name)
+
+
+def view(
+    folder: Annotated[Path, "folder of the results"],
+    port: Annotated[int | None, "serve there, and open no browser: for one elsewhere"] = None,
+) -> None:
+    """Open an interactive 3-D view of a finished run in the browser."""
+    femssb.plotting.view(femssb.Solution.load(folder), port=port)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 from .curves import Reference as Reference
+from .movies import animate as animate
 from .packings import by_phase as by_phase
 from .packings import by_stress as by_stress
 from .packings import chains as chains
@@ -12,6 +13,7 @@ from .runs import compare as compare
 from .runs import compare_cells as compare_cells
 from .runs import compare_sections as compare_sections
 from .runs import cycle as cycle
+from .scenes import view as view
 from .style import BLUE as BLUE
 from .style import GREEN as GREEN
 from .style import ORANGE as ORANGE
