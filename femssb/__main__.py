@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="femssb", description=summary(femssb))
     parser.add_argument("--version", action="version", version=femssb.__version__)
-    commands = parser.add_subparsers(required=True, metavar="doctor | new | run | plot | report | view | mesh")
+    commands = parser.add_subparsers(
+        required=True, metavar="doctor | new | run | plot | report | view | mesh"
+    )
     for functions in ((doctor,), (new,), (run,), (plot,), (report,), (view,), (mesh, _meshed)):
         text = summary(functions[0])
         added = commands.add_parser(functions[0].__name__, help=text, description=text)

@@ -5,10 +5,10 @@ from .packings import by_stress as by_stress
 from .packings import chains as chains
 from .packings import frames as frames
 from .packings import stress_distribution as stress_distribution
+from .pages import report as report
 from .profiles import heat_maps as heat_maps
 from .profiles import stress_profiles as stress_profiles
 from .rendering import can_render as can_render
-from .report import report as report
 from .runs import compare as compare
 from .runs import compare_cells as compare_cells
 from .runs import compare_sections as compare_sections

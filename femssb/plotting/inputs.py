@@ -140,8 +140,7 @@ def _beside(call: ast.Call, comments: Mapping[int, str]) -> dict[str, str]:
     return {
         str(keyword.arg): comments[keyword.value.end_lineno]
         for keyword in call.keywords
-        if keyword.value.end_lineno in comments
-        and keyword.value.end_lineno == keyword.value.lineno
+        if keyword.value.end_lineno in comments and keyword.value.end_lineno == keyword.value.lineno
     }
 
 

@@ -50,8 +50,9 @@ td.number {{ font-variant-numeric: tabular-nums; white-space: nowrap; }}
 .warnings li {{ background: #fff3d6; border-left: .3rem solid #e69f00; padding: .3rem .6rem;
   margin: .3rem 0; list-style: none; }}
 .warnings {{ padding: 0; }}
-.figures {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr));
+.figures {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr));
   gap: 1rem; }}
+.figures > div {{ min-width: 0; }}
 summary {{ cursor: pointer; color: #0072b2; }}
 nav a {{ margin-right: 1rem; }}
 </style>
@@ -242,7 +243,7 @@ def _curves(solution: Solution) -> list[Figure]:
 
     def over_time(title: str, columns: Mapping[str, tuple[str, str]]) -> None:
         label, unit = on_axis(next(iter(columns)))
-        figure = _figure(title, "time [h]", label)
+        figure = _figure(title, "time [h]", f"[{label.partition(' [')[2]}")
         for column, (name, colour) in columns.items():
             _line(figure, times, series[column] / unit, name, colour)
         figure.update_layout(showlegend=len(columns) > 1)
