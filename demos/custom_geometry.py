@@ -1,8 +1,9 @@
 """Charge a particle of any shape: a geometry of your own, built and meshed with Gmsh.
 
 Teaches what a mesh needs: volumes named ``particle``, ``ecbd`` and ``electrolyte``, faces named
-``collector`` and ``anode``, and periodic sides by name with equal nodes; the interface is found. Here the
-particle is an ellipsoid, one crystal; ``meshing.read("mine.msh")`` reads a mesh from a file::
+``collector`` and ``anode``, and periodic sides by name, with equal nodes; the interface is found.
+Here the particle is an ellipsoid, one crystal; ``meshing.read("mine.msh")`` reads a mesh from a
+file::
 
     mpirun -n 2 python demos/custom_geometry.py --flattening 0.7
 """

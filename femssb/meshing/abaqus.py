@@ -130,9 +130,9 @@ class _Model:
                     blocks.add(dimension, self.names[name], all_corners[rows])
         for name, lines in self.surfaces.items():
             for first, *side in lines:
-                numbers = self._elements_of(int(first) if first.isdigit() else first.upper())
+                behind = self._elements_of(int(first) if first.isdigit() else first.upper())
                 face = side[0].upper() if side else ""
-                blocks.add(2, self.names[name], self._sides(face, numbers, place, of))
+                blocks.add(2, self.names[name], self._sides(face, behind, place, of))
         return blocks.found()
 
     def _sides(

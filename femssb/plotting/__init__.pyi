@@ -1,4 +1,7 @@
 from .curves import Reference as Reference
+from .curves import draw as draw
+from .curves import stress_and_strain as stress_and_strain
+from .curves import voltage_and_gap as voltage_and_gap
 from .movies import animate as animate
 from .packings import by_phase as by_phase
 from .packings import by_stress as by_stress

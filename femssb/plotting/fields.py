@@ -247,7 +247,7 @@ Faces = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
 
 
 def opened_faces(snapshot: Snapshot) -> Faces:
-    """Return the triangles of a cell opened as by `opened_cell`, with the stress at their points."""
+    """Return the triangles of a cell opened as by `opened_cell`, with the stress there."""
     return _triangles(opened_scene(snapshot).faces, STRESS.name)
 
 
@@ -399,6 +399,7 @@ def _check_field(name: str, run: str, data: FieldData) -> None:
 
 
 def field_of(name: str) -> _Field:
+    """Return how a field is shown, by its name."""
     known = {field.name: field for field in FIELDS}
     if name in known:
         return known[name]

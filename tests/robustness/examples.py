@@ -228,7 +228,8 @@ def instances() -> dict[type, Any]:
         law, vars(library), femssb.Stepping(), femssb.FixedSteps(sizes=(1.0,)),
         femssb.Tolerances(), femssb.Couplings(), femssb.LinearSolver(), femssb.Free(),
         femssb.Fixed(), femssb.Pressure(pressure=1e6), femssb.Traction(x=1e6),
-        femssb.Symmetric(), femssb.Spring(normal=1e16), femssb.Displacement(z=1e-9), given, femssb.HalfCell(particles=(ball,)),
+        femssb.Symmetric(), femssb.Spring(normal=1e16), femssb.Displacement(z=1e-9), given,
+        femssb.HalfCell(particles=(ball,)),
         femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3.0),
         femssb.Hold(voltage=4.0, until_c_rate=0.05), femssb.Rest(until_duration=100.0),
         cathode(),
@@ -647,6 +648,11 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
         "particle": 1,
     },
     "plotting.cycle": lambda: {"solution": solution(), "folder": "pictures"},
+    "plotting.draw": lambda: {
+        "solution": solution(), "columns": ["Voltage [V]"], "against": "Time [s]",
+    },
+    "plotting.stress_and_strain": lambda: {"solution": solution()},
+    "plotting.voltage_and_gap": lambda: {"solution": solution()},
     "plotting.frames": lambda: {"packings": {"a": spheres()}, "folder": "frames", "by": "phase"},
     "plotting.heat_maps": lambda: {"rows": {"a": {"b": spheres()}}, "axis": 2, "bins": 3},
     "plotting.save": lambda: {

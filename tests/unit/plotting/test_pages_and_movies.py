@@ -156,3 +156,26 @@ def test_a_view_needs_a_browser(run, monkeypatch: pytest.MonkeyPatch):
         plotting.view(run)
     with pytest.raises(InputError, match="no snapshots"):
         plotting.view(made_up_runs.solution(spacing=2.5 * um, grains=4, snapshots=False))
+
+
+def test_curves_go_where_they_are_told(run):
+    """Catches a figure that is made anew although axes are given, and units that are mixed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    left, right, below = figure.subplots(3)
+    assert (
+        plotting.draw(run, ["Voltage [V]"], against="Discharge capacity [C]", axes=left) is figure
+    )
+    np.testing.assert_allclose(left.lines[0].get_ydata(), run.series["Voltage [V]"])
+    assert left.get_xlabel() == "Discharge capacity [µC]"
+    assert plotting.voltage_and_gap(run, [right, below]) is figure
+    assert len(right.lines) > 0
+    drawn = plotting.draw(run, ["Mean gap [m]", "Maximum gap [m]"])
+    assert drawn.axes[0].get_ylabel() == "[nm]"
+    with pytest.raises(InputError, match="several units"):
+        plotting.draw(run, ["Mean gap [m]", "Voltage [V]"])
+    with pytest.raises(InputError, match="has no 'Volts'"):
+        plotting.draw(run, ["Volts"])
+    with pytest.raises(InputError, match="2 panels"):
+        plotting.voltage_and_gap(run, [left])
