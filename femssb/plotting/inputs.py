@@ -113,10 +113,12 @@ def _remarks(module: str, of: str = "") -> dict[tuple[str, str], str]:
     tree = ast.parse(source)
     values: dict[str, str] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.AnnAssign | ast.Assign) and node.end_lineno in comments:
+        if isinstance(node, ast.AnnAssign | ast.Assign):
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            if isinstance(target, ast.Name):
-                values[target.id] = comments[node.end_lineno]
+            above = comments.get(node.lineno - 1, "") if isinstance(node, ast.AnnAssign) else ""
+            remark = comments.get(node.end_lineno or 0, above)
+            if isinstance(target, ast.Name) and remark:
+                values[target.id] = remark
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             name = node.targets[0]
             if isinstance(name, ast.Name) and name.id == of:
