@@ -4,12 +4,14 @@
     python benchmarks/half_cell.py --part solvers --size 1.2 --until 60   # a quick look
     python benchmarks/half_cell.py --part release --release ../femssb-0.3   # a checkout of it
     python benchmarks/half_cell.py --part growth --plot docs/cost_of_unknowns.png
+    python benchmarks/half_cell.py --rows FILE   # keeps each row, and does not run it again
 
 Every row is a run of its own, one after the other, under the mpirun of this environment. The cell
 holds the particle of the paper, or as many as asked, of 4 um, placed by `pack_spheres` and apart;
 it is charged at 1C to 4.3 V, in `release` also discharged. The parts:
 
-- ``release``: the default cycle by an older release and by this one, and what both say;
+- ``release``: the default cycle by an older release and by this one, by this one also on coarser
+  meshes, and what they say;
 - ``growth``: one particle in finer and finer meshes, and 10, 50 and 200 particles; seconds for each
   step against unknowns;
 - ``shares``: where the time goes, by function, on one rank and on two;
@@ -86,6 +88,7 @@ def main() -> None:
     parser.add_argument("--until", type=float, default=None, help="s of charge; default: to 4.3 V")
     parser.add_argument("--release", type=Path, help="checkout of an older release")
     parser.add_argument("--plot", type=Path, help="figure of `growth`")
+    parser.add_argument("--rows", type=Path, help="file in which rows are kept, one a line")
     parser.add_argument("--cycle", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--profile", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--case", action="store_true", help=argparse.SUPPRESS)  # one row, as JSON
@@ -108,7 +111,7 @@ def start(
     *more: str,
     package: Path | None = None,
 ) -> dict[str, Any]:
-    """Start one case in processes of its own and return what it measured.
+    """Return what one case measures in processes of its own, or what is known of it.
 
     Args:
         particles: In the cell.
@@ -123,21 +126,37 @@ def start(
     arguments += ["--variant", variant]
     if options.until is not None:
         arguments += ["--until", str(options.until)]
+    case = {"of": f"{on} {package or 'this'} {' '.join(arguments)}"}
+    if options.rows is not None and options.rows.exists():
+        for known in map(json.loads, options.rows.read_text().splitlines()):
+            if known["of"] == case["of"]:
+                return dict(known)
     found = result_of(__file__, arguments, on, package)
-    return {"particles": particles, "size": size, "ranks": on, "solver": variant, **found}
+    row = {"particles": particles, "size": size, "ranks": on, "solver": variant, **found}
+    if options.rows is not None:
+        with options.rows.open("a") as file:
+            file.write(json.dumps(case | row) + "\n")
+    return row
 
 
 def release(options: argparse.Namespace) -> None:
-    """Print the default cycle, 47 000 tetrahedra on two ranks, by an older release and by this."""
+    """Print the default cycle, 47 000 tetrahedra on two ranks, by an older release and by this.
+
+    By this one also on coarser meshes: which of them is as near to the finest charge of `growth`?
+    """
     if options.release is None:
         print("no checkout of an older release was given")
         return
     print(COLUMNS)
     rows = {}
-    for name, package in (("older", options.release), ("this", None)):
-        rows[name] = start(1, 0.5, 2, "automatic", options, "--cycle", package=package)
-        print(line(rows[name] | {"solver": name}), flush=True)
-    print(f"\nCPU time, older over this: {rows['older']['cpu'] / rows['this']['cpu']:.2f}")
+    for size, package in ((0.5, options.release), (0.5, None), (0.8, None), (1.2, None)):
+        name = f"{'this' if package is None else 'older'} at {size:g} um"
+        rows[name] = start(1, size, 2, "automatic", options, "--cycle", package=package)
+        print(line(rows[name] | {"solver": name.split()[0]}), flush=True)
+    print()
+    older = rows["older at 0.5 um"]["cpu"]
+    for name, row in rows.items():
+        print(f"CPU time of older at 0.5 um over that of {name}: {older / row['cpu']:.2f}")
     answers(rows)
 
 
@@ -241,9 +260,9 @@ def cell(particles: int) -> HalfCell:
         cathode=edge,
         separator=5 * um,
         particles=tuple(
-            Polycrystal(radius=0.8 * radius, grains=4, seed=seed, centre=tuple(map(float, centre)))
-            for seed, (radius, centre) in enumerate(
-                zip(map(float, packed.radii), centres, strict=True), start=1
+            Polycrystal(radius=0.8 * radius, grains=4, seed=seed, centre=(x, y, z))
+            for seed, (radius, (x, y, z)) in enumerate(
+                zip(packed.radii.tolist(), centres.tolist(), strict=True), start=1
             )
         ),
     )

@@ -37,6 +37,11 @@ STEPS = FixedSteps(sizes=(1.0, 5.0, 15.0, 30.0))
 TIMED = (Charge(c_rate=2, until_duration=900.0), Discharge(c_rate=1, until_duration=600.0))
 TIGHT = Tolerances(current=1e-11, force=1e-9, exchange=1e-6)
 
+# For what holds however long the steps are: balances, and what a whole cycle does or says.
+LOOSE = Stepping(
+    stoichiometry_error=1e-3, voltage_error=2e-2, jump_error=2e-2, first=2.0, largest=300.0
+)
+
 COUPLED = Couplings()
 ALONE = Couplings(expansion=False, stress_drift=False, gap_resistance=False, debonding=False)
 

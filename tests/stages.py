@@ -26,9 +26,12 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
 LOGS = ROOT / "results" / "portable"
 RANKS = (1, 2, 3)
 NOTHING_TO_RUN = 5  # pytest's exit code
+# Stages start Python some 200 times: what it has compiled is kept for the next, outside the tree.
+KEPT = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / ".venv" / "bytecode")}
 
 # How wide a vector unit is, by the names that releases of NumPy give it.
 VECTORS = {
@@ -79,13 +82,20 @@ def command(ranks: int, arguments: argparse.Namespace) -> list[str]:
     if ranks == 1:
         several = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadscope"]
         return pytest + ([] if slow else ["-m", "not slow"]) + ([] if tests else several)
-    marks = "mpi" if slow else "mpi and not slow"
-    return [arguments.mpirun, "-n", str(ranks), *pytest, "-p", "no:cacheprovider", "-m", marks]
+    marks = ["-p", "no:cacheprovider", "-m", "mpi" if slow else "mpi and not slow"]
+    return [arguments.mpirun, "-n", str(ranks), *pytest, *marks, *([] if tests else shared())]
+
+
+def shared() -> list[str]:
+    """Return the files with tests for several ranks, so that no rank reads all others, too."""
+    files = sorted(TESTS.rglob("test_*.py"))
+    return [str(file.relative_to(ROOT)) for file in files if "pytest.mark.mpi" in file.read_text()]
 
 
 def run(name: str, stage: list[str], **options: Any) -> Outcome:
     """Run a stage."""
     start = time.monotonic()
+    options["env"] = options.get("env", os.environ) | KEPT
     code = subprocess.run(stage, cwd=ROOT, check=False, **options).returncode
     remark = "has no tests" if code == NOTHING_TO_RUN else ""
     return Outcome(name, code in (0, NOTHING_TO_RUN), time.monotonic() - start, remark)

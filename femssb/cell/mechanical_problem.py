@@ -432,7 +432,8 @@ class MechanicalProblem:
         if self._anchors.release(spent):
             self.problem.set_bulk([*self._elastic, self._anchors.values()])
         nodal = self._face_forces[self._host] + self._chemical_load @ expansion
-        at = damage, spent, previous_jump, time_step
+        split = self.bodies.split
+        at = split(damage), split(spent), split(previous_jump), time_step
         place, effort = self._on_host(self.unknowns.filled(previous)), []
         for _ in range(_MOVES):
             pulled = nodal + self._anchors.force(place)
@@ -533,21 +534,21 @@ class MechanicalProblem:
         """Return the traction at rest at the cohesive points, in their frame, shape (n, 3) [Pa]."""
         jumps = self.bodies.split(jump)
         at = [jumps[name] for name in self.bodies.cohesive]
-        at_rest = self._respond(at, damage, np.zeros_like(damage), jump, 1.0)
+        damages, spents = map(self.bodies.split, (damage, np.zeros_like(damage)))
+        at_rest = self._respond(at, damages, spents, jumps, 1.0)
         return joined(at_rest).traction
 
     def _respond(
         self,
         jumps: list[Array],
-        damage: Array,
-        spent: Array,
-        previous_jump: Array,
+        damage: dict[str, Array],
+        spent: dict[str, Array],
+        previous_jump: dict[str, Array],
         time_step: float,
     ) -> list[Cohesion]:
-        """Return the answer of each cohesive surface to its jump."""
-        damages, spents, before = map(self.bodies.split, (damage, spent, previous_jump))
+        """Return the answer of each cohesive surface to its jump; the rest by the name of each."""
         return [
-            cohesive_traction(law, jump, damages[name], spents[name], before[name], time_step)
+            cohesive_traction(law, jump, damage[name], spent[name], previous_jump[name], time_step)
             for (name, law), jump in zip(self.bodies.cohesive.items(), jumps, strict=True)
         ]
 

@@ -105,15 +105,22 @@ class KrylovSolver:
         self._refactor_after = _PRICE[self._method] if given is None else given
         self._preconditioner: PETSc.Mat | None = None
         self._aged = True
-        self._fresh_iterations = 0  # of the first solve with the present preconditioner
-        self._excess = 0  # iterations beyond that, in all solves with it
+        self._fresh = 0.0  # iterations a decade of the residual, with the preconditioner when new
+        self._excess = 0.0  # iterations beyond that, in all solves with it
         self._near_nullspace = list(near_nullspace)
         self._coarse_space = coarse_space if self._method == "incomplete" else None
         self._coarse: PETSc.Mat | None = None
         self._ksp = self._created(splits or {})
 
-    def solve(self, matrix: PETSc.Mat, right_side: PETSc.Vec) -> tuple[PETSc.Vec, int]:
+    def solve(
+        self, matrix: PETSc.Mat, right_side: PETSc.Vec, *, least: float = 0.0
+    ) -> tuple[PETSc.Vec, int]:
         """Solve a system, renewing an aged preconditioner before, or after a failure; collective.
+
+        Args:
+            matrix: Of the system; it may change between calls.
+            right_side: Of the system.
+            least: A reduction of the residual that is enough, if above `LinearSolver.reduction`.
 
         Returns:
             The solution and the number of iterations.
@@ -127,12 +134,14 @@ class KrylovSolver:
         iterations = 0
         ksp = self._ksp
         ksp.setInitialGuessNonzero(False)
+        ksp.rtol = max(self._reduction, least)
+        decades = -np.log10(np.clip(ksp.rtol, 1e-15, 0.8))
         for fresh in (True,) if self._aged else (False, True):
             if fresh:
                 self._renew(matrix)
             ksp.setOperators(matrix, self._preconditioner)
             ksp.getPC().setReusePreconditioner(not fresh)
-            stale = self._fresh_iterations + chosen.stale_iterations
+            stale = int(self._fresh * decades) + chosen.stale_iterations
             ksp.max_it = chosen.maximum_iterations if fresh else stale
             try:
                 with self._options_known() if fresh else nullcontext():
@@ -144,8 +153,9 @@ class KrylovSolver:
             iterations += taken
             if ksp.getConvergedReason() > 0:
                 if fresh:
-                    self._fresh_iterations, self._excess = taken, 0
-                self._excess += taken - self._fresh_iterations
+                    self._fresh, self._excess = taken / decades, 0.0
+                else:
+                    self._excess += taken - self._fresh * decades
                 self._aged = self._excess >= self._refactor_after
                 return solution, iterations
             # What an old preconditioner has reached is where a new one goes on.
@@ -222,6 +232,7 @@ class KrylovSolver:
         try:
             with self._options_known():
                 ksp.setFromOptions()
+            self._reduction = float(ksp.rtol)  # an option of the user may have set it
         except PETSc.Error as error:
             if not own:
                 raise EngineError(f"{self.name}: {error}") from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import femssb.environment.platform
 
+from mpi4py import MPI
 from petsc4py import PETSc
 
 import numpy as np
@@ -20,6 +21,9 @@ _STEP_LENGTHS = (1.0, 0.5, 0.25, 0.125)  # until the residual is not above both 
 _EVALUATIONS = 10  # of the residual along a step, where its work is searched for a zero
 _FARTHEST = 8.0  # that a step may be stretched to
 _ENOUGH = 0.5  # of the work at the start of the step, left at its end
+# Where a step that goes downhill leaves more of the residual than this share, surfaces change from
+# branch to branch, and the next step need not be solved better than that.
+_LITTLE, _ROUGH = 0.3, 0.1
 
 Evaluate = Callable[[], Linearised]  # the residual at the present unknowns
 
@@ -88,14 +92,14 @@ def solve(
                 if found is not None:
                     raise found
             raise failure("the residual is not finite", np.inf)
-        if now.norm <= max(tolerance * now.scale, _ROUNDOFF * now.magnitude):
+        if now.norm <= tolerance * now.scale or now.norm <= _ROUNDOFF * now.magnitude():
             # petsc4py keeps dropped parallel objects until all ranks agree to free them.
             PETSc.garbage_cleanup(problem.unknowns.comm)
             return Convergence(newton=iteration, linear=linear, residual=now.relative)
         late = norms[-limits.patience :]
         early = norms[: -limits.patience]
         hopeless = bool(early) and min(late) > 0.5 * min(early)
-        if hopeless and downhill and iteration < limits.iterations:
+        if hopeless and downhill and iteration < limits.iterations and not _symmetric(problem, now):
             # Surfaces whose tangent is not symmetric have no energy: once more, by the norm.
             downhill = hopeless = False
             guess.copy(x)
@@ -104,12 +108,23 @@ def solve(
         if iteration == limits.iterations or hopeless:
             raise failure(f"Newton failed after {iteration} iterations", now.relative)
         stop_if_asked(problem.unknowns.comm)
-        step, taken = linear_solver.solve(problem.jacobian(now.tangents, fixed), now.residual)
+        rough = downhill and len(norms) > 1 and norms[-1] > _LITTLE * norms[-2]
+        step, taken = linear_solver.solve(
+            problem.jacobian(now.tangents, fixed), now.residual, least=_ROUGH if rough else 0.0
+        )
         linear += taken
         search = _down if downhill else _towards_zero
         now = search(x, step, now, evaluate, norms)
         norms.append(now.norm)
     raise AssertionError  # the loop above only returns or raises
+
+
+def _symmetric(problem: SurfaceProblem, at: Linearised) -> bool:
+    """Return whether the tangents of all surfaces are symmetric, but for roundoff; collective."""
+    size = max((float(np.abs(t).max(initial=0.0)) for t in at.tangents), default=0.0)
+    skew = max((float(np.abs(t - t.mT).max(initial=0.0)) for t in at.tangents), default=0.0)
+    comm = problem.unknowns.comm
+    return bool(comm.allreduce(skew, op=MPI.MAX) <= 1e-6 * comm.allreduce(size, op=MPI.MAX))
 
 
 def _mover(x: PETSc.Vec, step: PETSc.Vec, evaluate: Evaluate) -> Callable[[float], Linearised]:

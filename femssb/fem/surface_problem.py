@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import femssb.environment.platform
 
@@ -52,7 +53,7 @@ class Linearised:
     tangents: list[Array]  # of the law of each surface
     norm: float  # sum of absolute residuals
     scale: float  # what it is compared with
-    magnitude: float  # sum of absolute values of its terms, before any cancel
+    magnitude: Callable[[], float]  # sum of absolute values of its terms, before any cancel
 
     @property
     def relative(self) -> float:
@@ -160,9 +161,6 @@ class SurfaceProblem:
             matrix.multTranspose(weighted, part)
             surface.axpy(1.0, part)
         residual = self.bulk @ x
-        terms = x.duplicate()
-        terms.array[:] = self._sizes * x.array_r  # |K| |x|: before they cancel
-        magnitude = _norm(load) + _norm(surface) + _norm(terms) + self._sum_of_terms(seen, response)
         residual.axpy(1.0, surface)
         residual.axpy(-1.0, load)
         if fixed is not None:
@@ -173,8 +171,24 @@ class SurfaceProblem:
             tangents=[tangent for _, tangent in response],
             norm=_norm(residual),
             scale=scale if scale is not None else _norm(load) + _norm(surface) + held,
-            magnitude=magnitude,
+            magnitude=partial(self._magnitude, x, load, surface, seen, response),
         )
+
+    def _magnitude(
+        self,
+        x: PETSc.Vec,
+        load: PETSc.Vec,
+        surface: PETSc.Vec,
+        seen: Sequence[Array],
+        response: Sequence[tuple[Array, Array]],
+    ) -> float:
+        """Return the sum of the terms of a residual, each without its sign; collective.
+
+        The unknowns must still be those of the residual.
+        """
+        terms = x.duplicate()
+        terms.array[:] = self._sizes * x.array_r  # |K| |x|: before they cancel
+        return _norm(load) + _norm(surface) + _norm(terms) + self._sum_of_terms(seen, response)
 
     def _without_held(self, residual: PETSc.Vec) -> float:
         """Take the equations of held unknowns out; return the sum of the forces that hold them."""

@@ -1,7 +1,6 @@
 """A run in an interactive view: any field at any snapshot, opened or whole, to turn and zoom.
 
-It is a page that a browser shows: trame serves it, and PyVista the scene on it. Where the server
-has no OpenGL the browser renders alone.
+It is a page that trame serves. The browser renders it (vtk.js): the server needs no OpenGL.
 """
 
 import os
@@ -98,9 +97,7 @@ def served(solution: Solution) -> Any:
             widgets.VSlider(v_model=("warp",), min=0, max=50, step=5, label="warp", **small)
         with page.content, widgets.VContainer(fluid=True, classes="pa-0 fill-height"):
             widgets.VAlert(text=("title",), density="compact", classes="ma-1", max_width="40rem")
-            ui = load("pyvista.trame.ui", extra="report").plotter_ui
-            mode = "trame" if rendering.can_render() else "client"
-            shown = ui(plotter, mode=mode, server=server, default_server_rendering=False)
+            shown = load("trame.widgets.vtk", extra="report").VtkLocalView(plotter.render_window)
             server.controller.view_update = shown.update
     return server
 

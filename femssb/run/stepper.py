@@ -214,9 +214,14 @@ class Stepper:
             size = shorter
 
     def _advance(
-        self, control: Control, position: Position, size: float, plain: bool
+        self,
+        control: Control,
+        position: Position,
+        size: float,
+        plain: bool,
+        towards: Past | None = None,
     ) -> tuple[Past, Work]:
-        """Solve one time step of a given size."""
+        """Solve one time step of a given size; on the way to a state that a longer one reached."""
         past = position.past
         model, last = self._model, past[0]
         load = control.load(last.state.time + size - position.start.state.time)
@@ -225,10 +230,13 @@ class Stepper:
         known = [model.stoichiometry(item.state) for item in past[:2]]
         history = old * known[0] + (older * known[1] if len(known) > 1 else 0.0)
         used = past[:1] if plain else past
+        if towards is not None:
+            used = (towards, past[0])
+        at = [item.state.time for item in used]
 
         def guess(name: str) -> Array:
             values = [getattr(item.state, name) for item in used]
-            return extrapolate(times[: len(used)], values, times[0] + size)
+            return extrapolate(at, values, times[0] + size)
 
         state, work = advance(
             model,
@@ -309,7 +317,9 @@ class Stepper:
             if size == 0.0:
                 return self._beyond(control, position, past[0])
             if size not in tried:
-                tried[size] = self._advance(control, position, size, plain)
+                longer = min(other for other in tried if other > size)
+                towards = tried[longer][0]
+                tried[size] = self._advance(control, position, size, plain, towards)
             return self._beyond(control, position, tried[size][0])
 
         shortest = min(precision, longest) if position.row == position.first_row else 0.0

@@ -15,7 +15,7 @@ import pytest
 from tests.robustness import tally
 from tests.robustness.batches import read_damaged, tasks
 
-FEW = 8  # files of each kind in the quick test
+FEW = 5  # files of each kind in the quick test
 MANY = int(os.environ.get("FEMSSB_FUZZ_FILES", "100"))  # in the slow one
 
 

@@ -192,8 +192,9 @@ assert len(list(out.iterdir())) == 2 * len(done)
     assert (code, said) == (0, "")
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code", "ranks"), [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)]
+)
 def test_a_signal_ends_in_one_line_and_keeps_what_was_reached(number, code, ranks, tmp_path):
     """Would catch a press that is killed with all it had, a traceback, or a rank that stays."""
     script = """

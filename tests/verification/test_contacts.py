@@ -100,7 +100,7 @@ def charged(names, materials):
     return model, state, powers
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_ladder():
     """Would catch a contact that is doubled, lost or bypassed, and a loss left out of the ledger.
 
@@ -122,7 +122,7 @@ def test_ladder():
     assert any("No path of ions reaches 1 of 2 particles (1," in each for each in model.warnings)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_electrons_in_both():
     """Would catch electrons that do not get through a particle, or into it past its resistance.
 
@@ -161,7 +161,7 @@ def per_particle(model, state):
     )
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("changes", [{}, VARIABLE], ids=["constant", "variable"])
 @pytest.mark.parametrize("permeability", [0.0, 1e-6])
 def test_lithium_of_each_particle(permeability, changes):
@@ -205,8 +205,13 @@ def test_constant_factors(drift_volume):
     np.testing.assert_allclose(*found, rtol=1e-8)
 
 
-@pytest.mark.mpi
-@pytest.mark.parametrize("names", [BESIDE, GRAINS], ids=["particles", "grains"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(BESIDE, id="particles", marks=pytest.mark.mpi),
+        pytest.param(GRAINS, id="grains", marks=pytest.mark.mpi(ranks=2)),
+    ],
+)
 def test_ranks_agree(names, comm, shared_path):
     """Would catch a contact, or a boundary, between ranks that only one of them, or none, has.
 
@@ -268,7 +273,7 @@ def test_columns_of_contacts():
     assert fields["Contact current [A/m2]"] == pytest.approx(DENSITY, rel=1e-4)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("order", [1, 2])
 def test_cohesive_contact(order):
     """Would catch a contact that is bonded, of the wrong sign, or whose gap resists nothing."""

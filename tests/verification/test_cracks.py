@@ -91,7 +91,7 @@ def of_grains(model, state):
     return np.array(means), np.array(sides)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("pulled", [0.0, 30 * MPa])
 def test_two_slabs(pulled):
     """Would catch a boundary that leaks, blocks, doubles or forgets how far it is open.

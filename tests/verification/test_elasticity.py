@@ -209,7 +209,7 @@ def test_periodic_box_against_an_independent_matrix(comm):
     assert solid.elastic_energy([u]) == pytest.approx(energy, rel=1e-11)  # roundoff x condition
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("order", [1, 2])
 def test_sides_that_do_not_match_are_refused(comm, order):
     """Without the check, unmatched nodes would be tied to whatever lies nearest."""

@@ -196,7 +196,7 @@ def reaction(model, x, at):
 TOP = 2 * THIN + THICK
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("pressed", ["anode", "collector"])
 def test_pressure_is_carried_through(comm, pressed, order):

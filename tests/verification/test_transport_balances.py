@@ -19,15 +19,15 @@ STEPS = (2.0, 20.0, 30.0)  # [s]
 
 
 def charged(comm):
-    """Return a coarse model of ten grains, and its states as it is charged in uneven steps."""
+    """Return a coarse model of five grains, and its states as it is charged in uneven steps."""
     cell = HalfCell(
         width=13 * um,
         cathode=13 * um,
         separator=3 * um,
-        particles=(Polycrystal(radius=5 * um, grains=10),),
+        particles=(Polycrystal(radius=5 * um, grains=5),),
     )
     model = Model(
-        mesh(cell, size=1.5 * um, comm=comm), library.yuan2023.materials(), linear_solver=EXACT
+        mesh(cell, size=2.5 * um, comm=comm), library.yuan2023.materials(), linear_solver=EXACT
     )
     states = [model.initial_state()]
     for time_step in STEPS:

@@ -77,7 +77,7 @@ def cell(geometry):
     )
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("density", [50.0, -50.0])
 @pytest.mark.parametrize("geometry", ["face_collector", "side_collector"])
 def test_voltage(geometry, density):

@@ -65,7 +65,7 @@ def test_grain_boundary_chain():
     assert found[-1] == pytest.approx(6 * current + films + 2 * overpotential, rel=1e-12)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_hyperbolic_sine_between_thirds():
     """Would catch a law taken with the sides swapped, and conductivities given to the wrong layer.
 

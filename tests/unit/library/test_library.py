@@ -188,16 +188,16 @@ def test_calibrated_values_reach_every_place_they_belong_to():
     """Catches a calibrated value that is left out of the set, or the set of the wrong paper."""
     values = library.yuan2023.CALIBRATED
     calibrated = library.yuan2023.materials(values=values)
-    assert calibrated.ecbd.elasticity.young_modulus == values.ecbd_modulus == 14.25e9
-    assert calibrated.resistance.closed == values.resistance == 5e-4
-    assert calibrated.resistance.decay_length == values.decay_length == 10e-9
-    assert calibrated.active.drift_volume == values.drift_volume == 2.6e-6
+    assert calibrated.ecbd.elasticity.young_modulus == values.ecbd_modulus == 14.64e9
+    assert calibrated.resistance.closed == values.resistance == 4.96e-4
+    assert calibrated.resistance.decay_length == values.decay_length == 9.87e-9
+    assert calibrated.active.drift_volume == values.drift_volume == 2.52e-6
     assert calibrated.active.diffusivity == (values.diffusivity, values.diffusivity, 1e-20)
     assert calibrated.kinetics.rate_constant == values.rate_constant == 4.2e-9
     empty = calibrated.active.expansion.value(np.zeros(1))
     assert empty == pytest.approx(-values.strain)
-    assert values.strain == 0.01025
-    assert calibrated.cohesive.stiffness == values.cohesive_stiffness == 2.9e18
+    assert values.strain == 0.010246
+    assert calibrated.cohesive.stiffness == values.cohesive_stiffness == 2.957e18
 
 
 def test_the_early_strain_sets_in_over_its_onset():

@@ -139,8 +139,13 @@ def test_write_refuses_bad_paths(shared_path: Path) -> None:
         write(data, shared_path / "file" / "mesh.msh")
 
 
-@pytest.mark.mpi(ranks=2)
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
+# What is wrong is found by rank 0: one case of each kind shows that all others learn of it.
+SHARED = pytest.mark.mpi(ranks=2)
+
+
+@pytest.mark.parametrize(
+    "share", [0.0, 0.02, 0.1, 0.3, pytest.param(0.5, marks=SHARED), 0.7, 0.9, 0.99]
+)
 def test_cut_file_is_refused(shared_path: Path, share: float) -> None:
     """Would catch a truncated file read as a smaller mesh, or an error of Gmsh passed on."""
     path = copied(shared_path, lambda text: text[: int(share * len(text))])
@@ -148,11 +153,14 @@ def test_cut_file_is_refused(shared_path: Path, share: float) -> None:
         read(path)
 
 
-@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace('"ecbd"', '"matrix"'), "missing ecbd; unknown matrix"),
+        pytest.param(
+            lambda text: text.replace('"ecbd"', '"matrix"'),
+            "missing ecbd; unknown matrix",
+            marks=SHARED,
+        ),
         (lambda text: text.replace('"collector"', '"colector"'), "missing collector.*colector"),
         (lambda text: text.replace('"anode"', '"Anode"'), "missing anode.*Anode"),
         (lambda text: text.replace("_grain_03", "_crystal_3"), "unknown particle_1_crystal_3"),
@@ -170,15 +178,13 @@ def test_missing_and_misnamed_groups_are_named(
         read(copied(shared_path, change), orientations=IDENTITY)
 
 
-@pytest.mark.mpi(ranks=2)
-@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e-9, 1e-12])
+@pytest.mark.parametrize("unit", [1.0, pytest.param(1e-3, marks=SHARED), 1e-9, 1e-12])
 def test_slip_of_units_is_caught(unit: float) -> None:
     """Would catch a cell of 15 m, 15 mm or 15 nm, because the file was in another unit."""
     with pytest.raises(MeshError, match="is its unit of length"):
         read(SMALL, unit=unit)
 
 
-@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("unit", [0.0, -1e-6, "um", float("nan")])
 def test_bad_unit_is_refused(unit: object) -> None:
     """Would catch a mesh collapsed into a point or turned inside out."""
@@ -196,11 +202,12 @@ def test_missing_files_are_named(shared_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace("grain,qw", "grain,w"), "must begin with"),
+        pytest.param(
+            lambda text: text.replace("grain,qw", "grain,w"), "must begin with", marks=SHARED
+        ),
         (lambda text: "\n".join([*text.splitlines()[:6], ""]), "no line for particle_1_grain_06"),
         (lambda text: text[: text.index("grain_06") + 20], "may be cut short"),
         (lambda text: text.replace("particle_1_grain_02,", "particle_1_grain_02,x"), "line 3"),
@@ -226,7 +233,6 @@ def test_damaged_orientations_are_refused(
         read(path)
 
 
-@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -402,8 +408,9 @@ def test_formats_of_meshio(tmp_path: Path, name: str) -> None:
         assert found.areas[side] / um**2 == pytest.approx(area / um**2)
 
 
-@pytest.mark.mpi(ranks=2)
-@pytest.mark.parametrize("name", ["text.vtu", "text.unknown", "text.inp"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("text.vtu", marks=SHARED), "text.unknown", "text.inp"]
+)
 def test_files_that_meshio_cannot_read(
     shared_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -347,7 +347,7 @@ def test_arrays_with_names_of_their_own() -> None:
     assert integrate(data, "ds", data.facets["bottom"]) == pytest.approx(1)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -151,7 +151,6 @@ def test_grain_in_pieces_is_doubtful() -> None:
     )
 
 
-@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize("size", [1.0, 15e-3, 5 * nm, 1e-3])
 def test_slip_of_units_is_refused(size: float) -> None:
     """Would catch a cell of 15 nm because a file was in mm, and points in um given as metres."""
@@ -177,7 +176,6 @@ def test_unusual_size_is_doubtful(size: float) -> None:
 BOTTOM = [[0, 6, 9], [0, 3, 9]]
 
 
-@pytest.mark.mpi(ranks=2)
 @pytest.mark.parametrize(
     ("facets", "message"),
     [

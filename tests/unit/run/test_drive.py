@@ -57,7 +57,7 @@ def test_a_power_is_drawn_at_every_time(model: Model) -> None:
     assert passed[last] - passed[first] == pytest.approx(0.03 * model.one_c * 3600, rel=1e-3)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_every_rank_draws_the_same_power() -> None:
     """Catches terminals that each rank has for itself: the power is then drawn several times."""
     shared = tiny_model(MPI.COMM_WORLD, couplings=ALONE)

@@ -13,7 +13,7 @@ from femssb.results.fields import Snapshot
 from femssb.results.quantities import COLUMNS, FIELDS, PARTICLE_COLUMNS, of_particle
 from femssb.run.readout import VALUES, Readout, Statistics
 from femssb.units import FARADAY, um
-from tests.runs import CHARGE, STEPS, TIGHT, read, tiny_model
+from tests.runs import LOOSE, STEPS, TIGHT, read, tiny_model
 
 RADII = (3.0 * um, 2.5 * um)
 CENTRES = ((0.0, 0.5 * um, 4.0 * um), (0.0, -0.5 * um, 10.5 * um))
@@ -28,7 +28,8 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def run(model: Model) -> Solution:
     """A charge, kept in memory."""
-    return Simulation(model, [CHARGE]).run(progress=False)
+    charge = Charge(c_rate=2, until_voltage=4.3)
+    return Simulation(model, [charge], stepping=LOOSE).run(progress=False)
 
 
 def weights(snapshot: Snapshot) -> np.ndarray:
@@ -172,7 +173,7 @@ def two_particles(comm: MPI.Comm) -> Solution:
     return run.run(progress=False)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_each_particle_has_its_own_numbers(comm: MPI.Comm) -> None:
     """Catches numbers of another particle, of all of them, or of one rank's part of it."""
     run = two_particles(comm)
@@ -224,7 +225,7 @@ def test_percentiles_lie_between_mean_and_extreme(run: Solution) -> None:
     assert strain == sorted(strain, reverse=True)
 
 
-@pytest.mark.mpi
+@pytest.mark.mpi(ranks=2)
 def test_the_rest_state_reads_as_rest(comm: MPI.Comm) -> None:
     """Catches numbers at the start that are not zero, not finite, or not the same on every rank."""
     model = tiny_model(comm)

@@ -27,7 +27,7 @@ from femssb.cell.coupling import Tolerances, advance
 from femssb.cell.model import State
 from femssb.run import stepper
 from femssb.run.stepping import FixedSteps, Stepping
-from tests.runs import ALONE, CHARGE, DISCHARGE, HOLD, REST, STEPS, TIGHT, TIMED, tiny_model
+from tests.runs import ALONE, CHARGE, DISCHARGE, HOLD, REST, STEPS, TIGHT, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_the_location_is_as_precise_as_asked(model: Model, c_rate: float) -> Non
     Steps are fixed, so that both runs reach the same state before the step that ends them.
     """
     charge = Charge(c_rate=c_rate, until_voltage=4.3)
-    sizes = tuple(size / c_rate for size in (0.5, 1, 2, 4, 8, 16))
+    sizes = tuple(size / c_rate for size in (0.5, 2, 8, 32, 64))
     rough, sharp = (
         short(model, charge, stepping=FixedSteps(sizes=sizes, event=event)).steps[0].end_time
         for event in (0.05, 1e-5)
@@ -180,8 +180,12 @@ def test_a_hold_may_end_by_amperes(model: Model) -> None:
 
 def test_words_and_cycles_run_as_their_steps(model: Model) -> None:
     """Catches a protocol that is read one way and run another."""
-    plain = short(model, *[TIMED[0], TIMED[1]] * 2, stepping=STEPS)
-    words = Cycle(steps=["Charge at 2C for 15 minutes", TIMED[1]], count=2)
+    charge, discharge = (
+        Charge(c_rate=2, until_duration=300.0),
+        Discharge(c_rate=1, until_duration=120.0),
+    )
+    plain = short(model, *[charge, discharge] * 2, stepping=STEPS)
+    words = Cycle(steps=["Charge at 2C for 5 minutes", discharge], count=2)
     run = short(model, words, stepping=STEPS)
     np.testing.assert_allclose(run.series["Voltage [V]"], plain.series["Voltage [V]"], rtol=1e-8)
     assert [cycle.number for cycle in run.cycles] == [1, 2]
