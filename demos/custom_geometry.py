@@ -1,8 +1,9 @@
 """Charge a particle of any shape: a geometry of your own, built and meshed with Gmsh.
 
 Teaches what a mesh needs: volumes named ``particle``, ``ecbd`` and ``electrolyte``, faces named
-``collector`` and ``anode``, and equal nodes on opposite sides; the interface is found. Here the
-particle is an ellipsoid, one crystal; ``meshing.read("mine.msh")`` reads a mesh from a file::
+``collector`` and ``anode``, and periodic sides by name, with equal nodes; the interface is found.
+Here the particle is an ellipsoid, one crystal; ``meshing.read("mine.msh")`` reads a mesh from a
+file::
 
     mpirun -n 2 python demos/custom_geometry.py --flattening 0.7
 """
@@ -45,13 +46,17 @@ def build(flattening, size):
     for name, height in {"collector": 0.0, "anode": CATHODE + SEPARATOR}.items():
         flat = [tag for tag, box in faces.items() if np.allclose(box[:, 2], height, atol=1e-3)]
         gmsh.model.addPhysicalGroup(2, flat, name=name)
-    for shift in ([WIDTH, 0, 0], [0, WIDTH, 0]):  # the sides are periodic: equal nodes on both
-        move = np.eye(4)
+    for axis, shift in (("x", [WIDTH, 0, 0]), ("y", [0, WIDTH, 0])):  # periodic: equal nodes
+        move, sides = np.eye(4), ([], [])
         move[:3, 3] = shift
         for tag, box in faces.items():
             for other, image in faces.items():
                 if np.allclose(box + shift, image, atol=1e-3):
                     gmsh.model.mesh.setPeriodic(2, [other], [tag], move.ravel().tolist())
+                    sides[0].append(tag)
+                    sides[1].append(other)
+        gmsh.model.addPhysicalGroup(2, sides[0], name=f"{axis}_min")  # unnamed they would be free
+        gmsh.model.addPhysicalGroup(2, sides[1], name=f"{axis}_max")
     gmsh.option.setNumber("Mesh.MeshSizeMax", 2.5 * size)
     surface = gmsh.model.getBoundary([(3, volumes["particle"])], recursive=True)
     gmsh.model.mesh.setSize(surface, size)

@@ -29,10 +29,14 @@ from .fem.linear_solver import LinearSolver as LinearSolver
 from .inputs.beads import Bead as Bead
 from .inputs.beads import BeadForces as BeadForces
 from .inputs.beads import ForceField as ForceField
+from .inputs.boundary import Displacement as Displacement
 from .inputs.boundary import Fixed as Fixed
 from .inputs.boundary import Free as Free
 from .inputs.boundary import Pressure as Pressure
+from .inputs.boundary import Spring as Spring
 from .inputs.boundary import Support as Support
+from .inputs.boundary import Symmetric as Symmetric
+from .inputs.boundary import Traction as Traction
 from .inputs.condition import Condition as Condition
 from .inputs.curves import Curve as Curve
 from .inputs.cycle import Cycle as Cycle

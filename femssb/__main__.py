@@ -1,4 +1,4 @@
-"""The command line: ``femssb doctor | new | run | plot | mesh``."""
+"""The command line: ``femssb doctor | new | run | plot | report | view | mesh``."""
 
 import sys
 from collections.abc import Sequence
@@ -24,8 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="femssb", description=summary(femssb))
     parser.add_argument("--version", action="version", version=femssb.__version__)
-    commands = parser.add_subparsers(required=True, metavar="doctor | new | run | plot | mesh")
-    for functions in ((doctor,), (new,), (run,), (plot,), (mesh, _meshed)):
+    commands = parser.add_subparsers(
+        required=True, metavar="doctor | new | run | plot | report | view | mesh"
+    )
+    for functions in ((doctor,), (new,), (run,), (plot,), (report,), (view,), (mesh, _meshed)):
         text = summary(functions[0])
         added = commands.add_parser(functions[0].__name__, help=text, description=text)
         added.set_defaults(functions=functions)
@@ -105,6 +107,23 @@ def run(
 def plot(folder: Annotated[Path, "folder of the results"]) -> None:
     """Draw the figures of a finished run into its folder."""
     femssb.plotting.cycle(femssb.Solution.load(folder), folder)
+
+
+def report(
+    folder: Annotated[Path, "folder of the results"],
+    out: Annotated[Path | None, "page to write; report.html in the folder if left out"] = None,
+) -> None:
+    """Write a finished run as one page of HTML: curves, scenes to turn, tables of inputs."""
+    solution = femssb.Solution.load(folder)
+    femssb.plotting.report(solution, out or folder / "report.html", title=folder.resolve().name)
+
+
+def view(
+    folder: Annotated[Path, "folder of the results"],
+    port: Annotated[int | None, "serve there, and open no browser: for one elsewhere"] = None,
+) -> None:
+    """Open an interactive 3-D view of a finished run in the browser."""
+    femssb.plotting.view(femssb.Solution.load(folder), port=port)
 
 
 if __name__ == "__main__":

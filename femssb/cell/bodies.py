@@ -45,16 +45,32 @@ class Bodies:
         weights: Areas of the cohesive points, shape (n,) [m2].
         pieces: Between what fields may jump: lithium, potentials, displacement of the particles.
         period: Lower and upper corner of the mesh, shape (3,) each [m].
+        periodic: Axes across which its sides are periodic: 0 for x, 1 for y.
         vectors: Linear vector space on the body that carries lithium.
         scalars: Linear scalar space on the same nodes: the particle nodes.
         first_component: Degree of freedom of `vectors` that is x at each node of `scalars`.
     """
 
     def __init__(
-        self, data: MeshData, regions: Sequence[Region], surfaces: Sequence[Surface], *, order: int
+        self,
+        data: MeshData,
+        regions: Sequence[Region],
+        surfaces: Sequence[Surface],
+        *,
+        order: int,
+        periodic: tuple[int, ...] = (0, 1),
     ) -> None:
-        """Cut a mesh; integrals over surfaces resolve the polynomial degree `order`; collective."""
+        """Cut a mesh; collective.
+
+        Args:
+            data: The mesh.
+            regions: The rows of the table of what it is made of.
+            surfaces: Those of its surfaces.
+            order: Polynomial degree that integrals over surfaces resolve.
+            periodic: Axes across which opposite sides are one.
+        """
         self.data = data
+        self.periodic = periodic
         self.comm: MPI.Comm = data.mesh.comm
         self.regions, self.surfaces = tuple(regions), tuple(surfaces)
         self._tags = tags = np.zeros(n_cells(data.mesh), np.int32)
@@ -74,7 +90,7 @@ class Bodies:
         self.points = {
             surface.name: surface_points(
                 data.mesh,
-                data.facet_tags.find(data.facets[surface.name]),
+                self._facets(surface, of_body[surface.minus]),
                 piece=np.where(
                     _within(tags, *of_body[surface.minus]),
                     self._pieces(tags, surface.pieces),
@@ -113,6 +129,17 @@ class Bodies:
         else:
             self.scalars, first = self.vectors.sub(0).collapse()
             self.first_component = np.ravel(first)
+
+    def _facets(self, surface: Surface, rows: Sequence[Region]) -> Cells:
+        """Return the local facets of a surface; where it shares a name, those of its body alone."""
+        facets = self.data.facet_tags.find(self.data.facets[surface.facets])
+        if not surface.named:
+            return facets
+        topology = self.data.mesh.topology
+        topology.create_connectivity(2, 3)
+        cells = topology.connectivity(2, 3)
+        inside = _within(self._tags, *rows)
+        return facets[[bool(inside[cells.links(facet)].any()) for facet in facets.tolist()]]
 
     def space(
         self, part: Part, shape: tuple[int, ...], *, split: Pieces = "", order: int = 1

@@ -7,6 +7,7 @@ the cell voltage. All are implicit; lithium is conserved to roundoff.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from types import MappingProxyType
 
 import femssb.environment.platform
 
@@ -91,9 +92,19 @@ class ElectrochemicalProblem:
         *,
         temperature: float,
         cut_off: CutOff = CutOff(),  # noqa: B008  (frozen)
+        covered: Mapping[str, Array] = MappingProxyType({}),
     ) -> None:
-        """Lay the unknowns out and assemble all that never changes; collective."""
+        """Lay the unknowns out and assemble all that never changes; collective.
+
+        Args:
+            bodies: The mesh.
+            linear_solver: How linear systems are solved.
+            temperature: [K].
+            cut_off: Particles that take no part.
+            covered: By the name of a surface, the share of the area that reacts at its points (n,).
+        """
         self.bodies = bodies
+        self._covered = covered
         self._inert = np.array(cut_off.inert, np.int64)
         self.spaces = {LITHIUM: bodies.scalars} | {
             name: bodies.space(bodies.domains[name], (), split=bodies.pieces[name])
@@ -118,6 +129,7 @@ class ElectrochemicalProblem:
                 for k, s in self.spaces.items()
             ],
             period=bodies.period,
+            axes=bodies.periodic,
             names=(VOLTAGE,),
         )
         self._laws = self._acting()
@@ -253,10 +265,11 @@ class ElectrochemicalProblem:
     ) -> PointOperator:
         """Return what evaluates the quantities that a law sees at the points of its surface.
 
-        Nothing is inserted at inert particles: their points have no area.
+        Nothing is inserted at inert particles: their points have no area. Of a surface that is
+        partly covered the currents are those where it reacts, and the area is that.
         """
         bodies, blocks = self.bodies, []
-        weights = bodies.points[surface].weights
+        weights = bodies.points[surface].weights * self._covered.get(surface, 1.0)
         for name, side, factors in law.sees:
             if name == VOLTAGE:
                 columns = np.full((len(weights), 1), self.unknowns.single[VOLTAGE])
@@ -473,9 +486,10 @@ class ElectrochemicalProblem:
     def _inserted(self, responses: Sequence[tuple[Array, Array]]) -> Array:
         """Return that of the responses of all laws, zero where nothing is inserted."""
         current = self.bodies.split(np.zeros(self.bodies.weights.size))
-        for (name, law), (flux, _) in zip(self._laws, responses, strict=True):
+        rows = zip(self._laws, self.problem.operators, responses, strict=False)
+        for (name, law), operator, (flux, _) in rows:
             if isinstance(law, Insertion) and not isinstance(law, Wetted):
-                current[name] = flux[:, 0]
+                current[name] = flux[:, 0] * (operator.weights > 0.0)
         return np.concatenate([current[name] for name in self.bodies.cohesive])
 
     def solve(

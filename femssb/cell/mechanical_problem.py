@@ -31,7 +31,7 @@ from femssb.cell.bodies import DISPLACEMENT, Bodies
 from femssb.cell.cohesion import Cohesion, cohesive_traction
 from femssb.cell.regions import LITHIUM
 from femssb.cell.surfaces import Side, Surface, joined
-from femssb.errors import NotConverged
+from femssb.errors import InputError, NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form, n_dofs
 from femssb.fem.coarse_space import linear_displacements
@@ -41,7 +41,7 @@ from femssb.fem.linear_solver import KrylovSolver, LinearSolver
 from femssb.fem.recovery import Recovery
 from femssb.fem.surface_problem import PointOperator, SurfaceProblem
 from femssb.fem.trace import Trace, surface_nodes
-from femssb.inputs.boundary import Fixed, Pressure
+from femssb.inputs.boundary import Displacement, Fixed, Pressure, Spring, Symmetric, Traction
 from femssb.inputs.materials import ActiveMaterial
 from femssb.tetrahedra import volumes
 from femssb.units import hour
@@ -49,6 +49,7 @@ from femssb.units import hour
 # Of the chemical strain at the start, in one step towards it.
 _LARGEST_SHARE, _SMALLEST_SHARE = 1 / 16, 1e-6
 _BLOCK = 3  # components of a node, which is free or held as a whole
+_SAME = 1e-15  # displacements of a node that are meant to be one [m]
 _MOVES = 20  # of what keeps loose particles in their place, in a time step
 
 
@@ -95,7 +96,9 @@ class MechanicalProblem:
         self.unknowns = Unknowns(
             [self._field(name, space, fixed[name]) for name, space in self.spaces.items()],
             period=bodies.period,
+            axes=bodies.periodic,
         )
+        self._held, self._moved = self._held_components()
         self._assemble()
         method = linear_solver.method_for(self.unknowns.size, _BLOCK)
         self.linear_solver = KrylovSolver(
@@ -153,7 +156,7 @@ class MechanicalProblem:
         grains = np.searchsorted(bodies.data.grain_tags, host.cell_tags)
         self._recovery = Recovery(bodies.scalars, grains)
         self.node_volume = linear_form(mechanics.volume_weight(bodies.scalars))
-        self._face_forces = self._pressures()
+        self._face_forces = self._loads_on_faces()
         numbers = dict(zip(self.spaces, self.unknowns.reduced, strict=True))
         present = self.stiffness | {self._host: stiffness}
         operators = {
@@ -163,6 +166,7 @@ class MechanicalProblem:
         self._of_host, self._place = operators[self._host], list(present).index(self._host)
         entries = [operators[body].triplets(numbers[body]) for body in present]
         entries += [entry for body in self.stiffness for entry in self._of_edges(body, numbers)]
+        entries += self._springs(numbers)
         self._anchors = Anchors(bodies, space, stiffness)
         self._elastic = [values for _, _, values in entries]
         entries.append(self._anchors.triplets(numbers[self._host]))
@@ -173,6 +177,7 @@ class MechanicalProblem:
             [self._jump(s, numbers) for s in bodies.surfaces if s.name in bodies.cohesive],
             block_size=_BLOCK,
             energetic=True,
+            held=self._held,
         )
 
     def stiffen(self, factor: Array | None) -> None:
@@ -205,7 +210,8 @@ class MechanicalProblem:
     def _linear_edges(self, body: str, space: fem.FunctionSpace) -> NDArray[np.int64]:
         """Return the components of the edges of a body on which it stays linear; collective.
 
-        They are those that do not touch a cohesive surface, and those on any surface.
+        They are those that do not touch a cohesive surface, and those on any surface but planes of
+        symmetry, along which they are as within the body.
         """
         near, on_surface = [], []
         for surface in self.bodies.surfaces:
@@ -214,12 +220,24 @@ class MechanicalProblem:
                 if surface.name in self.bodies.cohesive:
                     on = self._trace(surface.name, body, side)
                     near.append(surface_nodes(self.spaces[body], on))
+                if isinstance(surface.traction, Symmetric):
+                    continue
                 points, part = self.bodies.points[surface.name], self.bodies.parts[body]
                 cells = self.bodies.cells_behind(surface.name, part, side)
                 on_surface.append(edge_nodes(space, cells, points.vertices))
         quadratic = touching(self.spaces[body], space, np.concatenate(near))
         quadratic[np.concatenate(on_surface)] = False
         return (3 * np.flatnonzero(~quadratic)[:, None] + np.arange(3)).ravel()
+
+    def _edges_across(self, surface: Surface) -> list[NDArray[np.int64]]:
+        """Return the local edges in those facets of a surface that are normal to x, y and z."""
+        bodies, points = self.bodies, self.bodies.points[surface.name]
+        space = self.spaces[edges_of(surface.minus)]
+        cells = bodies.cells_behind(surface.name, bodies.parts[surface.minus], "minus")
+        normal = np.abs(points.frame[:: points.per_facet, 0])
+        return [
+            edge_nodes(space, cells[across], points.vertices[across]) for across in normal.T > 0.5
+        ]
 
     def _of_edges(
         self, body: str, numbers: dict[str, NDArray[np.int64]]
@@ -244,30 +262,112 @@ class MechanicalProblem:
         points = self.bodies.points[surface.name]
         sides: tuple[tuple[Side, str, float], ...]
         sides = ("minus", surface.minus, -1.0), ("plus", surface.plus, 1.0)
-        blocks = []
-        for side, body, sign in sides:
-            on = self._trace(surface.name, body, side)
-            n, width = len(on.nodes), 3 * on.nodes.shape[1]  # a rank may have no point at all
-            columns = numbers[body][3 * on.nodes[:, :, None] + np.arange(3)].reshape(n, width)
-            values = sign * np.einsum("nm,nki->nkmi", on.values, points.frame)
-            blocks.append((columns, values.reshape(n, 3, width)))
+        blocks = [
+            self._in_frame(surface, side, body, factor, numbers) for side, body, factor in sides
+        ]
         return PointOperator.joined(blocks, points.weights)
+
+    def _in_frame(
+        self,
+        surface: Surface,
+        side: Side,
+        body: str,
+        factor: float,
+        numbers: dict[str, NDArray[np.int64]],
+    ) -> tuple[NDArray[np.int64], Array]:
+        """Return what evaluates a factor times the displacement on a side, in the local frame."""
+        on = self._trace(surface.name, body, side)
+        n, width = len(on.nodes), 3 * on.nodes.shape[1]  # a rank may have no point at all
+        columns = numbers[body][3 * on.nodes[:, :, None] + np.arange(3)].reshape(n, width)
+        frame = self.bodies.points[surface.name].frame
+        values = factor * np.einsum("nm,nki->nkmi", on.values, frame)
+        return columns, values.reshape(n, 3, width)
 
     def _trace(self, surface: str, body: str, side: Side = "minus") -> Trace:
         """Return what evaluates each component of the displacement on one side of a surface."""
         return self.bodies.trace(self.spaces[body], self.bodies.parts[body], surface, side)
 
-    def _pressures(self) -> dict[str, Array]:
-        """Return the nodal forces of pressures on the ends of each body, ghosts included."""
+    def _loads_on_faces(self) -> dict[str, Array]:
+        """Return the nodal forces of dead loads on faces of each body, ghosts included."""
         forces = {name: np.zeros(n_dofs(space)) for name, space in self.spaces.items()}
         for surface in self.bodies.surfaces:
-            if isinstance(surface.traction, Pressure):
-                points = self.bodies.points[surface.name]
-                on = self._trace(surface.name, surface.minus)
-                traction = -surface.traction.pressure * points.frame[:, 0]
-                nodal = np.einsum("n,nm,ni->nmi", points.weights, on.values, traction)
-                np.add.at(forces[surface.minus].reshape(-1, 3), on.nodes, nodal)
+            points, load = self.bodies.points[surface.name], surface.traction
+            if isinstance(load, Pressure):
+                traction = -load.pressure * points.frame[:, 0]
+            elif isinstance(load, Traction):
+                traction = np.tile([load.x, load.y, load.z], (len(points.weights), 1))
+            else:
+                continue
+            on = self._trace(surface.name, surface.minus)
+            nodal = np.einsum("n,nm,ni->nmi", points.weights, on.values, traction)
+            np.add.at(forces[surface.minus].reshape(-1, 3), on.nodes, nodal)
         return forces
+
+    def _springs(
+        self, numbers: dict[str, NDArray[np.int64]]
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], Array]]:
+        """Return the parts of the matrix that faces on springs add."""
+        found = []
+        for surface in self.bodies.surfaces:
+            spring = surface.traction
+            if isinstance(spring, Spring):
+                columns, values = self._in_frame(surface, "minus", surface.minus, 1.0, numbers)
+                stiff = np.array([spring.normal, spring.tangential, spring.tangential])
+                weights = self.bodies.points[surface.name].weights[:, None, None]
+                matrix = values.mT @ (weights * stiff[:, None] * values)
+                width = columns.shape[1]
+                rows = np.repeat(columns, width, axis=1).ravel()
+                found.append((rows, np.tile(columns, (1, width)).ravel(), matrix.ravel()))
+        return found
+
+    def _held_components(self) -> tuple[NDArray[np.int64], Array]:
+        """Return the unknowns of this rank whose displacement is given, and it [m]; collective.
+
+        They are components of nodes whose others are free; nodes held as a whole are no unknowns.
+        """
+        counted, given = (
+            {name: np.zeros(n_dofs(space)) for name, space in self.spaces.items()} for _ in range(2)
+        )
+        for surface in self.bodies.surfaces:
+            support = surface.traction
+            if not isinstance(support, Symmetric | Displacement):
+                continue
+            points, on = self.bodies.points[surface.name], self._trace(surface.name, surface.minus)
+            if isinstance(support, Symmetric):
+                held = np.abs(points.frame[:, 0]) > 0.5  # a plane across an axis
+                values = np.zeros(3)
+            else:
+                wanted = (support.x, support.y, support.z)
+                held = np.tile([by is not None for by in wanted], (len(on.nodes), 1))
+                values = np.array([by or 0.0 for by in wanted])
+            seen = (on.values != 0.0)[:, :, None] & held[:, None]
+            point, node, component = np.nonzero(seen)
+            place = 3 * on.nodes[point, node] + component
+            np.add.at(counted[surface.minus], place, 1.0)
+            np.add.at(given[surface.minus], place, values[component])
+            if isinstance(support, Symmetric) and edges_of(surface.minus) in self.spaces:
+                edges = counted[edges_of(surface.minus)]
+                for axis, on_edges in enumerate(self._edges_across(surface)):
+                    edges[3 * on_edges + axis] += 1.0
+        count = self.unknowns.gather(list(counted.values())).array_r
+        total = self.unknowns.gather(list(given.values())).array_r
+        here = np.flatnonzero(count)
+        mean = total[here] / count[here]
+        everywhere = self.unknowns.vector()
+        everywhere.array[here] = mean
+        apart = 0.0
+        for at, number, sought in zip(
+            self.unknowns.expand(everywhere), counted.values(), given.values(), strict=True
+        ):
+            asked = number > 0
+            excess = np.abs(sought[asked] / number[asked] - at[asked])
+            apart = max(apart, float(excess.max(initial=0.0)))
+        if self.bodies.largest(np.array([apart])) > _SAME:
+            raise InputError(
+                "Model.supports moves nodes where two faces meet to different places: one of them "
+                "must leave that component free"
+            )
+        return self.unknowns.offset + here, mean
 
     def _rigid_modes(self) -> list[PETSc.Vec]:
         """Return orthonormal rigid motions of the whole cell, in the unknowns."""
@@ -330,6 +430,7 @@ class MechanicalProblem:
         Raises:
             NotConverged: If Newton's method fails.
         """
+        x.array[self._held - self.unknowns.offset] = self._moved
         if self._anchors.release(spent):
             self.problem.set_bulk([*self._elastic, self._anchors.values()])
         nodal = self._face_forces[self._host] + self._chemical_load @ expansion
@@ -368,7 +469,9 @@ class MechanicalProblem:
         """Return the displacement of the body with lithium, ghosts included; collective."""
         return dict(zip(self.spaces, self.unknowns.expand(x), strict=True))[self._host]
 
-    def at_rest(self, expansion: Array, tolerance: float) -> tuple[PETSc.Vec, Array, Cohesion]:
+    def at_rest(
+        self, expansion: Array, tolerance: float, cracked: tuple[Array, Array] | None = None
+    ) -> tuple[PETSc.Vec, Array, Cohesion]:
         """Solve equilibrium at the start, reached from rest without chemical strain; collective.
 
         The pressures come first. Where the surfaces let go under the chemical strain, it grows as
@@ -377,6 +480,7 @@ class MechanicalProblem:
         Args:
             expansion: Chemical strain amplitudes, as `Model.expansion` returns them [-].
             tolerance: Sum of absolute force residuals over the sum of absolute forces.
+            cracked: Damage and spent share of the surfaces to begin with, (n,) each; none.
 
         Returns:
             The displacements, the jump (n, 3) [m], and the surfaces with all that they dissipated.
@@ -386,7 +490,8 @@ class MechanicalProblem:
         """
         n = self.bodies.weights.size
         lost = np.zeros((2, n))
-        x, jump, damage, spent = self.unknowns.vector(), np.zeros((n, 3)), np.zeros(n), np.zeros(n)
+        x, jump = self.unknowns.vector(), np.zeros((n, 3))
+        damage, spent = cracked or (np.zeros(n), np.zeros(n))
 
         def load(share: float, time_step: float) -> Cohesion:
             nonlocal x, jump, damage, spent

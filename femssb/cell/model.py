@@ -6,7 +6,9 @@ between them; `coupling` solves them together in a time step.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from types import MappingProxyType
+from typing import Any, get_args
 
 import femssb.environment.platform
 
@@ -20,20 +22,22 @@ from femssb.cell.bodies import Bodies
 from femssb.cell.electrochemical_problem import ElectrochemicalProblem
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.mechanical_problem import MechanicalProblem
-from femssb.cell.paths import check_mesh, check_paths, find_cut_off
+from femssb.cell.paths import check_mesh, check_paths, ends_of, find_cut_off
+from femssb.cell.places import cracked, described, shares
 from femssb.cell.regions import Region, regions
 from femssb.cell.surfaces import GRAIN_BOUNDARY, Surface, surfaces
 from femssb.description import description, field
 from femssb.errors import InputError, NotConverged, shown
 from femssb.fem.linear_solver import LinearSolver
 from femssb.fem.trace import Cells
-from femssb.inputs.boundary import Fixed, Free, Pressure, Support
+from femssb.inputs.boundary import Fixed, Free, Place, Pressure, Support, Traction
 from femssb.inputs.case import describe
 from femssb.inputs.interfaces import GrainBoundaries, ParticleContacts
 from femssb.inputs.materials import ActiveMaterial, Materials
 from femssb.meshing.data import MeshData
 from femssb.meshing.resolved_cell import ResolvedCell
 
+_LOOSE = (Free, Pressure, Traction)  # supports that hold nothing
 _PROBLEMS = _ELECTROCHEMISTRY, _MECHANICS = "electrochemistry", "mechanics"
 
 
@@ -151,6 +155,9 @@ class Model:
         *,
         collector: Support = Fixed(),  # noqa: B008  (frozen, without fields)
         anode: Support = Free(),  # noqa: B008
+        supports: Mapping[str, Support] = MappingProxyType({}),
+        coverage: Mapping[str, float | Place] = MappingProxyType({}),
+        damage: Mapping[str, float | Place] = MappingProxyType({}),
         couplings: Couplings = Couplings(),  # noqa: B008
         displacement_order: int = 1,
         linear_solver: LinearSolver | Mapping[str, LinearSolver] = LinearSolver(),  # noqa: B008
@@ -162,6 +169,16 @@ class Model:
             materials: The parameter set.
             collector: How the collector face is held.
             anode: How the anode face is held.
+            supports: How other outer faces are held, by the names of their facets: ``x_min``,
+                or any name of your own. Sides of the box that the mesh names in pairs are periodic
+                unless one of the pair stands here; a face without a name or a support is free.
+            coverage: Share of the area of a surface that reacts, from 0 (insulated) to 1, by its
+                name: ``interface``, ``particle_separator``, ``anode``, ``contact``,
+                ``particle_collector`` or ``grain_boundary``. A number, or a function of place: it
+                takes points (n, 3) [m] and returns a number for each.
+            damage: Cracks at the start, likewise, at ``interface``, ``particle_separator``,
+                ``contact`` or ``grain_boundary``: the share of the fracture energy in opening that
+                is spent, from 0 (intact) to 1 (a crack, which only carries pressure).
             couplings: Which couplings act.
             displacement_order: Polynomial degree of the displacement, 1 or 2.
             linear_solver: How linear systems are solved: of both problems, or of each by its name,
@@ -172,12 +189,15 @@ class Model:
             MeshError: If the mesh is not sound, lacks a region or a facet that the model needs, or
                 has a part that nothing holds.
         """
-        support = (Fixed, Free, Pressure)
+        support = get_args(Support)
         given: dict[str, tuple[Any, tuple[type, ...]]] = {
             "data": (data, (MeshData,)),
             "materials": (materials, (Materials,)),
             "collector": (collector, support),
             "anode": (anode, support),
+            "supports": (supports, (Mapping,)),
+            "coverage": (coverage, (Mapping,)),
+            "damage": (damage, (Mapping,)),
             "couplings": (couplings, (Couplings,)),
             "displacement_order": (displacement_order, (object,)),
             "linear_solver": (linear_solver, (LinearSolver, Mapping)),
@@ -190,28 +210,44 @@ class Model:
             raise InputError(
                 f"Model.displacement_order = {shown(displacement_order)} is not 1 or 2"
             )
-        if not isinstance(collector, Fixed) and not isinstance(anode, Fixed):
-            raise InputError("Model.collector and Model.anode: one of them must be Fixed()")
+        for name, value in supports.items():
+            if not isinstance(value, support):
+                raise InputError(
+                    f"Model.supports[{name!r}] = {shown(value)} is none of "
+                    f"{', '.join(kind.__name__ for kind in support)}"
+                )
+        if all(isinstance(each, _LOOSE) for each in (collector, anode, *supports.values())):
+            raise InputError(
+                "Model.collector and Model.anode: one of them must be Fixed(), or it or one of "
+                "Model.supports hold the cell in another way"
+            )
         solvers = _of_each(linear_solver)
         self.data = data
         self.materials = materials
         self.couplings = couplings
         self._inputs = {name: value for name, (value, _) in given.items() if name != "data"}
+        for name in ("supports", "coverage", "damage"):
+            if not self._inputs[name]:
+                del self._inputs[name]
         self.comm: MPI.Comm = data.mesh.comm
         self.temperature = materials.temperature
-        self._held = {"collector": collector, "anode": anode}
+        ends, self._periodic = ends_of(data, supports)
+        self._held = partial(surfaces, collector=collector, anode=anode, others=ends)
         acting, tables = self._tables()
         without_ions = _without_ions(data, acting)
-        self.warnings = check_mesh(data, acting, *tables)
-        self.cut_off, said = find_cut_off(data, *tables, without_ions)
+        self.warnings = check_mesh(data, acting, *tables, self._periodic)
+        self.cut_off, said = find_cut_off(data, *tables, self._periodic, without_ions)
         self.warnings += said
-        self.bodies = Bodies(data, *tables, order=displacement_order)
+        self.bodies = Bodies(data, *tables, order=displacement_order, periodic=self._periodic)
         self.warnings += self._coarse()
+        covered = shares(self.bodies, coverage)
+        self._cracked = cracked(self.bodies, damage)
         self.electrochemistry = ElectrochemicalProblem(
             self.bodies,
             solvers[_ELECTROCHEMISTRY],
             temperature=self.temperature,
             cut_off=self.cut_off,
+            covered=covered,
         )
         self.mechanics = MechanicalProblem(
             self.bodies, solvers[_MECHANICS], displacement_order=displacement_order
@@ -225,7 +261,7 @@ class Model:
         """Return the materials that act at the present temperature, and the two tables of them."""
         acting = self.couplings.of(self.materials.at(self.temperature))
         named = _with_facets(self.data)
-        return acting, (regions(self.data, acting), surfaces(acting, named, **self._held))
+        return acting, (regions(self.data, acting), self._held(acting, named))
 
     def warm_to(self, temperature: float) -> None:
         """Take the cell to another temperature [K]; collective.
@@ -253,7 +289,7 @@ class Model:
         Raises:
             MeshError: If a part of the mesh is cut off; the message says which.
         """
-        check_paths(self.data, self.bodies.regions, self.bodies.surfaces)
+        check_paths(self.data, self.bodies.regions, self.bodies.surfaces, self._periodic)
 
     def _coarse(self) -> tuple[str, ...]:
         """Return what is doubtful about the size of elements at grain boundaries; collective."""
@@ -277,6 +313,11 @@ class Model:
         return {
             "mesh": describe(self.data.origin),
             **{name: describe(value) for name, value in self._inputs.items()},
+            **{
+                name: described(self.bodies, self._inputs[name])
+                for name in ("coverage", "damage")
+                if name in self._inputs
+            },
             "grains": len(self.data.grain_tags),
             "cells": int(self.data.mesh.topology.index_map(3).size_global),
             "unknowns": {
@@ -304,7 +345,7 @@ class Model:
         expansion = self.expansion(x)
         self.mechanics.stiffen(self.stiffness_factor(x))
         try:
-            moved, jump, cohesion = self.mechanics.at_rest(expansion, tolerance)
+            moved, jump, cohesion = self.mechanics.at_rest(expansion, tolerance, self._cracked)
         except NotConverged as failure:
             raise NotConverged(
                 f"no equilibrium at the start: {failure.reason}", residuals=failure.residuals

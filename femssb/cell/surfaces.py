@@ -34,14 +34,16 @@ collector              prescribed, where the   held or pressed
                        matrix conducts
                        electrons
 anode                  metal                   held or pressed
+others, by name        none                    held, pressed, pulled, on springs ...
 =====================  ======================  ===================================================
 
 Where grain boundaries neither break nor resist they have no row: all is continuous across them.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import inf
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -266,12 +268,23 @@ Law = Insertion | Metal | Ohmic | Permeation
 class Surface:
     """A surface where two bodies meet, two pieces of one body, or where one ends."""
 
-    name: str  # of its facets in the mesh
+    name: str
     minus: str  # body
     plus: str = ""  # body; the same where its pieces meet, none at an end of the cell
     currents: tuple[Law | Prescribed, ...] = ()  # laws of the currents through it
     # Law of the traction across it, or how an end is held; None: bonded
     traction: CohesiveLaw | Support | None
+    named: str = ""  # its facets in the mesh, of which it has those of its body
+
+    @property
+    def facets(self) -> str:
+        """Name of its facets in the mesh."""
+        return self.named or self.name
+
+    @property
+    def ends(self) -> bool:
+        """Whether its body ends there."""
+        return not self.plus
 
     @property
     def within(self) -> bool:
@@ -291,9 +304,22 @@ class Surface:
 
 
 def surfaces(
-    materials: Materials, named: Collection[str], *, collector: Support, anode: Support
+    materials: Materials,
+    named: Collection[str],
+    *,
+    collector: Support,
+    anode: Support,
+    others: Mapping[tuple[str, str], Support] = MappingProxyType({}),
 ) -> tuple[Surface, ...]:
-    """Return the rows of the table for a mesh with such facets."""
+    """Return the rows of the table for a mesh.
+
+    Args:
+        materials: The parameter set.
+        named: Names of its facets.
+        collector: How it is held.
+        anode: Likewise.
+        others: The same of further outer facets, by their name and the body that they end.
+    """
     active, contacts = materials.active, materials.contacts
     in_particles = active.electronic_conductivity > 0
     in_matrix = materials.ecbd.electronic_conductivity > 0
@@ -367,7 +393,11 @@ def surfaces(
     needed = {INTERFACE, "anode"} if LEAD in named else {INTERFACE, "anode", "collector"}
     if not between_grains:
         named = set(named) - {GRAIN_BOUNDARY}
-    return tuple(row for row in table if row.name in needed or row.name in named)
+    held_too = [
+        Surface(name=f"{name} of {body}", named=name, minus=body, traction=support)
+        for (name, body), support in others.items()
+    ]
+    return (*(row for row in table if row.name in needed or row.name in named), *held_too)
 
 
 def _of_grain_boundaries(

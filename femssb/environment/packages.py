@@ -23,10 +23,12 @@ EXTRAS = {  # of femssb, that install a package
     "numba": "voxels",
     "pandas": "pandas",
     "petsc4py": "wheels",
+    "plotly": "report",
     "porespy": "pores",
     "pybamm": "pybamm",
     "pyvista": "plot",
     "tifffile": "voxels",
+    "trame": "report",
     "vtkmodules": "plot",
 }
 

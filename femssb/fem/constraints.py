@@ -58,14 +58,16 @@ class Unknowns:
         fields: Sequence[Field],
         *,
         period: tuple[Array, Array] | None = None,
+        axes: tuple[int, ...] = (0, 1),
         names: Sequence[str] = (),
     ) -> None:
         """Number the unknowns; collective.
 
         Args:
             fields: The fields, in the order in which they are numbered.
-            period: Lower and upper corner of the box [m], shape (3,) each, whose x and y sides
-                are periodic; None for no periodicity.
+            period: Lower and upper corner of the box [m], shape (3,) each; None for no
+                periodicity.
+            axes: Axes across which its sides are periodic: 0 for x, 1 for y.
             names: Further unknowns that belong to no mesh; they sit on the first rank, as do the
                 groups of tied degrees of freedom.
 
@@ -74,9 +76,11 @@ class Unknowns:
         """
         self.fields = tuple(fields)
         self.comm: MPI.Comm = fields[0].space.mesh.comm
+        if not axes:
+            period = None
         groups = [group for item in fields for group, _ in item.tied]
         singles = list(dict.fromkeys([*groups, *names]))
-        owner = [_ownership(item, period) for item in fields]
+        owner = [_ownership(item, period, axes) for item in fields]
         counts = [int(np.count_nonzero(kind == _FREE)) for kind, _ in owner]
         self.local_size = sum(counts) + (len(singles) if self.comm.rank == 0 else 0)
         self.size = int(self.comm.allreduce(self.local_size))
@@ -92,7 +96,7 @@ class Unknowns:
             for group, members in item.tied:
                 numbers[members[members < kind.size]] = self.single[group]
             if period is not None:
-                _number_images(item, numbers, kind, image, period)
+                _number_images(item, numbers, kind, image, period, axes)
             self.reduced.append(with_ghosts(item.space, numbers))
             start += count
         self._owned = _slices(counts)
@@ -164,7 +168,9 @@ def _slices(sizes: Sequence[int]) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(np.cumsum([0, *sizes]).tolist())]
 
 
-def _ownership(item: Field, period: tuple[Array, Array] | None) -> tuple[NDArray[np.int8], Array]:
+def _ownership(
+    item: Field, period: tuple[Array, Array] | None, axes: tuple[int, ...]
+) -> tuple[NDArray[np.int8], Array]:
     """Return whether each owned degree of freedom is free, held, or a periodic image.
 
     Also return the coordinates (n_nodes, 3) at which each owned node has its original.
@@ -176,7 +182,7 @@ def _ownership(item: Field, period: tuple[Array, Array] | None) -> tuple[NDArray
     if period is not None:
         lower, upper = period
         moved = np.zeros(n_nodes, bool)
-        for axis in (0, 1):
+        for axis in axes:
             length = upper[axis] - lower[axis]
             beyond = points[:, axis] > upper[axis] - _MATCH * length
             points[beyond, axis] -= length
@@ -194,6 +200,7 @@ def _number_images(
     kind: NDArray[np.int8],
     points: Array,
     period: tuple[Array, Array],
+    axes: tuple[int, ...],
 ) -> None:
     """Give every periodic image the number of its original, of the same piece; collective."""
     lower, upper = period
@@ -205,7 +212,8 @@ def _number_images(
     image_here = kind.reshape(table.shape) == _IMAGE
     is_image = image_here.any(axis=1)
     tolerance = _MATCH * float(max(upper - lower))
-    on_side = (np.abs(points[:, :2] - lower[:2]) < tolerance).any(axis=1) & ~is_image
+    across = list(axes)
+    on_side = (np.abs(points[:, across] - lower[across]) < tolerance).any(axis=1) & ~is_image
     originals = np.vstack(comm.allgather(points[on_side]))
     original_numbers = np.vstack(comm.allgather(table[on_side]))
     distance, nearest = cKDTree(originals).query(points[is_image])

@@ -81,6 +81,7 @@ class SurfaceProblem:
         *,
         block_size: int = 1,
         energetic: bool = False,
+        held: Indices | None = None,
     ) -> None:
         """Lay out the matrices; collective.
 
@@ -92,18 +93,25 @@ class SurfaceProblem:
             operators: One for each surface that has a law.
             block_size: Unknowns of a node, which solvers keep together.
             energetic: Whether the residual derives from an energy, but for what dissipates.
+            held: Unknowns of this rank that keep their value: their equations are left out, and
+                what holds them counts as a force.
         """
         self.name = name
         self.unknowns = unknowns
         self.energetic = energetic
         self.operators = list(operators)
         self._block_size = block_size
+        own = np.empty(0, np.int64) if held is None else held
+        self._held = own.astype(PETSc.IntType)
+        self._holds = bool(unknowns.comm.allreduce(own.size))
         places = [(rows, columns) for rows, columns, _ in entries]
         self.bulk = self._matrix(places)
         self._jacobian = self._matrix(places + [_outer(op.columns) for op in operators])
         self._jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
         self._evaluate = [self._evaluation(op) for op in operators]
         self.set_bulk([values for _, _, values in entries])
+        diagonal = self.bulk.getDiagonal()
+        self._stiffness = _norm(diagonal) / diagonal.getSize()  # like that of what is not held
 
     def set_bulk(self, values: Sequence[Array], *, terms: Sequence[Array] | None = None) -> None:
         """Set the values of each part of the bulk matrix; collective.
@@ -157,11 +165,12 @@ class SurfaceProblem:
         residual.axpy(-1.0, load)
         if fixed is not None:
             self.unknowns.write(residual, fixed, 0.0)
+        held = self._without_held(residual)
         return Linearised(
             residual=residual,
             tangents=[tangent for _, tangent in response],
             norm=_norm(residual),
-            scale=scale if scale is not None else _norm(load) + _norm(surface),
+            scale=scale if scale is not None else _norm(load) + _norm(surface) + held,
             magnitude=partial(self._magnitude, x, load, surface, seen, response),
         )
 
@@ -180,6 +189,16 @@ class SurfaceProblem:
         terms = x.duplicate()
         terms.array[:] = self._sizes * x.array_r  # |K| |x|: before they cancel
         return _norm(load) + _norm(surface) + _norm(terms) + self._sum_of_terms(seen, response)
+
+    def _without_held(self, residual: PETSc.Vec) -> float:
+        """Take the equations of held unknowns out; return the sum of the forces that hold them."""
+        if not self._holds:
+            return 0.0
+        values = residual.array
+        at = self._held - self.unknowns.offset
+        forces = float(np.abs(values[at]).sum())
+        values[at] = 0.0
+        return float(self.unknowns.comm.allreduce(forces))
 
     def _sum_of_terms(
         self, seen: Sequence[Array], response: Sequence[tuple[Array, Array]]
@@ -213,6 +232,8 @@ class SurfaceProblem:
         self._jacobian.setValuesCOO(values, PETSc.InsertMode.INSERT_VALUES)
         if fixed is not None:
             self._jacobian.zeroRows([fixed], diag=1.0)
+        if self._holds:  # they do not change: their columns may go, too, and it stays symmetric
+            self._jacobian.zeroRowsColumns(self._held, diag=self._stiffness)
         return self._jacobian
 
     def _matrix(self, places: Sequence[tuple[Indices, Indices]]) -> PETSc.Mat:

@@ -181,6 +181,17 @@ class Reader:
             return getattr(self.description(plain["of"], [self._named(owner)], owner), name)
         raise InputError(f"a function of the kind {shown(kind)} cannot be read")
 
+    def function(self, name: str, where: str) -> Any:
+        """Return a function by its name.
+
+        Raises:
+            InputError: If there is none, or it is of a module that may not be used.
+        """
+        try:
+            return self._named(name)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+
     def _named(self, name: str) -> Any:
         """Return a function or class of femssb, or of a module that may be used."""
         parts = name.split(".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import femssb.environment.platform
 
@@ -31,6 +31,7 @@ from femssb.meshing.parts import (
     Parts,
     Tags,
     grain_number,
+    periodic_axes,
 )
 from femssb.meshing.soundness import (
     SAME_LEVEL,
@@ -44,6 +45,10 @@ from femssb.meshing.soundness import (
 
 if TYPE_CHECKING:
     from femssb.grains.tessellation import Statistics
+
+
+Periodic = Literal["xy", "x", "y", ""]
+_OPEN = "; other values of `periodic` leave sides free, or to Model.supports"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +67,7 @@ class MeshData:
         tessellations: Of each particle; none for meshes from elsewhere.
         origin: The shapes or the file it was made from, with sizes.
         warnings: What is doubtful about it.
+        open_axes: Axes, 0 for x and 1 for y, whose sides are named but not periodic.
     """
 
     mesh: dolfinx.mesh.Mesh
@@ -75,6 +81,12 @@ class MeshData:
     tessellations: tuple[Statistics, ...] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    open_axes: tuple[int, ...] = ()
+
+    @property
+    def periodic(self) -> tuple[int, ...]:
+        """Axes across which the sides are periodic, 0 for x and 1 for y: those that are named."""
+        return periodic_axes(self.facets, self.open_axes)
 
 
 def from_arrays(
@@ -84,6 +96,7 @@ def from_arrays(
     *,
     facets: Mapping[str, ArrayLike] | None = None,
     orientations: ArrayLike | None = None,
+    periodic: Periodic = "xy",
     comm: MPI.Comm = MPI.COMM_WORLD,
 ) -> MeshData:
     """Make a mesh from plain arrays; only those of rank 0 are used.
@@ -100,6 +113,8 @@ def from_arrays(
         orientations: Active rotations, columns are the crystal axes, shape (3, 3) for all grains
             or (n_grains, 3, 3) in the order of particle and grain numbers; by default the
             crystal axes are those of the box.
+        periodic: Axes across which sides that are named, or follow from the box, are periodic;
+            others are free, or held by `Model.supports`.
         comm: Ranks over which the mesh is distributed.
 
     Raises:
@@ -108,9 +123,12 @@ def from_arrays(
     """
 
     def work() -> Parts:
-        return assemble(points, cells, regions, facets, orientations, derive_sides=True)
+        return assemble(
+            points, cells, regions, facets, orientations, derive_sides=True, periodic=periodic
+        )
 
     check_ranks("from_arrays", comm)
+    check_axes("from_arrays", periodic)
     return distribute(on_first_rank(comm, work), comm)
 
 
@@ -124,6 +142,18 @@ def check_ranks(owner: str, comm: object) -> None:
         raise InputError(f"{owner}.comm must be a communicator of mpi4py, got {shown(comm)}")
 
 
+def check_axes(owner: str, periodic: object) -> None:
+    """Check that an argument names axes.
+
+    Raises:
+        InputError: If it does not.
+    """
+    if periodic not in get_args(Periodic):
+        raise InputError(
+            f"{owner}.periodic = {shown(periodic)} is none of {list(get_args(Periodic))}"
+        )
+
+
 def assemble(
     points: ArrayLike,
     cells: ArrayLike,
@@ -132,6 +162,7 @@ def assemble(
     orientations: ArrayLike | None,
     *,
     derive_sides: bool,
+    periodic: Periodic = "xy",
 ) -> Parts:
     """Check a mesh given by names, and number its regions, grains and facets."""
     points = _reals("points", points, (-1, 3))
@@ -186,9 +217,10 @@ def assemble(
         facets={name: numbers[name] for name in named},
         grain_particle=grain_particle,
         orientations=_check_orientations(orientations, len(grain_particle)),
+        open_axes=tuple(axis for axis in (0, 1) if "xy"[axis] not in periodic),
     )
     warnings += check_named(parts, faces)
-    _check_periodic(points, named, faces, tags)
+    _check_periodic(points, named, faces, tags, parts.open_axes)
     return replace(parts, warnings=warnings)
 
 
@@ -325,21 +357,33 @@ def _box_faces(points: Array, outer: Indices) -> dict[str, Indices]:
     return {name: triangles for name, triangles in found.items() if len(triangles)}
 
 
-def _check_periodic(points: Array, named: Mapping[str, Indices], faces: Faces, tags: Tags) -> None:
+def _check_periodic(
+    points: Array,
+    named: Mapping[str, Indices],
+    faces: Faces,
+    tags: Tags,
+    open_axes: tuple[int, ...],
+) -> None:
     """Check that opposite sides have the same nodes, and the same bodies at them."""
     size = float(np.ptp(points, axis=0).max())
     known = face_keys(faces.corners, len(points))
     for axis, (low, high) in enumerate(OPPOSITE.items()):
+        if axis in open_axes:
+            continue
         if (low in named) != (high in named):
             missing = high if low in named else low
-            raise MeshError(f"facets {missing!r} are missing although the opposite side is named")
+            raise MeshError(
+                f"facets {missing!r} are missing although the opposite side is named{_OPEN}"
+            )
         if low not in named:
             continue
         nodes, bodies = [], []
         for name in (low, high):
             nodes.append(np.unique(named[name]))
             if np.ptp(points[nodes[-1], axis]) > SAME_LEVEL * size:
-                raise MeshError(f"facets {name!r} do not lie in one plane across {'xy'[axis]}")
+                raise MeshError(
+                    f"facets {name!r} do not lie in one plane across {'xy'[axis]}{_OPEN}"
+                )
             cells = faces.cells[np.searchsorted(known, face_keys(named[name], len(points))), 0]
             grain = tags[cells] >= FIRST_GRAIN
             bodies.append([np.isin(nodes[-1], named[name][grain == of]) for of in (True, False)])
@@ -349,11 +393,11 @@ def _check_periodic(points: Array, named: Mapping[str, Indices], faces: Faces, t
         if not one_to_one or distance.max() > SAME_LEVEL * size:
             raise MeshError(
                 f"the nodes of the periodic sides {low!r} ({len(first)}) and {high!r} "
-                f"({len(second)}) do not match one to one"
+                f"({len(second)}) do not match one to one{_OPEN}"
             )
         if any((one != other[image]).any() for one, other in zip(*bodies, strict=True)):
             raise MeshError(
-                f"particles meet the periodic sides {low!r} and {high!r} in different places"
+                f"particles meet the periodic sides {low!r} and {high!r} in different places{_OPEN}"
             )
 
 
@@ -383,10 +427,10 @@ def distribute(parts: Parts | None, comm: MPI.Comm) -> MeshData:
         keys = face_keys(np.sort(parts.triangles, axis=1), len(points))
         order = np.argsort(keys)
         names = (keys[order], parts.facet_tags[order], parts.regions, parts.facets)
-        grains = (parts.grain_particle, parts.orientations, parts.tessellations, parts.warnings)
-        rest = (len(points), parts.cell_tags, *names, *grains)
+        grains = (parts.grain_particle, parts.orientations, parts.tessellations, parts.open_axes)
+        rest = (len(points), parts.cell_tags, *names, *grains, parts.warnings)
     count, tags, keys, facet_tags, regions, facets, *of_grains, warnings = comm.bcast(rest, root=0)
-    particle, orientations, tessellations = of_grains
+    particle, orientations, tessellations, open_axes = of_grains
 
     shared = dolfinx.mesh.GhostMode.shared_facet
     partitioner = dolfinx.mesh.create_cell_partitioner(shared, 2)
@@ -410,6 +454,7 @@ def distribute(parts: Parts | None, comm: MPI.Comm) -> MeshData:
         orientations=orientations,
         tessellations=tessellations,
         warnings=warnings,
+        open_axes=open_axes,
     )
 
 
@@ -462,4 +507,5 @@ def gather(data: MeshData) -> Parts | None:
         orientations=data.orientations,
         tessellations=data.tessellations,
         warnings=data.warnings,
+        open_axes=data.open_axes,
     )

@@ -1,7 +1,8 @@
 """What files of meshes hold: read by Gmsh and meshio, which need none of DOLFINx, PETSc and MPI.
 
 Only what begins as a ``.msh`` file gets to Gmsh, which would run anything else as a script, as it
-would the options it finds next to a file by its name. No file may refer to another one.
+would the options it finds next to a file by its name. No file may refer to another one, but XDMF to
+the HDF5 file of its name.
 """
 
 import contextlib
@@ -10,47 +11,64 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
+from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.arrays import Array, Indices
+from femssb.arrays import Indices
+from femssb.environment.hdf5 import check_links
 from femssb.environment.packages import load
 from femssb.errors import FemssbError, MeshError
+from femssb.meshing.abaqus import read_abaqus
+from femssb.meshing.blocks import CORNERS, WORDS, Blocks, Found, Key, by_value
+from femssb.meshing.exodus import read_exodus
 
 TRIANGLE, TETRAHEDRON = 2, 4  # element types of Gmsh
 OLDEST, NEWEST = 2.0, 4.1  # versions of .msh
-# Ending -> name of the format in meshio. Of these only Abaqus can name regions; files of VTK are
-# read to say what they lack.
-BY_MESHIO = {".inp": "abaqus", ".vtu": "vtu", ".vtk": "vtk"}
-
-Named = dict[str, Indices]
-Found = tuple[Array, Named, Named]
+BY_MESHIO = {  # ending -> name of the format in meshio
+    ".med": "med",
+    ".vtk": "vtk",
+    ".vtu": "vtu",
+    ".xdmf": "xdmf",
+}
+EXODUS = (".e", ".ex2", ".exo", ".exodus")
+ENDINGS = (".msh", ".inp", *BY_MESHIO, *EXODUS)
 
 _START = re.compile(
     rb"(?:\$Comments\r?\n.*?\$EndComments\s+)?"
     rb"\$MeshFormat\r?\n(?P<version>[0-9.]+) (?P<binary>[01]) (?P<size>\d+) ?\r?\n",
     re.DOTALL,
 )
+# Numbers of cells by which programs say where a cell belongs, best first.
+_USUAL = (
+    "cell_tags", "gmsh:physical", "region", "Region", "material", "Material", "MaterialIds",
+    "CellEntityIds", "name_to_read", "medit:ref", "gmsh:geometrical",
+)  # fmt: skip
 _SECTIONS = (b"MeshFormat", b"PhysicalNames", b"Entities", b"Nodes", b"Elements")
 
 
-def read_mesh(path: Path) -> Found:
-    """Return points, and corners of named volumes and surfaces, of a file.
+def read_mesh(path: Path, tags: str | None) -> Found:
+    """Return points, and corners of volumes and surfaces, of a file.
+
+    Args:
+        path: The file.
+        tags: Which numbers of cells say where they belong, in formats that may have several.
 
     Raises:
-        MeshError: If the file is of no known format, damaged, refers to others, or names nothing.
+        MeshError: If the file is of no known format, damaged, or refers to others.
         EngineError: If Gmsh or meshio is missing or does not load.
     """
     ending = path.suffix.lower()
     if ending == ".msh":
         return _read_msh(path)
+    if ending == ".inp":
+        return read_abaqus(path)
+    if ending in EXODUS:
+        return read_exodus(path)
     if ending not in BY_MESHIO:
-        raise MeshError(
-            f"{path.name} has none of the endings .msh, {', '.join(BY_MESHIO)} of formats that can "
-            "name regions"
-        )
-    return _read_by_meshio(path, BY_MESHIO[ending])
+        raise MeshError(f"{path.name} has none of the endings {', '.join(ENDINGS)}")
+    return _read_by_meshio(path, BY_MESHIO[ending], tags)
 
 
 @contextlib.contextmanager
@@ -121,6 +139,8 @@ def _read_msh(path: Path) -> Found:
                 raise MeshError(f"it announces {announced} elements, but has {count}")
             return from_model(gmsh.model)
     except MeshError as error:
+        if "Unknown entity" in str(error):  # meshio may write version 4.1 without some
+            return _read_by_meshio(path, "gmsh", None)
         raise MeshError(f"{path.name}: {error}") from error
     finally:
         os.close(opened)
@@ -161,7 +181,7 @@ def _check_msh(path: Path) -> int:
 
 
 def from_model(model: Any) -> Found:
-    """Return points, and corners of named volumes and surfaces, of a Gmsh model."""
+    """Return points, and corners of volumes and surfaces, of a Gmsh model."""
     tags, coordinates, _ = model.mesh.getNodes()
     order = np.argsort(tags)  # a table by tag may be larger than the memory
 
@@ -171,46 +191,58 @@ def from_model(model: Any) -> Found:
             raise MeshError("there are elements with nodes that do not exist")
         return order[place]
 
-    volumes, surfaces = Named(), Named()
-    owner: dict[int, str] = {}
-    for dimension, kind, found in ((3, TETRAHEDRON, volumes), (2, TRIANGLE, surfaces)):
-        for _, group in model.getPhysicalGroups(dimension):
-            name = model.getPhysicalName(dimension, group)
-            blocks = [np.empty((0, dimension + 1), dtype=np.int64)]
-            for entity in model.getEntitiesForPhysicalGroup(dimension, group).tolist():
+    blocks = Blocks("Gmsh", coordinates.reshape(-1, 3))
+    owner: dict[int, Key] = {}
+    for dimension in (3, 2):
+        for key, entities in _groups(model, dimension):
+            blocks.add(dimension, key, np.empty((0, CORNERS[dimension]), dtype=np.int64))
+            for entity in entities:
+                if dimension == 3 and owner.setdefault(entity, key) != key:
+                    raise MeshError(f"volume {entity} is both {owner[entity]!r} and {key!r}")
                 kinds, _, nodes = model.mesh.getElements(dimension, entity)
-                if any(element != kind for element in kinds):
-                    what = "tetrahedra" if dimension == 3 else "triangles"
-                    raise MeshError(f"{name!r} has elements that are not linear {what}")
-                if dimension == 3 and owner.setdefault(entity, name) != name:
-                    raise MeshError(f"volume {entity} is both {owner[entity]!r} and {name!r}")
-                blocks += [rows(block).reshape(-1, dimension + 1) for block in nodes]
-            if dimension == 3 and not name:
-                raise MeshError(f"physical volume {group} has no name")
-            if name:
-                found[name] = np.vstack([found.get(name, blocks[0]), *blocks])
+                for element, block in zip(kinds, nodes, strict=True):
+                    _, _, _, count, _, primary = model.mesh.getElementProperties(element)
+                    if primary != CORNERS[dimension]:
+                        raise MeshError(
+                            f"{key!r} has elements that are not {WORDS[dimension]}; let Gmsh split "
+                            "them"
+                        )
+                    table = rows(block).reshape(-1, count)
+                    blocks.add(dimension, key, blocks.straight(dimension, table))
     _, elements, _ = model.mesh.getElements(3)
-    count = sum(map(len, elements))
-    named = sum(map(len, volumes.values()))
-    if not count:
+    total = sum(map(len, elements))
+    if not total:
         raise MeshError("there are no tetrahedra; generate the mesh first")
-    if named < count:
-        nameless = [tag for _, tag in model.getEntities(3) if tag not in owner]
-        raise MeshError(
-            f"{count - named} of {count} tetrahedra lie in no named volume (volumes {nameless}); "
-            f"found {sorted(volumes)}"
+    blocks.count(total)
+    return blocks.found()
+
+
+def _groups(model: Any, dimension: int) -> list[tuple[Key, list[int]]]:
+    """Return name, or else number, and entities of the physical groups, or of all entities."""
+    groups = model.getPhysicalGroups(dimension)
+    if not groups:
+        return [(tag, [tag]) for _, tag in model.getEntities(dimension)]
+    return [
+        (
+            model.getPhysicalName(dimension, group) or group,
+            model.getEntitiesForPhysicalGroup(dimension, group).tolist(),
         )
-    return coordinates.reshape(-1, 3), volumes, surfaces
+        for _, group in groups
+    ]
 
 
-def _read_by_meshio(path: Path, file_format: str) -> Found:
+def _read_by_meshio(path: Path, file_format: str, tags: str | None) -> Found:
     """Return what a file holds whose format meshio reads."""
     meshio = load("meshio", extra="wheels")
-    if file_format == "abaqus":
-        _check_references(path)
+    if file_format == "xdmf":
+        _check_data_items(path)
+    if file_format == "med":
+        h5py = load("h5py", extra="particles")
+        with h5py.File(path, "r") as file:
+            check_links(path, file)
     try:
         mesh = meshio.read(path, file_format=file_format)
-        return _from_meshio(path, mesh)
+        return _from_meshio(path, mesh, tags)
     except MeshError:
         raise
     except (Exception, SystemExit) as error:  # meshio leaves Python where it fails
@@ -219,42 +251,69 @@ def _read_by_meshio(path: Path, file_format: str) -> Found:
         ) from error
 
 
-def _check_references(path: Path) -> None:
-    """Check that a file of Abaqus takes nothing from other files."""
-    for line in path.read_text(encoding="latin-1").splitlines():
-        if line.startswith("*") and line.partition(",")[0].strip("* ").upper() == "INCLUDE":
-            raise MeshError(f"{path.name} includes another file; put all into one file")
+def _check_data_items(path: Path) -> None:
+    """Check that the only other file that a file of XDMF takes from lies beside it.
 
-
-def _from_meshio(path: Path, mesh: Any) -> Found:
-    """Return points, and corners of named volumes and surfaces, of what meshio read."""
-    names = {(int(d), int(tag)): name for name, (tag, d) in mesh.field_data.items()}
-    physical = mesh.cell_data.get("gmsh:physical", [None] * len(mesh.cells))
-    found: dict[str, dict[str, list[Indices]]] = {"tetra": {}, "triangle": {}}
-    total = 0
-    for index, (block, tags) in enumerate(zip(mesh.cells, physical, strict=True)):
-        if block.type not in found:
-            if block.dim == 3:
-                raise MeshError(f"{path.name} has cells that are not linear tetrahedra")
+    That is an HDF5 file of the same name, which holds its arrays.
+    """
+    for item in ElementTree.parse(path).iter("DataItem"):
+        if item.get("Format", "XML").upper() == "XML":
             continue
-        total += len(block.data) * (block.type == "tetra")
-        named = found[block.type]
-        for tag in [] if tags is None else np.unique(tags).tolist():
-            if (block.dim, tag) in names:
-                inside = block.data[np.asarray(tags) == tag]
-                named.setdefault(names[block.dim, tag], []).append(inside)
-        for name, members in mesh.cell_sets.items():
-            if members[index] is not None and len(members[index]) and ":" not in name:
-                inside = block.data[np.asarray(members[index], dtype=np.int64)]
-                named.setdefault(name, []).append(inside)
-    volumes, surfaces = (
-        {name: np.vstack(blocks).astype(np.int64) for name, blocks in named.items()}
-        for named in found.values()
-    )
-    count = sum(map(len, volumes.values()))
-    if count != total or not total:
+        name, _, _ = (item.text or "").strip().partition(":")
+        if name != f"{path.stem}.h5":
+            raise MeshError(
+                f"{path.name} takes data from {name!r}; it may only do so from {path.stem}.h5 "
+                "beside it"
+            )
+    beside = path.with_suffix(".h5")
+    if beside.exists():
+        with load("h5py", extra="particles").File(beside, "r") as file:
+            check_links(beside, file)
+
+
+def _from_meshio(path: Path, mesh: Any, tags: str | None) -> Found:
+    """Return points, and corners of volumes and surfaces, of what meshio read."""
+    blocks = Blocks(path.name, mesh.points)
+    families = getattr(mesh, "cell_tags", {})  # of MED: number -> names of groups
+    values = mesh.cell_data.get(_chosen(path, mesh, tags))
+    for index, block in enumerate(mesh.cells):
+        dimension = 3 if block.type.startswith("tetra") else 2 * block.type.startswith("triangle")
+        if not dimension:
+            if block.dim == 3:
+                raise MeshError(f"{path.name} has cells {block.type!r}, which are not tetrahedra")
+            continue
+        corners = blocks.straight(dimension, np.asarray(block.data))
+        if dimension == 3:
+            blocks.count(len(corners))
+        if values is not None:
+            numbers = np.asarray(values[index]).ravel()
+            for number, rows in by_value(np.rint(numbers).astype(np.int64)):
+                for key in families.get(number, [number]):
+                    blocks.add(dimension, key, corners[rows])
+    return blocks.found()
+
+
+def _chosen(path: Path, mesh: Any, tags: str | None) -> str | None:
+    """Return the name of the numbers of cells that say where they belong."""
+    whole = {
+        name: [np.asarray(part) for part in parts]
+        for name, parts in mesh.cell_data.items()
+        if all(np.asarray(part).size == len(cells.data) for part, cells in zip(
+            parts, mesh.cells, strict=True))
+    }  # fmt: skip
+    if tags is not None:
+        if tags not in whole:
+            raise MeshError(f"{path.name} has no numbers of cells {tags!r}; it has {sorted(whole)}")
+        return tags
+    able = [
+        name
+        for name, parts in whole.items()
+        if all(np.array_equal(part, np.rint(part)) for part in parts)
+    ]
+    known = [name for name in _USUAL if name in able] or able
+    if len(known) > 1 and known[0] not in _USUAL:
         raise MeshError(
-            f"{path.name}: {total} tetrahedra, {count} of them in named volumes; "
-            f"found {sorted(volumes)}"
+            f"{path.name} has several kinds of numbers of cells, {sorted(able)}: say by `tags` "
+            "which of them tell where a cell belongs"
         )
-    return np.asarray(mesh.points, dtype=np.float64), volumes, surfaces
+    return known[0] if known else None

@@ -254,7 +254,7 @@ def _mesh(
     owner = np.full(len(lattice.cells), -1)  # of the separator
     owner[lattice.in_cathode] = fields.strongest(middles[lattice.in_cathode])
     faces = find_faces(lattice.points, lattice.cells)
-    links = np.vstack([faces.cells[~faces.outer], periodic_links(lattice.points, faces)])
+    links = np.vstack([faces.cells[~faces.outer], periodic_links(lattice.points, faces, (0, 1))])
     owner, filled = _tidied(owner, faces, links, fields.count)
     wanted = np.bincount(image.ravel(), minlength=fields.count) * float(spacing.prod())
     points = lattice.points

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ class Parts:
     orientations: Array  # (n_grains, 3, 3)
     tessellations: tuple[Statistics, ...] = ()
     warnings: tuple[str, ...] = ()
+    open_axes: tuple[int, ...] = ()  # whose sides are named but not periodic
 
 
 def grain_number(name: str) -> tuple[int, int] | None:
@@ -74,6 +76,16 @@ def grain_number(name: str) -> tuple[int, int] | None:
         return None
     number = int(match["particle"] or 1), int(match["grain"] or match["alone"] or 1)
     return number if min(number) > 0 else None
+
+
+def periodic_axes(named: Collection[str], open_axes: Collection[int]) -> tuple[int, ...]:
+    """Return the axes, 0 for x and 1 for y, both sides of which are named, without open ones."""
+    pairs = enumerate(OPPOSITE.items())
+    return tuple(
+        axis
+        for axis, (low, high) in pairs
+        if low in named and high in named and axis not in open_axes
+    )
 
 
 def grain_names(grain_particle: Tags) -> list[str]:

@@ -17,7 +17,16 @@ from scipy.spatial import cKDTree
 from femssb.arrays import Array, Indices
 from femssb.errors import MeshError
 from femssb.inputs.geometry import EXTENTS, LENGTHS
-from femssb.meshing.parts import FIRST_GRAIN, INNER, OPPOSITE, REGIONS, Parts, Tags, volume_tags
+from femssb.meshing.parts import (
+    FIRST_GRAIN,
+    INNER,
+    OPPOSITE,
+    REGIONS,
+    Parts,
+    Tags,
+    periodic_axes,
+    volume_tags,
+)
 from femssb.tetrahedra import gamma, volumes
 
 Booleans = NDArray[np.bool_]
@@ -287,13 +296,13 @@ def pieces(faces: Faces, inside: Booleans, joined: Indices | None = None) -> lis
     return sorted(found, key=lambda piece: -len(piece))
 
 
-def periodic_links(points: Array, faces: Faces) -> Indices:
-    """Return pairs of cells at opposite sides of the box, in x and y, that share a node, (p, 2)."""
+def periodic_links(points: Array, faces: Faces, axes: Sequence[int]) -> Indices:
+    """Return pairs of cells that share a node across opposite sides of the box, (p, 2)."""
     low, high = points.min(axis=0), points.max(axis=0)
     near = SAME_LEVEL * float((high - low).max())
     outer = np.flatnonzero(faces.outer)
     links = [np.empty((0, 2), dtype=np.int64)]
-    for axis in (0, 1):
+    for axis in axes:
         across, cells = [], []
         for level in (low[axis], high[axis]):
             on_side = (np.abs(points[faces.corners[outer], axis] - level) < near).all(axis=1)
@@ -342,7 +351,7 @@ def _check_contacts(parts: Parts, faces: Faces) -> tuple[str, ...]:
     if both and not (np.sort(sides, axis=1) == [ecbd, electrolyte]).all(axis=1).any():
         raise MeshError(f"'ecbd' and 'electrolyte' share no face: {ADVICE}")
     warnings = []
-    links = periodic_links(parts.points, faces)
+    links = periodic_links(parts.points, faces, periodic_axes(parts.facets, parts.open_axes))
     if "ecbd" in parts.regions:
         touching = np.zeros(len(tags), dtype=bool)
         touching[inner[sides[:, ::-1] == ecbd]] = True

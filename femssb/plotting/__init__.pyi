@@ -1,9 +1,14 @@
 from .curves import Reference as Reference
+from .curves import draw as draw
+from .curves import stress_and_strain as stress_and_strain
+from .curves import voltage_and_gap as voltage_and_gap
+from .movies import animate as animate
 from .packings import by_phase as by_phase
 from .packings import by_stress as by_stress
 from .packings import chains as chains
 from .packings import frames as frames
 from .packings import stress_distribution as stress_distribution
+from .pages import report as report
 from .profiles import heat_maps as heat_maps
 from .profiles import stress_profiles as stress_profiles
 from .rendering import can_render as can_render
@@ -11,6 +16,7 @@ from .runs import compare as compare
 from .runs import compare_cells as compare_cells
 from .runs import compare_sections as compare_sections
 from .runs import cycle as cycle
+from .scenes import view as view
 from .style import BLUE as BLUE
 from .style import GREEN as GREEN
 from .style import ORANGE as ORANGE

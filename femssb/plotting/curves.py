@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from femssb.description import checked, description, field
-from femssb.errors import InputError, check_number
+from femssb.errors import InputError, check_number, shown
 from femssb.plotting.style import BLUE, GREEN, ORANGE, PURPLE, SEQUENCE, VERMILION
 from femssb.results.quantities import LOSSES, PARTICLE_COLUMNS, of_particle, on_axis
 from femssb.results.solution import Solution
@@ -48,12 +48,64 @@ class Reference:
         return solution.time_of(self.when) if isinstance(self.when, str) else self.when
 
 
-def voltage_and_gap(solution: Solution) -> Figure:
-    """Draw the voltage, and the largest and the mean gap."""
-    figure, (above, below) = _panels(solution, 2)
+@checked
+def voltage_and_gap(solution: Solution, axes: Sequence[Axes] | None = None) -> Figure:
+    """Draw the voltage, and the largest and the mean gap; return the figure.
+
+    Args:
+        solution: The run.
+        axes: Two panels to draw in; None for a new figure.
+
+    Raises:
+        InputError: If there are more or fewer panels.
+    """
+    figure, (above, below) = _panels(solution, 2, axes)
     _curves(above, solution, "Voltage [V]", 1.0, {"Voltage [V]": ("", "black")})
     gaps = {"Maximum gap [m]": ("maximum", VERMILION), "Mean gap [m]": ("mean", BLUE)}
     _curves(below, solution, "Interface gap [nm]", nm, gaps)
+    return figure
+
+
+@checked
+def draw(
+    solution: Solution,
+    columns: Sequence[str],
+    *,
+    against: str = "Time [s]",
+    axes: Axes | None = None,
+) -> Figure:
+    """Draw columns of the series against another one, and return the figure.
+
+    Args:
+        solution: The run.
+        columns: Names of columns of one unit, at least one.
+        against: Name of the column along the horizontal axis, such as "Discharge capacity [A.h]".
+        axes: Where to draw; None for a new figure.
+
+    Raises:
+        InputError: If the run lacks a column, or their units differ.
+    """
+    from matplotlib.figure import Figure
+
+    check_many("draw.columns", columns)
+    for name in (*columns, against):
+        if name not in solution.series:
+            raise InputError(f"draw: the run has no {name!r}; it has {sorted(solution.series)}")
+    labels = {on_axis(name)[0].partition(" [")[2] for name in columns}
+    if len(labels) > 1:
+        raise InputError(f"draw.columns = {list(columns)} have several units: give axes for each")
+    if axes is None:
+        axes = Figure(figsize=(6.2, 3.4), layout="constrained").add_subplot()
+    label, unit = on_axis(against)
+    along = solution.series[against] / unit
+    for name in columns:
+        words, scale = on_axis(name)
+        axes.plot(along, solution.series[name] / scale, label=words.partition(" [")[0])
+    axes.set_xlabel(label)
+    axes.set_ylabel(on_axis(columns[0])[0] if len(columns) == 1 else f"[{labels.pop()}")
+    if len(columns) > 1:
+        axes.legend()
+    figure: Any = axes.figure
     return figure
 
 
@@ -72,9 +124,18 @@ def lithium(solution: Solution) -> Figure:
     return figure
 
 
-def stress_and_strain(solution: Solution) -> Figure:
-    """Draw mean, percentiles and extreme of stress and strain."""
-    figure, (above, below) = _panels(solution, 2)
+@checked
+def stress_and_strain(solution: Solution, axes: Sequence[Axes] | None = None) -> Figure:
+    """Draw mean, percentiles and extreme of stress and strain; return the figure.
+
+    Args:
+        solution: The run.
+        axes: Two panels to draw in; None for a new figure.
+
+    Raises:
+        InputError: If there are more or fewer panels.
+    """
+    figure, (above, below) = _panels(solution, 2, axes)
     stresses = {
         "Maximum von Mises stress [Pa]": ("maximum", VERMILION),
         "99.9 % von Mises stress [Pa]": ("99.9th percentile", ORANGE),
@@ -163,18 +224,26 @@ def cycles(solution: Solution) -> Figure:
     return figure
 
 
-def _panels(solution: Solution, count: int) -> tuple[Figure, list[Axes]]:
+def _panels(
+    solution: Solution, count: int, axes: Sequence[Axes] | None = None
+) -> tuple[Figure, list[Axes]]:
     """Return a figure of panels one above the other, the protocol's steps shaded and named."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.2, 0.7 + 2.0 * count), layout="constrained")
-    panels = list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
+    if axes is not None:
+        panels = list(axes)
+        if len(panels) != count or not all(hasattr(one, "axvspan") for one in panels):
+            raise InputError(f"axes must be {count} panels of Matplotlib, got {shown(axes)}")
+        figure: Any = panels[0].figure
+    else:
+        figure = Figure(figsize=(6.2, 0.7 + 2.0 * count), layout="constrained")
+        panels = list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
     times = solution.series["Time [s]"]
     panels[0].set_xlim(times[0], times[-1])
-    for axes, step in itertools.product(panels, solution.steps):
-        shade = {"color": SHADE[step.kind], "alpha": 0.07, "linewidth": 0}
-        axes.axvspan(step.start_time, step.end_time, **shade)
-        axes.axvline(step.end_time, color="0.7", linewidth=0.6, zorder=0)
+    for panel, step in itertools.product(panels, solution.steps):
+        shade: dict[str, Any] = {"color": SHADE[step.kind], "alpha": 0.07, "linewidth": 0}
+        panel.axvspan(step.start_time, step.end_time, **shade)
+        panel.axvline(step.end_time, color="0.7", linewidth=0.6, zorder=0)
     for step in solution.steps:
         if step.duration > 0.08 * (times[-1] - times[0]):  # else the name would not fit
             middle = (step.start_time + step.end_time) / 2

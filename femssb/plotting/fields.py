@@ -10,6 +10,7 @@ import pyvista as pv
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from vtkmodules.vtkFiltersGeometry import vtkGeometryFilter
 
 from femssb.errors import InputError
 from femssb.plotting import rendering
@@ -88,7 +89,7 @@ def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
     with rendering.renderer(PIXELS) as draw:
         for field, (panels, bar) in zip(FIELDS, groups, strict=True):
             values = [part for scenes in columns for part in scenes["x-y"].values(field)]
-            limits = _limits(field, values)
+            limits = limits_of(field, values)
             for row, plane in zip(panels, PLANES, strict=True):
                 name = plane.replace("-", "\N{EN DASH}")
                 row[0].set_ylabel(name, rotation=0, labelpad=14, va="center")
@@ -127,7 +128,7 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
     surfaces = [rendering.surface(snapshot.interface) for snapshot in snapshots]
     values = [surface.point_data[GAP.name] for surface in surfaces]
     seams = rendering.seams(snapshots[0].particle, "Grain [-]")
-    limits = _limits(GAP, values)
+    limits = limits_of(GAP, values)
     options = _coloured(GAP, limits) | {"smooth_shading": True, "ambient": 0.75, "diffuse": 0.3}
     views = {
         "front": View.of(surfaces[0].points, towards=(-1, 0.3, -0.3), up=(0, 1, 0)),
@@ -168,7 +169,7 @@ def particles(snapshots: Sequence[Snapshot]) -> Figure:
             scenes = [row(snapshot) for snapshot in snapshots]
             field = scenes[0][0]
             values = [np.asarray(mesh.point_data[field.name]) for _, mesh, _ in scenes]
-            limits = _limits(field, values)
+            limits = limits_of(field, values)
             look = _coloured(field, limits) | {"ambient": 0.6, "diffuse": 0.45}
             for axes, (_, mesh, others) in zip(panels, scenes, strict=True):
                 lined = {"render_lines_as_tubes": True, "line_width": 3} if mesh.n_lines else {}
@@ -224,8 +225,8 @@ def _current_lines(snapshot: Snapshot) -> tuple[_Field, pv.PolyData, _Layers]:
 
 def opened_cell(snapshot: Snapshot) -> Figure:
     """Draw the von Mises stress of the whole cell, opened down to the first particle's axis."""
-    cell = _opened(snapshot)
-    limits = _limits(STRESS, cell.values(STRESS))
+    cell = opened_scene(snapshot)
+    limits = limits_of(STRESS, cell.values(STRESS))
     width, right, top = 5.6, 1.2, 0.35  # [inch]
     height = width / cell.view.aspect
     size = (width + right, height + top)
@@ -241,13 +242,59 @@ def opened_cell(snapshot: Snapshot) -> Figure:
     return figure
 
 
+# Points [um], corners of triangles, and a value at each point [SI].
+Faces = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
+
+
+def opened_faces(snapshot: Snapshot) -> Faces:
+    """Return the triangles of a cell opened as by `opened_cell`, with the stress there."""
+    return _triangles(opened_scene(snapshot).faces, STRESS.name)
+
+
+def halved_faces(snapshot: Snapshot) -> Faces:
+    """Return the triangles of the half of the particles that is behind, with their lithium."""
+    solid = rendering.grid(snapshot.particle, "Grain [-]")
+    first = _only(snapshot.particle, "Particle [-]", 0).points[:, 0] / um
+    middle = float((first.min() + first.max()) / 2)
+    return _triangles([solid.clip(normal="x", origin=(middle, 0, 0), invert=False)], FIELDS[0].name)
+
+
+def gap_faces(snapshot: Snapshot) -> Faces:
+    """Return the triangles of the surface of the particles, with their gap."""
+    return _triangles([rendering.surface(snapshot.interface)], GAP.name)
+
+
+def _shell(part: pv.DataSet) -> pv.PolyData:
+    """Return the surface of a body; PyVista's own call of this changed between its versions."""
+    if isinstance(part, pv.PolyData):
+        return part
+    outside = vtkGeometryFilter()
+    outside.SetInputData(part)
+    outside.Update()
+    shell: pv.PolyData = pv.wrap(outside.GetOutput())
+    return shell
+
+
+def _triangles(parts: Sequence[pv.DataSet], name: str) -> Faces:
+    points, faces, values, count = [], [], [], 0
+    for part in parts:
+        if not part.n_points:
+            continue
+        flat = _shell(part).triangulate()
+        points.append(flat.points)
+        faces.append(flat.faces.reshape(-1, 4)[:, 1:] + count)
+        values.append(flat.point_data[name])
+        count += flat.n_points
+    return np.vstack(points), np.vstack(faces), np.concatenate(values)
+
+
 def compared_cells(solutions: Mapping[str, Solution], name: str, moments: Sequence[str]) -> Figure:
     """Draw the whole cell, opened, in several runs (columns) at each moment (rows)."""
     shots = _snapshots(solutions, moments)
     for (_, run), snapshot in shots.items():
         _check_field(name, run, snapshot.particle)
         _check_field(name, run, snapshot.matrix)
-    cells = {key: _opened(snapshot) for key, snapshot in shots.items()}
+    cells = {key: opened_scene(snapshot) for key, snapshot in shots.items()}
     aspect = max(cell.view.aspect for cell in cells.values())
     figure, rows = _compared(shots, cells, [name], pixels=2 * PIXELS, size=2.1, aspect=aspect)
     for axes, cell in zip(itertools.chain(*rows), cells.values(), strict=True):
@@ -269,12 +316,12 @@ def _compared(
     titles = [textwrap.fill(run, 22) for run in runs]
     shape: dict[str, Any] = {"aspect": aspect, "size": size}
     shape["title_lines"] = _lines(titles)
-    rows = list(itertools.product(map(_field, names), moments))
+    rows = list(itertools.product(map(field_of, names), moments))
     figure, groups = _picture_groups(len(rows), 1, len(runs), **shape)
     with rendering.renderer(pixels) as draw:
         for (field, moment), ((panels,), bar) in zip(rows, groups, strict=True):
             values = [part for run in runs for part in scenes[moment, run].values(field)]
-            limits = _limits(field, values)
+            limits = limits_of(field, values)
             for axes, run in zip(panels, runs, strict=True):
                 scene = scenes[moment, run]
                 show(axes, draw, scene.view, scene.layers(field, limits))
@@ -298,7 +345,7 @@ def _section(snapshot: Snapshot, number: int, plane: str) -> _Scene:
     return _Scene(view, [solid], [cut], [outline])
 
 
-def _opened(snapshot: Snapshot) -> _Scene:
+def opened_scene(snapshot: Snapshot) -> _Scene:
     """Return a cell of which a quarter is taken out, down to the axis of the first particle."""
     matrix = rendering.grid(snapshot.matrix, "Region [-]")
     solids = [matrix, rendering.grid(snapshot.particle, "Grain [-]")]
@@ -351,7 +398,8 @@ def _check_field(name: str, run: str, data: FieldData) -> None:
         raise InputError(f"field {name!r} is not in run {run!r}, which has {scalars}")
 
 
-def _field(name: str) -> _Field:
+def field_of(name: str) -> _Field:
+    """Return how a field is shown, by its name."""
     known = {field.name: field for field in FIELDS}
     if name in known:
         return known[name]
@@ -371,7 +419,7 @@ def _only(data: FieldData, name: str, number: int) -> FieldData:
     )
 
 
-def _limits(field: _Field, values: Sequence[NDArray[Any]]) -> tuple[float, float]:
+def limits_of(field: _Field, values: Sequence[NDArray[Any]]) -> tuple[float, float]:
     """Return the range of colours [SI]: all but the most extreme 0.2 % of the values."""
     low, high = np.percentile(np.concatenate(values), (0.1, 99.9))
     if field.from_zero:

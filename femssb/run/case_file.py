@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import femssb.environment.platform
 
@@ -23,7 +23,7 @@ from femssb.cell.model import Couplings, Model
 from femssb.environment.ranks import from_first_rank
 from femssb.errors import InputError, shown
 from femssb.fem.linear_solver import LinearSolver
-from femssb.inputs.boundary import Fixed, Free, Pressure
+from femssb.inputs.boundary import Support
 from femssb.inputs.condition import Condition
 from femssb.inputs.cycle import Cycle
 from femssb.inputs.geometry import HalfCell
@@ -40,7 +40,8 @@ from femssb.run.stepping import FixedSteps, Stepping
 TEMPLATE = Path(__file__).with_name("template.toml")
 _SECTIONS = ("model", "protocol", "tolerances", "stepping", "start", "output")
 _MEASURED = ("grains", "cells", "unknowns")  # of the model of a run, which are no inputs
-_SUPPORTS = [Fixed, Free, Pressure]
+_OF_A_FILE = ("unit", "orientations", "names", "tags", "periodic")
+_SUPPORTS = list(get_args(Support))
 _STEPS = [Charge, Discharge, Hold, Rest, Drive, Cycle]
 
 
@@ -85,7 +86,7 @@ def read_case(path: Path, modules: Sequence[str], comm: MPI.Comm) -> Case:
     names = [name for name in wanted if name not in ("self", "data")]
     _only("model", given, ("mesh", *names, *_MEASURED))
     of_mesh = _table("model", given, "mesh")
-    _only("model.mesh", of_mesh, ("cell", "size", "far_size", "file", "unit", "orientations"))
+    _only("model.mesh", of_mesh, ("cell", "size", "far_size", "file", *_OF_A_FILE))
     kinds: dict[str, list[type]] = {
         "collector": _SUPPORTS,
         "anode": _SUPPORTS,
@@ -97,6 +98,14 @@ def read_case(path: Path, modules: Sequence[str], comm: MPI.Comm) -> Case:
             model[name] = reader.description(
                 _table("model", given, name), classes, f"model.{name}", Couplings()
             )
+    if "supports" in given:
+        model["supports"] = {
+            name: reader.description(value, _SUPPORTS, f"model.supports.{name}")
+            for name, value in _table("model", given, "supports").items()
+        }
+    for name in ("coverage", "damage"):
+        if name in given:
+            model[name] = _places(reader, _table("model", given, name), f"model.{name}")
     if "displacement_order" in given:
         model["displacement_order"] = given["displacement_order"]
     if "linear_solver" in given:
@@ -213,6 +222,8 @@ def _mesh(reader: Reader, given: Mapping[str, Any]) -> Mapping[str, Any]:
         found["file"] = reader.folder / str(given["file"])
         if isinstance(given.get("orientations"), str):
             found["orientations"] = reader.folder / given["orientations"]
+        if "names" in given:
+            found["names"] = _names(given["names"])
         return found
     if "size" not in given:
         raise InputError("model.mesh.size is missing: the element size in the particles [m]")
@@ -220,6 +231,27 @@ def _mesh(reader: Reader, given: Mapping[str, Any]) -> Mapping[str, Any]:
     single = HalfCell if "class" not in cell else None
     classes = [single] if single else [HalfCell, ResolvedCell]
     return found | {"cell": reader.description(cell, classes, "model.mesh.cell")}
+
+
+def _names(given: Any) -> dict[Any, Any]:
+    """Return a map of names in a file of a mesh: a table, or rows that end with the new name.
+
+    Keys of a table are words; one of digits stands for a number.
+    """
+    if isinstance(given, Mapping):
+        return {int(key) if key.isdigit() else key: name for key, name in given.items()}
+    if not isinstance(given, list) or not all(isinstance(row, list) for row in given):
+        raise InputError(f"model.mesh.names must be a table, got {shown(given)}")
+    return {tuple(keys) if len(keys) > 1 else keys[0]: name for *keys, name in given}
+
+
+def _places(reader: Reader, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return shares by surface: numbers, and functions by name."""
+    found = {}
+    for name, value in given.items():
+        named = value.get("function") if isinstance(value, Mapping) else value
+        found[name] = reader.function(named, f"{where}.{name}") if isinstance(named, str) else value
+    return found
 
 
 def _protocol(reader: Reader, given: Any) -> list[Any]:

@@ -54,7 +54,13 @@ def stack(names: Sequence[Sequence[str]], comm: MPI.Intracomm = MPI.COMM_WORLD) 
         "particle_separator": _between(faces, inside, np.repeat(of_cell, 4) == "electrolyte"),
     }
     named = {name: some for name, some in ends.items() if len(some)}
-    return from_arrays(points, tets, of_cell, facets=named, comm=comm)
+    sides = {}
+    for axis, letter, far in ((0, "x", width), (1, "y", 1)):
+        at = [(nodes[faces][:, :, axis] == level).all(axis=1) for level in (0, far)]
+        alike = [np.sort(nodes[faces[side]].mean(axis=1)[:, 2] + inside[side]) for side in at]
+        if np.array_equal(*alike):  # the same bodies on both: periodic
+            sides |= {f"{letter}_min": faces[at[0]], f"{letter}_max": faces[at[1]]}
+    return from_arrays(points, tets, of_cell, facets=named | sides, comm=comm)
 
 
 def _between(faces: np.ndarray, *sides: np.ndarray) -> np.ndarray:

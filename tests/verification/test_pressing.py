@@ -281,7 +281,7 @@ def test_cut_short(tmp_path):
 
 def test_progress(capsys, monkeypatch):
     """Would catch a press that works for minutes without a word, or cannot be silenced."""
-    monkeypatch.setattr("femssb.environment.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("femssb.environment.progress.LOG_INTERVAL", 0.0)
     press(powder(), QUICK, HERTZ, comm=MPI.COMM_SELF)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("1/2 Uniaxial 50 MPa  step      0  pressure off by     100 %")

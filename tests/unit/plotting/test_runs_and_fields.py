@@ -526,10 +526,10 @@ def test_surface_fields_may_sit_on_points_or_cells():
 def test_ranges_of_colours_leave_outliers_to_the_arrow():
     """Catches one spoiled point that drains the colour from a whole figure."""
     values = np.append(np.linspace(1, 2, 10_000), 1e6) * GPa
-    low, high = fields._limits(fields.STRESS, [values])
+    low, high = fields.limits_of(fields.STRESS, [values])
     assert low == 0
     assert high == pytest.approx(2 * GPa, rel=2e-3)
-    low, high = fields._limits(fields.FIELDS[1], [np.full(5, -0.02)])
+    low, high = fields.limits_of(fields.FIELDS[1], [np.full(5, -0.02)])
     assert (low, high) == (-0.02, 0)
-    low, high = fields._limits(fields.GAP, [np.zeros(5)])
+    low, high = fields.limits_of(fields.GAP, [np.zeros(5)])
     assert low < high

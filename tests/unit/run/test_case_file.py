@@ -89,6 +89,32 @@ def test_the_case_of_a_run_runs_again(tmp_path: Path) -> None:
         np.testing.assert_allclose(second.series[name], first.series[name], rtol=1e-10)
 
 
+def test_what_is_given_by_name_runs_again(tmp_path: Path) -> None:
+    """Catches a support, a coverage or a crack that the file leaves out or reads as another."""
+    model = femssb.Model(
+        tiny_model().data,
+        library.yuan2023.materials(),
+        supports={"x_min": femssb.Symmetric(), "x_max": femssb.Spring(normal=1e16)},
+        coverage={"interface": half, "anode": 0.5},
+        damage={"interface": 0.25},
+    )
+    given = {"stepping": FixedSteps(sizes=(5.0,))}
+    first = Simulation(model, [Charge(c_rate=2, until_duration=10.0)], **given)
+    first = first.run(tmp_path / "run", progress=False)
+    case = tmp_path / "run" / "case.json"
+    with pytest.raises(InputError, match=r"model\.coverage\.interface.*name its module"):
+        Simulation.from_case(case)
+    second = Simulation.from_case(case, modules=[__name__]).run(progress=False)
+    for name in ("Voltage [V]", "Mean gap [m]", "99 % von Mises stress [Pa]"):
+        np.testing.assert_allclose(second.series[name], first.series[name], rtol=1e-9)
+    assert json.loads(json.dumps(second.case, default=float)) == json.loads(case.read_text())
+
+
+def half(points: Any) -> Any:
+    """Return 1 above the middle of the particle, and 0 below."""
+    return (points[:, 2] > 4.5e-6).astype(float)
+
+
 def test_the_template_is_a_case(tmp_path: Path) -> None:
     """Catches a template that no longer fits the package, and comments that lie."""
     file = tmp_path / "new" / "case.toml"
