@@ -83,7 +83,7 @@ from pathlib import Path
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
 extras = project["optional-dependencies"]
-wanted = project["dependencies"] + extras["plot"] + extras["voxels"] + extras["images"] + extras["docs"] + extras["dev"]
+wanted = project["dependencies"] + extras["plot"] + extras["voxels"] + extras["images"] + extras["report"] + extras["docs"] + extras["dev"]
 if util.find_spec("gmsh") is None:  # conda's gmsh is there without being known to pip
     wanted.append("gmsh")
 
@@ -130,7 +130,7 @@ END
 }
 
 fill_with_wheels() {
-    extras='.[wheels,plot,particles,voxels,images,docs,dev]'
+    extras='.[wheels,plot,particles,voxels,images,report,docs,dev]'
     uv=uv
     if ! uv --version >/dev/null 2>&1; then
         .venv/bin/python -m pip install -q --disable-pip-version-check uv || true
