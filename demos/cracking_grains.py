@@ -1,7 +1,7 @@
 """Grains of NMC111 that crack, cycle by cycle, and what it costs in capacity.
 
-Boundaries between grains hold with a strength and take an energy to break; an open one lets no
-lithium through. A toughness of 0.1 MPa m^(1/2) is an energy of 0.065 J/m2.
+Boundaries between grains hold with a strength and take an energy to break, 0.065 J/m2 for a
+toughness of 0.1 MPa m^(1/2); an open one lets no lithium through.
 Teaches a law for grain boundaries, and a figure of your own::
 
     python demos/cracking_grains.py --size 1.2 --grains 8 --cycles 3
@@ -46,10 +46,6 @@ def draw(runs):
     return figure
 
 
-def figures(runs, folder):
-    return [plotting.save(folder / "cracks.png", draw, runs)]
-
-
 def tables(runs):
     rows = []
     for words, found in curves(runs).items():
@@ -92,7 +88,8 @@ def main(
     found = [case("", energies[0]), *(case(f"{energy:g} J/m2", energy) for energy in energies)]
 
     parts = {"Grains that crack": found, "Elements and viscosity": [finer, brisker]}
-    seen = {"figures": figures, "tables": tables}
+    seen = {"figures": lambda runs, at: [plotting.save(at / "cracks.png", draw, runs)]}
+    seen["tables"] = tables
     studies = [Study(name=part, title=part, cases=cases, **seen) for part, cases in parts.items()]
     perform(*studies, out=out, jobs=jobs)
 

@@ -246,6 +246,7 @@ def instances() -> dict[type, Any]:
         femssb.HalfCell(particles=(ball,)),
         femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3.0),
         femssb.Hold(voltage=4.0, until_c_rate=0.05), femssb.Rest(until_duration=100.0),
+        femssb.Sphere(radius=2 * um, centre=(0.0, 0.0, 9 * um)),
         cathode(),
         femssb.Profile(times=(0.0, 5.0, 9.0), values=(1.0, -1.0, 0.5)),
         femssb.Drive(c_rate=line, kinks=(5.0,), until_duration=9.0, until_voltage_below=3.0),

@@ -32,6 +32,8 @@ def test_nothing_of_a_description_is_left_out() -> None:
             {
                 "class": "Charge",
                 "fields": "both",
+                "temperature": None,
+                "until": [],
                 "c_rate": 2,
                 "current": None,
                 "current_density": None,
