@@ -351,6 +351,8 @@ def _scene(
         low, high = min(low, 0.0), max(high, 0.0)
     figure = graph.Figure()
     words, _, unit = field.label.partition(" [")
+    ends = [row for row, shot in enumerate(shots) if shot.label == "charge end"]
+    first = ends[-1] if ends else len(shots) - 1  # where gaps and stresses are largest
     for row, (shot, (points, corners, value)) in enumerate(zip(shots, drawn, strict=True)):
         x, y, z = points.astype(np.float32).T
         i, j, k = corners.astype(np.int32).T
@@ -367,7 +369,7 @@ def _scene(
                 "<extra></extra>",
                 lighting={"ambient": 0.75, "diffuse": 0.4, "specular": 0.05},
                 flatshading=False,
-                visible=row == len(shots) - 1,
+                visible=row == first,
             )
         )  # fmt: skip
     steps = [
@@ -380,7 +382,7 @@ def _scene(
     ]
     figure.update_layout(
         title={"text": title, "font": {"size": 15}},
-        margin={"l": 0, "r": 0, "t": 40, "b": 10},
+        margin={"l": 10, "r": 0, "t": 40, "b": 30},
         scene={
             "aspectmode": "data",
             "xaxis_title": "x [µm]",
@@ -388,7 +390,17 @@ def _scene(
             "zaxis_title": "z [µm]",
             "camera": {"eye": {"x": -1.4, "y": 1.3, "z": 0.9}},
         },
-        sliders=[{"steps": steps, "active": len(shots) - 1, "currentvalue": {"prefix": ""}}],
+        sliders=[
+            {
+                "steps": steps,
+                "active": first,
+                "currentvalue": {"prefix": ""},
+                "x": 0.05,
+                "len": 0.85,
+                "pad": {"t": 10, "b": 30},
+                "font": {"size": 10},
+            }
+        ],
     )
     return figure
 
