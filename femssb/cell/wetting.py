@@ -3,7 +3,7 @@
 Electrolyte that fills a crack is taken to have the potential that the matrix has at the mouth, and
 to resist nothing on the way; so what leaves a face of the crack enters the ions at the mouth, at
 once. The mouth of a point is the nearest point of the surface of its particle at which lithium is
-inserted, also across the periodic sides; no way through the crack is looked for.
+inserted, also across sides that are periodic; no way through the crack is looked for.
 """
 
 from dataclasses import dataclass
@@ -65,13 +65,17 @@ def mouths(bodies: Bodies, crack: str, surfaces: list[str]) -> Mouths:
     low, high = bodies.period
     extent = high - low
     far = _FAR * float(extent.max())
+    axes = list(bodies.periodic)
+    period = np.zeros(4)  # along the axes of the tree; 0 where it is not periodic
+    period[axes] = extent[axes]
 
     def placed(name: str) -> Array:
         points = bodies.points[name].points - low
-        points[:, :2] %= extent[:2]
+        within = points[:, axes] % extent[axes]
+        points[:, axes] = np.where(within < extent[axes], within, 0.0)  # not so after roundoff
         return np.column_stack([points, far * bodies.particles_at(name)])
 
     there = np.concatenate(bodies.comm.allgather(np.vstack([placed(name) for name in surfaces])))
-    tree = cKDTree(there, boxsize=[*extent[:2], 0.0, 0.0])
+    tree = cKDTree(there, boxsize=period)
     distance, nearest = tree.query(placed(crack))
     return Mouths(nearest=nearest, found=np.asarray(distance < 0.5 * far, dtype=np.float64))
