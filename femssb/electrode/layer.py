@@ -72,6 +72,7 @@ def layer(data: MeshData, matrix: str = "ecbd") -> Layer:
             )
         ],
         period=period,
+        axes=data.periodic,
     )
     phi, w = ufl.TrialFunction(space), ufl.TestFunction(space)
     operator = Operator(fem.form(ufl.inner(ufl.grad(phi), ufl.grad(w)) * ufl.dx))

@@ -254,3 +254,13 @@ def test_bad_arguments(changes, message):
     """Would catch a slip that surfaces as a number."""
     with pytest.raises(InputError, match=message):
         effective(slabs(), **RAILS | changes)
+
+
+def test_sides_that_are_free_insulate():
+    """Catches a layer that conducts across sides through which nothing passes in the cell."""
+    ball = Polycrystal(radius=3 * um, grains=1, centre=(0.8 * um, 0.0, 4 * um))
+    cell = HalfCell(width=8 * um, cathode=8 * um, separator=2 * um, particles=(ball,))
+    data = mesh(cell, size=2 * um, comm=MPI.COMM_SELF)
+    walls = replace(data, open_axes=(0, 1))
+    assert walls.periodic == ()
+    assert layer(walls).relative < 0.998 * layer(data).relative
