@@ -7,6 +7,7 @@ the cell voltage. All are implicit; lithium is conserved to roundoff.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from itertools import zip_longest
 from types import MappingProxyType
 
 import femssb.environment.platform
@@ -228,7 +229,7 @@ class ElectrochemicalProblem:
             "diffusion", self.unknowns, entries[:1], [operator for operator, _ in passed]
         ).jacobian([law.response(*_nothing(operator))[1] for operator, law in passed])
         self.layer = BoundaryLayer(
-            bodies, self.unknowns, through, self.node_charge, inert=self._inert
+            bodies, self.unknowns, through.assembled(), self.node_charge, inert=self._inert
         )
         self._energy = energy
         factors = [active.largest_diffusivity_factor for active, _ in bodies.active_nodes()]
@@ -455,15 +456,24 @@ class ElectrochemicalProblem:
         return found
 
     def _responses(
-        self, values: Sequence[Array], gap: Array, layers: Mapping[str, Deepening]
+        self,
+        values: Sequence[Array],
+        gap: Array,
+        layers: Mapping[str, Deepening],
+        before: Sequence[tuple[Array, Array]] = (),
     ) -> list[tuple[Array, Array]]:
-        """Return flux and derivative of each law at the end of a time step; not of edges."""
+        """Return flux and derivative of each law at the end of a time step; not of edges.
+
+        What they were at values close by helps to find them.
+        """
         gaps = self.bodies.split(gap)
         return [
-            law.response(seen, gaps[name], layers[name])
+            law.response(seen, gaps[name], layers[name], close[0][:, 0] if close else None)
             if isinstance(law, Insertion)
             else law.response(seen, gaps[name])
-            for (name, law), seen in zip(self._laws, values, strict=False)
+            for (name, law), seen, close in zip_longest(
+                self._laws, values[: len(self._laws)], before[: len(self._laws)]
+            )
         ]
 
     def _parts(self, layer: Deepening) -> dict[str, Deepening]:
@@ -540,8 +550,11 @@ class ElectrochemicalProblem:
         consumer = Consumer(power=power, conductance=conductance)
         count, layers = len(self._laws), self._parts(layer)
 
+        answers: list[tuple[Array, Array]] = []
+
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
-            answers = self._responses(values, gap, layers)
+            nonlocal answers
+            answers = self._responses(values, gap, layers, answers)
             answers.append(consumer.response(values[count]))
             edges = zip(self._limits, values[count + 1 :], strict=True)
             return answers + [limit.response(filled) for limit, filled in edges]

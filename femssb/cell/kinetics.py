@@ -96,6 +96,7 @@ def insertion_current(
     potential_difference: Array,
     resistance: Array,
     surface: Surface | None = None,
+    guess: Array | None = None,
 ) -> InsertionCurrent:
     """Return the insertion current behind a series resistance, solved at every point.
 
@@ -112,6 +113,7 @@ def insertion_current(
         resistance: Contact resistance R >= 0, shape (n,) [ohm m2].
         surface: What is at the surface, given the current [mol/m3], where that is not
             `concentration`, but follows it: it does not rise with the current.
+        guess: Of the current then, shape (n,) [A/m2]; by default none flows.
 
     Returns:
         Current, its exact derivatives, and how the voltage is shared.
@@ -127,7 +129,8 @@ def insertion_current(
 
     if surface is None:
         return current(concentration, slice(None))
-    found = current(_behind(current, surface, concentration.size), slice(None))
+    first = np.zeros(concentration.size) if guess is None else np.nan_to_num(guess, posinf=0.0, neginf=0.0)
+    found = current(_behind(current, surface, first), slice(None))
     slope = 1.0 - surface(found.current, slice(None))[1] * found.d_concentration
     return replace(
         found,
@@ -137,15 +140,17 @@ def insertion_current(
 
 
 def _behind(
-    current: Callable[[Array, Indices], InsertionCurrent], surface: Surface, count: int
+    current: Callable[[Array, Indices], InsertionCurrent], surface: Surface, first: Array
 ) -> Array:
     """Return the concentration at each point that is there behind the current which it lets pass.
+
+    The search begins behind a `first` current (n,).
 
     Newton's method, in a bracket, which is halved where the steps of Newton do not halve; points
     that are found are left out.
     """
-    left = np.arange(count)
-    found, _ = surface(np.zeros(count), left)
+    left = np.arange(first.size)
+    found, _ = surface(first, left)
     lower, upper = np.full_like(found, -np.inf), np.full_like(found, np.inf)
     moved = upper.copy()  # by the last step
     tolerance = CONCENTRATION_TOLERANCE * max(float(np.max(np.abs(found), initial=0.0)), 1.0)

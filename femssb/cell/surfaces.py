@@ -111,8 +111,10 @@ class Insertion:
         """Gap over which the current falls [m]."""
         return self.resistance.decay_length
 
-    def current(self, values: Array, gap: Array, layer: Layer | None = None) -> InsertionCurrent:
-        """Return the kinetics behind the response."""
+    def current(
+        self, values: Array, gap: Array, layer: Layer | None = None, guess: Array | None = None
+    ) -> InsertionCurrent:
+        """Return the kinetics behind the response; with a layer it is sought from a guess (n,)."""
         full = self.active.maximum_concentration
 
         def surface(current: Array, points: Indices | slice) -> tuple[Array, Array]:
@@ -128,13 +130,14 @@ class Insertion:
             potential_difference=values[:, 1],
             resistance=contact_resistance(self.resistance, gap),
             surface=surface if layer is not None else None,
+            guess=guess,
         )
 
     def response(
-        self, values: Array, gap: Array, layer: Layer | None = None
+        self, values: Array, gap: Array, layer: Layer | None = None, guess: Array | None = None
     ) -> tuple[Array, Array]:
         """Return flux and derivative: what leaves the grains enters electrons and ions."""
-        found = self.current(values, gap, layer)
+        found = self.current(values, gap, layer, guess)
         slope = found.d_concentration * self.active.maximum_concentration
         row = np.column_stack([slope, found.d_potential])
         flux = np.repeat(found.current[:, None], 2, axis=1)
@@ -173,7 +176,9 @@ class Wetted(Insertion):
         """Return the share of a face that electrolyte covers, (n,)."""
         return np.clip(gap / self.opening - 1.0, 0.0, 1.0)
 
-    def current(self, values: Array, gap: Array, layer: Layer | None = None) -> InsertionCurrent:
+    def current(
+        self, values: Array, gap: Array, layer: Layer | None = None, guess: Array | None = None
+    ) -> InsertionCurrent:
         """Return the kinetics behind the response; a face has no boundary layer."""
         found = super().current(values, np.zeros_like(gap))
         share = self.covered(gap)

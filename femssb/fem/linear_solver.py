@@ -25,6 +25,7 @@ from femssb.arrays import Indices
 from femssb.description import description, field
 from femssb.errors import EngineError, FemssbError, InputError, NotConverged
 from femssb.fem.constraints import Unknowns
+from femssb.fem.jacobian import Jacobian
 
 
 @description
@@ -109,16 +110,15 @@ class KrylovSolver:
         self._excess = 0.0  # iterations beyond that, in all solves with it
         self._near_nullspace = list(near_nullspace)
         self._coarse_space = coarse_space if self._method == "incomplete" else None
-        self._coarse: PETSc.Mat | None = None
         self._ksp = self._created(splits or {})
 
     def solve(
-        self, matrix: PETSc.Mat, right_side: PETSc.Vec, *, least: float = 0.0
+        self, jacobian: Jacobian, right_side: PETSc.Vec, *, least: float = 0.0
     ) -> tuple[PETSc.Vec, int]:
         """Solve a system, renewing an aged preconditioner before, or after a failure; collective.
 
         Args:
-            matrix: Of the system; it may change between calls.
+            jacobian: Matrix of the system; it may change between calls.
             right_side: Of the system.
             least: A reduction of the residual that is enough, if above `LinearSolver.reduction`.
 
@@ -138,8 +138,8 @@ class KrylovSolver:
         decades = -np.log10(np.clip(ksp.rtol, 1e-15, 0.8))
         for fresh in (True,) if self._aged else (False, True):
             if fresh:
-                self._renew(matrix)
-            ksp.setOperators(matrix, self._preconditioner)
+                self._renew(jacobian)
+            ksp.setOperators(jacobian.operator, self._preconditioner)
             ksp.getPC().setReusePreconditioner(not fresh)
             stale = int(self._fresh * decades) + chosen.stale_iterations
             ksp.max_it = chosen.maximum_iterations if fresh else stale
@@ -176,8 +176,9 @@ class KrylovSolver:
         asked = f"; LinearSolver.options = {dict(own)}" if own else ""
         return EngineError(f"{self.name}: {reason}{asked}")
 
-    def _renew(self, matrix: PETSc.Mat) -> None:
+    def _renew(self, jacobian: Jacobian) -> None:
         # A copy: the matrix changes under a preconditioner that is meant to stay as it is.
+        matrix = jacobian.assembled()
         if self._blocks:
             self._preconditioner = matrix.convert(
                 PETSc.Mat.Type.BAIJ, out=self._preconditioner or PETSc.Mat()
@@ -190,8 +191,8 @@ class KrylovSolver:
         else:
             matrix.copy(self._preconditioner, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
         if self._coarse_space is not None:
-            self._coarse = matrix.PtAP(self._coarse_space, result=self._coarse)
-            self._ksp.getPC().getMGCoarseSolve().setOperators(self._coarse)
+            coarse = jacobian.projected(self._coarse_space)
+            self._ksp.getPC().getMGCoarseSolve().setOperators(coarse)
         self.factorisations += 1
 
     def _created(self, splits: Mapping[str, Indices]) -> PETSc.KSP:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import femssb.environment.platform
 
@@ -20,6 +20,7 @@ import numpy as np
 from femssb.arrays import Array, Indices
 from femssb.errors import FemssbError
 from femssb.fem.constraints import Unknowns
+from femssb.fem.jacobian import Jacobian
 
 # Takes the quantities (n, k) of each surface; returns for each the fluxes (n, k) and their
 # derivatives (n, k, k).
@@ -36,6 +37,18 @@ class PointOperator:
     columns: Indices  # (n, m) unknowns that a point sees
     values: Array  # (n, k, m) weights of the m unknowns in the k quantities of the law
     weights: Array  # (n,) area of each point [m2]
+
+    @cached_property
+    def _sees_unknowns(self) -> bool:
+        """Whether what a law sees are the unknowns themselves, as along edges."""
+        k, m = self.values.shape[1:]
+        return k == m and bool((self.values == np.eye(k)).all())
+
+    def between(self, tangents: Array) -> Array:
+        """Return what tangents (n, k, k) are between the unknowns that points see, (n, m, m)."""
+        if self._sees_unknowns:
+            return tangents
+        return np.asarray(self.values.mT @ (tangents @ self.values))
 
     @classmethod
     def joined(cls, blocks: Sequence[tuple[Indices, Array]], weights: Array) -> PointOperator:
@@ -66,7 +79,6 @@ class SurfaceProblem:
 
     Attributes:
         energetic: Whether the residual derives from an energy, but for what dissipates.
-        bulk: The matrix K.
         failure: What a law raised on this rank when the problem was last linearised, or None.
     """
 
@@ -101,17 +113,17 @@ class SurfaceProblem:
         self.energetic = energetic
         self.operators = list(operators)
         self._block_size = block_size
-        own = np.empty(0, np.int64) if held is None else held
-        self._held = own.astype(PETSc.IntType)
-        self._holds = bool(unknowns.comm.allreduce(own.size))
-        places = [(rows, columns) for rows, columns, _ in entries]
-        self.bulk = self._matrix(places)
-        self._jacobian = self._matrix(places + [_outer(op.columns) for op in operators])
-        self._jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
+        self._held = np.empty(0, np.int64) if held is None else held
+        self._holds = bool(unknowns.comm.allreduce(self._held.size))
+        self._jacobian = Jacobian(
+            unknowns,
+            [(rows, columns) for rows, columns, _ in entries],
+            [_outer(op.columns) for op in operators],
+            block_size=block_size,
+            held=self._held,
+        )
         self._evaluate = [self._evaluation(op) for op in operators]
         self.set_bulk([values for _, _, values in entries])
-        diagonal = self.bulk.getDiagonal()
-        self._stiffness = _norm(diagonal) / diagonal.getSize()  # like that of what is not held
 
     def set_bulk(self, values: Sequence[Array], *, terms: Sequence[Array] | None = None) -> None:
         """Set the values of each part of the bulk matrix; collective.
@@ -119,16 +131,17 @@ class SurfaceProblem:
         Where laws take the place of a part, `terms` are values as large as theirs: the residual is
         not known better than to the roundoff of these.
         """
-        self._put(values if terms is None else terms)
+        self._jacobian.set_bulk(np.concatenate(values if terms is None else terms))
         starts, _, entries = self.bulk.getValuesCSR()
         sums = np.append(0.0, np.cumsum(np.abs(entries)))
         self._sizes = np.diff(sums[starts])  # of the absolute entries of each row, or column
         if terms is not None:
-            self._put(values)
+            self._jacobian.set_bulk(np.concatenate(values))
 
-    def _put(self, values: Sequence[Array]) -> None:
-        self._bulk_values = np.concatenate(values)
-        self.bulk.setValuesCOO(self._bulk_values, PETSc.InsertMode.INSERT_VALUES)
+    @property
+    def bulk(self) -> PETSc.Mat:
+        """The matrix K."""
+        return self._jacobian.bulk
 
     def at_points(self, x: PETSc.Vec) -> list[Array]:
         """Return B x for each surface, shapes (n, k); collective."""
@@ -219,31 +232,17 @@ class SurfaceProblem:
             shapes = [op.values.shape[:2] for op in self.operators]
             return [(np.full((n, k), np.nan), np.zeros((n, k, k))) for n, k in shapes]
 
-    def jacobian(self, tangents: Sequence[Array], fixed: int | None = None) -> PETSc.Mat:
+    def jacobian(self, tangents: Sequence[Array], fixed: int | None = None) -> Jacobian:
         """Return the Jacobian, valid until the next call; collective.
 
         It takes the derivatives (n, k, k) of the law of each surface; `fixed` keeps its value.
         """
-        blocks = [
-            (op.values.mT @ (op.weights[:, None, None] * tangent @ op.values)).ravel()
+        entries = [
+            op.between(op.weights[:, None, None] * tangent).ravel()
             for op, tangent in zip(self.operators, tangents, strict=True)
         ]
-        values = np.concatenate([self._bulk_values, *blocks])
-        self._jacobian.setValuesCOO(values, PETSc.InsertMode.INSERT_VALUES)
-        if fixed is not None:
-            self._jacobian.zeroRows([fixed], diag=1.0)
-        if self._holds:  # they do not change: their columns may go, too, and it stays symmetric
-            self._jacobian.zeroRowsColumns(self._held, diag=self._stiffness)
+        self._jacobian.set_surfaces(np.concatenate([np.empty(0), *entries]), fixed)
         return self._jacobian
-
-    def _matrix(self, places: Sequence[tuple[Indices, Indices]]) -> PETSc.Mat:
-        n = (self.unknowns.local_size, self.unknowns.size)
-        matrix = PETSc.Mat().create(comm=self.unknowns.comm)
-        matrix.setSizes((n, n), bsize=self._block_size)
-        matrix.setType(PETSc.Mat.Type.AIJ)
-        rows, columns = np.concatenate(places, axis=1).astype(PETSc.IntType)
-        matrix.setPreallocationCOO(rows, columns)
-        return matrix
 
     def _evaluation(self, op: PointOperator) -> PETSc.Mat:
         n, k, m = op.values.shape
