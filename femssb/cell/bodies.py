@@ -73,6 +73,7 @@ class Bodies:
         self.periodic = periodic
         self.comm: MPI.Comm = data.mesh.comm
         self.regions, self.surfaces = tuple(regions), tuple(surfaces)
+        self._nodes: dict[tuple[int, ...], Cells] = {}  # of regions, by their tags
         self._tags = tags = np.zeros(n_cells(data.mesh), np.int32)
         tags[data.cell_tags.indices] = data.cell_tags.values
         cut: dict[tuple[str, ...], Part] = {}
@@ -209,8 +210,10 @@ class Bodies:
         """Yield each active material with its local nodes, ghosts included, ascending."""
         for region in self.regions:
             if isinstance(region.material, ActiveMaterial):
-                cells = _within(self.domains[LITHIUM].cell_tags, region)
-                yield region.material, np.unique(self.scalars.dofmap.list[cells])
+                if region.tags not in self._nodes:  # it takes long
+                    cells = _within(self.domains[LITHIUM].cell_tags, region)
+                    self._nodes[region.tags] = np.unique(self.scalars.dofmap.list[cells])
+                yield region.material, self._nodes[region.tags]
 
     def trace(self, space: fem.FunctionSpace, part: Part, surface: str, side: Side) -> Trace:
         """Return what evaluates a field of a part at the points of a surface, on one side."""

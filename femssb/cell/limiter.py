@@ -132,6 +132,20 @@ def limited(
     Returns:
         Currents (n, 2) that leave the ends, and their derivatives (n, 2, 2).
     """
+    current, slope = np.zeros(filled.shape), np.zeros((*filled.shape, 2))
+    lowest, highest = np.minimum(*filled.T), np.maximum(*filled.T)
+    close = np.flatnonzero(~((lowest >= within) & (1.0 - highest >= within)))  # NaN are
+    if close.size:
+        current[close], slope[close] = _taken_back(
+            filled[close], entries[close], within[close], within_slope[close]
+        )
+    return current, slope
+
+
+def _taken_back(
+    filled: Array, entries: Array, within: Array, within_slope: Array
+) -> tuple[Array, Array]:
+    """Return what `limited` does, at edges that are close to a bound."""
     low = np.eye(2)[filled.argmin(axis=1)]  # 1 at the lower end
     above, by_low = _room(filled.min(axis=1), within, low, within_slope)
     below, by_high = _room(1.0 - filled.max(axis=1), within, low - 1.0, within_slope)
