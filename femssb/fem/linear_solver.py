@@ -70,6 +70,7 @@ class KrylovSolver:
 
     Attributes:
         factorisations: How often the preconditioner was built.
+        reduction: Of the residual in a solve, as `LinearSolver` or its PETSc options set it.
     """
 
     def __init__(
@@ -113,14 +114,14 @@ class KrylovSolver:
         self._ksp = self._created(splits or {})
 
     def solve(
-        self, jacobian: Jacobian, right_side: PETSc.Vec, *, least: float = 0.0
+        self, jacobian: Jacobian, right_side: PETSc.Vec, *, reduction: float | None = None
     ) -> tuple[PETSc.Vec, int]:
         """Solve a system, renewing an aged preconditioner before, or after a failure; collective.
 
         Args:
             jacobian: Matrix of the system; it may change between calls.
             right_side: Of the system.
-            least: A reduction of the residual that is enough, if above `LinearSolver.reduction`.
+            reduction: Of the residual; by default that of the options.
 
         Returns:
             The solution and the number of iterations.
@@ -134,7 +135,7 @@ class KrylovSolver:
         iterations = 0
         ksp = self._ksp
         ksp.setInitialGuessNonzero(False)
-        ksp.rtol = max(self._reduction, least)
+        ksp.rtol = self.reduction if reduction is None else reduction
         decades = -np.log10(np.clip(ksp.rtol, 1e-15, 0.8))
         for fresh in (True,) if self._aged else (False, True):
             if fresh:
@@ -233,7 +234,7 @@ class KrylovSolver:
         try:
             with self._options_known():
                 ksp.setFromOptions()
-            self._reduction = float(ksp.rtol)  # an option of the user may have set it
+            self.reduction = float(ksp.rtol)  # an option of the user may have set it
         except PETSc.Error as error:
             if not own:
                 raise EngineError(f"{self.name}: {error}") from error

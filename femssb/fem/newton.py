@@ -24,6 +24,8 @@ _ENOUGH = 0.5  # of the work at the start of the step, left at its end
 # Where a step that goes downhill leaves more of the residual than this share, surfaces change from
 # branch to branch, and the next step need not be solved better than that.
 _LITTLE, _ROUGH = 0.3, 0.1
+# Of the reduction that is wanted, what a linear solve leaves; and the most that it reduces.
+_SPARE, _FINEST = 0.3, 1e-6
 
 Evaluate = Callable[[], Linearised]  # the residual at the present unknowns
 
@@ -108,15 +110,32 @@ def solve(
         if iteration == limits.iterations or hopeless:
             raise failure(f"Newton failed after {iteration} iterations", now.relative)
         stop_if_asked(problem.unknowns.comm)
-        rough = downhill and len(norms) > 1 and norms[-1] > _LITTLE * norms[-2]
         step, taken = linear_solver.solve(
-            problem.jacobian(now.tangents, fixed), now.residual, least=_ROUGH if rough else 0.0
+            problem.jacobian(now.tangents, fixed),
+            now.residual,
+            reduction=_reduction(
+                linear_solver.reduction, norms, downhill, tolerance * now.scale / now.norm
+            ),
         )
         linear += taken
         search = _down if downhill else _towards_zero
         now = search(x, step, now, evaluate, norms)
         norms.append(now.norm)
     raise AssertionError  # the loop above only returns or raises
+
+
+def _reduction(usual: float, norms: Sequence[float], downhill: bool, wanted: float) -> float:
+    """Return by how much a linear solve must reduce its residual, from all norms so far.
+
+    Where the norm falls as Newton's method makes it, the next one would fall by the square of that,
+    and the linear solve must not spoil it, unless less is wanted.
+
+    Source: Eisenstat and Walker 1996, doi:10.1137/0917003, choice 2.
+    """
+    left = norms[-1] / norms[-2] if len(norms) > 1 else 1.0
+    if downhill and len(norms) > 1 and left > _LITTLE:
+        return max(usual, _ROUGH)
+    return min(usual, max(left**2, _SPARE * wanted, _FINEST))
 
 
 def _symmetric(problem: SurfaceProblem, at: Linearised) -> bool:

@@ -361,9 +361,15 @@ class Stepper:
                 tried[size] = self._advance(control, position, size, plain, towards)
             return tried[size].beyond
 
+        # A voltage leaves its curve for a cliff: far beyond the end it tells nothing of where that is.
+        scale = abs(beyond(0.0)) or 1.0
+
+        def bent(size: float) -> float:
+            return beyond(size) / (abs(beyond(size)) + scale)
+
         shortest = min(precision, longest) if position.row == position.first_row else 0.0
         if beyond(shortest) < 0:
-            brentq(beyond, shortest, longest, xtol=precision)
+            brentq(bent, shortest, longest, xtol=precision)
         return tried[min(size for size, reached in tried.items() if reached.beyond >= 0)]
 
     def _share(self, control: Control, start: State, state: State) -> float:
