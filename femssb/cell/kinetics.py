@@ -129,7 +129,11 @@ def insertion_current(
 
     if surface is None:
         return current(concentration, slice(None))
-    first = np.zeros(concentration.size) if guess is None else np.nan_to_num(guess, posinf=0.0, neginf=0.0)
+    first = (
+        np.zeros(concentration.size)
+        if guess is None
+        else np.nan_to_num(guess, posinf=0.0, neginf=0.0)
+    )
     found = current(_behind(current, surface, first), slice(None))
     slope = 1.0 - surface(found.current, slice(None))[1] * found.d_concentration
     return replace(

@@ -351,7 +351,7 @@ def state_of_softening(path):
 
 def jacobian(problem, law, x):
     """Return the Jacobian of a problem at x."""
-    return problem.jacobian([law(problem.at_points(x)[0]).tangent])
+    return problem.jacobian([law(problem.at_points(x)[0]).tangent]).assembled()
 
 
 @pytest.mark.parametrize("mixed_mode", ["power", "benzeggagh_kenane"])

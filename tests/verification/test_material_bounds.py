@@ -149,12 +149,12 @@ def test_an_error_of_petsc_is_ours() -> None:
     model = tiny_model()
     problem = model.electrochemistry.problem
     sizes = [(op.weights.size, op.values.shape[1]) for op in problem.operators]
-    matrix = problem.jacobian([np.zeros((n, k, k)) for n, k in sizes])
-    matrix.zeroEntries()
+    jacobian = problem.jacobian([np.zeros((n, k, k)) for n, k in sizes])
+    jacobian.set_bulk(np.zeros_like(jacobian._in_bulk))
     right_side = model.electrochemistry.unknowns.vector()
     right_side.set(1.0)
     with pytest.raises(NotConverged, match=r"electrochemistry: (PETSc|the linear solver) failed"):
-        model.electrochemistry.linear_solver.solve(matrix, right_side)
+        model.electrochemistry.linear_solver.solve(jacobian, right_side)
 
 
 @pytest.mark.parametrize(

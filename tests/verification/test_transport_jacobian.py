@@ -71,7 +71,7 @@ class Linearised:
     def jacobian_times(self, direction):
         """Return the product of the matrix that Newton uses with a direction."""
         tangents = [tangent for _, tangent in self.law(self.problem.at_points(self.x))]
-        return self.problem.jacobian(tangents, self.fixed) @ direction
+        return self.problem.jacobian(tangents, self.fixed).operator @ direction
 
 
 @pytest.mark.parametrize("filled", [None, 0.6])

@@ -245,6 +245,32 @@ def test_current_and_slopes_change_with_every_coefficient():
         assert np.all(np.abs(other - base) > 1e-4 * np.abs(base))
 
 
+@pytest.mark.parametrize("guess", [0.0, 50.0, -50.0, 1e9, math.nan, math.inf])
+def test_a_current_does_not_depend_on_where_it_is_sought_from(guess):
+    """Catches a search that ends where it began, or is lost where a trial step had no number."""
+    full = ACTIVE.maximum_concentration
+    mesh = full * np.linspace(0.05, 0.95, 40)
+    difference = np.linspace(3.2, 4.6, 40)
+    fall = full * 2e-3  # for 1 A/m2
+
+    def surface(current, points):
+        return mesh[points] - fall * np.tanh(current / 20) * 20, fall * (
+            np.tanh(current / 20) ** 2 - 1
+        )
+
+    given = {
+        "concentration": mesh,
+        "potential_difference": difference,
+        "resistance": np.full(40, 1e-3),
+        "surface": surface,
+    }
+    first = insertion_current(KINETICS, ACTIVE, TEMPERATURE, **given)
+    other = insertion_current(KINETICS, ACTIVE, TEMPERATURE, **given, guess=np.full(40, guess))
+    assert np.ptp(first.current) > 1.0
+    np.testing.assert_allclose(other.current, first.current, rtol=1e-6, atol=1e-9)
+    assert np.isfinite(other.d_potential).all()
+
+
 def test_limits_of_the_series_resistance():
     """Catches a series resistance on paper only: none, at equilibrium, nothing but resistance."""
     concentration = np.full(3, 2e4)

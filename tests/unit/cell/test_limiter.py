@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 from femssb import Charge, Discharge, Simulation, library
-from femssb.cell.limiter import REACH, LimitedDiffusion, LimitedDrift
+from femssb.cell.limiter import REACH, LimitedDiffusion, LimitedDrift, _taken_back, limited
 from tests.runs import tiny_model
 
 
@@ -53,6 +53,19 @@ def test_limited_currents_are_differentiated():
     drift = LimitedDrift(sp.csr_array((factors, (pairs.ravel(), pairs[:, ::-1].ravel()))), numbers)
     drift.refresh(factors, rng.uniform(-5, 5, 160))
     check_slopes(drift.response, filled)
+
+
+def test_far_from_the_bounds_nothing_is_taken_back():
+    """Catches edges that are left out though they are close, at any distance."""
+    rng = np.random.default_rng(4)
+    filled = rng.uniform(-0.02, 1.02, (4000, 2))
+    within = np.repeat([1e-12, 1e-3, 0.02, 0.3], 1000)
+    slopes = rng.normal(size=filled.shape)
+    entries = rng.uniform(0.5, 1.0, filled.shape)
+    found = limited(filled, entries, within, slopes)
+    for one, expected in zip(found, _taken_back(filled, entries, within, slopes), strict=True):
+        np.testing.assert_array_equal(one, expected)
+    assert np.count_nonzero(found[0]) not in (0, found[0].size)
 
 
 def test_no_current_leaves_the_empty_or_enters_the_full():
