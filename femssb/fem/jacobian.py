@@ -18,8 +18,26 @@ from femssb.fem.constraints import Unknowns
 Places = Sequence[tuple[Indices, Indices]]  # rows and columns of entries; repeated ones add up
 
 
+class _Product:
+    """The product with a vector, which PETSc calls for.
+
+    It does not know the matrix whose product it is: PETSc would never let go of that.
+    """
+
+    def __init__(self, bulk: PETSc.Mat, surfaces: PETSc.Mat) -> None:
+        self.bulk, self.surfaces = bulk, surfaces
+        self.alone = np.empty(0, np.int64)  # rows on this rank that have their own entry alone
+        self.entries = np.empty(0)  # of these
+
+    def mult(self, _: PETSc.Mat, x: PETSc.Vec, y: PETSc.Vec) -> None:
+        """Set y to the product with x."""
+        self.bulk.mult(x, y)
+        self.surfaces.multAdd(x, y, y)
+        y.array[self.alone] = self.entries * x.array_r[self.alone]
+
+
 class Jacobian:
-    """The matrix, which is a context of PETSc: that asks it for products.
+    """The matrix; Krylov's method sees its `operator`.
 
     Attributes:
         bulk: The part of the bulk, with the equations that the whole leaves out.
@@ -56,10 +74,9 @@ class Jacobian:
         self._in_bulk = self._on_surfaces = np.empty(0)
         self._fixed: int | None = None
         self._stiffness = 1.0  # of what is held, like that of the rest
-        # The bulk as it is multiplied: in blocks that takes half as long.
-        self._blocked = PETSc.Mat() if block_size > 1 else self.bulk
+        self._product = _Product(self.bulk, self._surfaces)
         self._projected: PETSc.Mat | None = None  # the bulk
-        self.operator = PETSc.Mat().createPython(self.bulk.getSizes(), self, unknowns.comm)
+        self.operator = PETSc.Mat().createPython(self.bulk.getSizes(), self._product, unknowns.comm)
         self.operator.setUp()
 
     def set_bulk(self, values: Array) -> None:
@@ -67,8 +84,9 @@ class Jacobian:
         self._in_bulk = values
         self.bulk.setValuesCOO(values, PETSc.InsertMode.INSERT_VALUES)
         self._projected = None
-        if self._block_size > 1:
-            self._blocked = self.bulk.convert(PETSc.Mat.Type.BAIJ, out=self._blocked)
+        if self._block_size > 1:  # a product takes half as long in blocks
+            old = None if self._product.bulk is self.bulk else self._product.bulk
+            self._product.bulk = self.bulk.convert(PETSc.Mat.Type.BAIJ, out=old or PETSc.Mat())
         if self._holds:
             diagonal = self.bulk.getDiagonal()
             self._stiffness = diagonal.norm(PETSc.NormType.NORM_1) / diagonal.getSize()
@@ -77,23 +95,12 @@ class Jacobian:
         """Set the entries of the surfaces, and an unknown that keeps its value; collective."""
         self._on_surfaces, self._fixed = values, fixed
         self._surfaces.setValuesCOO(values, PETSc.InsertMode.INSERT_VALUES)
-
-    def mult(self, _: PETSc.Mat, x: PETSc.Vec, y: PETSc.Vec) -> None:
-        """Set y to the product with x: PETSc calls this.
-
-        What is held or fixed has its own entry alone: in a solution, and in all that leads there,
-        it is zero.
-        """
-        self._blocked.mult(x, y)
-        self._surfaces.multAdd(x, y, y)
-        if self._holds or self._fixed is not None:
-            values, known = y.array, x.array_r
-            at = self._held - self._unknowns.offset
-            values[at] = self._stiffness * known[at]
-            if self._fixed is not None and 0 <= self._fixed - self._unknowns.offset < known.size:
-                values[self._fixed - self._unknowns.offset] = known[
-                    self._fixed - self._unknowns.offset
-                ]
+        # In a solution, and in all that leads there, what is held or fixed is zero.
+        first, size = self._unknowns.offset, self._unknowns.local_size
+        rows, entries = self._held - first, np.full(len(self._held), self._stiffness)
+        if fixed is not None and first <= fixed < first + size:
+            rows, entries = np.append(rows, fixed - first), np.append(entries, 1.0)
+        self._product.alone, self._product.entries = rows, entries
 
     def assembled(self) -> PETSc.Mat:
         """Return the sum of both parts, valid until the next call; collective."""

@@ -361,7 +361,7 @@ class Stepper:
                 tried[size] = self._advance(control, position, size, plain, towards)
             return tried[size].beyond
 
-        # A voltage leaves its curve for a cliff: far beyond the end it tells nothing of where that is.
+        # A voltage ends in a cliff: far beyond the end it tells nothing of where that is.
         scale = abs(beyond(0.0)) or 1.0
 
         def bent(size: float) -> float:
