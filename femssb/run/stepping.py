@@ -37,7 +37,7 @@ class Stepping:
         "allowed in one step, rms over the interface, over the jump or the opening at failure",
         above=0,
         below=0.5,
-        default=4e-3,
+        default=2e-3,
     )
     first: float = field(
         "first step after a change of load", unit="s", above=0, below=hour, default=0.5
