@@ -50,7 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "incomplete": {"method": "incomplete"},
     "multigrid": {"method": "multigrid"},
 }
-GROWTH = [(1, 1.2), (1, 0.8), (1, 0.5), (1, 0.34), (1, 0.223), (10, 1.2), (50, 1.2), (200, 1.2)]
+GROWTH = [(1, 1.2), (1, 0.8), (1, 0.5), (1, 0.34), (1, 0.207), (10, 1.2), (50, 1.2), (200, 1.2)]
 COLUMNS = (
     "particles  size/um  tetrahedra  unknowns  ranks  solver        cpu/s  wall/s  steps  failed  "
     "repeated  s/step  Newton  Krylov/Newton  set-ups  memory/GB"
