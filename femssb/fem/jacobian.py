@@ -75,7 +75,8 @@ class Jacobian:
         self._fixed: int | None = None
         self._stiffness = 1.0  # of what is held, like that of the rest
         self._product = _Product(self.bulk, self._surfaces)
-        self._projected: PETSc.Mat | None = None  # the bulk
+        self._bulk_projected: PETSc.Mat | None = None
+        self._surfaces_projected: PETSc.Mat | None = None
         self.operator = PETSc.Mat().createPython(self.bulk.getSizes(), self._product, unknowns.comm)
         self.operator.setUp()
 
@@ -83,7 +84,7 @@ class Jacobian:
         """Set the entries of the bulk; collective."""
         self._in_bulk = values
         self.bulk.setValuesCOO(values, PETSc.InsertMode.INSERT_VALUES)
-        self._projected = None
+        self._bulk_projected = None
         if self._block_size > 1:  # a product takes half as long in blocks
             old = None if self._product.bulk is self.bulk else self._product.bulk
             self._product.bulk = self.bulk.convert(PETSc.Mat.Type.BAIJ, out=old or PETSc.Mat())
@@ -118,14 +119,15 @@ class Jacobian:
 
         It must be the same space at each call.
         """
-        if self._projected is None:
+        if self._bulk_projected is None:
             kept, self._on_surfaces = self._on_surfaces, np.zeros_like(self._on_surfaces)
-            self._projected = self.assembled().PtAP(space)
+            self._bulk_projected = self.assembled().PtAP(space)
             self._on_surfaces = kept
         if self._holds:
             self._surfaces.zeroRowsColumns(self._held, diag=0.0)
-        found = self._projected.copy()
-        part = self._surfaces.PtAP(space)
+        found = self._bulk_projected.copy()
+        self._surfaces_projected = self._surfaces.PtAP(space, result=self._surfaces_projected)
+        part = self._surfaces_projected
         found.axpy(1.0, part, structure=PETSc.Mat.Structure.SUBSET_NONZERO_PATTERN)
         return found
 
