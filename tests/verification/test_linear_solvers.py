@@ -18,6 +18,7 @@ from femssb import HalfCell, Model, Polycrystal, library, mesh
 from femssb.cell.coupling import Guess, Tolerances, advance
 from femssb.cell.surfaces import INTERFACE
 from femssb.errors import EngineError, InputError
+from femssb.fem import newton
 from femssb.fem.linear_solver import LinearSolver
 from femssb.units import MPa, um
 from tests.verification import half_cells
@@ -106,14 +107,15 @@ def test_same_step(comm):
 
 
 @pytest.mark.parametrize("name", ["incomplete", "multigrid"])
-def test_iterations_do_not_grow(name):
+def test_iterations_do_not_grow(name, monkeypatch):
     """Would catch rigid motions that a method does not see, and fields split at the wrong place.
 
     By multigrid, electrochemistry takes about 5 and mechanics 14 to 18 iterations a solve, on both
     meshes; the bounds leave room for other processors and partitions.
     """
+    monkeypatch.setattr(newton, "_reduction", lambda usual, *_: usual)
     for size in (COARSE, FINE):
-        _, _, work = step(size, name)
+        _, _, work = step_by(SOLVERS[name], size)
         assert work.linear_electrochemistry < 15 * work.newton_electrochemistry
         assert work.linear_mechanics < 30 * work.newton_mechanics
 
@@ -232,8 +234,7 @@ def test_a_rough_solve_leaves_no_trace(name):
     assert left(0.3) > own  # it stops where that is enough
     assert left(None) <= 1.01 * own
     assert left(1e-5) <= 1.01e-5
-    assert left(1e-9) > 1e-9
-    assert left(0.3) <= 1.01 * 0.3
+    assert 1.01 * own >= left(None) > 1e-5  # what was asked for does not stay
 
 
 def test_small_matrices_are_not_shared(comm):
