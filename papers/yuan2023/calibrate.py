@@ -30,7 +30,7 @@ from scipy.optimize import least_squares
 
 import femssb
 from femssb import Charge, Model, Simulation, Stepping, mesh
-from femssb.library.yuan2023 import Open, materials
+from femssb.library.yuan2023 import CALIBRATED, materials
 from femssb.studies import Cache, Measurement, Table, run, write_page
 from femssb.units import nm, pmol, um
 
@@ -65,18 +65,7 @@ Name = Literal[
     "resistance",
     "decay_length",
 ]
-START = Open(  # what single runs gave, judged by the misfit
-    ecbd_modulus=14.25e9,
-    strain=0.01025,
-    strain_early=0.35,
-    strain_onset=0.07,
-    strain_exponent=4.3,
-    plateau=0.11,
-    cohesive_stiffness=2.9e18,
-    drift_volume=2.6e-6,
-    diffusivity=1.40e-14,
-    resistance=5e-4,
-)
+START = CALIBRATED  # a fit goes on from what stands
 COARSER = 5 / 3  # mesh size of the derivatives over that of the misfits
 LARGER = Stepping(stoichiometry_error=4e-4, voltage_error=8e-3, jump_error=0.05)  # theirs
 LITHIUM, TIME, GAP, RESIDUAL = 0.05, 0.02, 0.15, np.log(1.5)  # bands, of the logarithm
