@@ -52,6 +52,7 @@ from .inputs.interfaces import InsertionKinetics as InsertionKinetics
 from .inputs.interfaces import MetalKinetics as MetalKinetics
 from .inputs.interfaces import ParticleContacts as ParticleContacts
 from .inputs.materials import ActiveMaterial as ActiveMaterial
+from .inputs.materials import ActivePhase as ActivePhase
 from .inputs.materials import Conductor as Conductor
 from .inputs.materials import Materials as Materials
 from .inputs.materials import Solid as Solid

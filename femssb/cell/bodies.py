@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Array, Indices
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
-from femssb.cell.surfaces import GRAIN_BOUNDARY, Ohmic, Pieces, Side, Surface
+from femssb.cell.surfaces import GRAIN_BOUNDARY, Law, Ohmic, Pieces, Side, Surface
 from femssb.errors import MeshError
 from femssb.fem.assembly import Part, n_cells, n_dofs
 from femssb.fem.broken import broken, node_groups
@@ -239,6 +239,15 @@ class Bodies:
     def grains_at(self, surface: str, side: Side = "minus") -> Indices:
         """Return the grain, from 0, on one side of each point of a surface; -1 for none."""
         return self._at_points(self.grain_of, surface, side)
+
+    def where(self, surface: str, law: Law) -> Indices | slice:
+        """Return the points of a surface at which a law of a current holds."""
+        if law.tags is None:
+            return slice(None)
+        points, inside = self.points[surface], np.isin(self._tags, law.tags)
+        sides = [side for name, side, _ in law.sees if name == LITHIUM]
+        there = np.all([inside[getattr(points, side)] for side in sides], axis=0)
+        return np.flatnonzero(np.repeat(there, points.per_facet))
 
     def _at_points(self, of: Callable[[Cells], Indices], surface: str, side: Side) -> Indices:
         points = self.points[surface]

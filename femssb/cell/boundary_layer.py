@@ -110,7 +110,7 @@ class Deepening:
     def _fall(self) -> Array:
         return np.asarray(self.given.sum(axis=1))
 
-    def __getitem__(self, points: slice) -> "Deepening":
+    def __getitem__(self, points: Indices | slice) -> "Deepening":
         """Return that of some of the points."""
         return Deepening(kept=self.kept[points], given=self.given[points], room=self.room[points])
 
@@ -137,7 +137,7 @@ class BoundaryLayer:
     """The modes at the cohesive points: none where nothing is inserted.
 
     Attributes:
-        rates: (modes,) at which they decay [1/s].
+        rates: (n, modes) at which they decay [1/s].
         amplitudes: (n, modes) rise of the modes for a current of one that enters [m2/(A s)].
     """
 
@@ -160,25 +160,19 @@ class BoundaryLayer:
         """
         self._bodies = bodies
         lithium = bodies.domains[LITHIUM]
-        self._laws = {
-            surface.name: law
+        self._laws = [
+            (surface.name, law)
             for surface in bodies.surfaces
             for law in surface.currents
             if isinstance(law, Insertion) and not isinstance(law, Wetted)
-        }
+        ]
         self._traces = {
-            name: bodies.trace(bodies.scalars, lithium, name, "minus") for name in self._laws
+            name: bodies.trace(bodies.scalars, lithium, name, "minus")
+            for name in dict.fromkeys(name for name, _ in self._laws)
         }
-        area = sum(bodies.area(name) for name in self._laws)
-        facets = bodies.comm.allreduce(sum(bodies.points[n].facets.size for n in self._laws))
+        area = sum(bodies.area(name) for name in self._traces)
+        facets = bodies.comm.allreduce(sum(bodies.points[n].facets.size for n in self._traces))
         size = float(np.sqrt(4 / np.sqrt(3) * area / facets))  # equilateral
-        fastest = [max(active.diffusivity) for active, _ in bodies.active_nodes()]
-        scale = bodies.largest(np.array(fastest)) / size**2
-        self.rates = scale * np.geomspace(_SLOWEST, _FASTEST, MODES)
-        at = scale * np.geomspace(_SLOWEST, _FASTEST, _SAMPLES * MODES)
-        shares = at[:, None] / (at[:, None] + self.rates)
-        pulses = shares[:, :-1] - shares[:, 1:]
-        answers = self._answers(unknowns, diffusion, node_charge, at)
         curvature, depth = self._shape()
         axes = bodies.by_cell(lithium, ActiveMaterial, lambda region, _: region.orientations)
         turned = axes.x.array.reshape(-1, 3, 3)[axes.function_space.dofmap.list[:, 0]]
@@ -186,16 +180,27 @@ class BoundaryLayer:
         amplitudes = {
             name: np.zeros((bodies.points[name].weights.size, MODES)) for name in bodies.cohesive
         }
-        for name, law in self._laws.items():
-            points, trace = bodies.points[name], self._traces[name]
+        rates = {name: np.ones_like(values) for name, values in amplitudes.items()}
+        known: dict[float, list[Array]] = {}  # answers of the mesh, by the scale of their rates
+        for name, law in self._laws:
+            points, trace, here = bodies.points[name], self._traces[name], bodies.where(name, law)
             behind = np.repeat(bodies.cells_behind(name, lithium, "minus"), points.per_facet)
             particle = bodies.particles_at(name)
             along = np.einsum("pi,pik->pk", points.frame[:, 0], turned[behind]) ** 2
             along += (curvature[particle, None] * size / 4) ** 2 * (1 - along)
             self._along[name] = along
+            along, particle = along[here], particle[here]
+            scale = max(law.active.diffusivity) / size**2
+            decay = scale * np.geomspace(_SLOWEST, _FASTEST, MODES)
+            at = scale * np.geomspace(_SLOWEST, _FASTEST, _SAMPLES * MODES)
+            shares = at[:, None] / (at[:, None] + decay)
+            pulses = shares[:, :-1] - shares[:, 1:]
+            if scale not in known:
+                known[scale] = self._answers(unknowns, diffusion, node_charge, at)
             of_crystal = _Crystal(law.active.diffusivity, along, curvature[particle])
             full = FARADAY * law.active.maximum_concentration
-            lack = of_crystal.answer(at) / full - [trace(answer) for answer in answers]
+            lack = of_crystal.answer(at) / full
+            lack -= np.array([trace(answer)[here] for answer in known[scale]])
             slowest = np.maximum(of_crystal.turn**2, of_crystal.along / depth[particle] ** 2)
             lack /= 1 + (slowest / at[:, None]) ** 2
             driven = _driven(law)
@@ -204,8 +209,10 @@ class BoundaryLayer:
             heights = np.zeros((len(particle), MODES + 1))
             for point in np.flatnonzero(~np.isin(particle, inert)):
                 heights[point, 1:-1], _ = nnls(pulses, lack[:, point])
-            amplitudes[name] = -np.diff(heights) * self.rates
+            amplitudes[name][here] = -np.diff(heights) * decay
+            rates[name][here] = decay
         self.amplitudes = np.concatenate(list(amplitudes.values()))
+        self.rates = np.concatenate(list(rates.values()))
 
     def at_rest(self) -> Array:
         """Return the modes where no load has changed for long, (n, modes)."""
@@ -246,12 +253,13 @@ class BoundaryLayer:
         """Return the factor on the diffusivity along the normal, (n, 1)."""
         bodies = self._bodies
         pace = {name: np.ones(bodies.points[name].weights.size) for name in bodies.cohesive}
-        for name, law in self._laws.items():
+        for name, law in self._laws:
             if law.active.diffusivity_factor is not None:
-                at = self._traces[name](filled) * law.active.maximum_concentration
+                here = bodies.where(name, law)
+                at = self._traces[name](filled)[here] * law.active.maximum_concentration
                 now, _ = law.active.diffusivities(at)
-                along = self._along[name]
-                pace[name] = (along * now).sum(axis=1) / (along @ law.active.diffusivity)
+                along = self._along[name][here]
+                pace[name][here] = (along * now).sum(axis=1) / (along @ law.active.diffusivity)
         return np.concatenate(list(pace.values()))[:, None]
 
     def _answers(
@@ -304,10 +312,10 @@ class BoundaryLayer:
         count = int(bodies.data.grain_particle.max()) + 1
         particle = bodies.particle_of(part.cell_tags[:owned])
         volume = np.bincount(particle, volumes(part.mesh.geometry.x, cells), count)
-        whole, facets = bodies.data.mesh, [bodies.points[name] for name in self._laws]
+        whole, facets = bodies.data.mesh, [bodies.points[name] for name in self._traces]
         numbers = [entities_to_geometry(whole, 2, points.facets) for points in facets]
         numbers = whole.geometry.index_map().local_to_global(np.concatenate(numbers).ravel())
-        of = [bodies.particles_at(n)[:: bodies.points[n].per_facet] for n in self._laws]
+        of = [bodies.particles_at(n)[:: bodies.points[n].per_facet] for n in self._traces]
 
         def everywhere(values: Array | Indices) -> Any:
             return np.concatenate(bodies.comm.allgather(values))

@@ -50,6 +50,7 @@ from femssb.units import hour
 _LARGEST_SHARE, _SMALLEST_SHARE = 1 / 16, 1e-6
 _BLOCK = 3  # components of a node, which is free or held as a whole
 _SAME = 1e-15  # displacements of a node that are meant to be one [m]
+_NOT = (0.0, 0.0, 0.0)  # strain of a material with fewer curves than another
 _MOVES = 20  # of what keeps loose particles in their place, in a time step
 
 
@@ -204,7 +205,9 @@ class MechanicalProblem:
         return self.bodies.by_cell(
             self.bodies.domains[LITHIUM],
             ActiveMaterial,
-            lambda r, a: mechanics.expansion_direction(a.expansion_axes[curve], r.orientations),
+            lambda r, a: mechanics.expansion_direction(
+                a.expansion_axes[curve] if curve < len(a.expansion_axes) else _NOT, r.orientations
+            ),
         )
 
     def _linear_edges(self, body: str, space: fem.FunctionSpace) -> NDArray[np.int64]:

@@ -60,6 +60,11 @@ def to_bpx(
             f"to_bpx: {electrode.electrolyte!r} touches {electrode.active_area:g} m2/m3 of"
             f" {electrode.active!r} and conducts {electrode.ionic.value:g} S/m in the electrode"
         )
+    if materials.others:
+        raise InputError(
+            f"to_bpx: Materials.others = {list(materials.others)}, but an electrode has one active"
+            " material"
+        )
     at = materials.at(materials.reference_temperature)
     active, electrolyte = at.active, at.electrolyte
     full = active.maximum_concentration

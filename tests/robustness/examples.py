@@ -1002,6 +1002,10 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     ),
     "Curve.plus": lambda: (line_curve().plus, {"other": line_curve(), "factor": 0.5}),
     "Materials.at": lambda: (library.yuan2023.materials().at, {"temperature": 320.0}),
+    "Materials.starting_at": lambda: (library.yuan2023.materials().starting_at, {"voltage": 4.0}),
+    "Materials.with_phases": lambda: (
+        library.yuan2023.materials().with_phases, {"phases": library.yuan2023.materials().phases},
+    ),
     "ActiveMaterial.starting_at": lambda: (
         library.yuan2023.materials().active.starting_at, {"voltage": 4.0},
     ),
