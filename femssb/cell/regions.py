@@ -92,7 +92,9 @@ def _phases_of(data: MeshData, materials: Materials) -> list[int]:
     """
     count = int(data.grain_particle.max(initial=-1)) + 1
     particles = getattr(data.origin.get("cell"), "particles", ())
-    called = [particle.material for particle in particles] or [None] * count
+    called = [particle.material for particle in particles]
+    if len(called) != count:
+        called = [None] * count
     found, used = [], set()
     for number, material in enumerate(called, start=1):
         own = f"{PARTICLE}_{number}"
