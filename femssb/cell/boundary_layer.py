@@ -174,8 +174,8 @@ class BoundaryLayer:
         facets = bodies.comm.allreduce(sum(bodies.points[n].facets.size for n in self._traces))
         size = float(np.sqrt(4 / np.sqrt(3) * area / facets))  # equilateral
         curvature, depth = self._shape()
-        axes = bodies.by_cell(lithium, ActiveMaterial, lambda region, _: region.orientations)
-        turned = axes.x.array.reshape(-1, 3, 3)[axes.function_space.dofmap.list[:, 0]]
+        turns = bodies.by_cell(lithium, ActiveMaterial, lambda region, _: region.orientations)
+        turned = turns.x.array.reshape(-1, 3, 3)[turns.function_space.dofmap.list[:, 0]]
         self._along: dict[str, Array] = {}  # shares of the crystal axes in the diffusivity
         amplitudes = {
             name: np.zeros((bodies.points[name].weights.size, MODES)) for name in bodies.cohesive
@@ -190,14 +190,16 @@ class BoundaryLayer:
             along += (curvature[particle, None] * size / 4) ** 2 * (1 - along)
             self._along[name] = along
             along, particle = along[here], particle[here]
-            scale = max(law.active.diffusivity) / size**2
+            fastest = [row.fastest for row in bodies.regions if row.material is law.active]
+            scale = max(fastest) / size**2
             decay = scale * np.geomspace(_SLOWEST, _FASTEST, MODES)
             at = scale * np.geomspace(_SLOWEST, _FASTEST, _SAMPLES * MODES)
             shares = at[:, None] / (at[:, None] + decay)
             pulses = shares[:, :-1] - shares[:, 1:]
             if scale not in known:
                 known[scale] = self._answers(unknowns, diffusion, node_charge, at)
-            of_crystal = _Crystal(law.active.diffusivity, along, curvature[particle])
+            axes = np.multiply.outer(bodies.diffusing(name)[here], law.active.diffusivity)
+            of_crystal = _Crystal(axes, along, curvature[particle])
             full = FARADAY * law.active.maximum_concentration
             lack = of_crystal.answer(at) / full
             lack -= np.array([trace(answer)[here] for answer in known[scale]])
@@ -402,11 +404,11 @@ class _Crystal:
         turn: (n,) mean curvature of the ellipsoid that the sphere becomes [1/s^(1/2)].
     """
 
-    def __init__(self, axes: tuple[float, float, float], shares: Array, curvature: Array) -> None:
-        """Take the diffusivities of the axes and their shares (n, 3) in that along the normal."""
-        self.along = shares @ axes
-        across = (sum(axes) - self.along) / np.sqrt(self.along)
-        aslant = (shares @ np.square(axes) - self.along**2) / self.along**1.5
+    def __init__(self, axes: Array, shares: Array, curvature: Array) -> None:
+        """Take diffusivities of the axes and their shares in that along the normal, (n, 3)."""
+        self.along = (shares * axes).sum(axis=1)
+        across = (axes.sum(axis=1) - self.along) / np.sqrt(self.along)
+        aslant = ((shares * axes**2).sum(axis=1) - self.along**2) / self.along**1.5
         self.turn = curvature / 2 * (across - aslant)
 
     def answer(self, at: Array) -> Array:

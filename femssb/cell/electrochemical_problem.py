@@ -199,7 +199,8 @@ class ElectrochemicalProblem:
 
         def turned(region: Region, active: ActiveMaterial) -> Array:
             axes = region.orientations
-            return np.einsum("gik,k,gjk->gij", axes, np.asarray(active.diffusivity), axes)
+            found = np.einsum("gik,k,gjk->gij", axes, np.asarray(active.diffusivity), axes)
+            return found * np.reshape(region.diffusing, (-1, 1, 1))
 
         def in_grains(value: Callable[[ActiveMaterial], float]) -> fem.Function:
             return bodies.by_cell(lithium, ActiveMaterial, lambda r, a: [value(a)] * len(r.tags))

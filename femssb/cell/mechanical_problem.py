@@ -553,7 +553,15 @@ class MechanicalProblem:
     ) -> list[Cohesion]:
         """Return the answer of each cohesive surface to its jump; the rest by the name of each."""
         return [
-            cohesive_traction(law, jump, damage[name], spent[name], previous_jump[name], time_step)
+            cohesive_traction(
+                law,
+                jump,
+                damage[name],
+                spent[name],
+                previous_jump[name],
+                time_step,
+                strength=self.bodies.strengths.get(name),
+            )
             for (name, law), jump in zip(self.bodies.cohesive.items(), jumps, strict=True)
         ]
 

@@ -104,7 +104,7 @@ class Couplings:
             )
         if self.debonding:
             return boundaries
-        return replace(boundaries, cohesive=None, wetting_opening=None)
+        return replace(boundaries, cohesive=None, wetting_opening=None, strength_of_grains=None)
 
 
 # Length over which a crack breaks, over E G / strength^2, and elements that resolve it: Turon et
@@ -260,7 +260,9 @@ class Model:
         self.mechanics = MechanicalProblem(
             self.bodies, solvers[_MECHANICS], displacement_order=displacement_order
         )
-        self.failure_opening = min(law.failure_opening for law in self.bodies.cohesive.values())
+        self.failure_opening = min(
+            law.failure_opening * self._weakest(name) for name, law in self.bodies.cohesive.items()
+        )
         self.lithium_initial = self.electrochemistry.lithium_initial
         self.lithium_nominal = self.electrochemistry.lithium_nominal
         self.lithium_full = self.electrochemistry.lithium_full
@@ -317,6 +319,11 @@ class Model:
             f"{edge:.3g} m, above a third of it: where cracks begin and how far they run depends "
             "on the mesh; take finer elements, or a lower GrainBoundaries.cohesive strength.",
         )
+
+    def _weakest(self, surface: str) -> float:
+        """Return the smallest factor on the strength of a surface; collective."""
+        strengths = self.bodies.strengths
+        return -self.bodies.largest(-strengths[surface]) if surface in strengths else 1.0
 
     def _unequal(self) -> tuple[str, ...]:
         """Return what is doubtful about where active materials start."""

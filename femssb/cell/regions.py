@@ -4,16 +4,18 @@ The displacement is continuous within a body and may jump from one body to anoth
 potentials are continuous over all regions that carry them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
-from femssb.errors import InputError, MeshError, shown
+from femssb.errors import InputError, MeshError, check_number, shown
 from femssb.inputs.interfaces import InsertionKinetics
 from femssb.inputs.materials import ActiveMaterial, Conductor, Materials
 from femssb.meshing.data import MeshData
+from femssb.meshing.parts import grain_numbers
 from femssb.tensors import rotate_stiffness
 
 PARTICLE, MATRIX = "particle", "matrix"  # bodies
@@ -32,10 +34,19 @@ class Region:
     tags: tuple[int, ...]  # (n,) its cell tags in the mesh
     orientations: NDArray[np.float64]  # (n, 3, 3) of each tag: columns are the material's axes
     kinetics: InsertionKinetics | None = None  # of the reaction at the surface of particles
+    diffusing: NDArray[np.float64] | float = 1.0  # (n,) factor of each tag on the diffusivity
+    stiffening: NDArray[np.float64] | float = 1.0  # (n,) on the stiffness
 
     def stiffness(self) -> NDArray[np.float64]:
         """Return the stiffness of each tag in the axes of the box, shape (n, 6, 6) [Pa]."""
-        return rotate_stiffness(self.material.elasticity.stiffness_matrix(), self.orientations)
+        own = rotate_stiffness(self.material.elasticity.stiffness_matrix(), self.orientations)
+        return own * np.reshape(self.stiffening, (-1, 1, 1))
+
+    @property
+    def fastest(self) -> float:
+        """Largest diffusivity along any axis of any grain, but for a factor on all [m2/s]."""
+        assert isinstance(self.material, ActiveMaterial)
+        return max(self.material.diffusivity) * float(np.max(self.diffusing))
 
 
 def regions(data: MeshData, materials: Materials) -> tuple[Region, ...]:
@@ -50,6 +61,7 @@ def regions(data: MeshData, materials: Materials) -> tuple[Region, ...]:
     def with_electrons(material: ActiveMaterial | Conductor, *carries: str) -> tuple[str, ...]:
         return (*carries, ELECTRONIC) if material.electronic_conductivity > 0 else carries
 
+    numbers = grain_numbers(data.grain_particle)
     names = (PARTICLE, *(f"{PARTICLE} of {name}" for name in materials.others))
     phases = dict(zip(names, materials.phases, strict=True))
     inside = {name: of_grain == index for index, name in enumerate(names)}
@@ -77,10 +89,31 @@ def regions(data: MeshData, materials: Materials) -> tuple[Region, ...]:
             tags=tuple(tags[name]),
             orientations=axes.get(name, np.eye(3)[None]),
             kinetics=phases[name].kinetics if name in phases else None,
+            **(_of_grains(phases[name].active, inside[name], numbers) if name in phases else {}),
         )
         for name, body, material, carries in table
         if tags.get(name)
     )
+
+
+def _of_grains(
+    active: ActiveMaterial, inside: NDArray[np.bool_], numbers: Sequence[tuple[int, int]]
+) -> dict[str, NDArray[np.float64]]:
+    """Return what differs between the grains of an active material.
+
+    Raises:
+        InputError: If a table does not fit, or a diffusivity is out of bounds.
+    """
+    grains, found = [numbers[k] for k in np.flatnonzero(inside).tolist()], {}
+    if (given := active.diffusivity_of_grains) is not None:
+        owner = "ActiveMaterial.diffusivity_of_grains"
+        found["diffusing"] = factors = given.of(grains, owner)
+        for extreme in (factors.min(), factors.max()):
+            value = extreme * max(active.diffusivity)
+            check_number(owner, "diffusivity (fastest)", value, lower=1e-19, upper=1e-9)
+    if (given := active.stiffness_of_grains) is not None:
+        found["stiffening"] = given.of(grains, "ActiveMaterial.stiffness_of_grains")
+    return found
 
 
 def _phases_of(data: MeshData, materials: Materials) -> list[int]:

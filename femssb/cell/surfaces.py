@@ -58,6 +58,7 @@ from femssb.cell.kinetics import (
 from femssb.cell.limiter import limited, reach_of_drift
 from femssb.cell.regions import ELECTRONIC, IONIC, LITHIUM, MATRIX, PARTICLE, VOLTAGE, Region
 from femssb.inputs.boundary import Support
+from femssb.inputs.grain_values import GrainValues
 from femssb.inputs.interfaces import (
     CohesiveLaw,
     ContactResistance,
@@ -279,6 +280,7 @@ class Surface:
     currents: tuple[Law | Prescribed, ...] = ()  # laws of the currents through it
     # Law of the traction across it, or how an end is held; None: bonded
     traction: CohesiveLaw | Support | None
+    strength: GrainValues | None = None  # what differs between grains in that law
     named: str = ""  # its facets in the mesh, of which it has those of its body
 
     @property
@@ -327,7 +329,7 @@ def surfaces(
         anode: Likewise.
         others: The same of further outer facets, by their name and the body that they end.
     """
-    contacts = materials.contacts
+    contacts, boundaries = materials.contacts, materials.grain_boundaries
     in_particles = materials.active.electronic_conductivity > 0
     in_matrix = materials.ecbd.electronic_conductivity > 0
     insertion = tuple(
@@ -360,7 +362,7 @@ def surfaces(
         to_collector = (Ohmic(resistance=lead, collector=True),)
         if in_matrix and contacts.carbon is not None:
             at_interface += (Ohmic(resistance=contacts.carbon),)
-    between_grains, held = _of_grain_boundaries(materials, insertion)
+    between_grains, held = _of_grain_boundaries(materials, rows, insertion)
     bonded = contacts.cohesive if contacts is not None else None
     if held is not None and bonded is None:  # where grains come apart, particles would, too
         bonded = held.unbreakable
@@ -400,6 +402,7 @@ def surfaces(
             plus=PARTICLE,
             currents=between_grains,
             traction=held,
+            strength=boundaries.strength_of_grains if boundaries and held else None,
         ),
         Surface(name=LEAD, minus=PARTICLE, currents=to_collector, traction=collector),
     )
@@ -414,7 +417,7 @@ def surfaces(
 
 
 def _of_grain_boundaries(
-    materials: Materials, insertion: Sequence[Insertion]
+    materials: Materials, rows: Sequence[Region], insertion: Sequence[Insertion]
 ) -> tuple[tuple[Law, ...], CohesiveLaw | None]:
     """Return the laws of grain boundaries; none where they are bonded and resist nothing."""
     given = materials.grain_boundaries
@@ -426,7 +429,7 @@ def _of_grain_boundaries(
         return (), None
     laws: tuple[Law, ...] = tuple(
         Permeation(
-            permeability=min(given.permeability, _fastest(law.active) / NO_DISTANCE),
+            permeability=min(given.permeability, _fastest(rows, law.active) / NO_DISTANCE),
             maximum_concentration=law.active.maximum_concentration,
             decay_length=given.decay_length if held is not None else inf,
             tags=law.tags,
@@ -462,9 +465,10 @@ def _phases(
     return [(m, k, tags if len(phases) > 1 else None) for m, k, tags in phases]
 
 
-def _fastest(active: ActiveMaterial) -> float:
-    """Return the largest diffusivity along any axis at any concentration [m2/s]."""
-    return max(active.diffusivity) * active.largest_diffusivity_factor
+def _fastest(rows: Sequence[Region], active: ActiveMaterial) -> float:
+    """Return the largest diffusivity in any grain along any axis at any concentration [m2/s]."""
+    fastest = max(row.fastest for row in rows if row.material is active)
+    return fastest * active.largest_diffusivity_factor
 
 
 def _proportional(values: Array, conductance: Array) -> tuple[Array, Array]:

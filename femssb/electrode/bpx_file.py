@@ -156,6 +156,7 @@ def _left_out(materials: Materials) -> tuple[str, ...]:
         "diffusivities along the crystal axes: their mean is written": (
             len(set(active.diffusivity)) > 1
         ),
+        "the factor on the diffusivity of each grain": active.diffusivity_of_grains is not None,
         "the factor on the rate constant": kinetics.rate_factor is not None,
         f"the transfer coefficient {kinetics.anodic_transfer:g}: BPX has 0.5": (
             kinetics.anodic_transfer != 0.5

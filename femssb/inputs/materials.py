@@ -17,6 +17,7 @@ from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
 from femssb.inputs.curves import Curve
 from femssb.inputs.elasticity import CrystalElasticity, Elasticity
+from femssb.inputs.grain_values import GrainValues, of_grains
 from femssb.inputs.interfaces import (
     CohesiveLaw,
     ContactResistance,
@@ -77,6 +78,7 @@ class ActiveMaterial:
         default=None,
     )
     diffusivity_activation_energy: float = activation("the diffusivity")
+    diffusivity_of_grains: GrainValues | None = of_grains("the diffusivity")
     drift_volume: float | None = field(
         "partial molar volume in stress drift, 0 for none; None: that which the whole stress sees,"
         " by the chemical strain along each crystal axis and by the stiffness factor",
@@ -103,6 +105,7 @@ class ActiveMaterial:
     stiffness_factor: Curve | None = field(
         "on their stiffness at a concentration, 1e-2 to 1e2; None: 1", default=None
     )
+    stiffness_of_grains: GrainValues | None = of_grains("the stiffness")
     electronic_conductivity: float = field(
         "of electrons within particles, at least 1e-9; 0: they come from the ecbd at any place of"
         " the surface",

@@ -431,9 +431,9 @@ def _check_arguments(
         raise InputError(f"{owner}.packing must be a Packing, got {type(packing).__name__}")
     check_number(owner, "separator", separator, lower=LENGTHS[0], upper=LENGTHS[1], unit="m")
     check_seed(owner, seed)
-    if electrons not in ELECTRONS:
+    if not isinstance(electrons, str) or electrons not in ELECTRONS:
         raise InputError(f"{owner}.electrons = {electrons!r} must be one of {ELECTRONS}")
-    if voids not in VOIDS:
+    if not isinstance(voids, str) or voids not in VOIDS:
         raise InputError(f"{owner}.voids = {voids!r} must be one of {VOIDS}")
     words = isinstance(active, list | tuple) and all(isinstance(one, str) for one in active)
     if not words or not active or len(set(active)) < len(active):

@@ -133,7 +133,11 @@ class Readout:
         voltages = np.concatenate(at_rest)
         size = bodies.sum(self.volume.weights) / self.particles
         laws = bodies.cohesive.items()
-        energies = [bodies.area(name) * law.normal_fracture_energy for name, law in laws]
+        energies = [
+            bodies.sum(bodies.points[name].weights * bodies.strengths.get(name, 1.0) ** 2)
+            * law.normal_fracture_energy
+            for name, law in laws
+        ]
         return Bounds(
             maximum=full,
             curve=(min(low for low, _ in ends), max(high for _, high in ends)),
