@@ -677,6 +677,8 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "plotting.draw": lambda: {
         "solution": solution(), "columns": ["Voltage [V]"], "against": "Time [s]",
     },
+    "plotting.losses": lambda: {"solution": solution()},
+    "plotting.cycles": lambda: {"solution": solution()},
     "plotting.stress_and_strain": lambda: {"solution": solution()},
     "plotting.voltage_and_gap": lambda: {"solution": solution()},
     "plotting.frames": lambda: {"packings": {"a": spheres()}, "folder": "frames", "by": "phase"},
