@@ -24,8 +24,9 @@ with the current, and of an old load nothing is left. No lithium is added or tak
 how that of a node is distributed below the surface, not how much it is.
 
 The curvature is the mean one of the surface that lithium enters, of each particle: 1/R of a sphere,
-none of a slab. In a crystal with unequal axes the formula holds in coordinates in which all
-directions are equal; there the sphere is an ellipsoid, of mean curvature
+none of a slab; of a particle that a plane of symmetry cuts, that of the whole one. In a crystal
+with unequal axes the formula holds in coordinates in which all directions are equal; there the
+sphere is an ellipsoid, of mean curvature
 
 .. math:: \kappa' = \frac{\kappa}{2} \left( \frac{\mathrm{tr} D - d}{\sqrt d}
    - \frac{|D n|^2 - d^2}{d^{3/2}} \right), \qquad d = n \cdot D n,
@@ -71,6 +72,7 @@ from femssb.cell.regions import LITHIUM
 from femssb.cell.surfaces import Insertion, Wetted
 from femssb.errors import NotConverged
 from femssb.fem.constraints import Unknowns
+from femssb.inputs.boundary import Symmetric
 from femssb.inputs.materials import ActiveMaterial
 from femssb.tetrahedra import volumes
 from femssb.units import FARADAY, GAS_CONSTANT
@@ -86,6 +88,7 @@ _SAMPLES = 2  # of the answers for each mode
 _SAMPLED = 101  # concentrations
 _RESIDUAL = 1e-9  # relative, of the answer of the mesh
 _ITERATIONS = 10_000
+_SAME = 1e-9  # distance of places that are one, over the size of the mesh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,13 +325,16 @@ class BoundaryLayer:
         def everywhere(values: Array | Indices) -> Any:
             return np.concatenate(bodies.comm.allgather(values))
 
-        bent, surface = curved(
+        whole_body = (
             everywhere(numbers.reshape(-1, 3)),
             everywhere(np.concatenate([points.vertices for points in facets])),
             everywhere(np.concatenate([points.frame[:: points.per_facet, 0] for points in facets])),
             everywhere(np.concatenate(of)),
-            count,
         )
+        planes = _planes_of_symmetry(bodies)
+        for axis, place in planes:
+            whole_body = _mirrored(*whole_body, axis, place)
+        bent, surface = (values / 2 ** len(planes) for values in curved(*whole_body, count))
         volume = bodies.comm.allreduce(volume, op=MPI.SUM)
         enters = surface > 0
         return (
@@ -370,6 +376,40 @@ def curved(
     sides = vertices[:, 1:] - vertices[:, :1]
     area = 0.5 * np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1)
     return np.bincount(body[facet[one]], bent, count), np.bincount(body, area, count)
+
+
+def _planes_of_symmetry(bodies: Bodies) -> list[tuple[int, float]]:
+    """Return axis, and place along it [m], of each plane of symmetry; collective."""
+    found = set()
+    for surface in bodies.surfaces:
+        if isinstance(surface.traction, Symmetric):
+            points = bodies.points[surface.name]
+            axes = np.abs(points.frame[:: points.per_facet, 0]).argmax(axis=1)
+            places = np.take_along_axis(points.vertices[:, 0], axes[:, None], axis=1)[:, 0]
+            size = float(np.max(bodies.period[1] - bodies.period[0]))
+            steps = np.rint(places / (_SAME * size)).astype(np.int64)
+            found |= {
+                (a, s * _SAME * size) for a, s in zip(axes.tolist(), steps.tolist(), strict=True)
+            }
+    return sorted({plane for part in bodies.comm.allgather(found) for plane in part})
+
+
+def _mirrored(
+    numbers: Indices, vertices: Array, normals: Array, body: Indices, axis: int, place: float
+) -> tuple[Indices, Array, Array, Indices]:
+    """Return facets as `curved` takes them, with their images in a plane across an axis."""
+    size = float(np.abs(vertices - place).max(initial=1e-300))
+    on_plane = np.abs(vertices[:, :, axis] - place) < 10 * _SAME * size
+    images = np.where(on_plane, numbers, numbers + numbers.max(initial=0) + 1)
+    behind, turned = vertices.copy(), normals.copy()
+    behind[:, :, axis] = 2 * place - vertices[:, :, axis]
+    turned[:, axis] *= -1
+    return (
+        np.concatenate([numbers, images]),
+        np.concatenate([vertices, behind]),
+        np.concatenate([normals, turned]),
+        np.concatenate([body, body]),
+    )
 
 
 def _fading(beyond: Any) -> Any:

@@ -21,7 +21,7 @@ from petsc4py import PETSc
 
 import numpy as np
 import scipy.sparse as sp
-from dolfinx import fem
+from dolfinx import fem, la
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
@@ -155,7 +155,7 @@ class MechanicalProblem:
             )
         )[owned]
         grains = np.searchsorted(bodies.data.grain_tags, host.cell_tags)
-        self._recovery = Recovery(bodies.scalars, grains)
+        self._recovery = Recovery(bodies.scalars, grains, self._mirrored())
         self.node_volume = linear_form(mechanics.volume_weight(bodies.scalars))
         self._face_forces = self._loads_on_faces()
         numbers = dict(zip(self.spaces, self.unknowns.reduced, strict=True))
@@ -199,6 +199,23 @@ class MechanicalProblem:
             load.refresh()
         self._chemical_load = self._at_amplitudes(self._loads)
         self.problem.set_bulk([*self._elastic, self._anchors.values()])
+
+    def _mirrored(self) -> NDArray[np.bool_]:
+        """Return which particle nodes lie in planes of symmetry across x, y and z; collective.
+
+        Of nodes with ghosts, (nodes, 3).
+        """
+        bodies, lithium = self.bodies, self.bodies.domains[LITHIUM]
+        marks = la.vector(bodies.scalars.dofmap.index_map, 3)
+        for surface in bodies.surfaces:
+            if surface.minus == self._host and isinstance(surface.traction, Symmetric):
+                on = bodies.trace(bodies.scalars, lithium, surface.name, "minus")
+                across = np.abs(bodies.points[surface.name].frame[:, 0]) > 0.5
+                point, corner, axis = np.nonzero((on.values != 0.0)[:, :, None] & across[:, None])
+                np.add.at(marks.array, 3 * on.nodes[point, corner] + axis, 1.0)
+        marks.scatter_reverse(la.InsertMode.add)
+        marks.scatter_forward()
+        return np.asarray(marks.array.reshape(-1, 3) > 0.0)
 
     def _expansion_direction(self, curve: int) -> fem.Function:
         """Return the strain of each cell with lithium over the amplitude of one of the curves."""
