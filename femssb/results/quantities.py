@@ -116,8 +116,8 @@ SERIES = (
              "interface_current_error", "largest"),
     # Voltage times current is the reversible power minus all losses.
     Quantity("Reversible power", "W",
-             "current times the open-circuit voltage at the mean lithium, of each active material by"
-             " itself, positive on discharge"),
+             "current times the open-circuit voltage at the mean lithium, of each active material"
+             " by itself, positive on discharge"),
     Quantity("Electronic loss", "W", "power lost to the resistance to electrons"),
     Quantity("Ionic loss", "W", "power lost to the resistance to ions"),
     Quantity("Activation loss", "W", "power lost to the reaction at the particles"),
