@@ -45,6 +45,8 @@ from .inputs.elasticity import Elasticity as Elasticity
 from .inputs.geometry import Grain as Grain
 from .inputs.geometry import HalfCell as HalfCell
 from .inputs.geometry import Polycrystal as Polycrystal
+from .inputs.grain_values import GrainDistribution as GrainDistribution
+from .inputs.grain_values import GrainTable as GrainTable
 from .inputs.interfaces import CohesiveLaw as CohesiveLaw
 from .inputs.interfaces import ContactResistance as ContactResistance
 from .inputs.interfaces import GrainBoundaries as GrainBoundaries
@@ -52,6 +54,7 @@ from .inputs.interfaces import InsertionKinetics as InsertionKinetics
 from .inputs.interfaces import MetalKinetics as MetalKinetics
 from .inputs.interfaces import ParticleContacts as ParticleContacts
 from .inputs.materials import ActiveMaterial as ActiveMaterial
+from .inputs.materials import ActivePhase as ActivePhase
 from .inputs.materials import Conductor as Conductor
 from .inputs.materials import Materials as Materials
 from .inputs.materials import Solid as Solid

@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 
 from femssb.arrays import Array, Indices
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, Region
-from femssb.cell.surfaces import GRAIN_BOUNDARY, Ohmic, Pieces, Side, Surface
+from femssb.cell.surfaces import GRAIN_BOUNDARY, Law, Ohmic, Pieces, Side, Surface
 from femssb.errors import MeshError
 from femssb.fem.assembly import Part, n_cells, n_dofs
 from femssb.fem.broken import broken, node_groups
 from femssb.fem.constraints import Field, with_ghosts
 from femssb.fem.trace import Cells, Trace, submesh_cells, surface_points, trace
+from femssb.inputs.grain_values import GrainValues
 from femssb.inputs.interfaces import CohesiveLaw
 from femssb.inputs.materials import ActiveMaterial
 from femssb.meshing.data import MeshData
+from femssb.meshing.parts import grain_numbers
 
 DISPLACEMENT = "displacement"
 
@@ -41,6 +43,7 @@ class Bodies:
         points: Points of each surface.
         cohesive: Law of each surface that has a cohesive one. Arrays at the *cohesive points* hold
             the points of these surfaces one after the other.
+        strengths: At the points of a surface where it differs, the factor on its strength (n,).
         outside: Those of them between particles and matrix.
         weights: Areas of the cohesive points, shape (n,) [m2].
         pieces: Between what fields may jump: lithium, potentials, displacement of the particles.
@@ -103,6 +106,9 @@ class Bodies:
         }
         self.cohesive = {
             s.name: s.traction for s in surfaces if isinstance(s.traction, CohesiveLaw)
+        }
+        self.strengths = {
+            s.name: self._weaker(s.name, s.strength) for s in surfaces if s.strength is not None
         }
         self.outside = [s.name for s in surfaces if s.name in self.cohesive and not s.within]
         self.weights = np.concatenate([self.points[name].weights for name in self.cohesive])
@@ -242,6 +248,30 @@ class Bodies:
     def grains_at(self, surface: str, side: Side = "minus") -> Indices:
         """Return the grain, from 0, on one side of each point of a surface; -1 for none."""
         return self._at_points(self.grain_of, surface, side)
+
+    def diffusing(self, surface: str) -> Array:
+        """Return the factor of the grain on the minus side of each point on its diffusivity."""
+        factors = np.ones(len(self.data.grain_tags))
+        for row in self.regions:
+            if isinstance(row.material, ActiveMaterial):
+                factors[self.grain_of(np.array(row.tags))] = row.diffusing
+        return factors[self.grains_at(surface)]
+
+    def _weaker(self, surface: str, given: GrainValues) -> Array:
+        """Return the smaller factor of the grains on both sides of each point of a surface."""
+        sides: tuple[Side, Side] = ("minus", "plus")
+        owner = "GrainBoundaries.strength_of_grains"
+        factors = given.of(grain_numbers(self.data.grain_particle), owner)
+        return np.minimum(*(factors[self.grains_at(surface, side)] for side in sides))
+
+    def where(self, surface: str, law: Law) -> Indices | slice:
+        """Return the points of a surface at which a law of a current holds."""
+        if law.tags is None:
+            return slice(None)
+        points, inside = self.points[surface], np.isin(self._tags, law.tags)
+        sides = [side for name, side, _ in law.sees if name == LITHIUM]
+        there = np.all([inside[getattr(points, side)] for side in sides], axis=0)
+        return np.flatnonzero(np.repeat(there, points.per_facet))
 
     def _at_points(self, of: Callable[[Cells], Indices], surface: str, side: Side) -> Indices:
         points = self.points[surface]

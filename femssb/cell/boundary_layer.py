@@ -24,8 +24,9 @@ with the current, and of an old load nothing is left. No lithium is added or tak
 how that of a node is distributed below the surface, not how much it is.
 
 The curvature is the mean one of the surface that lithium enters, of each particle: 1/R of a sphere,
-none of a slab. In a crystal with unequal axes the formula holds in coordinates in which all
-directions are equal; there the sphere is an ellipsoid, of mean curvature
+none of a slab; of a particle that a plane of symmetry cuts, that of the whole one. In a crystal
+with unequal axes the formula holds in coordinates in which all directions are equal; there the
+sphere is an ellipsoid, of mean curvature
 
 .. math:: \kappa' = \frac{\kappa}{2} \left( \frac{\mathrm{tr} D - d}{\sqrt d}
    - \frac{|D n|^2 - d^2}{d^{3/2}} \right), \qquad d = n \cdot D n,
@@ -71,6 +72,7 @@ from femssb.cell.regions import LITHIUM
 from femssb.cell.surfaces import Insertion, Wetted
 from femssb.errors import NotConverged
 from femssb.fem.constraints import Unknowns
+from femssb.inputs.boundary import Symmetric
 from femssb.inputs.materials import ActiveMaterial
 from femssb.tetrahedra import volumes
 from femssb.units import FARADAY, GAS_CONSTANT
@@ -86,6 +88,7 @@ _SAMPLES = 2  # of the answers for each mode
 _SAMPLED = 101  # concentrations
 _RESIDUAL = 1e-9  # relative, of the answer of the mesh
 _ITERATIONS = 10_000
+_SAME = 1e-9  # distance of places that are one, over the size of the mesh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +113,7 @@ class Deepening:
     def _fall(self) -> Array:
         return np.asarray(self.given.sum(axis=1))
 
-    def __getitem__(self, points: slice) -> "Deepening":
+    def __getitem__(self, points: Indices | slice) -> "Deepening":
         """Return that of some of the points."""
         return Deepening(kept=self.kept[points], given=self.given[points], room=self.room[points])
 
@@ -137,7 +140,7 @@ class BoundaryLayer:
     """The modes at the cohesive points: none where nothing is inserted.
 
     Attributes:
-        rates: (modes,) at which they decay [1/s].
+        rates: (n, modes) at which they decay [1/s].
         amplitudes: (n, modes) rise of the modes for a current of one that enters [m2/(A s)].
     """
 
@@ -160,42 +163,49 @@ class BoundaryLayer:
         """
         self._bodies = bodies
         lithium = bodies.domains[LITHIUM]
-        self._laws = {
-            surface.name: law
+        self._laws = [
+            (surface.name, law)
             for surface in bodies.surfaces
             for law in surface.currents
             if isinstance(law, Insertion) and not isinstance(law, Wetted)
-        }
+        ]
         self._traces = {
-            name: bodies.trace(bodies.scalars, lithium, name, "minus") for name in self._laws
+            name: bodies.trace(bodies.scalars, lithium, name, "minus")
+            for name in dict.fromkeys(name for name, _ in self._laws)
         }
-        area = sum(bodies.area(name) for name in self._laws)
-        facets = bodies.comm.allreduce(sum(bodies.points[n].facets.size for n in self._laws))
+        area = sum(bodies.area(name) for name in self._traces)
+        facets = bodies.comm.allreduce(sum(bodies.points[n].facets.size for n in self._traces))
         size = float(np.sqrt(4 / np.sqrt(3) * area / facets))  # equilateral
-        fastest = [max(active.diffusivity) for active, _ in bodies.active_nodes()]
-        scale = bodies.largest(np.array(fastest)) / size**2
-        self.rates = scale * np.geomspace(_SLOWEST, _FASTEST, MODES)
-        at = scale * np.geomspace(_SLOWEST, _FASTEST, _SAMPLES * MODES)
-        shares = at[:, None] / (at[:, None] + self.rates)
-        pulses = shares[:, :-1] - shares[:, 1:]
-        answers = self._answers(unknowns, diffusion, node_charge, at)
         curvature, depth = self._shape()
-        axes = bodies.by_cell(lithium, ActiveMaterial, lambda region, _: region.orientations)
-        turned = axes.x.array.reshape(-1, 3, 3)[axes.function_space.dofmap.list[:, 0]]
+        turns = bodies.by_cell(lithium, ActiveMaterial, lambda region, _: region.orientations)
+        turned = turns.x.array.reshape(-1, 3, 3)[turns.function_space.dofmap.list[:, 0]]
         self._along: dict[str, Array] = {}  # shares of the crystal axes in the diffusivity
         amplitudes = {
             name: np.zeros((bodies.points[name].weights.size, MODES)) for name in bodies.cohesive
         }
-        for name, law in self._laws.items():
-            points, trace = bodies.points[name], self._traces[name]
+        rates = {name: np.ones_like(values) for name, values in amplitudes.items()}
+        known: dict[float, list[Array]] = {}  # answers of the mesh, by the scale of their rates
+        for name, law in self._laws:
+            points, trace, here = bodies.points[name], self._traces[name], bodies.where(name, law)
             behind = np.repeat(bodies.cells_behind(name, lithium, "minus"), points.per_facet)
             particle = bodies.particles_at(name)
             along = np.einsum("pi,pik->pk", points.frame[:, 0], turned[behind]) ** 2
             along += (curvature[particle, None] * size / 4) ** 2 * (1 - along)
             self._along[name] = along
-            of_crystal = _Crystal(law.active.diffusivity, along, curvature[particle])
+            along, particle = along[here], particle[here]
+            fastest = [row.fastest for row in bodies.regions if row.material is law.active]
+            scale = max(fastest) / size**2
+            decay = scale * np.geomspace(_SLOWEST, _FASTEST, MODES)
+            at = scale * np.geomspace(_SLOWEST, _FASTEST, _SAMPLES * MODES)
+            shares = at[:, None] / (at[:, None] + decay)
+            pulses = shares[:, :-1] - shares[:, 1:]
+            if scale not in known:
+                known[scale] = self._answers(unknowns, diffusion, node_charge, at)
+            axes = np.multiply.outer(bodies.diffusing(name)[here], law.active.diffusivity)
+            of_crystal = _Crystal(axes, along, curvature[particle])
             full = FARADAY * law.active.maximum_concentration
-            lack = of_crystal.answer(at) / full - [trace(answer) for answer in answers]
+            lack = of_crystal.answer(at) / full
+            lack -= np.array([trace(answer)[here] for answer in known[scale]])
             slowest = np.maximum(of_crystal.turn**2, of_crystal.along / depth[particle] ** 2)
             lack /= 1 + (slowest / at[:, None]) ** 2
             driven = _driven(law)
@@ -204,8 +214,10 @@ class BoundaryLayer:
             heights = np.zeros((len(particle), MODES + 1))
             for point in np.flatnonzero(~np.isin(particle, inert)):
                 heights[point, 1:-1], _ = nnls(pulses, lack[:, point])
-            amplitudes[name] = -np.diff(heights) * self.rates
+            amplitudes[name][here] = -np.diff(heights) * decay
+            rates[name][here] = decay
         self.amplitudes = np.concatenate(list(amplitudes.values()))
+        self.rates = np.concatenate(list(rates.values()))
 
     def at_rest(self) -> Array:
         """Return the modes where no load has changed for long, (n, modes)."""
@@ -246,12 +258,13 @@ class BoundaryLayer:
         """Return the factor on the diffusivity along the normal, (n, 1)."""
         bodies = self._bodies
         pace = {name: np.ones(bodies.points[name].weights.size) for name in bodies.cohesive}
-        for name, law in self._laws.items():
+        for name, law in self._laws:
             if law.active.diffusivity_factor is not None:
-                at = self._traces[name](filled) * law.active.maximum_concentration
+                here = bodies.where(name, law)
+                at = self._traces[name](filled)[here] * law.active.maximum_concentration
                 now, _ = law.active.diffusivities(at)
-                along = self._along[name]
-                pace[name] = (along * now).sum(axis=1) / (along @ law.active.diffusivity)
+                along = self._along[name][here]
+                pace[name][here] = (along * now).sum(axis=1) / (along @ law.active.diffusivity)
         return np.concatenate(list(pace.values()))[:, None]
 
     def _answers(
@@ -304,21 +317,24 @@ class BoundaryLayer:
         count = int(bodies.data.grain_particle.max()) + 1
         particle = bodies.particle_of(part.cell_tags[:owned])
         volume = np.bincount(particle, volumes(part.mesh.geometry.x, cells), count)
-        whole, facets = bodies.data.mesh, [bodies.points[name] for name in self._laws]
+        whole, facets = bodies.data.mesh, [bodies.points[name] for name in self._traces]
         numbers = [entities_to_geometry(whole, 2, points.facets) for points in facets]
         numbers = whole.geometry.index_map().local_to_global(np.concatenate(numbers).ravel())
-        of = [bodies.particles_at(n)[:: bodies.points[n].per_facet] for n in self._laws]
+        of = [bodies.particles_at(n)[:: bodies.points[n].per_facet] for n in self._traces]
 
         def everywhere(values: Array | Indices) -> Any:
             return np.concatenate(bodies.comm.allgather(values))
 
-        bent, surface = curved(
+        whole_body = (
             everywhere(numbers.reshape(-1, 3)),
             everywhere(np.concatenate([points.vertices for points in facets])),
             everywhere(np.concatenate([points.frame[:: points.per_facet, 0] for points in facets])),
             everywhere(np.concatenate(of)),
-            count,
         )
+        planes = _planes_of_symmetry(bodies)
+        for axis, place in planes:
+            whole_body = _mirrored(*whole_body, axis, place)
+        bent, surface = (values / 2 ** len(planes) for values in curved(*whole_body, count))
         volume = bodies.comm.allreduce(volume, op=MPI.SUM)
         enters = surface > 0
         return (
@@ -362,6 +378,40 @@ def curved(
     return np.bincount(body[facet[one]], bent, count), np.bincount(body, area, count)
 
 
+def _planes_of_symmetry(bodies: Bodies) -> list[tuple[int, float]]:
+    """Return axis, and place along it [m], of each plane of symmetry; collective."""
+    found = set()
+    for surface in bodies.surfaces:
+        if isinstance(surface.traction, Symmetric):
+            points = bodies.points[surface.name]
+            axes = np.abs(points.frame[:: points.per_facet, 0]).argmax(axis=1)
+            places = np.take_along_axis(points.vertices[:, 0], axes[:, None], axis=1)[:, 0]
+            size = float(np.max(bodies.period[1] - bodies.period[0]))
+            steps = np.rint(places / (_SAME * size)).astype(np.int64)
+            found |= {
+                (a, s * _SAME * size) for a, s in zip(axes.tolist(), steps.tolist(), strict=True)
+            }
+    return sorted({plane for part in bodies.comm.allgather(found) for plane in part})
+
+
+def _mirrored(
+    numbers: Indices, vertices: Array, normals: Array, body: Indices, axis: int, place: float
+) -> tuple[Indices, Array, Array, Indices]:
+    """Return facets as `curved` takes them, with their images in a plane across an axis."""
+    size = float(np.abs(vertices - place).max(initial=1e-300))
+    on_plane = np.abs(vertices[:, :, axis] - place) < 10 * _SAME * size
+    images = np.where(on_plane, numbers, numbers + numbers.max(initial=0) + 1)
+    behind, turned = vertices.copy(), normals.copy()
+    behind[:, :, axis] = 2 * place - vertices[:, :, axis]
+    turned[:, axis] *= -1
+    return (
+        np.concatenate([numbers, images]),
+        np.concatenate([vertices, behind]),
+        np.concatenate([normals, turned]),
+        np.concatenate([body, body]),
+    )
+
+
 def _fading(beyond: Any) -> Any:
     """Return 1 well below 1, 0 well beyond, and one half there."""
     return 1 / (1 + beyond**8)
@@ -394,11 +444,11 @@ class _Crystal:
         turn: (n,) mean curvature of the ellipsoid that the sphere becomes [1/s^(1/2)].
     """
 
-    def __init__(self, axes: tuple[float, float, float], shares: Array, curvature: Array) -> None:
-        """Take the diffusivities of the axes and their shares (n, 3) in that along the normal."""
-        self.along = shares @ axes
-        across = (sum(axes) - self.along) / np.sqrt(self.along)
-        aslant = (shares @ np.square(axes) - self.along**2) / self.along**1.5
+    def __init__(self, axes: Array, shares: Array, curvature: Array) -> None:
+        """Take diffusivities of the axes and their shares in that along the normal, (n, 3)."""
+        self.along = (shares * axes).sum(axis=1)
+        across = (axes.sum(axis=1) - self.along) / np.sqrt(self.along)
+        aslant = ((shares * axes**2).sum(axis=1) - self.along**2) / self.along**1.5
         self.turn = curvature / 2 * (across - aslant)
 
     def answer(self, at: Array) -> Array:

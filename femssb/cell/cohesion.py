@@ -4,7 +4,7 @@ Plain arrays in, plain arrays out, one entry per point; no mesh. Tension is posi
 the local frame, normal first, with the signs of `femssb.cell.surfaces`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,6 +31,8 @@ def cohesive_traction(
     spent: Array,
     previous_jump: Array,
     time_step: float,
+    *,
+    strength: Array | None = None,
 ) -> Cohesion:
     """Return traction, tangent and damage of the bilinear cohesive law.
 
@@ -66,6 +68,8 @@ def cohesive_traction(
         spent: Spent share of the fracture energy then, shape (n,).
         previous_jump: Jump at the last accepted step, shape (n, 3) [m].
         time_step: Time since the last accepted step, positive [s].
+        strength: Factor on the strengths at each point, and its square on the fracture energies,
+            (n,): tractions and openings of the law are so many times as large. None: 1.
 
     Returns:
         Traction, exact tangent, new damage and spent share, and the two dissipated energies. The
@@ -76,6 +80,17 @@ def cohesive_traction(
         Camanho and Davila, NASA/TM-2002-211737 (bilinear law under mixed mode); Benzeggagh and
         Kenane, Compos. Sci. Technol. 56 (1996) 439, doi 10.1016/0266-3538(96)00005-X.
     """
+    if strength is not None:
+        scale = strength[:, None]
+        found = cohesive_traction(
+            law, jump / scale, damage, spent, previous_jump / scale, time_step
+        )
+        return replace(
+            found,
+            traction=scale * found.traction,
+            dissipated=strength**2 * found.dissipated,
+            viscous=strength**2 * found.viscous,
+        )
     stiffness = law.stiffness
     opening = jump.copy()
     np.maximum(opening[:, 0], 0.0, out=opening[:, 0])

@@ -26,6 +26,7 @@ from femssb.description import description, field
 from femssb.environment.ranks import together
 from femssb.errors import NotConverged
 from femssb.fem import newton
+from femssb.inputs.materials import ActiveMaterial
 from femssb.units import GAS_CONSTANT
 
 # Lithium that follows the stress at once is known no better than it, and a guess that is a parabola
@@ -238,10 +239,11 @@ def _followed(model: Model, time_step: float) -> float:
     volume = model.mechanics.node_volume
     spacing = (model.bodies.sum(volume) / model.comm.allreduce(volume.size)) ** (1 / 3)
     fastest = max(
-        max(active.diffusivity) * active.largest_diffusivity_factor
-        for active, _ in model.bodies.active_nodes()
+        row.fastest * row.material.largest_diffusivity_factor
+        for row in model.bodies.regions
+        if isinstance(row.material, ActiveMaterial)
     )
-    reached = model.bodies.largest(np.array([fastest])) * time_step
+    reached = fastest * time_step
     return float(reached / (reached + spacing**2))
 
 

@@ -19,7 +19,7 @@ from dolfinx import fem
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from femssb.arrays import Array
+from femssb.arrays import Array, Indices
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.boundary_layer import BoundaryLayer, Deepening
@@ -54,6 +54,7 @@ from femssb.fem.trace import surface_nodes
 from femssb.inputs.materials import ActiveMaterial, Conductor
 from femssb.units import FARADAY, GAS_CONSTANT, hour
 
+_MOMENT = 1e-8  # in which lithium stays where it is [s]
 _FARTHEST = 1e5  # overpotential beyond which no current is looked for [V]
 
 
@@ -71,6 +72,15 @@ class Powers:
     anode: float  # to the reaction of the metal
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passage:
+    """A current through a surface: its law, and the points at which it holds."""
+
+    surface: str
+    law: Law
+    at: Indices | slice
+
+
 class ElectrochemicalProblem:
     """Lithium in the particles, ions and electrons around them, and the kinetics between.
 
@@ -83,6 +93,7 @@ class ElectrochemicalProblem:
         node_charge: F c_max times the volume of each owned particle node [C].
         lithium_initial: Lithium in all particles at the start [mol].
         lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
+        lithium_full: Lithium that fits the particles [mol].
         one_c: Current of 1C [A].
     """
 
@@ -133,17 +144,16 @@ class ElectrochemicalProblem:
             axes=bodies.periodic,
             names=(VOLTAGE,),
         )
-        self._laws = self._acting()
-        inserts = {n for n, law in self._laws if type(law) is Insertion}
+        self._passages = self._acting()
+        inserts = {one.surface for one in self._passages if type(one.law) is Insertion}
         self._inserts = [name for name in bodies.outside if name in inserts]
-        cracks = {name for name, law in self._laws if isinstance(law, Wetted)}
+        cracks = {one.surface for one in self._passages if isinstance(one.law, Wetted)}
         self._mouths = {name: mouths(bodies, name, self._inserts) for name in sorted(cracks)}
         both: tuple[Side, ...] = ("minus", "plus")
         domain = bodies.domains[LITHIUM]
         self._sides = {
-            surface: [bodies.trace(bodies.scalars, domain, surface, side) for side in both]
-            for surface, law in self._laws
-            if isinstance(law, Permeation)
+            name: [bodies.trace(bodies.scalars, domain, name, side) for side in both]
+            for name in {one.surface: one for one in self._passages if _permeates(one)}
         }
         self._assemble(temperature)
         own = self.unknowns.offset + np.arange(self.unknowns.local_size)
@@ -163,12 +173,13 @@ class ElectrochemicalProblem:
             self._takes_part[nodes[nodes < self.node_charge.size]] = 0.0
         self.lithium_initial = self._lithium(lambda active: active.initial_concentration)
         self.lithium_nominal = self._lithium(lambda active: active.capacity)
+        self.lithium_full = self._lithium(lambda active: active.maximum_concentration)
         self.one_c = FARADAY * self.lithium_nominal / hour
 
-    def _acting(self) -> list[tuple[str, Law]]:
-        """Return the laws of currents, each with the name of its surface."""
+    def _acting(self) -> list[Passage]:
+        """Return the laws of currents, each with its surface and where it holds there."""
         return [
-            (surface.name, law)
+            Passage(surface=surface.name, law=law, at=self.bodies.where(surface.name, law))
             for surface in self.bodies.surfaces
             for law in surface.currents
             if not isinstance(law, Prescribed)
@@ -179,7 +190,7 @@ class ElectrochemicalProblem:
 
         Which fields live where, and which laws act, must be as before.
         """
-        self._laws = self._acting()
+        self._passages = self._acting()
         self._assemble(temperature)
 
     def _assemble(self, temperature: float) -> None:
@@ -189,7 +200,8 @@ class ElectrochemicalProblem:
 
         def turned(region: Region, active: ActiveMaterial) -> Array:
             axes = region.orientations
-            return np.einsum("gik,k,gjk->gij", axes, np.asarray(active.diffusivity), axes)
+            found = np.einsum("gik,k,gjk->gij", axes, np.asarray(active.diffusivity), axes)
+            return found * np.reshape(region.diffusing, (-1, 1, 1))
 
         def in_grains(value: Callable[[ActiveMaterial], float]) -> fem.Function:
             return bodies.by_cell(lithium, ActiveMaterial, lambda r, a: [value(a)] * len(r.tags))
@@ -221,9 +233,9 @@ class ElectrochemicalProblem:
         diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
         # The layer below the surface passes grain boundaries, as they are when closed and at rest.
         passed = [
-            (self._operator(name, law, numbers), law)
-            for name, law in self._laws
-            if isinstance(law, Permeation) and name == GRAIN_BOUNDARY
+            (self._operator(one, numbers), one.law)
+            for one in self._passages
+            if _permeates(one) and one.surface == GRAIN_BOUNDARY
         ]
         through = SurfaceProblem(
             "diffusion", self.unknowns, entries[:1], [operator for operator, _ in passed]
@@ -249,7 +261,7 @@ class ElectrochemicalProblem:
             self.unknowns,
             [storage, self._drift.triplets(numbers[LITHIUM]), *entries],
             [
-                *(self._operator(name, law, numbers) for name, law in self._laws),
+                *(self._operator(one, numbers) for one in self._passages),
                 self._at_terminals(),
                 *(limit.operator for limit in self._limits),
             ],
@@ -261,15 +273,13 @@ class ElectrochemicalProblem:
         column = np.full((here.size, 1), self.unknowns.single[VOLTAGE])
         return PointOperator(columns=column, values=here[:, None, None], weights=here)
 
-    def _operator(
-        self, surface: str, law: Law, numbers: dict[str, NDArray[np.int64]]
-    ) -> PointOperator:
-        """Return what evaluates the quantities that a law sees at the points of its surface.
+    def _operator(self, one: Passage, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
+        """Return what evaluates the quantities that a law sees at its points of its surface.
 
         Nothing is inserted at inert particles: their points have no area. Of a surface that is
         partly covered the currents are those where it reacts, and the area is that.
         """
-        bodies, blocks = self.bodies, []
+        bodies, surface, law, blocks = self.bodies, one.surface, one.law, []
         weights = bodies.points[surface].weights * self._covered.get(surface, 1.0)
         for name, side, factors in law.sees:
             if name == VOLTAGE:
@@ -287,7 +297,7 @@ class ElectrochemicalProblem:
             weights = weights * self._mouths[surface].found
         if isinstance(law, Insertion) and len(self._inert):
             weights = weights * ~np.isin(bodies.particles_at(surface), self._inert)
-        return PointOperator.joined(blocks, weights)
+        return PointOperator.joined(blocks, weights)[one.at]
 
     def _lithium(self, concentration: Callable[[ActiveMaterial], float]) -> float:
         """Return the lithium in all particles at a concentration of each material [mol]."""
@@ -302,13 +312,47 @@ class ElectrochemicalProblem:
         """Return the unknowns at the initial lithium without current, and the voltage [V]."""
         x = self.unknowns.vector()
         self.unknowns.assign(x, 0, self._filled)
-        voltage = self.bodies.largest(
-            self.bodies.at_nodes(
-                lambda a, _: a.open_circuit_voltage.value(np.array([a.initial_concentration]))
-            )
-        )
+        voltage = float(self.voltages_at_rest().max())
         self.unknowns.write_single(x, VOLTAGE, voltage)
         return x, voltage
+
+    def voltages_at_rest(self) -> Array:
+        """Return the open-circuit voltage of each active material at the initial lithium [V]."""
+        found = [
+            active.open_circuit_voltage.value(np.array([active.initial_concentration]))
+            for active, _ in self.bodies.active_nodes()
+        ]
+        return np.concatenate(found)
+
+    def balance(self, x: PETSc.Vec, gap: Array, pull: Array, tolerance: float) -> float:
+        """Find the potentials without a current of the cell, in place; return the voltage [V].
+
+        Lithium stays as it is: where particles are not at rest with each other it passes between
+        them, and the potentials are those of that moment. Collective.
+
+        Args:
+            x: The unknowns.
+            gap: (n,) at the cohesive points [m].
+            pull: What the stress releases with lithium, (nodes with ghosts,) [J/mol].
+            tolerance: Sum of absolute residual currents over the 1C current.
+
+        Raises:
+            NotConverged: If Newton's method fails.
+        """
+        filled, none = self.stoichiometry(x), self.layer.at_rest()
+        self.solve(
+            x,
+            rate=1 / _MOMENT,
+            history=-filled[: self.node_charge.size] / _MOMENT,
+            gap=gap,
+            layer=Deepening(kept=none, given=none, room=none[:, 0]),
+            pull=pull,
+            current=0.0,
+            voltage=None,
+            tolerance=tolerance,
+        )
+        self.unknowns.assign(x, 0, filled)
+        return self.voltage(x)
 
     def stoichiometry(self, x: PETSc.Vec) -> Array:
         """Return c / c_max at the particle nodes, ghosts included, shape (nodes,); collective."""
@@ -329,20 +373,18 @@ class ElectrochemicalProblem:
 
         All is zero where nothing is inserted.
         """
-        found = {}
-        reactions = self._reactions(x, gap, layer)
-        for (name, law), (_, weights, seen, gaps) in zip(self._laws, reactions, strict=True):
-            if isinstance(law, Insertion):
-                takes, current = weights > 0, law.current(seen, gaps)
-                found[name] = InsertionCurrent(
-                    **{key: value * takes for key, value in asdict(current).items()}
-                )
-        for name in self.bodies.outside:
-            none = np.zeros(self.bodies.points[name].weights.size)
-            found.setdefault(
-                name, InsertionCurrent(**{one.name: none for one in fields(InsertionCurrent)})
-            )
-        return joined([found[name] for name in self.bodies.outside])
+        found = {
+            name: {
+                one.name: np.zeros(self.bodies.points[name].weights.size)
+                for one in fields(InsertionCurrent)
+            }
+            for name in self.bodies.outside
+        }
+        for one, weights, seen, gaps in self._reactions(x, gap, layer):
+            if isinstance(one.law, Insertion) and one.surface in found:
+                for key, value in asdict(one.law.current(seen, gaps)).items():
+                    found[one.surface][key][one.at] = value * (weights > 0)
+        return joined([InsertionCurrent(**found[name]) for name in self.bodies.outside])
 
     def contact_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
         """Return the current of electrons at points of contacts of particles [A/m2]; collective.
@@ -350,10 +392,9 @@ class ElectrochemicalProblem:
         It is positive out of the minus side, and zero where particles do not conduct.
         """
         found = np.zeros(self.bodies.points[CONTACT].weights.size)
-        reactions = self._reactions(x, gap, layer)
-        for (name, law), (_, _, *at) in zip(self._laws, reactions, strict=True):
-            if name == CONTACT and isinstance(law, Ohmic):
-                found = law.response(*at)[0][:, 0]
+        for one, _, *at in self._reactions(x, gap, layer):
+            if one.surface == CONTACT and isinstance(one.law, Ohmic):
+                found = one.law.response(*at)[0][:, 0]
         return found
 
     def overdrawn(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
@@ -363,9 +404,9 @@ class ElectrochemicalProblem:
         the current there [-]; no current, nothing overdrawn; collective.
         """
         excess = carried = 0.0
-        for law, weights, values, gaps in self._reactions(x, gap, layer):
-            if isinstance(law, Insertion):
-                current = weights * law.current(values, gaps).current
+        for one, weights, values, gaps in self._reactions(x, gap, layer):
+            if isinstance(one.law, Insertion):
+                current = weights * one.law.current(values, gaps).current
                 filled = values[:, 0]
                 beyond = np.maximum(np.where(current > 0.0, -filled, filled - 1.0), 0.0)
                 excess += self.bodies.sum(np.abs(current) * beyond)
@@ -380,9 +421,9 @@ class ElectrochemicalProblem:
         """Return the area of the grain boundaries that electrolyte has entered [m2]; collective."""
         gaps = self.bodies.split(gap)
         return sum(
-            self.bodies.sum(operator.weights * law.covered(gaps[name]))
-            for (name, law), operator in zip(self._laws, self.problem.operators, strict=False)
-            if isinstance(law, Wetted) and law.side == "minus"
+            self.bodies.sum(operator.weights * one.law.covered(gaps[one.surface][one.at]))
+            for one, operator in zip(self._passages, self.problem.operators, strict=False)
+            if isinstance(one.law, Wetted) and one.law.side == "minus"
         )
 
     def cell_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
@@ -405,10 +446,10 @@ class ElectrochemicalProblem:
             for phi, matrix in zip(potentials, self._conductors, strict=True)
         )
         owned = filled[: self.node_charge.size]
-        mean = self.charge(owned * self._takes_part) / self.charge(self._takes_part)
         found = dict.fromkeys(("reversible", "activation", "contact", "concentration"), 0.0)
         anode = 0.0
-        for law, weights, values, gaps in self._reactions(x, gap, layer):
+        for one, weights, values, gaps in self._reactions(x, gap, layer):
+            law = one.law
             if isinstance(law, Metal):
                 current = law.response(values, gaps)[0][:, 0]
                 anode += self.bodies.sum(weights * current * values[:, 0])
@@ -420,8 +461,10 @@ class ElectrochemicalProblem:
                 continue
             kinetics, curve = law.current(values, gaps), law.active.open_circuit_voltage
             carried = weights * kinetics.current
-            full = law.active.maximum_concentration
-            at_rest = curve.value(np.array([mean * full]))[0]
+            full, at_rest = (
+                law.active.maximum_concentration,
+                self._voltage_at_rest(law.active, owned),
+            )
             over = curve.value(values[:, 0] * full) - at_rest
             # The overpotential is found to a tolerance; what is left of the difference is exact.
             left = values[:, 1] - at_rest - over - kinetics.drop
@@ -437,22 +480,36 @@ class ElectrochemicalProblem:
     def _carried(self, kind: type, x: PETSc.Vec, gap: Array, layer: Array) -> float:
         """Return the current through all surfaces with a kind of law [A]."""
         return sum(
-            self.bodies.sum(weights * law.response(seen, gaps)[0][:, 0])
-            for law, weights, seen, gaps in self._reactions(x, gap, layer)
-            if isinstance(law, kind)
+            self.bodies.sum(weights * one.law.response(seen, gaps)[0][:, 0])
+            for one, weights, seen, gaps in self._reactions(x, gap, layer)
+            if isinstance(one.law, kind)
         )
+
+    def _voltage_at_rest(self, active: ActiveMaterial, filled: Array) -> float:
+        """Return the open-circuit voltage of an active material at its mean lithium [V].
+
+        The stoichiometry is that at the owned particle nodes; collective.
+        """
+        own = np.zeros(filled.size)
+        for material, nodes in self.bodies.active_nodes():
+            if material is active:
+                own[nodes[nodes < filled.size]] = 1.0
+        own *= self._takes_part
+        mean = self.charge(own * filled) / max(self.charge(own), 1e-300)
+        at = np.array([mean * active.maximum_concentration])
+        return float(active.open_circuit_voltage.value(at)[0])
 
     def _reactions(
         self, x: PETSc.Vec, gap: Array, layer: Array
-    ) -> list[tuple[Law, Array, Array, Array]]:
-        """Return law, areas, values and gap of each current through a surface."""
+    ) -> list[tuple[Passage, Array, Array, Array]]:
+        """Return areas, values and gap of each current through a surface."""
         gaps, beyond = self.bodies.split(gap), self.bodies.split(layer.sum(axis=1))
         found = []
-        rows = zip(self._laws, self.problem.operators, self.problem.at_points(x), strict=False)
-        for (name, law), operator, values in rows:  # then terminals and edges
-            if isinstance(law, Insertion):
-                values[:, 0] += beyond[name]
-            found.append((law, operator.weights, values, gaps[name]))
+        rows = zip(self._passages, self.problem.operators, self.problem.at_points(x), strict=False)
+        for one, operator, values in rows:  # then terminals and edges
+            if isinstance(one.law, Insertion):
+                values[:, 0] += beyond[one.surface][one.at]
+            found.append((one, operator.weights, values, gaps[one.surface][one.at]))
         return found
 
     def _responses(
@@ -468,11 +525,16 @@ class ElectrochemicalProblem:
         """
         gaps = self.bodies.split(gap)
         return [
-            law.response(seen, gaps[name], layers[name], close[0][:, 0] if close else None)
-            if isinstance(law, Insertion)
-            else law.response(seen, gaps[name])
-            for (name, law), seen, close in zip_longest(
-                self._laws, values[: len(self._laws)], before[: len(self._laws)]
+            one.law.response(
+                seen,
+                gaps[one.surface][one.at],
+                layers[one.surface][one.at],
+                close[0][:, 0] if close else None,
+            )
+            if isinstance(one.law, Insertion)
+            else one.law.response(seen, gaps[one.surface][one.at])
+            for one, seen, close in zip_longest(
+                self._passages, values[: len(self._passages)], before[: len(self._passages)]
             )
         ]
 
@@ -491,15 +553,15 @@ class ElectrochemicalProblem:
     def inserted(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
         """Return the current of insertion at the cohesive points (n,) [A/m2]; collective."""
         reactions = self._reactions(x, gap, layer)
-        return self._inserted([law.response(seen, gaps) for law, _, seen, gaps in reactions])
+        return self._inserted([one.law.response(seen, gaps) for one, _, seen, gaps in reactions])
 
     def _inserted(self, responses: Sequence[tuple[Array, Array]]) -> Array:
         """Return that of the responses of all laws, zero where nothing is inserted."""
         current = self.bodies.split(np.zeros(self.bodies.weights.size))
-        rows = zip(self._laws, self.problem.operators, responses, strict=False)
-        for (name, law), operator, (flux, _) in rows:
-            if isinstance(law, Insertion) and not isinstance(law, Wetted):
-                current[name] = flux[:, 0] * (operator.weights > 0.0)
+        rows = zip(self._passages, self.problem.operators, responses, strict=False)
+        for one, operator, (flux, _) in rows:
+            if isinstance(one.law, Insertion) and not isinstance(one.law, Wetted):
+                current[one.surface][one.at] = flux[:, 0] * (operator.weights > 0.0)
         return np.concatenate([current[name] for name in self.bodies.cohesive])
 
     def solve(
@@ -548,7 +610,7 @@ class ElectrochemicalProblem:
         else:
             self.unknowns.write_single(load, VOLTAGE, float(current or 0.0))
         consumer = Consumer(power=power, conductance=conductance)
-        count, layers = len(self._laws), self._parts(layer)
+        count, layers = len(self._passages), self._parts(layer)
 
         answers: list[tuple[Array, Array]] = []
 
@@ -586,10 +648,11 @@ class ElectrochemicalProblem:
     def _set_transport(self, rate: float, pull: Array) -> None:
         """Set the matrices for the rate of a time step [1/s] and a pull [J/mol]; collective."""
         self._pull.x.array[:] = pull
-        for index, (surface, law) in enumerate(self._laws):
-            if isinstance(law, Permeation):
-                sides = [side(pull) / self._energy for side in self._sides[surface]]
-                self._laws[index] = surface, replace(law, pull=np.column_stack(sides))
+        for index, one in enumerate(self._passages):
+            if isinstance(one.law, Permeation):
+                sides = [side(pull)[one.at] / self._energy for side in self._sides[one.surface]]
+                law = replace(one.law, pull=np.column_stack(sides))
+                self._passages[index] = replace(one, law=law)
         drift = self._drift.refresh()
         parts = [rate * self.node_charge, drift, *self._conduction]
         if self._variable is None:
@@ -607,20 +670,20 @@ class ElectrochemicalProblem:
     ) -> None:
         """Shift potentials so that each electrode carries a charging current [A]; collective."""
         values = self.problem.at_points(x)
-        rows = list(zip(self._laws, self.problem.operators, values, strict=False))
+        rows = list(zip(self._passages, self.problem.operators, values, strict=False))
 
         def shift(kind: type, wanted: float) -> float:
             """Return by how much the difference of potentials over a kind of law must change."""
 
             def excess(by: float) -> float:
                 moved = [seen.copy() for _, _, seen in rows]
-                for seen, (_, law) in zip(moved, self._laws, strict=True):
-                    seen[:, -1] += by * isinstance(law, kind)
+                for seen, one in zip(moved, self._passages, strict=True):
+                    seen[:, -1] += by * isinstance(one.law, kind)
                 found = self._responses(moved, gap, layers)
                 return -wanted + sum(
                     self.bodies.sum(op.weights * flux[:, 0])
-                    for ((_, law), op, _), (flux, _) in zip(rows, found, strict=True)
-                    if isinstance(law, kind)
+                    for (one, op, _), (flux, _) in zip(rows, found, strict=True)
+                    if isinstance(one.law, kind)
                 )
 
             reach = 0.1  # [V]
@@ -633,6 +696,10 @@ class ElectrochemicalProblem:
         over_metal, over_grains = shift(Metal, -current), shift(Insertion, current)
         x.array[self.unknowns.owned(FIELDS.index(IONIC))] -= over_metal
         self.unknowns.write_single(x, VOLTAGE, self.voltage(x) + over_grains - over_metal)
+
+
+def _permeates(one: Passage) -> bool:
+    return isinstance(one.law, Permeation)
 
 
 def _nothing(operator: PointOperator) -> tuple[Array, Array]:

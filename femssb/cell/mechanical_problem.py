@@ -21,7 +21,7 @@ from petsc4py import PETSc
 
 import numpy as np
 import scipy.sparse as sp
-from dolfinx import fem
+from dolfinx import fem, la
 from numpy.typing import NDArray
 
 from femssb.arrays import Array
@@ -50,6 +50,7 @@ from femssb.units import hour
 _LARGEST_SHARE, _SMALLEST_SHARE = 1 / 16, 1e-6
 _BLOCK = 3  # components of a node, which is free or held as a whole
 _SAME = 1e-15  # displacements of a node that are meant to be one [m]
+_NOT = (0.0, 0.0, 0.0)  # strain of a material with fewer curves than another
 _MOVES = 20  # of what keeps loose particles in their place, in a time step
 
 
@@ -154,7 +155,7 @@ class MechanicalProblem:
             )
         )[owned]
         grains = np.searchsorted(bodies.data.grain_tags, host.cell_tags)
-        self._recovery = Recovery(bodies.scalars, grains)
+        self._recovery = Recovery(bodies.scalars, grains, self._mirrored())
         self.node_volume = linear_form(mechanics.volume_weight(bodies.scalars))
         self._face_forces = self._loads_on_faces()
         numbers = dict(zip(self.spaces, self.unknowns.reduced, strict=True))
@@ -199,12 +200,31 @@ class MechanicalProblem:
         self._chemical_load = self._at_amplitudes(self._loads)
         self.problem.set_bulk([*self._elastic, self._anchors.values()])
 
+    def _mirrored(self) -> NDArray[np.bool_]:
+        """Return which particle nodes lie in planes of symmetry across x, y and z; collective.
+
+        Of nodes with ghosts, (nodes, 3).
+        """
+        bodies, lithium = self.bodies, self.bodies.domains[LITHIUM]
+        marks = la.vector(bodies.scalars.dofmap.index_map, 3)
+        for surface in bodies.surfaces:
+            if surface.minus == self._host and isinstance(surface.traction, Symmetric):
+                on = bodies.trace(bodies.scalars, lithium, surface.name, "minus")
+                across = np.abs(bodies.points[surface.name].frame[:, 0]) > 0.5
+                point, corner, axis = np.nonzero((on.values != 0.0)[:, :, None] & across[:, None])
+                np.add.at(marks.array, 3 * on.nodes[point, corner] + axis, 1.0)
+        marks.scatter_reverse(la.InsertMode.add)
+        marks.scatter_forward()
+        return np.asarray(marks.array.reshape(-1, 3) > 0.0)
+
     def _expansion_direction(self, curve: int) -> fem.Function:
         """Return the strain of each cell with lithium over the amplitude of one of the curves."""
         return self.bodies.by_cell(
             self.bodies.domains[LITHIUM],
             ActiveMaterial,
-            lambda r, a: mechanics.expansion_direction(a.expansion_axes[curve], r.orientations),
+            lambda r, a: mechanics.expansion_direction(
+                a.expansion_axes[curve] if curve < len(a.expansion_axes) else _NOT, r.orientations
+            ),
         )
 
     def _linear_edges(self, body: str, space: fem.FunctionSpace) -> NDArray[np.int64]:
@@ -550,7 +570,15 @@ class MechanicalProblem:
     ) -> list[Cohesion]:
         """Return the answer of each cohesive surface to its jump; the rest by the name of each."""
         return [
-            cohesive_traction(law, jump, damage[name], spent[name], previous_jump[name], time_step)
+            cohesive_traction(
+                law,
+                jump,
+                damage[name],
+                spent[name],
+                previous_jump[name],
+                time_step,
+                strength=self.bodies.strengths.get(name),
+            )
             for (name, law), jump in zip(self.bodies.cohesive.items(), jumps, strict=True)
         ]
 

@@ -37,6 +37,9 @@ from femssb.inputs.materials import ActiveMaterial, Materials
 from femssb.meshing.data import MeshData
 from femssb.meshing.resolved_cell import ResolvedCell
 
+# Voltages of active materials at the start that differ by less count as the same, and at rest [V].
+_EQUAL, _AT_REST = 1e-3, 1e-9
+_BALANCED = 1e-12  # tolerance of the currents between particles at the start, over 1C
 _LOOSE = (Free, Pressure, Traction)  # supports that hold nothing
 _PROBLEMS = _ELECTROCHEMISTRY, _MECHANICS = "electrochemistry", "mechanics"
 
@@ -55,13 +58,9 @@ class Couplings:
 
     def of(self, materials: Materials) -> Materials:
         """Return materials without what the couplings that do not act would need."""
-        active, resistance, cohesive = materials.active, materials.resistance, materials.cohesive
+        resistance, cohesive = materials.resistance, materials.cohesive
         contacts, boundaries = materials.contacts, materials.grain_boundaries
-        if not self.expansion:
-            none = replace(active.expansion_curves[0], function=np.zeros_like, slope=np.zeros_like)
-            active = replace(active, expansion=none)
-        if not self.stress_drift:
-            active = replace(active, drift_volume=0.0)
+        phases = [replace(one, active=self._of_active(one.active)) for one in materials.phases]
         if not self.gap_resistance:
             resistance = replace(resistance, decay_length=np.inf)
         if not self.debonding:
@@ -71,13 +70,20 @@ class Couplings:
         if boundaries is not None:
             boundaries = self._of_boundaries(boundaries)
         return replace(
-            materials,
-            active=active,
+            materials.with_phases(phases),
             resistance=resistance,
             cohesive=cohesive,
             contacts=contacts,
             grain_boundaries=boundaries,
         )
+
+    def _of_active(self, active: ActiveMaterial) -> ActiveMaterial:
+        if not self.expansion:
+            none = replace(active.expansion_curves[0], function=np.zeros_like, slope=np.zeros_like)
+            active = replace(active, expansion=none)
+        if not self.stress_drift:
+            active = replace(active, drift_volume=0.0)
+        return active
 
     def _of_contacts(self, contacts: ParticleContacts) -> ParticleContacts:
         if not self.gap_resistance:
@@ -98,7 +104,7 @@ class Couplings:
             )
         if self.debonding:
             return boundaries
-        return replace(boundaries, cohesive=None, wetting_opening=None)
+        return replace(boundaries, cohesive=None, wetting_opening=None, strength_of_grains=None)
 
 
 # Length over which a crack breaks, over E G / strength^2, and elements that resolve it: Turon et
@@ -141,6 +147,7 @@ class Model:
         electrochemistry, mechanics: The two discrete problems.
         lithium_initial: Lithium in all particles at the start [mol].
         lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
+        lithium_full: Lithium that fits the particles [mol].
         one_c: Current of 1C [A].
         cut_off: Particles that take no part.
         failure_opening: The smallest at which a cohesive surface has failed [m].
@@ -249,19 +256,24 @@ class Model:
             cut_off=self.cut_off,
             covered=covered,
         )
+        self.warnings += self._unequal()
         self.mechanics = MechanicalProblem(
             self.bodies, solvers[_MECHANICS], displacement_order=displacement_order
         )
-        self.failure_opening = min(law.failure_opening for law in self.bodies.cohesive.values())
+        self.failure_opening = min(
+            law.failure_opening * self._weakest(name) for name, law in self.bodies.cohesive.items()
+        )
         self.lithium_initial = self.electrochemistry.lithium_initial
         self.lithium_nominal = self.electrochemistry.lithium_nominal
+        self.lithium_full = self.electrochemistry.lithium_full
         self.one_c: float = self.electrochemistry.one_c
 
     def _tables(self) -> tuple[Materials, tuple[tuple[Region, ...], tuple[Surface, ...]]]:
         """Return the materials that act at the present temperature, and the two tables of them."""
         acting = self.couplings.of(self.materials.at(self.temperature))
         named = _with_facets(self.data)
-        return acting, (regions(self.data, acting), self._held(acting, named))
+        rows = regions(self.data, acting)
+        return acting, (rows, self._held(acting, rows, named))
 
     def warm_to(self, temperature: float) -> None:
         """Take the cell to another temperature [K]; collective.
@@ -298,7 +310,7 @@ class Model:
         points, law = self.bodies.points[GRAIN_BOUNDARY], self.bodies.cohesive[GRAIN_BOUNDARY]
         count = self.comm.allreduce(len(points.facets))
         edge = np.sqrt(4 / np.sqrt(3) * self.bodies.area(GRAIN_BOUNDARY) / count)
-        modulus = self.materials.active.elasticity.modulus
+        modulus = min(active.elasticity.modulus for active, _ in self.bodies.active_nodes())
         zone = _ZONE * modulus * law.normal_fracture_energy / law.normal_strength**2
         if edge * _IN_ZONE <= zone:
             return ()
@@ -306,6 +318,22 @@ class Model:
             f"Grain boundaries break within a zone of {zone:.3g} m, and their facets measure "
             f"{edge:.3g} m, above a third of it: where cracks begin and how far they run depends "
             "on the mesh; take finer elements, or a lower GrainBoundaries.cohesive strength.",
+        )
+
+    def _weakest(self, surface: str) -> float:
+        """Return the smallest factor on the strength of a surface; collective."""
+        strengths = self.bodies.strengths
+        return -self.bodies.largest(-strengths[surface]) if surface in strengths else 1.0
+
+    def _unequal(self) -> tuple[str, ...]:
+        """Return what is doubtful about where active materials start."""
+        voltages = self.electrochemistry.voltages_at_rest()
+        low, high = voltages.min(), voltages.max()
+        if high - low <= _EQUAL:
+            return ()
+        return (
+            f"Particles start at open-circuit voltages from {low:.5g} to {high:.5g} V: lithium "
+            "passes between them from the start on; Materials.starting_at gives them the same.",
         )
 
     def inputs(self) -> dict[str, Any]:
@@ -351,6 +379,8 @@ class Model:
                 f"no equilibrium at the start: {failure.reason}", residuals=failure.residuals
             ) from failure
         hydrostatic, pull = self.stresses(x, moved, expansion)
+        if np.ptp(self.electrochemistry.voltages_at_rest()) > _AT_REST:
+            voltage = self.electrochemistry.balance(x, self.gap(jump), pull, _BALANCED)
         lost = self.bodies.weights * [cohesion.dissipated, cohesion.viscous]
         return State(
             time=0.0,
@@ -378,7 +408,9 @@ class Model:
         filled = self.electrochemistry.stoichiometry(x)
 
         def amplitude(curve: int) -> Array:
-            def strain(active: ActiveMaterial, at: Cells) -> Array:
+            def strain(active: ActiveMaterial, at: Cells) -> Array | float:
+                if curve >= len(active.expansion_curves):
+                    return 0.0
                 return active.chemical_strain(filled[at] * active.maximum_concentration)[curve]
 
             return self.bodies.at_nodes(strain)
@@ -407,14 +439,16 @@ class Model:
         the amplitudes of `expansion`.
         """
         hydrostatic = self.mechanics.hydrostatic_stress(moved, expansion)
-        volumes = [active.drift_volume for active, _ in self.bodies.active_nodes()]
-        if None not in volumes:
-            by_volume = self.bodies.at_nodes(lambda active, _: active.drift_volume)
-            return hydrostatic, by_volume * hydrostatic
+        by_volume = hydrostatic * self.bodies.at_nodes(lambda active, _: active.drift_volume or 0.0)
+        given = [active.drift_volume is not None for active, _ in self.bodies.active_nodes()]
+        if all(given):
+            return hydrostatic, by_volume
         filled = self.electrochemistry.stoichiometry(x)
 
         def slope(curve: int) -> Array:
-            def of(active: ActiveMaterial, mean: Array) -> Array:
+            def of(active: ActiveMaterial, mean: Array) -> Array | float:
+                if curve >= len(active.expansion_curves):
+                    return 0.0
                 return active.expansion_curves[curve].derivative(
                     mean * active.maximum_concentration
                 )
@@ -426,7 +460,11 @@ class Model:
             lambda active, mean: active.stiffening(mean * active.maximum_concentration)[1], filled
         )
         slopes = np.array([slope(curve) for curve in range(count)])
-        return hydrostatic, self.mechanics.released(moved, expansion, slopes, softening)
+        released = self.mechanics.released(moved, expansion, slopes, softening)
+        if any(given):
+            of_whole = self.bodies.at_nodes(lambda active, _: active.drift_volume is None)
+            released = np.where(of_whole, released, by_volume)
+        return hydrostatic, released
 
     def gap(self, jump: Array) -> Array:
         """Return the opening at the cohesive points, shape (n,) [m]."""

@@ -354,7 +354,8 @@ class _Joined:
         reached = self._behind(_ends(surfaces, Insertion))
         touching = [law for each in surfaces if each.name == CONTACT for law in each.currents]
         if any(isinstance(law, Permeation) for law in touching):
-            without = self._unreached(active, reached)
+            by_material = [self._unreached([row], reached) for row in active]
+            without = np.unique(np.concatenate(by_material))
         else:
             without = np.setdiff1d(self.particle, self.particle[reached])
         without = np.union1d(without, np.array(sorted(without_ions), np.int64))

@@ -56,8 +56,9 @@ from femssb.cell.kinetics import (
     metal_current,
 )
 from femssb.cell.limiter import limited, reach_of_drift
-from femssb.cell.regions import ELECTRONIC, IONIC, LITHIUM, MATRIX, PARTICLE, VOLTAGE
+from femssb.cell.regions import ELECTRONIC, IONIC, LITHIUM, MATRIX, PARTICLE, VOLTAGE, Region
 from femssb.inputs.boundary import Support
+from femssb.inputs.grain_values import GrainValues
 from femssb.inputs.interfaces import (
     CohesiveLaw,
     ContactResistance,
@@ -95,6 +96,7 @@ class Insertion:
     resistance: ContactResistance
     temperature: float  # [K]
     electrons: Side = "plus"  # where they come from
+    tags: tuple[int, ...] | None = None  # of the grains that it is of; None: of all
 
     @property
     def sees(self) -> Seen:
@@ -199,6 +201,7 @@ class Metal:
 
     sees: ClassVar[Seen] = ((IONIC, "minus", (-1.0,)),)
     decay_length: ClassVar[float] = inf
+    tags: ClassVar[None] = None
 
     def response(self, values: Array, gap: Array) -> tuple[Array, Array]:
         """Return flux and derivative, at any gap."""
@@ -212,6 +215,8 @@ class Ohmic:
 
     resistance: ContactResistance
     collector: bool = False  # whether they pass to the collector, which has no field
+
+    tags: ClassVar[None] = None
 
     @property
     def sees(self) -> Seen:
@@ -243,6 +248,7 @@ class Permeation:
     permeability: float  # P0 [m/s]
     maximum_concentration: float  # [mol/m3]
     decay_length: float  # l [m]
+    tags: tuple[int, ...] | None = None  # of the grains on both sides; None: all
     pull: Array | None = None  # (n, 2) what the stress releases on both sides, over R T
 
     sees: ClassVar[Seen] = ((LITHIUM, "minus", (1.0, 0.0)), (LITHIUM, "plus", (0.0, 1.0)))
@@ -279,6 +285,7 @@ class Surface:
     currents: tuple[Law | Prescribed, ...] = ()  # laws of the currents through it
     # Law of the traction across it, or how an end is held; None: bonded
     traction: CohesiveLaw | Support | None
+    strength: GrainValues | None = None  # what differs between grains in that law
     named: str = ""  # its facets in the mesh, of which it has those of its body
 
     @property
@@ -310,6 +317,7 @@ class Surface:
 
 def surfaces(
     materials: Materials,
+    rows: Sequence[Region],
     named: Collection[str],
     *,
     collector: Support,
@@ -320,31 +328,38 @@ def surfaces(
 
     Args:
         materials: The parameter set.
+        rows: The regions of the mesh.
         named: Names of its facets.
         collector: How it is held.
         anode: Likewise.
         others: The same of further outer facets, by their name and the body that they end.
     """
-    active, contacts = materials.active, materials.contacts
-    in_particles = active.electronic_conductivity > 0
+    contacts, boundaries = materials.contacts, materials.grain_boundaries
+    in_particles = materials.active.electronic_conductivity > 0
     in_matrix = materials.ecbd.electronic_conductivity > 0
-    insertion = Insertion(
-        active=active,
-        kinetics=materials.kinetics,
-        resistance=materials.resistance,
-        temperature=materials.temperature,
-        electrons="minus" if in_particles else "plus",
+    insertion = tuple(
+        Insertion(
+            active=active,
+            kinetics=kinetics,
+            resistance=materials.resistance,
+            temperature=materials.temperature,
+            electrons="minus" if in_particles else "plus",
+            tags=tags,
+        )
+        for active, kinetics, tags in _phases(rows)
     )
-    at_interface: tuple[Law, ...] = (insertion,)
+    at_interface: tuple[Law, ...] = insertion
     between: tuple[Law, ...] = ()
     to_collector: tuple[Law, ...] = ()
     if contacts is not None and contacts.permeability > 0:
-        between += (
+        between += tuple(
             Permeation(
                 permeability=contacts.permeability,
                 maximum_concentration=active.maximum_concentration,
                 decay_length=contacts.resistance.decay_length,
-            ),
+                tags=tags,
+            )
+            for active, _, tags in _phases(rows)
         )
     if contacts is not None and in_particles:
         between += (Ohmic(resistance=contacts.resistance),)
@@ -352,7 +367,7 @@ def surfaces(
         to_collector = (Ohmic(resistance=lead, collector=True),)
         if in_matrix and contacts.carbon is not None:
             at_interface += (Ohmic(resistance=contacts.carbon),)
-    between_grains, held = _of_grain_boundaries(materials, insertion)
+    between_grains, held = _of_grain_boundaries(materials, rows, insertion)
     bonded = contacts.cohesive if contacts is not None else None
     if held is not None and bonded is None:  # where grains come apart, particles would, too
         bonded = held.unbreakable
@@ -376,7 +391,7 @@ def surfaces(
             name=SEPARATOR,
             minus=PARTICLE,
             plus=MATRIX,
-            currents=(insertion,) if in_particles else (),
+            currents=insertion if in_particles else (),
             traction=materials.cohesive,
         ),
         Surface(
@@ -392,6 +407,7 @@ def surfaces(
             plus=PARTICLE,
             currents=between_grains,
             traction=held,
+            strength=boundaries.strength_of_grains if boundaries and held else None,
         ),
         Surface(name=LEAD, minus=PARTICLE, currents=to_collector, traction=collector),
     )
@@ -406,40 +422,58 @@ def surfaces(
 
 
 def _of_grain_boundaries(
-    materials: Materials, insertion: Insertion
+    materials: Materials, rows: Sequence[Region], insertion: Sequence[Insertion]
 ) -> tuple[tuple[Law, ...], CohesiveLaw | None]:
     """Return the laws of grain boundaries; none where they are bonded and resist nothing."""
-    active, given = materials.active, materials.grain_boundaries
+    given = materials.grain_boundaries
     if given is None:
         return (), None
     held = given.cohesive if given.cohesive is not None and given.cohesive.breakable else None
-    electrons = given.resistance if active.electronic_conductivity > 0 else None
+    electrons = given.resistance if materials.active.electronic_conductivity > 0 else None
     if held is None and electrons is None and given.permeability == inf:
         return (), None
-    fastest = max(active.diffusivity) * active.largest_diffusivity_factor
-    laws: tuple[Law, ...] = (
+    laws: tuple[Law, ...] = tuple(
         Permeation(
-            permeability=min(given.permeability, fastest / NO_DISTANCE),
-            maximum_concentration=active.maximum_concentration,
+            permeability=min(given.permeability, _fastest(rows, law.active) / NO_DISTANCE),
+            maximum_concentration=law.active.maximum_concentration,
             decay_length=given.decay_length if held is not None else inf,
-        ),
+            tags=law.tags,
+        )
+        for law in insertion
     )
     if electrons is not None:
         laws += (Ohmic(resistance=electrons),)
     if given.wetting_opening is not None:
         laws += tuple(
             Wetted(
-                active=insertion.active,
-                kinetics=insertion.kinetics,
-                resistance=insertion.resistance,
-                temperature=insertion.temperature,
-                electrons=insertion.electrons,
+                active=law.active,
+                kinetics=law.kinetics,
+                resistance=law.resistance,
+                temperature=law.temperature,
+                electrons=law.electrons,
+                tags=law.tags,
                 side=side,
                 opening=given.wetting_opening,
             )
+            for law in insertion
             for side in _SIDES
         )
     return laws, held
+
+
+def _phases(
+    rows: Sequence[Region],
+) -> list[tuple[ActiveMaterial, InsertionKinetics, tuple[int, ...] | None]]:
+    """Return each active material with its reaction and the tags of its grains; None: all."""
+    found = [(r.material, r.kinetics, r.tags) for r in rows]
+    phases = [(m, k, tags) for m, k, tags in found if isinstance(m, ActiveMaterial) and k]
+    return [(m, k, tags if len(phases) > 1 else None) for m, k, tags in phases]
+
+
+def _fastest(rows: Sequence[Region], active: ActiveMaterial) -> float:
+    """Return the largest diffusivity in any grain along any axis at any concentration [m2/s]."""
+    fastest = max(row.fastest for row in rows if row.material is active)
+    return fastest * active.largest_diffusivity_factor
 
 
 def _proportional(values: Array, conductance: Array) -> tuple[Array, Array]:

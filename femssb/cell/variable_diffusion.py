@@ -50,7 +50,7 @@ class VariableDiffusion:
         corners = mesh.geometry.x[mesh.geometry.dofmap[:owned]]
         # Shape functions are 1 at one corner and 0 at the others: rows of an inverse.
         inverse = np.linalg.inv(np.dstack([np.ones((owned, 4, 1)), corners]))
-        turns = np.zeros((owned, 3, 3))
+        turns, self._factor = np.zeros((owned, 3, 3)), np.ones((owned, 1))
         self._volume = volumes(mesh.geometry.x, mesh.geometry.dofmap[:owned])
         self._cells: list[tuple[ActiveMaterial, NDArray[np.bool_]]] = []
         for region in bodies.regions:
@@ -59,6 +59,8 @@ class VariableDiffusion:
                 place = np.searchsorted(region.tags, part.cell_tags[:owned][inside])
                 order = np.argsort(region.tags)
                 turns[inside] = region.orientations[order][place]
+                factors = np.broadcast_to(region.diffusing, len(region.tags))
+                self._factor[inside, 0] = factors[order][place]
                 self._cells.append((region.material, inside))
         self._slopes = np.einsum("cxk,cxi->cki", turns, inverse[:, 1:])  # along each axis
         self._pull = np.zeros((owned, 4))  # over R T
@@ -96,7 +98,7 @@ class VariableDiffusion:
         for active, inside in self._cells:
             full = active.maximum_concentration
             value, slope = active.diffusivities(mean[inside] * full)
-            scale = FARADAY * full * self._volume[inside, None]
+            scale = FARADAY * full * self._volume[inside, None] * self._factor[inside]
             found[inside], rise[inside] = scale * value, scale * full * slope
         return found, rise
 

@@ -1,7 +1,7 @@
 """An electrode as a BPX file, the exchange format of battery parameters (https://bpxstandard.com).
 
-BPX knows porous electrodes of spheres in an electrolyte, and two electrodes to a cell. What it
-cannot hold of a half-cell is listed. Keys and units: BPX 0.4.
+BPX knows porous electrodes of spheres in an electrolyte, and two electrodes to a cell; a half-cell
+is a partial parameterisation. What that cannot hold is listed. Keys and units: BPX 1.0.
 """
 
 import json
@@ -60,6 +60,11 @@ def to_bpx(
             f"to_bpx: {electrode.electrolyte!r} touches {electrode.active_area:g} m2/m3 of"
             f" {electrode.active!r} and conducts {electrode.ionic.value:g} S/m in the electrode"
         )
+    if materials.others:
+        raise InputError(
+            f"to_bpx: Materials.others = {list(materials.others)}, but an electrode has one active"
+            " material"
+        )
     at = materials.at(materials.reference_temperature)
     active, electrolyte = at.active, at.electrolyte
     full = active.maximum_concentration
@@ -67,7 +72,7 @@ def to_bpx(
     low = max(high - active.capacity / full, 0.0)
     cut_offs = active.open_circuit_voltage.value(np.array([high, low]) * full)
     document = {
-        "Header": {"BPX": 0.4, "Title": title, "Model": "DFN"},
+        "Header": {"BPX": "1.0.0", "Title": title, "Model": "Partial"},
         "Parameterisation": {
             "Cell": {
                 "Electrode area [m2]": area,
@@ -75,11 +80,9 @@ def to_bpx(
                 "Lower voltage cut-off [V]": float(cut_offs[0]),
                 "Upper voltage cut-off [V]": float(cut_offs[1]),
                 "Nominal cell capacity [A.h]": electrode.areal_capacity(active) * area / hour,
-                "Ambient temperature [K]": materials.temperature,
                 "Reference temperature [K]": at.temperature,
             },
             "Electrolyte": {
-                "Initial concentration [mol.m-3]": _SALT,
                 "Cation transference number": 1.0,
                 "Diffusivity [m2.s-1]": _FAST,
                 "Conductivity [S.m-1]": electrolyte.ionic_conductivity,
@@ -105,6 +108,14 @@ def to_bpx(
                 "Lithium metal exchange-current density [A.m-2]": at.anode.exchange_current,
                 "Positive electrode interface resistance [Ohm.m2]": at.resistance.closed,
             },
+        },
+        "State": {
+            "Initial conditions": {
+                "Initial state-of-charge": 0.0,  # at the largest stoichiometry
+                "Initial temperature [K]": materials.temperature,
+                "Initial electrolyte concentration [mol.m-3]": _SALT,
+            },
+            "Thermal environment": {"Ambient temperature [K]": materials.temperature},
         },
     }  # fmt: skip
     text = json.dumps(document, indent=1)
@@ -141,8 +152,8 @@ def _left_out(materials: Materials) -> tuple[str, ...]:
     """Return what a BPX file cannot hold of materials, in words."""
     active, kinetics = materials.active, materials.kinetics
     said = {
-        "a negative electrode of lithium, which the schema of BPX asks for: its exchange current"
-        " is user-defined": True,
+        "a negative electrode of lithium: the file is a partial parameterisation, and its exchange"
+        " current is user-defined": True,
         "salt concentration and diffusivity of a single-ion conductor: they are made up, and"
         " without effect at a transference number of 1": True,
         "chemical strain, stress drift, elasticity and cohesion": True,
@@ -151,6 +162,7 @@ def _left_out(materials: Materials) -> tuple[str, ...]:
         "diffusivities along the crystal axes: their mean is written": (
             len(set(active.diffusivity)) > 1
         ),
+        "the factor on the diffusivity of each grain": active.diffusivity_of_grains is not None,
         "the factor on the rate constant": kinetics.rate_factor is not None,
         f"the transfer coefficient {kinetics.anodic_transfer:g}: BPX has 0.5": (
             kinetics.anodic_transfer != 0.5

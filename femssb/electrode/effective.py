@@ -507,6 +507,11 @@ def _counterpart(
     electrode: Effective, layer: "Layer", materials: Materials, electrons: str, ohmic_drop: str
 ) -> Counterpart:
     """Return the cell with a meshed layer that stands for an electrode."""
+    if materials.others:
+        raise InputError(
+            f"Effective.conductor: Materials.others = {list(materials.others)}, but an electrode"
+            " has one active material"
+        )
     active = materials.active
     real = electrode.areal_capacity(active)
     capacity = FARADAY * active.capacity * layer.active / layer.area

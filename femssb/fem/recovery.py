@@ -5,7 +5,8 @@ middle. The mean over the cells around a node therefore stands for the middle of
 for a node on the surface lies inside: first order. Here a linear function is fitted to such means,
 of a node and of its neighbours, each taken at the middle that it stands for, and read at the node:
 second order there, too. Nothing is fitted across a jump: each grain has its own means and its own
-functions, and a node between grains takes what these give, weighted by volume.
+functions, and a node between grains takes what these give, weighted by volume. At a plane of
+symmetry the fit is that of the whole body: as many cells again lie behind it.
 
 Source: Zienkiewicz and Zhu 1992, doi:10.1002/nme.1620330702, for recovery on patches.
 """
@@ -18,6 +19,7 @@ from petsc4py import PETSc
 import numpy as np
 import scipy.sparse as sp
 from dolfinx import fem, la
+from numpy.typing import NDArray
 
 from femssb.arrays import Array, Indices
 from femssb.tetrahedra import volumes
@@ -30,13 +32,17 @@ _LEAST_SPREAD = 0.01
 class Recovery:
     """What takes integrals over the cells that a rank owns to values at the nodes that it owns."""
 
-    def __init__(self, space: fem.FunctionSpace, group: Indices) -> None:
+    def __init__(
+        self, space: fem.FunctionSpace, group: Indices, mirrored: NDArray[np.bool_]
+    ) -> None:
         """Fit once, as every fit is linear in the values; collective.
 
         Args:
             space: Linear scalar space; its nodes are those of the mesh.
             group: (local cells, ghosts included) number from 0 of what a cell belongs to: the field
                 may jump from one to another.
+            mirrored: (local nodes, ghosts included, 3) whether a node lies in a plane of symmetry
+                across x, y and z.
         """
         domain, geometry = space.mesh, space.mesh.geometry
         self._index_map = space.dofmap.index_map
@@ -58,7 +64,8 @@ class Recovery:
         around = sp.csr_array((np.ones(columns.size), (patch.ravel(), columns)), shape=shape)
         whole = self._summed(around @ volume)
         places = np.column_stack([self._summed(around @ (volume * x)) for x in middles.T])
-        places /= whole[:, None]
+        at, behind = points[node], mirrored[node]
+        places = np.where(behind, at, places / whole[:, None])
         self._means = sp.diags_array(1 / whole) @ around
 
         # Weight of the place of a patch in the fit of another: the volume of the cells they share.
@@ -69,16 +76,18 @@ class Recovery:
         ).tocsr()
         weights.sum_duplicates()
         row = np.repeat(np.arange(len(keys)), np.diff(weights.indptr))
-        away = places[weights.indices] - points[node][row]
+        away = places[weights.indices] - at[row]
         moments = [np.ones(len(row)), *away.T, *(away[:, :, None] * away[:, None]).reshape(-1, 9).T]
         sums = np.column_stack(
             [self._summed(np.bincount(row, weights.data * m, len(keys))) for m in moments]
         )
-        middle = sums[:, 1:4] / sums[:, :1]
+        middle = np.where(behind, 0.0, sums[:, 1:4] / sums[:, :1])
         square = (sums[:, 4:] / sums[:, :1]).reshape(-1, 3, 3)
+        cancels = behind[:, :, None] | behind[:, None]
+        square[cancels & ~np.eye(3, dtype=bool)] = 0.0
         spread, axes = np.linalg.eigh(square - middle[:, :, None] * middle[:, None])
         fits = spread > _LEAST_SPREAD * np.trace(square, axis1=1, axis2=2)[:, None]
-        offset = places - points[node]  # of a mean from the node
+        offset = places - at  # of a mean from the node
         along = np.einsum("pi,pij->pj", offset, axes)
         slope = np.divide(along, spread, out=np.zeros_like(along), where=fits)
         lever = np.einsum("pij,pj->pi", axes, slope)

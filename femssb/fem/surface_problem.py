@@ -57,6 +57,12 @@ class PointOperator:
         joined = np.concatenate(values, axis=2)
         return cls(columns=np.hstack(columns), values=joined, weights=weights)
 
+    def __getitem__(self, points: Indices | slice) -> PointOperator:
+        """Return that of some of the points."""
+        return PointOperator(
+            columns=self.columns[points], values=self.values[points], weights=self.weights[points]
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Linearised:

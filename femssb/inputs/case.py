@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from femssb.arrays import Array
 from femssb.inputs.curves import Curve
 from femssb.inputs.interpolation import Table
+from femssb.inputs.protocol import Drive
 
 _SAMPLES = 25  # of a property curve, so that a case shows what its functions were
 _DENSE = 2049  # of those that the digest of a curve is made of
@@ -23,8 +25,8 @@ def describe(value: Any, *, digest: bool = False) -> Any:
 
     Dataclasses become dictionaries that also name their class; a function becomes its name, and a
     property curve its points or the names of its functions, samples, and a digest of many more of
-    them and of the slope, which tells interpolators of one class apart; arrays become lists;
-    infinity a string.
+    them and of the slope, which tells interpolators of one class apart; so does the function that a
+    drive follows, without samples; arrays become lists; infinity a string.
 
     Args:
         value: A description: dataclass, mapping, sequence, array, number, string or None.
@@ -53,6 +55,9 @@ def describe(value: Any, *, digest: bool = False) -> Any:
         return function_name(value)
     if is_dataclass(value) and not isinstance(value, type):
         plain = {field.name: inner(getattr(value, field.name)) for field in fields(value)}
+        if isinstance(value, Drive) and value.function is not None:
+            known = {"function": plain[value.quantity], "digest": _digest_of_drive(value)}
+            plain[value.quantity] = known
         return {"class": type(value).__name__, **plain}
     if isinstance(value, Mapping):
         return {str(key): inner(item) for key, item in value.items()}
@@ -86,10 +91,22 @@ def function_name(function: Any) -> str:
 
 
 def _digest(curve: Curve) -> str:
-    """Return a word of 16 letters that changes with function or slope, alike on any processor."""
+    """Return a word that changes with function or slope."""
     at = np.linspace(curve.lower, curve.upper, _DENSE)
-    parts = [
+    return _digest_of(*curve.value_and_derivative(at))
+
+
+def _digest_of_drive(drive: Drive) -> str:
+    """Return a word that changes with the function that is followed, also beside its kinks."""
+    near = [kink * side for kink in drive.kinks for side in (1 - 1e-6, 1 + 1e-6)]
+    at = [*np.linspace(0.0, drive.duration, _DENSE).tolist(), *near]
+    return _digest_of(np.array([drive.at(time) for time in at]))
+
+
+def _digest_of(*parts: Array) -> str:
+    """Return a word of 16 letters that changes with numbers, alike on any processor."""
+    whole = [
         np.round(1e7 * values / max(float(np.abs(values).max()), 1e-300)).astype(np.int64)
-        for values in curve.value_and_derivative(at)
+        for values in parts
     ]
-    return hashlib.sha256(np.concatenate(parts).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(np.concatenate(whole).tobytes()).hexdigest()[:16]

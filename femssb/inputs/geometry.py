@@ -87,6 +87,9 @@ class Polycrystal:
         upper=0.5,
         default=0.2,
     )
+    material: str | None = field(
+        "name of its active material in `Materials.others`; None: `Materials.active`", default=None
+    )
 
     def __post_init__(self) -> None:
         """Check that given grains are of the size of the particle: a slip of units is not."""

@@ -9,6 +9,7 @@ import numpy as np
 from femssb.description import description, field
 from femssb.errors import InputError, check_number
 from femssb.inputs.curves import Curve
+from femssb.inputs.grain_values import GrainValues, of_grains
 
 
 def activation(of: str) -> Any:
@@ -230,11 +231,15 @@ class GrainBoundaries:
 
     Raises:
         InputError: If the resistance to electrons is below 1e-12 ohm m2, or a boundary that cannot
-            break is to be wetted.
+            break is to be wetted or to differ in strength.
     """
 
     cohesive: CohesiveLaw | None = field(
         "cohesion of the grains; None, or with infinite strengths: they are bonded", default=None
+    )
+    strength_of_grains: GrainValues | None = of_grains(
+        "the strengths, and its square on the fracture energies: a boundary has that of the weaker"
+        " of its two grains"
     )
     permeability: float = field(
         "of a closed boundary for lithium, flux over difference of concentrations; inf: it resists"
@@ -273,6 +278,10 @@ class GrainBoundaries:
             raise InputError(
                 f"GrainBoundaries.wetting_opening = {self.wetting_opening:g} m needs a cohesive law"
                 " of finite strength: without it no boundary opens"
+            )
+        if self.strength_of_grains is not None and not (self.cohesive and self.cohesive.breakable):
+            raise InputError(
+                "GrainBoundaries.strength_of_grains needs a cohesive law of finite strength"
             )
         if self.resistance is not None:
             check_number(

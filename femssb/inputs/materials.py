@@ -6,6 +6,7 @@ um) is refused by name.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from femssb.description import checked, description, field
 from femssb.errors import InputError, check_number
 from femssb.inputs.curves import Curve
 from femssb.inputs.elasticity import CrystalElasticity, Elasticity
+from femssb.inputs.grain_values import GrainValues, of_grains
 from femssb.inputs.interfaces import (
     CohesiveLaw,
     ContactResistance,
@@ -76,6 +78,7 @@ class ActiveMaterial:
         default=None,
     )
     diffusivity_activation_energy: float = activation("the diffusivity")
+    diffusivity_of_grains: GrainValues | None = of_grains("the diffusivity")
     drift_volume: float | None = field(
         "partial molar volume in stress drift, 0 for none; None: that which the whole stress sees,"
         " by the chemical strain along each crystal axis and by the stiffness factor",
@@ -102,6 +105,7 @@ class ActiveMaterial:
     stiffness_factor: Curve | None = field(
         "on their stiffness at a concentration, 1e-2 to 1e2; None: 1", default=None
     )
+    stiffness_of_grains: GrainValues | None = of_grains("the stiffness")
     electronic_conductivity: float = field(
         "of electrons within particles, at least 1e-9; 0: they come from the ecbd at any place of"
         " the surface",
@@ -257,6 +261,14 @@ class ActiveMaterial:
 
 
 @description
+class ActivePhase:
+    """An active material of some of the particles, and the reaction at their surface."""
+
+    active: ActiveMaterial = field("active material")
+    kinetics: InsertionKinetics = field("reaction between particle and electrolyte")
+
+
+@description
 class Conductor:
     """A homogenised matrix: the electrolyte-carbon domain (ecbd) or the separator (electrolyte)."""
 
@@ -279,13 +291,19 @@ class Materials:
 
     Electrons move where a material conducts them: in the ecbd, in the particles, or in both.
 
+    All particles are of `active`, with the reaction `kinetics`, but those that `others` name: by
+    what the geometry calls their material (`Polycrystal.material`) or by their own name,
+    ``particle_2``, as results count them from 1. Contact resistance and cohesion are those of all;
+    lithium passes no contact of particles of different materials.
+
     All values are those at the reference temperature. At another one (`at`), what has an activation
     energy E follows Arrhenius' law, exp(E/R (1/T_ref - 1/T)), and the open-circuit voltage its
     entropic coefficient, (T - T_ref) dU/dT. Elasticity, strain and cohesion stay as they are.
 
     Raises:
-        InputError: If neither ecbd nor particles conduct electrons, the separator does, or a
-            resistance is missing that they must pass; if the factor on k leaves 1e-6 to 1e6.
+        InputError: If neither ecbd nor particles conduct electrons, particles of some materials do
+            and of others do not, the separator does, or a resistance is missing that they must
+            pass; if the factor on k leaves 1e-6 to 1e6.
     """
 
     active: ActiveMaterial = field("active material of the particles")
@@ -307,16 +325,24 @@ class Materials:
     grain_boundaries: GrainBoundaries | None = field(
         "laws of grains of one particle that meet; None: they are bonded", default=None
     )
+    others: Mapping[str, ActivePhase] = field(
+        "active materials of further particles, by name; * and ? stand for any letters",
+        default_factory=dict,
+    )
 
     def __post_init__(self) -> None:
         """Check that electrons have a way to the particles, but not to the anode."""
-        if (curve := self.kinetics.rate_factor) is not None:
-            factors = curve.value(np.linspace(0.0, self.active.maximum_concentration, 2001))
-            for name, factor in (("smallest", factors.min()), ("largest", factors.max())):
-                check_number(
-                    "Materials.kinetics", f"rate_factor ({name})", factor, lower=1e-6, upper=1e6
-                )
         in_particles = self.active.electronic_conductivity > 0
+        for name, phase in zip(("", *self.others), self.phases, strict=True):
+            owner = f"Materials.others[{name!r}]" if name else "Materials"
+            self._check_rates(f"{owner}.kinetics", phase)
+            if (phase.active.electronic_conductivity > 0) != in_particles:
+                raise InputError(
+                    f"{owner}.active.electronic_conductivity ="
+                    f" {phase.active.electronic_conductivity:g} S/m, but that of Materials.active"
+                    f" is {self.active.electronic_conductivity:g} S/m: particles of all materials"
+                    " must conduct electrons, or none"
+                )
         in_ecbd = self.ecbd.electronic_conductivity > 0
         for name, bounds in (("ecbd", {"lower": 1e-7}), ("electrolyte", {"upper": 1e-4})):
             value = getattr(self, name).electronic_conductivity
@@ -330,6 +356,51 @@ class Materials:
                 f"Materials.{lacks} is missing: active.electronic_conductivity ="
                 f" {self.active.electronic_conductivity:g} S/m, so electrons pass it"
             )
+
+    @staticmethod
+    def _check_rates(owner: str, phase: ActivePhase) -> None:
+        if (curve := phase.kinetics.rate_factor) is not None:
+            factors = curve.value(np.linspace(0.0, phase.active.maximum_concentration, 2001))
+            for name, factor in (("smallest", factors.min()), ("largest", factors.max())):
+                check_number(owner, f"rate_factor ({name})", factor, lower=1e-6, upper=1e6)
+
+    @property
+    def phases(self) -> tuple[ActivePhase, ...]:
+        """The active materials with their reactions, the first one before the others."""
+        return ActivePhase(active=self.active, kinetics=self.kinetics), *self.others.values()
+
+    @checked
+    def with_phases(self, phases: Sequence[ActivePhase]) -> Self:
+        """Return these materials with other active materials.
+
+        Args:
+            phases: As many as there are `phases`, in their order.
+
+        Raises:
+            InputError: If they are more or fewer.
+        """
+        if len(phases) != 1 + len(self.others):
+            raise InputError(
+                f"Materials.with_phases: phases must hold {1 + len(self.others)} active materials,"
+                f" not {len(phases)}"
+            )
+        first, *others = phases
+        named = dict(zip(self.others, others, strict=True))
+        return replace(self, active=first.active, kinetics=first.kinetics, others=named)
+
+    @checked
+    def starting_at(self, voltage: float) -> Self:
+        """Return these materials with the lithium at which all particles rest at a voltage.
+
+        Args:
+            voltage: Against lithium metal [V].
+
+        Raises:
+            InputError: If the open-circuit voltage of one of them is never so high, or so low.
+        """
+        return self.with_phases(
+            [replace(phase, active=phase.active.starting_at(voltage)) for phase in self.phases]
+        )
 
     @checked
     def at(self, temperature: float) -> Self:
@@ -369,30 +440,32 @@ class Materials:
             resistance = given.resistance and of_resistance(given.resistance)
             return replace(given, permeability=passes, resistance=resistance)
 
-        active = self.active
-        contacts = self.contacts and of_passage(self.contacts)
-        if contacts is not None and contacts.carbon is not None:
-            contacts = replace(contacts, carbon=of_resistance(contacts.carbon))
-        faster = times(active.diffusivity_activation_energy)
-        x, y, z = active.diffusivity
-        voltage, entropy = active.open_circuit_voltage, active.entropic_coefficient
-        if entropy is not None and temperature != reference:
-            voltage = voltage.plus(entropy, temperature - reference)
-        return replace(
-            self,
-            active=replace(
+        def of_active(active: ActiveMaterial) -> ActiveMaterial:
+            faster = times(active.diffusivity_activation_energy)
+            x, y, z = active.diffusivity
+            voltage, entropy = active.open_circuit_voltage, active.entropic_coefficient
+            if entropy is not None and temperature != reference:
+                voltage = voltage.plus(entropy, temperature - reference)
+            return replace(
                 active,
                 diffusivity=(faster * x, faster * y, faster * z),
                 open_circuit_voltage=voltage,
                 electronic_conductivity=active.electronic_conductivity
                 * times(active.electronic_activation_energy),
-            ),
+            )
+
+        def of_phase(given: ActivePhase) -> ActivePhase:
+            rate = given.kinetics.rate_constant * times(given.kinetics.activation_energy)
+            kinetics = replace(given.kinetics, rate_constant=rate)
+            return ActivePhase(active=of_active(given.active), kinetics=kinetics)
+
+        contacts = self.contacts and of_passage(self.contacts)
+        if contacts is not None and contacts.carbon is not None:
+            contacts = replace(contacts, carbon=of_resistance(contacts.carbon))
+        return replace(
+            self.with_phases([of_phase(phase) for phase in self.phases]),
             ecbd=of_conductor(self.ecbd),
             electrolyte=of_conductor(self.electrolyte),
-            kinetics=replace(
-                self.kinetics,
-                rate_constant=self.kinetics.rate_constant * times(self.kinetics.activation_energy),
-            ),
             resistance=of_resistance(self.resistance),
             anode=replace(
                 self.anode,

@@ -320,6 +320,12 @@ class Drive(_Step):
         return _one_of(self, (*_LOADS, "voltage"))
 
     @property
+    def function(self) -> Callable[[float], float] | None:
+        """The function that is followed; None where it is a profile."""
+        followed = getattr(self, self.quantity)
+        return None if isinstance(followed, Profile) else followed
+
+    @property
     def duration(self) -> float:
         """Time after which the step ends [s]."""
         if self.until_duration is not None:

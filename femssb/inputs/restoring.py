@@ -22,6 +22,7 @@ from femssb.inputs.case import describe
 from femssb.inputs.curves import Curve
 from femssb.inputs.formula import Formula
 from femssb.inputs.interpolation import ComplexStep, Table
+from femssb.inputs.protocol import Drive
 
 _INFINITE = {"inf": math.inf, "-inf": -math.inf}
 # What `describe` says of a curve, and what one may write by hand.
@@ -29,6 +30,7 @@ _OF_A_CURVE = {
     "class", "slope", "function", "lower", "upper", "concentration [mol/m3]", "value", "digest",
     "table", "concentrations", "values", "scale",
 }  # fmt: skip
+_OF_A_FUNCTION = {"function", "digest"}  # and of one that a drive follows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,8 @@ class Reader:
             return self._named(plain)
         if isinstance(plain, str) and plain in _INFINITE and float in kinds:
             return _INFINITE[plain]
+        if isinstance(plain, Mapping) and plain.keys() == _OF_A_FUNCTION:
+            return self._function(plain["function"])
         if isinstance(plain, Mapping):
             classes = [kind for kind in kinds if isinstance(kind, type) and is_dataclass(kind)]
             if not classes:
@@ -107,9 +111,20 @@ class Reader:
         if needed and same is None:
             raise InputError(f"{where}: {cls.__name__} lacks {', '.join(needed)}")
         try:
-            return cls(**values) if same is None else replace(same, **values)
+            made = cls(**values) if same is None else replace(same, **values)
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
+        if isinstance(made, Drive):
+            self._check_drive(made, given, where)
+        return made
+
+    def _check_drive(self, made: Drive, given: Mapping[str, Any], where: str) -> None:
+        """Check that the function which a drive follows is what it was."""
+        followed = given[made.quantity]
+        if isinstance(followed, Mapping) and followed.keys() == _OF_A_FUNCTION:
+            where = f"{where}.{made.quantity}"
+            if describe(made)[made.quantity]["digest"] != followed["digest"]:
+                raise InputError(f"{where} is not what it was: the function has changed since")
 
     def _class(
         self, plain: Mapping[str, Any], classes: Sequence[type], where: str, base: Any

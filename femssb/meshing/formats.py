@@ -23,6 +23,7 @@ from femssb.errors import FemssbError, MeshError
 from femssb.meshing.abaqus import read_abaqus
 from femssb.meshing.blocks import CORNERS, WORDS, Blocks, Found, Key, by_value
 from femssb.meshing.exodus import read_exodus
+from femssb.meshing.xdmf import read_grids
 
 TRIANGLE, TETRAHEDRON = 2, 4  # element types of Gmsh
 OLDEST, NEWEST = 2.0, 4.1  # versions of .msh
@@ -241,6 +242,9 @@ def _read_by_meshio(path: Path, file_format: str, tags: str | None) -> Found:
         with h5py.File(path, "r") as file:
             check_links(path, file)
     try:
+        several = read_grids(path, tags) if file_format == "xdmf" else None
+        if several is not None:
+            return _from_meshio(path, several, None)
         mesh = meshio.read(path, file_format=file_format)
         return _from_meshio(path, mesh, tags)
     except MeshError:

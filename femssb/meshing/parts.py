@@ -88,14 +88,19 @@ def periodic_axes(named: Collection[str], open_axes: Collection[int]) -> tuple[i
     )
 
 
-def grain_names(grain_particle: Tags) -> list[str]:
-    """Return the name of each grain in files; grains count from 1 in each particle."""
+def grain_numbers(grain_particle: Tags) -> list[tuple[int, int]]:
+    """Return the number of the particle of each grain, and its own in that; both from 1."""
     count: Counter[int] = Counter()
-    names = []
+    numbers = []
     for particle in grain_particle.tolist():
         count[particle] += 1
-        names.append(f"particle_{particle + 1}_grain_{count[particle]:02d}")
-    return names
+        numbers.append((particle + 1, count[particle]))
+    return numbers
+
+
+def grain_names(grain_particle: Tags) -> list[str]:
+    """Return the name of each grain in files."""
+    return [f"particle_{p}_grain_{grain:02d}" for p, grain in grain_numbers(grain_particle)]
 
 
 def facets_of(tags: Tags) -> dict[str, int]:

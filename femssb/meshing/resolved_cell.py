@@ -9,7 +9,7 @@ and meet particles and each other in discs. Electrolyte is soft and particles ar
 overlap the particle keeps its volume, by a larger radius.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
@@ -201,7 +201,7 @@ class ResolvedCell:
         cls,
         packing: Packing,
         *,
-        active: str = "AM",
+        active: str | Sequence[str] = "AM",
         electrolyte: str = "SE",
         voids: Literal["matrix", "empty"] = "matrix",
         separator: float = 10 * um,
@@ -220,7 +220,8 @@ class ResolvedCell:
 
         Args:
             packing: Periodic across x and y; its planes across z are collector and separator.
-            active: Name of the phase of the particles.
+            active: Name of the phase of the particles, or of several: those of the first are of
+                `Materials.active`, others of the one in `Materials.others` with that name.
             electrolyte: Name of the phase that carries ions.
             voids: What pores are: part of the matrix, or empty.
             separator: Thickness of the electrolyte layer [m].
@@ -238,10 +239,12 @@ class ResolvedCell:
                 not lead through the packing, particles touch no resolved electrolyte, nor others
                 that do, or centres cannot be moved as is needed.
         """
-        _check_arguments(packing, active, electrolyte, voids, separator, seed, electrons, smallest)
+        phases = (active,) if isinstance(active, str) else active
+        _check_arguments(packing, phases, electrolyte, voids, separator, seed, electrons, smallest)
         ids = np.asarray(packing.ids)
         owner = "ResolvedCell.from_packing"
-        rows = np.flatnonzero(packing.of_phase(active))
+        rows = np.flatnonzero(_of_phases(packing, phases))
+        materials = [None if phase == phases[0] else phase for phase in _named(packing, phases)]
         count, resolved = len(rows), voids == "empty"
         if resolved:
             rows = np.append(rows, np.flatnonzero(packing.of_phase(electrolyte)))
@@ -264,8 +267,8 @@ class ResolvedCell:
             first < count and second == COLLECTOR for first, second in before
         ):
             raise InputError(
-                f"{owner}: no sphere of {active!r} touches the collector, at z = "
-                f"{packing.lower[2]:g} m, from which electrons = 'particles' must come"
+                f"{owner}: no sphere of {' or '.join(map(repr, phases))} touches the collector, at"
+                f" z = {packing.lower[2]:g} m, from which electrons = 'particles' must come"
             )
         without_ions = _without_ions(packing, rows[:count], electrolyte)
         own = _chosen(given, np.arange(count))
@@ -307,9 +310,16 @@ class ResolvedCell:
             separator=separator,
             particles=tuple(
                 Polycrystal(
-                    radius=radius, grains=grains, seed=int(one), centre=at, size_spread=size_spread
+                    radius=radius,
+                    grains=grains,
+                    seed=int(one),
+                    centre=at,
+                    size_spread=size_spread,
+                    material=material,
                 )
-                for radius, one, at in zip(sizes[:count], seeds, places[:count], strict=True)
+                for radius, one, at, material in zip(
+                    sizes[:count], seeds, places[:count], materials, strict=True
+                )
             ),
             electrolyte=tuple(
                 Sphere(radius=radius, centre=at)
@@ -407,7 +417,7 @@ def _pair(first: int, second: int) -> Contact:
 
 def _check_arguments(
     packing: Packing,
-    active: str,
+    active: Sequence[str],
     electrolyte: str,
     voids: str,
     separator: float,
@@ -421,19 +431,23 @@ def _check_arguments(
         raise InputError(f"{owner}.packing must be a Packing, got {type(packing).__name__}")
     check_number(owner, "separator", separator, lower=LENGTHS[0], upper=LENGTHS[1], unit="m")
     check_seed(owner, seed)
-    if electrons not in ELECTRONS:
+    if not isinstance(electrons, str) or electrons not in ELECTRONS:
         raise InputError(f"{owner}.electrons = {electrons!r} must be one of {ELECTRONS}")
-    if voids not in VOIDS:
+    if not isinstance(voids, str) or voids not in VOIDS:
         raise InputError(f"{owner}.voids = {voids!r} must be one of {VOIDS}")
-    if active == electrolyte:
-        raise InputError(f"{owner}: active and electrolyte are both {active!r}")
-    for name in (active, electrolyte):
+    words = isinstance(active, list | tuple) and all(isinstance(one, str) for one in active)
+    if not words or not active or len(set(active)) < len(active):
+        raise InputError(f"{owner}.active = {active!r} must be a phase, or several different ones")
+    if electrolyte in active:
+        raise InputError(f"{owner}: active and electrolyte are both {electrolyte!r}")
+    for name in (*active, electrolyte):
         if not packing.of_phase(name).any():
             raise InputError(
                 f"{owner}: the packing has no sphere of {name!r}; a cell needs both "
-                f"{active!r} and {electrolyte!r}"
+                f"{', '.join(map(repr, active))} and {electrolyte!r}"
             )
-    median = float(np.median(packing.radii[packing.of_phase(active)]))
+    hard = _of_phases(packing, active)
+    median = float(np.median(packing.radii[hard]))
     if smallest is not None:
         bounds = {"lower": 1e-4 * median, "upper": 0.1 * median}
         check_number(owner, "smallest", smallest, unit="m", **bounds)
@@ -449,7 +463,7 @@ def _check_arguments(
         ("upper", packing.positions[:, 2] + packing.radii - packing.upper[2]),
     ):
         depth = beyond / packing.radii
-        most = np.where(packing.of_phase(active), DEEPEST, DEEPEST_OTHERS)
+        most = np.where(hard, DEEPEST, DEEPEST_OTHERS)
         if np.any(depth > most):
             worst = int(np.argmax(depth - most))
             raise InputError(
@@ -457,6 +471,19 @@ def _check_arguments(
                 f"beyond the closed side at the {plane} end of z, {depth[worst]:.2g} of its "
                 f"radius; at most {most[worst]:g} is allowed"
             )
+
+
+def _of_phases(packing: Packing, phases: Iterable[str]) -> NDArray[np.bool_]:
+    """Return which spheres are of one of some phases."""
+    return np.any([packing.of_phase(name) for name in phases], axis=0)
+
+
+def _named(packing: Packing, phases: Iterable[str]) -> list[str]:
+    """Return the phase of each sphere of some phases."""
+    found = np.full(len(packing.radii), "", dtype=object)
+    for name in phases:
+        found[packing.of_phase(name)] = name
+    return [name for name in found.tolist() if name]
 
 
 def _check_places(balls: Balls, names: list[str], smallest: float, count: int) -> None:

@@ -1,5 +1,7 @@
 from .curves import Reference as Reference
+from .curves import cycles as cycles
 from .curves import draw as draw
+from .curves import losses as losses
 from .curves import stress_and_strain as stress_and_strain
 from .curves import voltage_and_gap as voltage_and_gap
 from .movies import animate as animate

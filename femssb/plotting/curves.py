@@ -156,16 +156,31 @@ def stress_and_strain(solution: Solution, axes: Sequence[Axes] | None = None) ->
     return figure
 
 
-def losses(solution: Solution) -> Figure:
+@checked
+def losses(solution: Solution, axes: Sequence[Axes] | None = None) -> Figure:
     """Draw where the voltage goes on charge and discharge: all losses stacked, against capacity.
 
-    The cohesive energy that debonding has dissipated is drawn below.
+    The cohesive energy that debonding has dissipated is drawn below; returns the figure.
+
+    Args:
+        solution: The run.
+        axes: Panels to draw in, row by row: voltages, losses and energies, each on charge and on
+            discharge, as far as the run has them; None for a new figure.
+
+    Raises:
+        InputError: If the run has neither, or the panels are more or fewer.
     """
     from matplotlib.figure import Figure
 
     halves = [half for half in (solution.charge, solution.discharge) if half]
-    figure = Figure(figsize=(1.4 + 2.9 * len(halves), 6.2), layout="constrained")
-    rows = figure.subplots(3, len(halves), sharex="col", sharey="row", squeeze=False)
+    if not halves:
+        raise InputError("losses: the run has neither a charge nor a discharge")
+    if axes is not None:
+        rows = np.array(_given(axes, 3 * len(halves)), dtype=object).reshape(3, -1)
+        figure: Any = rows[0, 0].figure
+    else:
+        figure = Figure(figsize=(1.4 + 2.9 * len(halves), 6.2), layout="constrained")
+        rows = figure.subplots(3, len(halves), sharex="col", sharey="row", squeeze=False)
     series, colours = solution.series, dict(zip(LOSSES, SEQUENCE, strict=False))
     capacity, charge = on_axis("Capacity [C]")
     for half, (above, middle, below) in zip(halves, rows.T, strict=True):
@@ -185,19 +200,33 @@ def losses(solution: Solution) -> Figure:
         label, energy = on_axis("Cohesive energy dissipated [J]")
         below.plot(passed, spent / energy, color="black")
         below.set_xlabel(capacity)
-    for axes, name in zip(rows[:, 0], ("Voltage [V]", "Voltage lost [mV]", label), strict=True):
-        axes.set_ylabel(textwrap.fill(name, 24))
-    for axes in rows[:2, -1]:
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), reverse=True)
+    for panel, name in zip(rows[:, 0], ("Voltage [V]", "Voltage lost [mV]", label), strict=True):
+        panel.set_ylabel(textwrap.fill(name, 24))
+    for panel in rows[:2, -1]:
+        panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), reverse=True)
     figure.align_ylabels(rows[:, 0])
     return figure
 
 
-def cycles(solution: Solution) -> Figure:
-    """Draw what each cycle passed, its efficiency, and the gap at both of its ends."""
+@checked
+def cycles(solution: Solution, axes: Sequence[Axes] | None = None) -> Figure:
+    """Draw what each cycle passed, its efficiency, and the gap at both of its ends.
+
+    Args:
+        solution: The run.
+        axes: Three panels to draw in; None for a new figure.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: If the panels are more or fewer, or the run has no cycle.
+    """
     from matplotlib.figure import Figure
 
     rows = solution.cycles
+    if not rows:
+        raise InputError("cycles: the run has no cycle")
     numbers = [cycle.number for cycle in rows]
 
     def column(key: str, unit: float) -> list[float]:
@@ -205,8 +234,12 @@ def cycles(solution: Solution) -> Figure:
         return [np.nan if value is None else value / unit for value in values]
 
     (capacity, charge), (gap, length) = on_axis("Capacity [C]"), on_axis("Mean gap [m]")
-    figure = Figure(figsize=(6.2, 6.7), layout="constrained")
-    panels = list(figure.subplots(3, 1, sharex=True))
+    if axes is not None:
+        panels = _given(axes, 3)
+        figure: Any = panels[0].figure
+    else:
+        figure = Figure(figsize=(6.2, 6.7), layout="constrained")
+        panels = list(figure.subplots(3, 1, sharex=True))
     both = {"charge": VERMILION, "discharge": BLUE}
     for half, colour in both.items():
         look: dict[str, Any] = {"color": colour, "marker": "o", "label": half}
@@ -214,14 +247,27 @@ def cycles(solution: Solution) -> Figure:
         look["label"] = f"at {half} end"
         panels[2].plot(numbers, column(f"gap_mean_{half}_end", length), **look)
     panels[1].plot(numbers, column("coulombic_efficiency", 0.01), color="black", marker="o")
-    for axes, label in zip(panels, (capacity, "Coulombic efficiency [%]", gap), strict=True):
-        axes.set_ylabel(label)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    for panel, label in zip(panels, (capacity, "Coulombic efficiency [%]", gap), strict=True):
+        panel.set_ylabel(label)
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     panels[-1].set_xlabel("Cycle")
-    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    locator: Any = panels[-1].xaxis.get_major_locator()
+    locator.set_params(integer=True)
     figure.align_ylabels(panels)
     return figure
+
+
+def _given(axes: Sequence[Axes], count: int) -> list[Axes]:
+    """Return panels to draw in.
+
+    Raises:
+        InputError: If they are more or fewer, or something else.
+    """
+    panels = list(axes)
+    if len(panels) != count or not all(hasattr(one, "axvspan") for one in panels):
+        raise InputError(f"axes must be {count} panels of Matplotlib, got {shown(axes)}")
+    return panels
 
 
 def _panels(
@@ -231,9 +277,7 @@ def _panels(
     from matplotlib.figure import Figure
 
     if axes is not None:
-        panels = list(axes)
-        if len(panels) != count or not all(hasattr(one, "axvspan") for one in panels):
-            raise InputError(f"axes must be {count} panels of Matplotlib, got {shown(axes)}")
+        panels = _given(axes, count)
         figure: Any = panels[0].figure
     else:
         figure = Figure(figsize=(6.2, 0.7 + 2.0 * count), layout="constrained")

@@ -1,6 +1,7 @@
 from .fields import FieldData as FieldData
 from .fields import Snapshot as Snapshot
 from .fields import Snapshots as Snapshots
+from .quantities import BLEND_COLUMNS as BLEND_COLUMNS
 from .quantities import COLUMNS as COLUMNS
 from .quantities import CONTACT_COLUMNS as CONTACT_COLUMNS
 from .quantities import CRACK_COLUMNS as CRACK_COLUMNS

@@ -116,7 +116,8 @@ SERIES = (
              "interface_current_error", "largest"),
     # Voltage times current is the reversible power minus all losses.
     Quantity("Reversible power", "W",
-             "current times the open-circuit voltage at the mean lithium, positive on discharge"),
+             "current times the open-circuit voltage at the mean lithium, of each active material"
+             " by itself, positive on discharge"),
     Quantity("Electronic loss", "W", "power lost to the resistance to electrons"),
     Quantity("Ionic loss", "W", "power lost to the resistance to ions"),
     Quantity("Activation loss", "W", "power lost to the reaction at the particles"),
@@ -176,6 +177,15 @@ OF_CRACKS = (
     Quantity("Crack face current", "A", "part of the current that passes the faces of wetted"
              " cracks", "crack_face_current"),
 )
+# Further columns where particles are of several active materials.
+OF_BLENDS = (
+    Quantity("Minimum stoichiometry", "-", "lowest lithium concentration over that of its full"
+             " host"),
+    Quantity("Maximum stoichiometry", "-", "highest lithium concentration over that of its full"
+             " host"),
+    Quantity("Lithium beyond curves", "-", "by how much a concentration is outside the range of the"
+             " open-circuit voltage of its material, over the full host; the largest"),
+)
 # Column of each loss -> its name in figures, in the order in which they are stacked.
 LOSSES = {
     "Electronic loss [W]": "electrons",
@@ -224,6 +234,7 @@ FIELDS = {one.name: one.meaning for one in SNAPSHOT}
 PARTICLE_COLUMNS = {one.of_each: f"{one.meaning}; this one alone" for one in SERIES if one.each}
 CONTACT_COLUMNS = {one.name: one.meaning for one in OF_CONTACTS}
 CRACK_COLUMNS = {one.name: one.meaning for one in OF_CRACKS}
+BLEND_COLUMNS = {one.name: one.meaning for one in OF_BLENDS}
 # Keys of quantities whose largest value in a cycle is among its numbers.
 PEAKS = ("gap_mean", "gap_max", "von_mises_p99", "von_mises_p999")
 # Key of `Solution.performance` -> meaning.
@@ -295,7 +306,7 @@ _ON_AXES = {
     "mV": ("mV", mV),
     "%": ("%", 0.01),
 }
-_KNOWN = {one.name: one for one in (*SERIES, *OF_CONTACTS, *OF_CRACKS, *SNAPSHOT)}
+_KNOWN = {one.name: one for one in (*SERIES, *OF_CONTACTS, *OF_CRACKS, *OF_BLENDS, *SNAPSHOT)}
 _KNOWN |= {one.of_each: one for one in SERIES if one.each}
 
 
@@ -327,7 +338,7 @@ def check_columns(series: Mapping[str, Any]) -> None:
     unknown = [
         name
         for name, kind in general.items()
-        if name not in {**COLUMNS, **CONTACT_COLUMNS, **CRACK_COLUMNS}
+        if name not in {**COLUMNS, **CONTACT_COLUMNS, **CRACK_COLUMNS, **BLEND_COLUMNS}
         and (kind == name or kind not in PARTICLE_COLUMNS)
     ]
     missing = [name for name in needed if name not in series]

@@ -1,12 +1,11 @@
 """A finished run: series, protocol steps, fields, inputs and performance, in memory and on disk.
 
 A folder of results holds ``summary.json`` (the numbers of `SUMMARY`), ``timeseries.csv`` (the
-columns of `COLUMNS`, `PARTICLE_COLUMNS`, `CONTACT_COLUMNS` and `CRACK_COLUMNS`), ``cycles.csv`` (a
-row per cycle: its number and the numbers of `CYCLE`, empty where one does not apply), ``case.json``
-(every input),
-``run.json`` (protocol steps, warnings and performance) and ``fields/`` (see
-`femssb.results.fields`). The files change together, and ``SHA256SUMS`` tells whether each is as it
-was written. All is SI; discharge current is positive.
+columns of `COLUMNS`, `PARTICLE_COLUMNS`, `CONTACT_COLUMNS`, `CRACK_COLUMNS` and `BLEND_COLUMNS`),
+``cycles.csv`` (a row per cycle: its number and the numbers of `CYCLE`, empty where one does not
+apply), ``case.json`` (every input), ``run.json`` (protocol steps, warnings and performance) and
+``fields/`` (see `femssb.results.fields`). The files change together, and ``SHA256SUMS`` tells
+whether each is as it was written. All is SI; discharge current is positive.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ _BALANCE = 1e-6
 _OUTSIDE = 1e-4
 # Of the maximum, beyond the open-circuit voltage: where the exchange current is replaced, too.
 _BEYOND_CURVE = 1e-3
+_BEYOND = "Lithium beyond curves [-]"  # a column where there are several active materials
 # Losses for which no kinetics are known [V].
 _LOSSES = 1.0
 # Volumetric strain: the theory of small strains is off by as much, relatively.
@@ -36,10 +37,11 @@ class Bounds:
     """What a run is held against; infinite or empty where there is no bound.
 
     Attributes:
-        maximum: Lithium of the full host [mol/m3].
+        maximum: Lithium of the full host, of several the largest [mol/m3].
         curve: Smallest and largest concentration of the open-circuit voltage [mol/m3].
         voltages: Smallest and largest open-circuit voltage between them [V].
-        modulus: Young's modulus of the particles, of a crystal its smallest stiffness [Pa].
+        modulus: Young's modulus of the particles, of a crystal its smallest stiffness; of several
+            active materials the largest [Pa].
         radius: That of a ball as large as the mean particle [m].
         fracture_energy: What debonds all surfaces that can fail, of particles with the matrix and
             with each other, in mode I [J].
@@ -81,13 +83,15 @@ def _of_ends(series: Series, steps: Sequence[StepRecord], bounds: Bounds) -> Ite
                 f"{c_rate:.4g}C."
             )
         if step.ended_by == "concentration":
+            blend = _BEYOND in series
+            what, unit = ("stoichiometry", "-") if blend else ("concentration", "mol/m3")
             low, high = (
-                series[f"{end} concentration [mol/m3]"][step.end_row]
-                for end in ("Minimum", "Maximum")
+                series[f"{end} {what} [{unit}]"][step.end_row] for end in ("Minimum", "Maximum")
             )
+            top, of = ("1", "of the full host") if blend else (f"{bounds.maximum:g}", unit)
             yield (
-                f"{where} because lithium left [0, {bounds.maximum:g}] mol/m3: concentrations were "
-                f"between {low:.6g} and {high:.6g} mol/m3."
+                f"{where} because lithium left [0, {top}] {of}: concentrations were "
+                f"between {low:.6g} and {high:.6g} {of}."
             )
 
 
@@ -117,12 +121,15 @@ def _of_series(series: Series, inside: Series, bounds: Bounds) -> Iterator[str]:
     )
     for name in ("Concentration undershoot [-]", "Concentration overshoot [-]"):
         yield from worst(name, 0.0, _OUTSIDE, overshoot, inside)
+    blend = _BEYOND in series
     margin = _BEYOND_CURVE * bounds.maximum
     low, high = bounds.curve[0] - margin, bounds.curve[1] + margin
     tangent = "there the open-circuit voltage is no longer its curve but the tangent at its end"
-    if bounds.curve[0] > 0:
+    if blend:
+        yield from worst(_BEYOND, 0.0, _BEYOND_CURVE, tangent, inside)
+    if bounds.curve[0] > 0 and not blend:
         yield from worst("Minimum concentration [mol/m3]", low, np.inf, tangent, inside)
-    if bounds.curve[1] < bounds.maximum:
+    if bounds.curve[1] < bounds.maximum and not blend:
         yield from worst("Maximum concentration [mol/m3]", -np.inf, high, tangent, inside)
     if bounds.limited:
         held = (
@@ -130,11 +137,13 @@ def _of_series(series: Series, inside: Series, bounds: Bounds) -> Iterator[str]:
             "full nor an empty host; lower ActiveMaterial.drift_volume or expect no profile of "
             "lithium"
         )
-        low, high = (series[f"{end} concentration [mol/m3]"][0] for end in ("Minimum", "Maximum"))
-        low = min(low, bounds.limited * bounds.maximum)
-        high = max(high, (1 - bounds.limited) * bounds.maximum)
-        yield from worst("Minimum concentration [mol/m3]", low, np.inf, held, inside)
-        yield from worst("Maximum concentration [mol/m3]", -np.inf, high, held, inside)
+        what, full = ("concentration [mol/m3]", bounds.maximum)
+        if blend:
+            what, full = ("stoichiometry [-]", 1.0)
+        low, high = (series[f"{end} {what}"][0] for end in ("Minimum", "Maximum"))
+        low, high = min(low, bounds.limited * full), max(high, (1 - bounds.limited) * full)
+        yield from worst(f"Minimum {what}", low, np.inf, held, inside)
+        yield from worst(f"Maximum {what}", -np.inf, high, held, inside)
     low, high = bounds.voltages[0] - _LOSSES, bounds.voltages[1] + _LOSSES
     losses = f"losses of more than {_LOSSES:g} V, no kinetics are known for them"
     yield from worst("Voltage [V]", low, high, losses)

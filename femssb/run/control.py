@@ -197,7 +197,7 @@ class Control:
 def controls(steps: Sequence[Step], model: Model) -> list[Control]:
     """Return what each of some steps imposes on a model; collective."""
     materials = model.materials
-    room = materials.active.maximum_concentration / materials.active.capacity
+    room = model.lithium_full / model.lithium_nominal
     area = model.bodies.area("anode")
     voltage = max(float(np.mean(voltages_at_rest(materials))), 0.1)
     about = model.one_c, area, room, voltage, materials.temperature
@@ -205,10 +205,13 @@ def controls(steps: Sequence[Step], model: Model) -> list[Control]:
 
 
 def voltages_at_rest(materials: Materials) -> Array:
-    """Return the open-circuit voltage from an empty to a full host [V]."""
-    active = materials.active
-    concentrations = np.linspace(0.0, active.maximum_concentration, 1001)
-    return active.open_circuit_voltage.value(concentrations)
+    """Return the open-circuit voltage from an empty to a full host, of each in turn [V]."""
+    found = []
+    for phase in materials.phases:
+        active = phase.active
+        concentrations = np.linspace(0.0, active.maximum_concentration, 1001)
+        found.append(active.open_circuit_voltage.value(concentrations))
+    return np.concatenate(found)
 
 
 def _current(step: Charge | Discharge, one_c: float, area: float) -> tuple[float, str]:
@@ -230,7 +233,7 @@ def check_protocol(course: Course, model: Model, tolerances: Tolerances) -> None
     that the curve has between an empty and a full host, on discharge below. How far, no bound is
     known: a high cut-off of a charge may be reached, or lithium runs out before.
     """
-    active, of_steps = model.materials.active, controls(course.steps, model)
+    of_steps = controls(course.steps, model)
     columns = columns_of(model)
     of_own = [condition for control in of_steps for condition in control.conditions]
     for condition in dict.fromkeys([*course.conditions, *of_own]):
@@ -240,7 +243,7 @@ def check_protocol(course: Course, model: Model, tolerances: Tolerances) -> None
         temperature: voltages_at_rest(model.materials.at(temperature))
         for temperature in {control.temperature for control in of_steps}
     }
-    most = active.maximum_concentration / active.capacity
+    most = model.lithium_full / model.lithium_nominal
     for number, (step, control) in enumerate(zip(course.steps, of_steps, strict=True)):
         where = f"Simulation.protocol[{number}]"
         at_rest = voltages[control.temperature]

@@ -29,8 +29,15 @@ from femssb.environment.ranks import collect, from_first_rank
 from femssb.fem.assembly import Part
 from femssb.fem.trace import SurfacePoints
 from femssb.inputs.condition import Condition, find_column
+from femssb.inputs.materials import ActiveMaterial
 from femssb.results.fields import FieldData, Snapshot
-from femssb.results.quantities import CONTACT_COLUMNS, CRACK_COLUMNS, SERIES, of_particle
+from femssb.results.quantities import (
+    BLEND_COLUMNS,
+    CONTACT_COLUMNS,
+    CRACK_COLUMNS,
+    SERIES,
+    of_particle,
+)
 from femssb.results.validity import Bounds
 from femssb.tetrahedra import volumes
 from femssb.units import FARADAY, hour
@@ -50,6 +57,7 @@ def columns_of(model: Model) -> list[str]:
         found += [of_particle(one.of_each, number + 1) for number in range(particles)]
     found += CONTACT_COLUMNS if CONTACT in bodies.cohesive else []
     found += CRACK_COLUMNS if GRAIN_BOUNDARY in bodies.cohesive else []
+    found += BLEND_COLUMNS if len(list(bodies.active_nodes())) > 1 else []
     return found
 
 
@@ -115,23 +123,29 @@ class Readout:
 
     def _bounds(self) -> Bounds:
         """Return what the results of the model are held against; collective."""
-        bodies, materials = self.model.bodies, self.model.materials
-        active = materials.active
-        curve = active.open_circuit_voltage
-        drift = self.model.couplings.of(materials).active.drift_volume
-        ends = curve.lower, min(curve.upper, active.maximum_concentration)
-        voltages = curve.value(np.linspace(*ends, 1001))
+        bodies = self.model.bodies
+        actives = [active for active, _ in bodies.active_nodes()]
+        full = max(active.maximum_concentration for active in actives)
+        curves = [active.open_circuit_voltage for active in actives]
+        ends = [_range(active) for active in actives]
+        spans = [np.linspace(low, high, 1001) for low, high in ends]
+        at_rest = [curve.value(span) for curve, span in zip(curves, spans, strict=True)]
+        voltages = np.concatenate(at_rest)
         size = bodies.sum(self.volume.weights) / self.particles
         laws = bodies.cohesive.items()
-        energies = [bodies.area(name) * law.normal_fracture_energy for name, law in laws]
+        energies = [
+            bodies.sum(bodies.points[name].weights * bodies.strengths.get(name, 1.0) ** 2)
+            * law.normal_fracture_energy
+            for name, law in laws
+        ]
         return Bounds(
-            maximum=active.maximum_concentration,
-            curve=ends,
+            maximum=full,
+            curve=(min(low for low, _ in ends), max(high for _, high in ends)),
             voltages=(float(voltages.min()), float(voltages.max())),
-            modulus=active.elasticity.modulus,
+            modulus=max(active.elasticity.modulus for active in actives),
             radius=float(np.cbrt(3 * size / (4 * np.pi))),
             fracture_energy=sum(energy for energy in energies if energy < np.inf) or np.inf,
-            limited=0.0 if drift == 0.0 else WIDEST / 2,
+            limited=WIDEST / 2 if any(active.drift_volume != 0.0 for active in actives) else 0.0,
         )
 
     def row(self, step: "TimeStep") -> dict[str, float]:
@@ -143,7 +157,8 @@ class Readout:
             if one.each and (self.particles > 1 or one.name == "Lithium [mol]"):
                 for number, value in enumerate(values[one.name][1:], start=1):
                     row[of_particle(one.of_each, number)] = float(value)
-        return row | self._contacts(step.now.state) | self._cracks(step.now.state)
+        state = step.now.state
+        return row | self._contacts(state) | self._cracks(state) | self._blend(state)
 
     def beyond(self, condition: Condition, step: "TimeStep") -> float:
         """Return by how much a time step is past a condition, negative before it; collective."""
@@ -194,6 +209,20 @@ class Readout:
         )
         return dict(zip(CRACK_COLUMNS, values, strict=True))
 
+    def _blend(self, state: State) -> dict[str, float]:
+        """Return the columns of `BLEND_COLUMNS`, if there are several active materials."""
+        bodies = self.model.bodies
+        if len(list(bodies.active_nodes())) < 2:
+            return {}
+        filled = self.model.stoichiometry(state)
+        low = bodies.at_nodes(lambda active, _: _range(active)[0] / _full(active))[: filled.size]
+        high = bodies.at_nodes(lambda active, _: _range(active)[1] / _full(active))[: filled.size]
+        beyond = np.maximum(low - filled, filled - high)
+        values = (
+            -bodies.largest(-filled), bodies.largest(filled), max(0.0, bodies.largest(beyond)),
+        )  # fmt: skip
+        return dict(zip(BLEND_COLUMNS, values, strict=True))
+
     def lithium(self, stoichiometry: Array) -> Array:
         """Return the lithium in all particles, then in each, shape (1 + particles,) [mol]."""
         here = np.bincount(
@@ -213,13 +242,12 @@ class Readout:
     def snapshot(self, state: State, label: str) -> Snapshot | None:
         """Return all fields on rank 0, None on the other ranks; collective."""
         model = self.model
-        c_max = model.materials.active.maximum_concentration
         unknowns, spaces = model.electrochemistry.unknowns, model.electrochemistry.spaces
         stoichiometry, ionic, electronic = unknowns.expand(model.electrochemical(state))
         cells = _tensors(*self._strain_and_stress(self._particle, state))
         cells |= {"Grain [-]": self._grain_of_cell, "Particle [-]": self._particle_of_cell}
         points = {
-            "Concentration [mol/m3]": stoichiometry * c_max,
+            "Concentration [mol/m3]": stoichiometry * model.bodies.at_nodes(_full),
             "Displacement [m]": self._at_particle_nodes(),
             "Hydrostatic stress [Pa]": state.hydrostatic,
         }
@@ -483,8 +511,9 @@ class _Measured:
 
     def largest_concentration(self, sign: int) -> float:
         """Return the largest concentration (sign 1) or minus the smallest (-1) [mol/m3]."""
-        scale = self.model.materials.active.maximum_concentration
-        return self.model.bodies.largest(sign * self.stoichiometry) * scale
+        filled = self.stoichiometry
+        scale = self.model.bodies.at_nodes(_full)[: filled.size]
+        return self.model.bodies.largest(sign * filled * scale)
 
     def ledger_error(self) -> float:
         """Return the lithium lost minus the charge passed over F, over the nominal capacity."""
@@ -574,6 +603,17 @@ VALUES: dict[str, Callable[[_Measured], float | Array]] = {
     ),
     "Coupling iterations": lambda at: at.step.work.passes,
 }
+
+
+def _full(active: ActiveMaterial, nodes: Any = None) -> float:
+    """Return the lithium of the full host [mol/m3]."""
+    return active.maximum_concentration
+
+
+def _range(active: ActiveMaterial) -> tuple[float, float]:
+    """Return the concentrations between which the open-circuit voltage is known [mol/m3]."""
+    curve = active.open_circuit_voltage
+    return curve.lower, min(curve.upper, active.maximum_concentration)
 
 
 def _by_cell(function: fem.Function) -> Array:

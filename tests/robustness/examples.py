@@ -257,6 +257,9 @@ def instances() -> dict[type, Any]:
         femssb.GrainBoundaries(
             resistance=law.resistance, cohesive=law.cohesive, wetting_opening=1e-9,
         ),
+        femssb.ActivePhase(active=law.active, kinetics=law.kinetics),
+        femssb.GrainTable(factors={"grain_1": 0.9, "particle_2_grain_1": 1.1}),
+        femssb.GrainDistribution(spread=0.3, seed=2),
         SIZES, packing.LognormalSizes(median=3 * um, geometric_deviation=1.2),
         packing.TabulatedSizes(diameters=(1 * um, 2 * um, 3 * um), shares=(0.0, 0.5, 1.0)),
         powder.recipe(), spheres(), packing.porosity(spheres()), law_of_contacts(),
@@ -674,6 +677,8 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "plotting.draw": lambda: {
         "solution": solution(), "columns": ["Voltage [V]"], "against": "Time [s]",
     },
+    "plotting.losses": lambda: {"solution": solution()},
+    "plotting.cycles": lambda: {"solution": solution()},
     "plotting.stress_and_strain": lambda: {"solution": solution()},
     "plotting.voltage_and_gap": lambda: {"solution": solution()},
     "plotting.frames": lambda: {"packings": {"a": spheres()}, "folder": "frames", "by": "phase"},
@@ -1001,7 +1006,17 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
         femssb.Condition(column="Voltage", above=4.0).beyond, {"row": {"Voltage [V]": 4.1}},
     ),
     "Curve.plus": lambda: (line_curve().plus, {"other": line_curve(), "factor": 0.5}),
+    "GrainTable.of": lambda: (
+        instances()[femssb.GrainTable].of, {"grains": [(1, 1), (2, 1)], "owner": "a cell"},
+    ),
+    "GrainDistribution.of": lambda: (
+        instances()[femssb.GrainDistribution].of, {"grains": [(1, 1), (2, 1)], "owner": "a cell"},
+    ),
     "Materials.at": lambda: (library.yuan2023.materials().at, {"temperature": 320.0}),
+    "Materials.starting_at": lambda: (library.yuan2023.materials().starting_at, {"voltage": 4.0}),
+    "Materials.with_phases": lambda: (
+        library.yuan2023.materials().with_phases, {"phases": library.yuan2023.materials().phases},
+    ),
     "ActiveMaterial.starting_at": lambda: (
         library.yuan2023.materials().active.starting_at, {"voltage": 4.0},
     ),

@@ -158,6 +158,85 @@ def make_foreign_mesh(folder: Path, *, version: float, binary: bool) -> None:
     side.write_text("".join(f"{x}\n" for x in lines if not x.startswith("#")), encoding="utf-8")
 
 
+def whole_mesh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return points [um], tetrahedra, and the tag of each, of the small model."""
+    parts = gather(model().data)
+    assert parts is not None
+    return parts.points / um, parts.cells, parts.cell_tags
+
+
+def by_meshio(name: str, **options: Any) -> Kind:
+    """Return a kind of mesh that other programs write, without surfaces."""
+    import meshio
+
+    def make(folder: Path) -> None:
+        points, cells, tags = whole_mesh()
+        numbers = -tags if name.endswith(".med") else tags
+        key = "cell_tags" if name.endswith(".med") else "region"
+        mesh = meshio.Mesh(points, [("tetra", cells)], cell_data={key: [numbers]})
+        mesh.cell_tags = {-tag: [named] for tag, named in NAMES_OF_TAGS.items()}
+        mesh.write(folder / name, **options)
+
+    return foreign_mesh(make, name)
+
+
+def foreign_mesh(make: Callable[[Path], object], name: str) -> Kind:
+    """Return a kind of mesh that other programs write, whose numbers are tags of the model."""
+    words = {word: word for word in NAMES_OF_TAGS.values()}
+    names = words if name.endswith((".med", ".inp")) else NAMES_OF_TAGS
+
+    def read(folder: Path) -> Any:
+        return replace(
+            meshing.read(
+                folder / name, unit=um, orientations=np.eye(3), names=names, comm=MPI.COMM_SELF
+            ),
+            origin={},
+        )
+
+    return Kind(make=make, read=read, guarded=False, weight=CHILD)
+
+
+# Of the small model: its regions, and its three grains.
+NAMES_OF_TAGS = {1: "ecbd", 2: "electrolyte", 100: "grain_1", 101: "grain_2", 102: "grain_3"}
+
+
+def make_abaqus(folder: Path) -> None:
+    """Write the mesh as an input of Abaqus, with a set for each region."""
+    points, cells, tags = whole_mesh()
+    lines = ["*Node", *(f"{n}, {x!r}, {y!r}, {z!r}" for n, (x, y, z) in
+                        enumerate(points.tolist(), start=1))]  # fmt: skip
+    number = 0
+    for tag, named in NAMES_OF_TAGS.items():
+        lines.append(f"*Element, type=C3D4, elset={named}")
+        for tet in (cells[tags == tag] + 1).tolist():
+            number += 1
+            lines.append(f"{number}, " + ", ".join(map(str, tet)))
+    (folder / "cell.inp").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def make_exodus(folder: Path) -> None:
+    """Write the mesh in the layout of Exodus on netCDF 3, with a block for each region."""
+    from scipy.io import netcdf_file
+
+    points, cells, tags = whole_mesh()
+    with netcdf_file(folder / "cell.e", "w") as file:
+
+        def put(name: str, values: np.ndarray) -> Any:
+            for axis, size in enumerate(values.shape):
+                file.createDimension(f"{name}_{axis}", size)
+            names = tuple(f"{name}_{axis}" for axis in range(values.ndim))
+            made = file.createVariable(name, values.dtype.char, names)
+            made[:] = values
+            return made
+
+        for axis, letter in enumerate("xyz"):
+            put(f"coord{letter}", points[:, axis])
+        for block, tag in enumerate(NAMES_OF_TAGS, start=1):
+            rows = (cells[tags == tag] + 1).astype(np.int32)
+            put(f"connect{block}", rows).elem_type = "TETRA"
+        put("eb_prop1", np.array(list(NAMES_OF_TAGS), np.int32))
+
+
 def read_mesh(folder: Path) -> Any:
     """Read the mesh."""
     return replace(meshing.read(folder / "cell.msh", comm=MPI.COMM_SELF), origin={})
@@ -438,6 +517,8 @@ KINDS: dict[str, Kind] = {
     "mesh 2.2": Kind(
         lambda folder: make_foreign_mesh(folder, version=2.2, binary=False), read_mesh, False, CHILD
     ),
+    "mesh.inp": foreign_mesh(make_abaqus, "cell.inp"),
+    "mesh.e": foreign_mesh(make_exodus, "cell.e"),
     "curve.csv": Kind(
         write_text("curve.csv", "x,U [V]\n0.0,4.4\n0.4,3.9\n0.8,3.7\n1.0,3.0\n"),
         lambda folder: femssb.Curve.from_table(folder / "curve.csv", scale=4e4).function,
@@ -475,6 +556,11 @@ KINDS: dict[str, Kind] = {
         guarded=False,
     ),
 }
+if util.find_spec("meshio"):
+    KINDS["mesh.vtu"] = by_meshio("cell.vtu")
+    KINDS["mesh.xdmf"] = by_meshio("cell.xdmf")
+    KINDS["mesh.xdmf alone"] = by_meshio("cell.xdmf", data_format="XML")
+    KINDS["mesh.med"] = by_meshio("cell.med")
 if util.find_spec("nrrd"):
     KINDS["image.nrrd"] = foreign_image(copy_of("images/units.nrrd"), "units.nrrd")
 if util.find_spec("imagecodecs"):

@@ -152,8 +152,9 @@ def test_neck(near, far, film, error, spread_error):
         ),
     )
     data = two_spheres(near, far)
-    table = surfaces(materials, data.facets, collector=Fixed(), anode=Free())
-    bodies = Bodies(data, regions(data, materials), table, order=1)
+    rows = regions(data, materials)
+    table = surfaces(materials, rows, data.facets, collector=Fixed(), anode=Free())
+    bodies = Bodies(data, rows, table, order=1)
     problem = ElectrochemicalProblem(
         bodies, LinearSolver(), temperature=materials.temperature, cut_off=CutOff(ions=(0,))
     )

@@ -17,7 +17,7 @@ from dolfinx import fem
 
 from femssb import Couplings, Grain, HalfCell, LinearSolver, Model, Polycrystal, library, mesh
 from femssb.cell.mechanics import expansion_direction
-from femssb.fem.assembly import Part, n_cells
+from femssb.fem.assembly import Part, n_cells, n_dofs
 from femssb.fem.recovery import Recovery
 from femssb.inputs.elasticity import Elasticity
 from femssb.meshing.parts import FIRST_GRAIN
@@ -111,7 +111,8 @@ def test_recovery_is_exact_for_linear_fields(comm):
     at = geometry.x[corners].mean(axis=1)
     side = part.cell_tags[:owned]
     means = np.where(side == 0, field(at, 0), field(at, 1))
-    found = Recovery(space, part.cell_tags)(volumes(geometry.x, corners) * means)
+    off = np.zeros((n_dofs(space), 3), bool)
+    found = Recovery(space, part.cell_tags, off)(volumes(geometry.x, corners) * means)
     x = space.tabulate_dof_coordinates()[: found.size]
     low, high = field(x, 0), field(x, 1)
     between = np.abs(x[:, 0] - 0.5) < 1e-9
@@ -147,7 +148,10 @@ def surface_error(size):
     elastic = q.strain(u) - at[..., None] * body.direction[: len(at), None]
     stress = np.einsum("cij,cqj->cqi", body.stiffness[: len(at)], elastic)[..., :3].sum(-1) / 3
     scalars = body.linear.sub(0).collapse()[0]
-    nodal = Recovery(scalars, np.zeros(n_cells(domain), np.int64))((q.weights * stress).sum(axis=1))
+    off = np.zeros((n_dofs(scalars), 3), bool)
+    nodal = Recovery(scalars, np.zeros(n_cells(domain), np.int64), off)(
+        (q.weights * stress).sum(axis=1)
+    )
     rho = np.linalg.norm(x, axis=1) / RADIUS
     scale = 140 * GPa * 0.01 / (3 * (1 - 0.3))
     on = rho > 0.999

@@ -81,12 +81,37 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert area * radius / 3 == pytest.approx(0.3)
     charge = FARADAY * materials.active.capacity * 0.3 * 8 * um * 2e-4
     assert cell["Nominal cell capacity [A.h]"] == pytest.approx(charge / 3600)
-    assert cell["Ambient temperature [K]"] == 310.0
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    assert whole["State"]["Thermal environment"] == {"Ambient temperature [K]": 310.0}
     low, high = (cell[f"{side} voltage cut-off [V]"] for side in ("Lower", "Upper"))
     assert 2.5 < low < 3.6 < 4.2 < high < 5
     assert "Negative electrode" not in said
     assert any("lithium" in line for line in lost)
     assert any("crystal axes" in line for line in lost)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+def test_the_parser_of_the_format_takes_it(tmp_path: Path, varies: bool) -> None:
+    """Catches a key, or a version, that no other program reads."""
+    bpx = pytest.importorskip("bpx")
+    materials = library.yuan2023.materials()
+    full = materials.active.maximum_concentration
+    if varies:
+        rise = Curve.from_callable(lambda c: -1e-9 * c, lower=0.0, upper=full)
+        factor = Curve.from_callable(lambda c: 0.5 + c / full, lower=0.0, upper=full)
+        active = replace(materials.active, entropic_coefficient=rise, diffusivity_factor=factor)
+        materials = replace(materials, active=active)
+    to_bpx(tmp_path / "cell.json", electrode(), materials, separator=30 * um)
+    found = bpx.parse_bpx_file(tmp_path / "cell.json").parameterisation
+    positive = found.positive_electrode
+    assert positive.thickness == pytest.approx(8 * um)
+    assert positive.maximum_concentration == full
+    assert found.cell.lower_voltage_cutoff < 3.6 < found.cell.upper_voltage_cutoff
+    at = 0.6 * full
+    voltage = float(np.interp(0.6, positive.ocp.x, positive.ocp.y))
+    wanted = materials.active.open_circuit_voltage.value(np.array([at]))[0]
+    assert voltage == pytest.approx(wanted, abs=1e-3)
+    assert type(positive).__name__ == "ElectrodeSingle"
 
 
 def test_an_electrode_that_nothing_reaches_is_refused(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ import femssb.environment.platform
 
 from mpi4py import MPI
 
+import dolfinx.mesh
 import gmsh
 import h5py
 import meshio
 import numpy as np
 import pytest
+from dolfinx.io import XDMFFile
 from scipy.io import netcdf_file
 
 from femssb.errors import InputError, MeshError
@@ -199,11 +201,41 @@ def exodus(path: Path, *, modern: bool) -> None:
             made[:] = np.array([list(w.ljust(32, "\0")) for w in words], "S1")
 
 
+def dolfinx_tags(path: Path) -> None:
+    """Write a mesh, and its tags, as DOLFINx does: a grid for each."""
+    points, cells, layer, ends = column()
+    data = from_arrays(
+        points * um, cells, [REGIONS[k] for k in layer], periodic="", comm=MPI.COMM_SELF,
+        facets=dict(zip(SIDES, (ends[:2], ends[2:]), strict=True)),
+    )  # fmt: skip
+    mesh, numbers = data.mesh, {"particle": 7, "ecbd": 8, "electrolyte": 9}
+    known = {int(data.grain_tags[0]): "particle"} | {t: name for name, t in data.regions.items()}
+    regions = np.array([numbers[known[tag]] for tag in data.cell_tags.values.tolist()], np.int32)
+    chosen, sides = [], []
+    for tag, name in zip((21, 22), SIDES, strict=True):
+        chosen.append(data.facet_tags.find(data.facets[name]))
+        sides.append(np.full(len(chosen[-1]), tag, np.int32))
+    facets = np.concatenate(chosen)
+    order = np.argsort(facets)
+    made = {
+        "of cells": dolfinx.mesh.meshtags(mesh, 3, data.cell_tags.indices, regions),
+        "of facets": dolfinx.mesh.meshtags(mesh, 2, facets[order], np.concatenate(sides)[order]),
+    }
+    mesh.geometry.x[:] *= 1 / um
+    mesh.topology.create_connectivity(2, 3)
+    with XDMFFile(MPI.COMM_SELF, path, "w") as file:
+        file.write_mesh(mesh)
+        for name, tags in made.items():
+            tags.name = name
+            file.write_meshtags(tags, mesh.geometry)
+
+
 FILES: dict[str, tuple[str, Callable[[Path], None], dict[str, object]]] = {
     "VTU": ("a.vtu", by_meshio, {"names": NUMBERS}),
     "VTU of second order": ("a.vtu", lambda p: by_meshio(p, order=2), {"names": NUMBERS}),
     "XDMF with HDF5": ("a.xdmf", by_meshio, {"names": NUMBERS}),
     "XDMF alone": ("a.xdmf", lambda p: by_meshio(p, data_format="XML"), {"names": NUMBERS}),
+    "XDMF of DOLFINx": ("a.xdmf", dolfinx_tags, {"names": NUMBERS}),
     "MED": ("a.med", by_meshio, {"names": OF}),
     "MSH 2.2 of meshio": ("a.msh", lambda p: by_meshio(p, file_format="gmsh22"),
                           {"names": NUMBERS}),
@@ -288,6 +320,48 @@ def test_xdmf_takes_from_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "a.xdmf").write_text(text.replace("a.h5:", "/tmp/other.h5:"))
     with pytest.raises(MeshError, match=r"it may only do so from a\.h5"):
         came_in(tmp_path / "a.xdmf", names=NUMBERS)
+
+
+ANOTHER = """<Grid Name="more" GridType="Uniform"><Topology TopologyType="Tetrahedron">
+<DataItem Dimensions="1 4" NumberType="Int" Format="XML">0 1 2 4</DataItem></Topology>
+<Attribute Name="other" Center="Cell"><DataItem Dimensions="1 1" Format="XML">7</DataItem>
+</Attribute></Grid>"""
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "words"),
+    [
+        (lambda text: text.replace('GridType="Uniform"', 'GridType="Collection"', 1), {},
+         "grid 'mesh' is a Collection"),
+        (lambda text: text.replace('Name="of facets" GridType', 'Name="of cells" GridType'), {},
+         "two grids 'of cells'"),
+        (lambda text: text.replace("</Domain>", f"{ANOTHER}</Domain>"), {},
+         "several numbers of tetrahedra, 'of cells' in grid 'of cells', 'other' in grid 'more'"),
+        (lambda text: text, {"tags": "mat"}, "has no numbers of cells 'mat'; it has"),
+        (lambda text: text.replace("</Domain>", f"{ANOTHER}</Domain>").replace(
+            'Name="more" GridType="Uniform">', 'Name="more"><Geometry GeometryType="XYZ"><DataItem '
+            'Dimensions="1 3" Format="XML">0 0 0</DataItem></Geometry>'), {},
+         "grid 'more' has other points than 'mesh'"),
+    ],
+)  # fmt: skip
+def test_grids_that_do_not_fit_are_refused_by_name(
+    tmp_path: Path, change: Callable[[str], str], arguments: dict[str, str], words: str
+) -> None:
+    """Would catch regions of one grid with the numbers of another."""
+    dolfinx_tags(tmp_path / "a.xdmf")
+    text = (tmp_path / "a.xdmf").read_text()
+    (tmp_path / "a.xdmf").write_text(change(text))
+    with pytest.raises(MeshError, match=words):
+        came_in(tmp_path / "a.xdmf", names=NUMBERS, **arguments)
+
+
+def test_of_several_grids_one_may_be_named(tmp_path: Path) -> None:
+    """Would catch a name that is taken for facets, too."""
+    dolfinx_tags(tmp_path / "a.xdmf")
+    text = (tmp_path / "a.xdmf").read_text()
+    (tmp_path / "a.xdmf").write_text(text.replace("</Domain>", f"{ANOTHER}</Domain>"))
+    data = came_in(tmp_path / "a.xdmf", names=NUMBERS, tags="of cells")
+    assert describe(data).areas == pytest.approx(expected().areas)
 
 
 @pytest.mark.parametrize(

@@ -220,10 +220,32 @@ def test_particles_without_a_path_are_named() -> None:
     assert by_matrix.healing.without_electrons == ()
 
 
+def test_particles_of_two_phases_keep_their_materials() -> None:
+    """Would catch a particle that takes over the material of another as spheres are sorted."""
+    one = lattice()
+    phases = np.array(one.phases)
+    second = np.flatnonzero(one.of_phase("AM"))[[1, 6, 7]]
+    phases[second] = 2
+    packing = lattice(phases=phases, phase_names=("AM", "SE", "LFP"))
+    made = ResolvedCell.from_packing(packing, active=("AM", "LFP"))
+    assert made.healing is not None
+    wanted = ["LFP" if number in one.ids[second] else None for number in made.healing.spheres]
+    assert [particle.material for particle in made.particles] == wanted
+    alone = ResolvedCell.from_packing(one)
+    assert [particle.radius for particle in made.particles] == [
+        particle.radius for particle in alone.particles
+    ]
+    assert made.particles[0].centre == alone.particles[0].centre
+
+
 @pytest.mark.parametrize(
     ("changes", "arguments", "named"),
     [
         ({"phases": [0] * 64}, {}, "no sphere of 'SE'"),
+        ({}, {"active": ()}, "must be a phase, or several"),
+        ({}, {"active": ("AM", "AM")}, "must be a phase, or several"),
+        ({}, {"active": 3}, "must be a phase, or several"),
+        ({}, {"active": ("AM", "LFP")}, "has no phase 'LFP'"),
         ({"periodic": (True, False, False)}, {}, "periodic"),
         ({"periodic": (True, True, True)}, {}, "periodic"),
         ({"radii": [2.2 * um] * 64}, {}, "overlap by 9e-07 m, 0.41 of the smaller radius"),

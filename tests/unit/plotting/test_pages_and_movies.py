@@ -179,3 +179,30 @@ def test_curves_go_where_they_are_told(run):
         plotting.draw(run, ["Volts"])
     with pytest.raises(InputError, match="2 panels"):
         plotting.voltage_and_gap(run, [left])
+
+
+def test_losses_and_cycles_go_where_they_are_told(run):
+    """Catches a figure that is made anew, or panels that are filled in another order."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    panels = figure.subplots(3, 2)
+    assert plotting.losses(run, panels.ravel()) is figure
+    assert len(figure.axes) == 6
+    assert [one.get_title(loc="left") for one in panels[0]] == ["charge", "discharge"]
+    assert panels[0, 0].get_ylabel() == "Voltage [V]"
+    assert panels[2, 1].get_xlabel().startswith("Capacity")
+    alone = plotting.losses(run)
+    for one, other in zip(panels.ravel(), alone.axes, strict=True):
+        for line, same in zip(one.lines, other.lines, strict=True):
+            np.testing.assert_array_equal(line.get_ydata(), same.get_ydata())
+    column = figure.add_subplot(), figure.add_subplot(), figure.add_subplot()
+    assert plotting.cycles(run, column) is figure
+    assert column[0].lines[0].get_xdata().tolist() == [1]
+    for draw, count in ((plotting.losses, 6), (plotting.cycles, 3)):
+        with pytest.raises(InputError, match=f"{count} panels"):
+            draw(run, panels.ravel()[:2])
+    with pytest.raises(InputError, match="neither a charge nor a discharge"):
+        plotting.losses(replace(run, steps=()))
+    with pytest.raises(InputError, match="no cycle"):
+        plotting.cycles(replace(run, steps=()))

@@ -5,7 +5,9 @@ Worth reading: `test_a_power_is_drawn_at_every_time`.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from mpi4py import MPI
 
@@ -104,6 +106,37 @@ def test_what_is_constant_between_points_passes_its_charge(model: Model) -> None
     assert charge == pytest.approx(area * (-20 + 0.7 * 25 - 30), rel=1e-9)
     assert [step.ended_by for step in run.steps] == ["duration", "duration"]
     assert run.steps[0].duration == pytest.approx(60.0, abs=1e-9)
+
+
+def slow(time: float) -> float:
+    """Return a current over that of 1C."""
+    return -1.0 - time / 40.0
+
+
+def test_another_function_is_another_case(model: Model, tmp_path: Path) -> None:
+    """Catches a run that goes on, or a case that runs again, with a load that has changed."""
+
+    def simulation(factor: float) -> Simulation:
+        drive = Drive(c_rate=lambda time: factor * slow(time), until_duration=10.0)
+        return Simulation(model, [drive], stepping=SIZES)
+
+    simulation(1.0).run(tmp_path / "run", progress=False)
+    with pytest.raises(InputError, match=r"of another case: protocol\[0\]\.c_rate\.digest"):
+        simulation(1.001).run(tmp_path / "run", progress=False, resume=True)
+    simulation(1.0).run(tmp_path / "run", progress=False, resume=True)  # the same is no other
+
+    drive = Drive(c_rate=slow, until_duration=10.0)
+    Simulation(model, [drive], stepping=SIZES).run(tmp_path / "named", progress=False)
+    case, modules = tmp_path / "named" / "case.json", [slow.__module__]
+    if slow.__module__ != __name__:
+        pytest.skip("pytest gave this module another name")
+    again = Simulation.from_case(case, modules=modules, comm=MPI.COMM_SELF)
+    assert again.protocol == (drive,)
+    with (
+        patch(f"{__name__}.slow", lambda _: 1.0),
+        pytest.raises(InputError, match=r"c_rate is not what it was: the function has changed"),
+    ):
+        Simulation.from_case(case, modules=modules, comm=MPI.COMM_SELF)
 
 
 def test_a_drive_of_a_constant_current_is_a_charge(model: Model) -> None:
