@@ -79,7 +79,7 @@ def layer(data: MeshData, matrix: str = "ecbd") -> Layer:
     problem = SurfaceProblem("layer", unknowns, [operator.triplets(unknowns.reduced[0])], [])
     current = unknowns.vector()
     unknowns.write_single(current, "plate", 1.0)
-    potential, _ = KrylovSolver("layer", unknowns, EXACT).solve(problem.bulk, current)
+    potential, _ = KrylovSolver("layer", unknowns, EXACT).solve(problem.jacobian([]), current)
     resistance = unknowns.read_single(potential, "plate")
     area = (x[1] - x[0]) * (y[1] - y[0])
     relative = (top - bottom) / (area * resistance)
