@@ -6,6 +6,7 @@ It is a page that trame serves. The browser renders it (vtk.js): the server need
 import os
 import webbrowser
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ class _Scene:
         if (part, row) not in self._bodies:
             shot = self._shot(row)
             make: dict[str, Callable[[], list[pv.DataSet]]] = {
-                PARTS[0]: lambda: list(opened_scene(shot).faces),
+                PARTS[0]: lambda: list(chain(*opened_scene(shot).faces)),
                 PARTS[1]: lambda: [rendering.walls(rendering.grid(shot.particle, "Grain [-]"))],
                 PARTS[2]: lambda: [rendering.surface(shot.interface)],
             }
