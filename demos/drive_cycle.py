@@ -19,7 +19,7 @@ PULSES = (
     (0, 0.0), (10, 0.4), (40, 0.4), (40, 1.0), (60, 1.0), (60, -0.5), (75, -0.5), (75, 0.2),
     (140, 0.3), (140, 0.0), (160, 0.0), (180, 0.8), (210, 0.8), (220, -0.3), (240, 0.0),
 )  # fmt: skip
-PANELS = ("C-rate", "Voltage [V]", "Mean gap [m]", "Mean interface voltage drop [V]")
+PANELS = ("Current [A]", "Voltage [V]", "Mean gap [m]", "Mean interface voltage drop [V]")
 
 
 def main(

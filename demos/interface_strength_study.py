@@ -4,6 +4,7 @@ Teaches how a material is varied: `dataclasses.replace` on the library's set, he
 the interface with its fracture energy in proportion::
 
     mpirun -n 4 python demos/interface_strength_study.py --size 1.2 --jobs 2
+    python demos/interface_strength_study.py --case 3          # one case, for a job array
 """
 
 import sys
@@ -32,6 +33,7 @@ def main(
     strengths: Annotated[tuple[float, ...], "MPa", "rising"] = (50 * MPa, 100 * MPa, 200 * MPa),
     size: Annotated[float, "um", "mesh size in the particle"] = 0.8 * um,
     jobs: Annotated[int, "cases at a time, which share the ranks"] = 1,
+    case: Annotated[int | None, "run this case only, from 1"] = None,
     out: Annotated[str | Path, "folder for the results"] = "results/interface_strength_study",
 ):
     materials = library.yuan2023.materials(values=library.yuan2023.CALIBRATED)
@@ -50,7 +52,7 @@ def main(
         cases.append(HalfCellRun(name=f"{strength / MPa:g} MPa", materials=own, size=size))
     title = "Strength of the interface"
     study = Study(name="strengths", title=title, cases=cases, trends=trends, figures=figures)
-    perform(study, out=out, jobs=jobs)
+    perform(study, out=out, jobs=jobs, case=case)
 
 
 if __name__ == "__main__":

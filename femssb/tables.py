@@ -114,4 +114,8 @@ def read_columns(path: Path, columns: int) -> Array:
         rows = rows[1:]
     if not rows:
         raise InputError(f"{path.name} holds no numbers")
+    if len(rows[0]) == 2 * columns and any(";" in line and "," in line for line in lines):
+        raise InputError(
+            f"{path.name} has decimal commas ({lines[-1]!r}): write numbers with a decimal point"
+        )
     return numbers(path.name, rows, columns).T

@@ -191,7 +191,56 @@ def _ownership(
     kind[item.fixed[item.fixed < kind.size]] = _HELD
     for _, members in item.tied:
         kind[members[members < kind.size]] = _HELD
+    if period is not None and item.piece is not None:
+        apart = _apart(item, points, period)
+        table = kind.reshape(n_nodes, block)
+        alone = _alone(item, apart, (table == _IMAGE).any(axis=1), period, axes)
+        table[alone] = np.where(table[alone] == _IMAGE, _FREE, table[alone])
     return kind, points
+
+
+def _apart(item: Field, points: Array, period: tuple[Array, Array]) -> Array:
+    """Return the places of nodes with their piece as a fourth coordinate: several lie in one."""
+    lower, upper = period
+    if item.piece is None:
+        return points
+    return np.column_stack([points, float(max(upper - lower)) * item.piece[: len(points)]])
+
+
+def _originals(
+    points: Array, is_image: NDArray[np.bool_], period: tuple[Array, Array], axes: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Return which nodes may be originals: those on the lower sides."""
+    lower, upper = period
+    across = list(axes)
+    tolerance = _MATCH * float(max(upper - lower))
+    on_side = (np.abs(points[:, across] - lower[across]) < tolerance).any(axis=1)
+    return np.asarray(on_side & ~is_image)
+
+
+def _alone(
+    item: Field,
+    apart: Array,
+    is_image: NDArray[np.bool_],
+    period: tuple[Array, Array],
+    axes: tuple[int, ...],
+) -> Indices:
+    """Return owned images that are to be originals: of several in one place the first; collective.
+
+    A piece may touch a corner of the box from one side only; its images there belong to others.
+    """
+    comm, tolerance = item.space.mesh.comm, _MATCH * float(max(period[1] - period[0]))
+    images = np.flatnonzero(is_image)
+    originals = apart[_originals(apart, is_image, period, axes)]
+    distance, _ = cKDTree(np.vstack(comm.allgather(originals))).query(apart[images])
+    missing = images[distance > tolerance]
+    first = int(comm.exscan(len(missing)) or 0)
+    every = np.vstack(comm.allgather(apart[missing]))
+    if not len(every):
+        return missing
+    same = cKDTree(every).query_ball_point(apart[missing], tolerance)
+    leads = [min(found) == first + row for row, found in enumerate(same)]
+    return missing[np.array(leads, bool)]
 
 
 def _number_images(
@@ -205,15 +254,12 @@ def _number_images(
     """Give every periodic image the number of its original, of the same piece; collective."""
     lower, upper = period
     space, comm = item.space, item.space.mesh.comm
-    if item.piece is not None:  # nodes of several pieces lie in one place: a fourth coordinate
-        apart = float(max(upper - lower)) * item.piece[: len(points)]
-        points = np.column_stack([points, apart])
+    points = _apart(item, points, period)
     table = numbers.reshape(len(points), space.dofmap.index_map_bs)
     image_here = kind.reshape(table.shape) == _IMAGE
     is_image = image_here.any(axis=1)
     tolerance = _MATCH * float(max(upper - lower))
-    across = list(axes)
-    on_side = (np.abs(points[:, across] - lower[across]) < tolerance).any(axis=1) & ~is_image
+    on_side = _originals(points, is_image, period, axes)
     originals = np.vstack(comm.allgather(points[on_side]))
     original_numbers = np.vstack(comm.allgather(table[on_side]))
     distance, nearest = cKDTree(originals).query(points[is_image])

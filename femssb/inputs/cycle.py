@@ -6,7 +6,7 @@ As in ``["Rest for 1 hour", Cycle(steps=["Charge at C/2 until 4.3 V", DISCHARGE]
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from femssb.description import description, field
@@ -41,6 +41,12 @@ class Cycle:
         below=10,
         default=None,
     )
+    fields_every: int = field(
+        "keep fields of the first and the last round, and of every so many between",
+        lower=1,
+        upper=LONGEST,
+        default=1,
+    )
 
     def __post_init__(self) -> None:
         """Check the steps, and keep them with their words read."""
@@ -50,6 +56,19 @@ class Cycle:
     def ends_early(self) -> bool:
         """Whether it may end before all rounds are taken."""
         return self.until is not None or self.until_retention is not None
+
+    def round(self, number: int) -> tuple[Step | Cycle, ...]:
+        """Return the steps of a round, by its number from 1."""
+        if number in (1, self.count) or number % self.fields_every == 0:
+            return self.steps
+        return tuple(map(_without_fields, self.steps))
+
+
+def _without_fields(step: Step | Cycle) -> Step | Cycle:
+    """Return a step that keeps no fields."""
+    if isinstance(step, Cycle):
+        return replace(step, steps=tuple(map(_without_fields, step.steps)))
+    return replace(step, fields="none")
 
 
 def steps_of(owner: str, protocol: object) -> tuple[Step | Cycle, ...]:
@@ -75,7 +94,12 @@ def steps_of(owner: str, protocol: object) -> tuple[Step | Cycle, ...]:
             count += item.count * _count(item.steps)
             if count > LONGEST:
                 raise InputError(f"{where}: more than {LONGEST} steps")
-            steps += [item] if item.ends_early else item.steps * item.count
+            if item.ends_early:
+                steps.append(item)
+            else:
+                steps += [
+                    step for number in range(1, item.count + 1) for step in item.round(number)
+                ]
             continue
         count += 1
         if isinstance(item, str):
@@ -141,9 +165,9 @@ class Course:
             self._conditions += [] if item.until is None else [item.until]
             begin = len(self.steps)
             after = begin + item.count * _count(item.steps)
-            for _ in range(item.count):
+            for number in range(1, item.count + 1):
                 first = len(self.steps)
-                self._expand(item.steps)
+                self._expand(item.round(number))
                 stop = len(self.steps)
                 if item.ends_early and stop < after:
                     found = _Round(item, begin, first, stop, after)

@@ -28,8 +28,12 @@ _LOADS = ("c_rate", "current", "current_density", "power", "power_density")
 
 @description
 class _Step:
-    fields: Literal["none", "middle", "end", "both"] = field(
-        "where in the step all fields are kept: in the middle, at its end, both or none",
+    fields: Literal["none", "middle", "end", "both"] | float | tuple[float, ...] = field(
+        "when in the step all fields are kept: in the middle, at its end, both or none; or every so"
+        " many seconds and at its end; or at times from its start",
+        unit="s",
+        lower=1e-3,
+        below=1e9,
         default="both",
     )
     temperature: float | None = field(

@@ -67,7 +67,8 @@ def mesh(
         cell: The half-cell, or the cell of a packing.
         size: Length of the edges in the particles and at their surface [m]; of a resolved cell, in
             the whole cathode layer.
-        far_size: Length far from the particles [m]; by default `COARSENING` times the size.
+        far_size: Length far from the particles [m]; by default `COARSENING` times the size, as
+            far as the cell has room for it.
         comm: Ranks over which the mesh is distributed.
 
     Raises:
@@ -80,11 +81,11 @@ def mesh(
     smallest = min(radii)
     lower, upper = FINEST * smallest, COARSEST * smallest
     check_number("mesh", "size", size, lower=lower, upper=upper, unit="m")
-    if far_size is None:
-        far_size = COARSENING * size
     across = (cell.width, cell.depth) if isinstance(cell, ResolvedCell) else (cell.width,)
-    widest = max(*across, cell.cathode, cell.separator)
-    check_number("mesh", "far_size", far_size, lower=size, upper=max(widest, size), unit="m")
+    widest = max(*across, cell.cathode, cell.separator, size)
+    if far_size is None:
+        far_size = min(COARSENING * size, widest)
+    check_number("mesh", "far_size", far_size, lower=size, upper=widest, unit="m")
     data = distribute(on_first_rank(comm, lambda: _best(cell, size, far_size)), comm)
     return replace(data, origin={"cell": cell, "size": size, "far_size": far_size})
 

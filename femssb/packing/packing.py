@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from femssb.arrays import Array
 from femssb.description import checked
 from femssb.errors import InputError, shown
+from femssb.units import um
 
 SMALLEST, LARGEST = 1e-11, 10.0  # radii [m]: those beyond are not in metres
 FARTHEST = 1e3  # place from zero [m]
@@ -146,6 +147,14 @@ class Packing:
         object.__setattr__(self, "origin", _plain(self.origin))
         self._check_spheres()
         self._check_contacts()
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.phases, minlength=len(self.phase_names)).tolist()
+        phases = ", ".join(f"{n} {name}" for name, n in zip(self.phase_names, counts, strict=True))
+        box = " x ".join(f"{length / um:.4g}" for length in self.upper - self.lower)
+        joined = "".join(axis for axis, ends in zip("xyz", self.periodic, strict=True) if ends)
+        sides = f"periodic across {joined}" if joined else "without periodic sides"
+        return f"<Packing of {len(self.radii)} spheres: {phases}; {box} um, {sides}>"
 
     def _check_spheres(self) -> None:
         """Raise InputError for a box or spheres that cannot be."""

@@ -2,7 +2,7 @@
 
 import itertools
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +23,15 @@ from femssb.tetrahedra import volumes
 from femssb.units import GPa, nm, um
 
 PIXELS = 600  # height of a rendered picture: twice what is printed, so edges come out smooth
+BARE = {"color": "#ececec"}  # look of bodies without the field that is shown
 LINES = 14  # of current, along x and along y
 LIFT = 0.02  # [um] towards the viewer, so that lines are not lost in the faces they lie on
 HEAD = "-|>,head_width=0.15,head_length=0.3"
 ARROW = {"arrowstyle": HEAD, "linewidth": 0.8, "color": "black", "shrinkA": 0, "shrinkB": 0}
+
+
+SOFT = {"smooth_shading": True, "ambient": 0.75, "diffuse": 0.3}  # of a surface seen from outside
+Look = Mapping[str, Any]  # as `pyvista.Plotter.add_mesh` takes it
 
 
 class _Field(NamedTuple):
@@ -38,6 +43,7 @@ class _Field(NamedTuple):
 
 
 STRESS = _Field("Von Mises stress [Pa]", "Von Mises stress [GPa]", GPa, "magma_r")
+AROUND = "Blues"  # colours of what surrounds the particles, where these have a scale of theirs
 FIELDS = (
     _Field("Concentration [mol/m3]", "Lithium concentration [10³ mol m⁻³]", 1e3, from_zero=False),
     _Field("Volumetric strain [-]", "Volumetric strain [%]", 0.01, "cividis"),
@@ -61,20 +67,22 @@ class _Scene(NamedTuple):
     """Faces of bodies that a field colours, with black lines on them."""
 
     view: View
-    solids: list[pv.UnstructuredGrid]  # the bodies
-    faces: list[pv.DataSet]
+    solids: list[pv.UnstructuredGrid]  # the bodies, particles last
+    faces: list[list[pv.DataSet]]  # of each body
     lines: list[pv.DataSet]
     corners: NDArray[np.float64] = np.empty((0, 3))  # of an opened cell, the collector first [um]
 
     def values(self, field: _Field) -> list[NDArray[Any]]:
-        """Return the values of a field in each body [SI]."""
-        return [np.asarray(solid.point_data[field.name]) for solid in self.solids]
+        """Return the values of a field in each body that has it [SI]."""
+        data = [solid.point_data for solid in self.solids]
+        return [np.asarray(one[field.name]) for one in data if field.name in one]
 
-    def layers(self, field: _Field, limits: tuple[float, float]) -> list[rendering.Layer]:
-        """Return faces and lines to draw, coloured by a field within limits [SI]."""
-        options = _coloured(field, limits) | {"lighting": False}
-        lines = [(line, rendering.LINE) for line in self.lines]
-        return [*((face, options) for face in self.faces), *lines]
+    def layers(self, *looks: Look) -> list[rendering.Layer]:
+        """Return faces and lines to draw, given how each body looks, or all of them."""
+        each = looks if len(looks) > 1 else looks * len(self.faces)
+        faces = zip(self.faces, each, strict=True)
+        shown = [(face, {**look, "lighting": False}) for body, look in faces for face in body]
+        return [*shown, *((line, rendering.LINE) for line in self.lines)]
 
 
 def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
@@ -94,7 +102,8 @@ def sections(snapshots: Sequence[Snapshot], number: int) -> Figure:
                 name = plane.replace("-", "\N{EN DASH}")
                 row[0].set_ylabel(name, rotation=0, labelpad=14, va="center")
                 for axes, scenes in zip(row, columns, strict=True):
-                    show(axes, draw, scenes[plane].view, scenes[plane].layers(field, limits))
+                    look = coloured(field, limits)
+                    show(axes, draw, scenes[plane].view, scenes[plane].layers(look))
             _colour_bar(bar, field, limits, values)
     _put_titles(groups[0][0][0], titles)
     _scale_bar(groups[-1][0][-1][0])
@@ -129,7 +138,7 @@ def gap(snapshots: Sequence[Snapshot]) -> Figure:
     values = [surface.point_data[GAP.name] for surface in surfaces]
     seams = rendering.seams(snapshots[0].particle, "Grain [-]")
     limits = limits_of(GAP, values)
-    options = _coloured(GAP, limits) | {"smooth_shading": True, "ambient": 0.75, "diffuse": 0.3}
+    options = coloured(GAP, limits) | SOFT
     views = {
         "front": View.of(surfaces[0].points, towards=(-1, 0.3, -0.3), up=(0, 1, 0)),
         "back": View.of(surfaces[0].points, towards=(1, 0.3, 0.3), up=(0, 1, 0)),
@@ -170,7 +179,7 @@ def particles(snapshots: Sequence[Snapshot]) -> Figure:
             field = scenes[0][0]
             values = [np.asarray(mesh.point_data[field.name]) for _, mesh, _ in scenes]
             limits = limits_of(field, values)
-            look = _coloured(field, limits) | {"ambient": 0.6, "diffuse": 0.45}
+            look = coloured(field, limits) | {"ambient": 0.6, "diffuse": 0.45}
             for axes, (_, mesh, others) in zip(panels, scenes, strict=True):
                 lined = {"render_lines_as_tubes": True, "line_width": 3} if mesh.n_lines else {}
                 show(axes, draw, view, [*others, box, (mesh, look | lined)])
@@ -224,22 +233,75 @@ def _current_lines(snapshot: Snapshot) -> tuple[_Field, pv.PolyData, _Layers]:
 
 
 def opened_cell(snapshot: Snapshot) -> Figure:
-    """Draw the von Mises stress of the whole cell, opened down to the first particle's axis."""
+    """Draw lithium, strain, stress and gap of a cell, opened down to the first particle's axis.
+
+    The stress of what surrounds the particles has a scale of its own.
+    """
     cell = opened_scene(snapshot)
-    limits = limits_of(STRESS, cell.values(STRESS))
-    width, right, top = 5.6, 1.2, 0.35  # [inch]
-    height = width / cell.view.aspect
-    size = (width + right, height + top)
-    figure = Figure(figsize=size)
-    axes = figure.add_axes((0, 0, width / size[0], height / size[1]))
+    figure, panels = _four_panels(cell.view.aspect)
     with rendering.renderer(2 * PIXELS) as draw:
-        show(axes, draw, cell.view, cell.layers(STRESS, limits))
-    axes.set_axis_off()
-    axes.set_title(f"{snapshot.label}, {snapshot.time:.0f} s", fontsize=9)
-    _name_ends(axes, cell, "current collector", "lithium anode", 9)
-    bar = figure.add_axes((1 - (right - 0.1) / size[0], 0.2, 0.15 / size[0], 0.6))
-    _colour_bar(bar, STRESS, limits, cell.values(STRESS))
+        for field, (axes, bars) in zip((*FIELDS, GAP), panels, strict=True):
+            axes.set_title(field.label.split(" [")[0], fontsize=9)
+            layers = (
+                _gap_in(cell, snapshot, bars) if field is GAP else _in_colour(cell, field, bars)
+            )
+            show(axes, draw, cell.view, layers)
+            _name_ends(axes, cell, "collector", "lithium", 7)
+    figure.text(0.5, 0.995, f"{snapshot.label}, {snapshot.time:.0f} s", ha="center", va="top")
     return figure
+
+
+_Bar = Callable[[float, float], Axes]  # lower end and height of a colour bar, of a panel's height
+
+
+def _four_panels(aspect: float) -> tuple[Figure, list[tuple[Axes, _Bar]]]:
+    """Return a figure of two by two panels without axes, each with a function that adds a bar."""
+    across, beside, above, head = 3.5, 0.95, 0.25, 0.25  # [inch]
+    down = across / aspect
+    width, height = 2 * (across + beside), head + 2 * (above + down)
+    figure = Figure(figsize=(width, height))
+
+    def panel(number: int) -> tuple[Axes, _Bar]:
+        left = (number % 2) * (across + beside)
+        bottom = (1 - number // 2) * (above + down)
+        axes = figure.add_axes((left / width, bottom / height, across / width, down / height))
+        axes.set_axis_off()
+
+        def bar(low: float, high: float) -> Axes:
+            box = (left + across, bottom + low * down, 0.12, high * down)
+            return figure.add_axes(tuple(np.divide(box, (width, height, width, height))))
+
+        return axes, bar
+
+    return figure, [panel(number) for number in range(4)]
+
+
+def _in_colour(cell: _Scene, field: _Field, bar: _Bar) -> list[rendering.Layer]:
+    """Return the opened cell with a field of the particles, and draw its colour bars."""
+    *around, inside = cell.values(field)
+    limits = limits_of(field, [inside])
+    if field is not STRESS:
+        _colour_bar(bar(0.15, 0.62), field, limits, [inside])
+        return cell.layers(BARE, coloured(field, limits))
+    inner = field._replace(label="in particles [GPa]")
+    outer = field._replace(label="around [GPa]", colours=AROUND)
+    wide = limits_of(outer, around)
+    _colour_bar(bar(0.1, 0.36), inner, limits, [inside])
+    _colour_bar(bar(0.58, 0.36), outer, wide, around)
+    return cell.layers(coloured(outer, wide), coloured(inner, limits))
+
+
+def _gap_in(cell: _Scene, snapshot: Snapshot, bar: _Bar) -> list[rendering.Layer]:
+    """Return particles whose surfaces show the gap, in the opened cell, and draw the colour bar."""
+    surface = rendering.surface(snapshot.interface)
+    gaps = [surface.point_data[GAP.name]]
+    limits = limits_of(GAP, gaps)
+    _colour_bar(bar(0.15, 0.62), GAP, limits, gaps)
+    seams = rendering.seams(snapshot.particle, "Grain [-]")
+    lines = seams.translate(LIFT * np.array(cell.view.towards))
+    around = [(face, BARE | {"lighting": False}) for face in cell.faces[0]]
+    balls = (surface, coloured(GAP, limits) | SOFT), (lines, rendering.LINE)
+    return [*around, (cell.lines[0], rendering.LINE), *balls]
 
 
 # Points [um], corners of triangles, and a value at each point [SI].
@@ -248,7 +310,7 @@ Faces = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
 
 def opened_faces(snapshot: Snapshot) -> Faces:
     """Return the triangles of a cell opened as by `opened_cell`, with the stress there."""
-    return _triangles(opened_scene(snapshot).faces, STRESS.name)
+    return _triangles([*itertools.chain(*opened_scene(snapshot).faces)], STRESS.name)
 
 
 def halved_faces(snapshot: Snapshot) -> Faces:
@@ -324,7 +386,7 @@ def _compared(
             limits = limits_of(field, values)
             for axes, run in zip(panels, runs, strict=True):
                 scene = scenes[moment, run]
-                show(axes, draw, scene.view, scene.layers(field, limits))
+                show(axes, draw, scene.view, scene.layers(coloured(field, limits)))
                 look: dict[str, Any] = {"ha": "right", "fontsize": 7, "color": "0.35"}
                 time = f"{shots[moment, run].time:.0f} s"
                 axes.annotate(time, (1, 0.01), xycoords="axes fraction", **look)
@@ -342,7 +404,7 @@ def _section(snapshot: Snapshot, number: int, plane: str) -> _Scene:
     towards, up = PLANES[plane]
     view = View.of(walls.points, towards=towards, up=up)
     cut, outline = (mesh.slice(normal=towards, origin=view.focus) for mesh in (solid, walls))
-    return _Scene(view, [solid], [cut], [outline])
+    return _Scene(view, [solid], [[cut]], [outline])
 
 
 def opened_scene(snapshot: Snapshot) -> _Scene:
@@ -357,7 +419,7 @@ def opened_scene(snapshot: Snapshot) -> _Scene:
     corners = rendering.corners(ring, bottom, top)
     view = View.of(corners, towards=(-1.0, 0.8, -0.6), up=(0.0, 1.0, 0.0))
     origin, lift = (x, y, 0.0), LIFT * np.array(view.towards)
-    faces: list[pv.DataSet] = []
+    faces: list[list[pv.DataSet]] = []
     lines: list[pv.DataSet] = [rendering.prism(corners + lift)]
     for solid in solids:
         walls = rendering.walls(solid)
@@ -365,7 +427,7 @@ def opened_scene(snapshot: Snapshot) -> _Scene:
         below = solid.clip(normal="x", origin=origin).clip(normal="y", origin=origin)
         upright = walls.slice(normal="x", origin=origin).clip("y", origin=origin, invert=False)
         level = walls.slice(normal="y", origin=origin).clip("x", origin=origin)
-        faces += [behind, below]
+        faces.append([behind, below])
         lines += [line.translate(lift) for line in (upright, level)]
     return _Scene(view, solids, faces, lines, corners)
 
@@ -427,7 +489,8 @@ def limits_of(field: _Field, values: Sequence[NDArray[Any]]) -> tuple[float, flo
     return (low, high) if high > low else (low, low + field.unit)
 
 
-def _coloured(field: _Field, limits: tuple[float, float]) -> dict[str, Any]:
+def coloured(field: _Field, limits: tuple[float, float]) -> dict[str, Any]:
+    """Return how a mesh is coloured by a field within limits [SI]."""
     return {"scalars": field.name, "cmap": field.colours, "clim": limits}
 
 

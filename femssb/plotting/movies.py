@@ -14,7 +14,14 @@ from femssb.environment.files import make_folder, replacing
 from femssb.environment.packages import load
 from femssb.errors import EngineError, InputError, check_number
 from femssb.plotting import rendering
-from femssb.plotting.fields import field_of, limits_of, opened_scene
+from femssb.plotting.fields import (
+    AROUND,
+    BARE,
+    coloured,
+    field_of,
+    limits_of,
+    opened_scene,
+)
 from femssb.plotting.style import STYLE, bare, colour_bar
 from femssb.results.fields import FieldData, Snapshot
 from femssb.results.solution import Solution
@@ -43,7 +50,8 @@ def animate(
     Args:
         solution: The run; on ranks other than the first nothing is done.
         path: A .gif, or an .mp4 where ffmpeg is; its folder is made if it does not exist.
-        field: Name of a scalar field of the particles and of what surrounds them.
+        field: Name of a scalar field of the particles, such as "Concentration [mol/m3]". What
+            surrounds them has a scale of its own, or is grey where it does not have the field.
         cycle: Number of the cycle; None for the whole run.
         frames: Number of pictures.
         frames_per_second: Of the movie.
@@ -123,17 +131,23 @@ def _write(
     times: np.ndarray[Any, Any],
 ) -> None:
     scenes = [opened_scene(shot) for shot in shots]
-    for solid in scenes[0].solids:
-        if name not in solid.point_data or solid.point_data[name].ndim != 1:
-            able = sorted(n for n in solid.point_data if solid.point_data[n].ndim == 1)
-            raise InputError(f"animate.field = {name!r} is none of {able}")
-    field = field_of(name)
-    limits = limits_of(field, [part for scene in scenes for part in scene.values(field)])
+    inside, field = scenes[0].solids[-1].point_data, field_of(name)
+    if name not in inside or inside[name].ndim != 1:
+        able = sorted(n for n in inside if inside[n].ndim == 1)
+        raise InputError(f"animate.field = {name!r} is none of {able}")
+    fields = [field._replace(colours=AROUND), field][-len(scenes[0].values(field)) :]
+    values = zip(*(scene.values(field) for scene in scenes), strict=True)
+    scales = [limits_of(field, body) for field, body in zip(fields, values, strict=True)]
+    looks = [coloured(field, limits) for field, limits in zip(fields, scales, strict=True)]
+    looks = [BARE] * (len(scenes[0].solids) - len(looks)) + looks
     view = scenes[0].view
     figure = Figure(figsize=(6.4, 1.2 + 4.6 / max(view.aspect, 1.0)), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=[3, 1])
     bare(above)
-    colour_bar(figure, limits, field.unit, field.label, field.colours, ax=above, shrink=0.8)
+    words = ("around", "in particles") if len(fields) > 1 else ("",)
+    for one, limits, where in zip(fields, scales, words, strict=True):
+        label = f"{one.label}\n{where}".strip()
+        colour_bar(figure, limits, one.unit, label, one.colours, ax=above, shrink=0.8)
     series = solution.series
     hours = series["Time [s]"] / hour
     below.plot(hours, series["Voltage [V]"], color="black")
@@ -143,7 +157,7 @@ def _write(
     with rendering.renderer(PIXELS) as draw, writer.saving(figure, str(path), DOTS):
         for time in times.tolist():
             scene = opened_scene(between(shots, time))
-            pixels = draw(view, scene.layers(field, limits))
+            pixels = draw(view, scene.layers(*looks))
             if picture is None:
                 picture = above.imshow(pixels, extent=view.extent)
             picture.set_data(pixels)

@@ -37,23 +37,29 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff;
+:root {{ --ink: #222; --page: #fff; --rule: #ddd; --link: #0072b2; --warning: #fff3d6; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --ink: #ddd; --page: #17191c; --rule: #444; --link: #56b4e9; --warning: #4a3a10; }}
+}}
+body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
   margin: 0 auto; max-width: 70rem; padding: 1rem; }}
+a {{ color: var(--link); }}
 h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.2rem; margin-top: 2.2rem; }}
 .scroll {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-size: .85rem; }}
+table {{ border-collapse: collapse; font-size: .85rem; margin-bottom: 1rem; }}
 th, td {{ text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0;
-  border-bottom: 1px solid #ddd; }}
+  border-bottom: 1px solid var(--rule); }}
 td.number {{ font-variant-numeric: tabular-nums; white-space: nowrap; }}
-.warnings li {{ background: #fff3d6; border-left: .3rem solid #e69f00; padding: .3rem .6rem;
+.warnings li {{ background: var(--warning); border-left: .3rem solid #e69f00; padding: .3rem .6rem;
   margin: .3rem 0; list-style: none; }}
 .warnings {{ padding: 0; }}
 .figures {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr));
   gap: 1rem; }}
 .figures > div {{ min-width: 0; }}
-summary {{ cursor: pointer; color: #0072b2; }}
+summary {{ cursor: pointer; color: var(--link); }}
 nav a {{ margin-right: 1rem; }}
 </style>
 <script>{script}</script>
@@ -64,8 +70,38 @@ nav a {{ margin-right: 1rem; }}
 <nav>{links}</nav>
 {body}
 <p><small>Made by femssb {version}.</small></p>
+<script>{paint}</script>
 </body>
 </html>
+"""
+
+# Figures take the colours of the page, which follow those that the reader has chosen.
+_PAINT = """
+const dark = matchMedia("(prefers-color-scheme: dark)");
+function paint() {
+  const style = getComputedStyle(document.documentElement);
+  const ink = style.getPropertyValue("--ink"), rule = style.getPropertyValue("--rule");
+  const page = style.getPropertyValue("--page");
+  for (const graph of document.querySelectorAll(".js-plotly-plot")) {
+    const axis = {gridcolor: rule, zerolinecolor: rule, backgroundcolor: page};
+    const changes = {"font.color": ink, paper_bgcolor: page, plot_bgcolor: page};
+    const scene = graph.layout.scene ? "scene." : "";
+    for (const name of scene ? ["xaxis", "yaxis", "zaxis"] : ["xaxis", "yaxis"]) {
+      for (const key in axis) {
+        if (scene || key !== "backgroundcolor") changes[scene + name + "." + key] = axis[key];
+      }
+    }
+    if (graph.layout.updatemenus) changes["updatemenus[0].bgcolor"] = page;
+    Plotly.relayout(graph, changes);
+    const black = [...graph.data.keys()].filter((row) => {
+      const line = graph.data[row].line;
+      return line && (line.color === "black" || line.wasBlack);
+    });
+    if (black.length) Plotly.restyle(graph, {"line.color": ink, "line.wasBlack": true}, black);
+  }
+}
+dark.addEventListener("change", paint);
+addEventListener("load", paint);
 """
 
 
@@ -107,6 +143,7 @@ def report(solution: Solution, path: str | os.PathLike[str], *, title: str = "Ha
         title=escape(title),
         line=escape(repr(solution).strip("<>").replace("Solution of", "A run of")),
         script=offline.get_plotlyjs().replace("</script", "<\\/script"),
+        paint=_PAINT,
         links=" ".join(f'<a href="#{name.lower()}">{name}</a>' for name, _ in parts),
         body="\n".join(
             f'<section id="{name.lower()}">\n<h2>{name}</h2>\n{content}\n</section>'
@@ -367,7 +404,7 @@ def _scene(
                 name=shot.label or f"{shot.time:.0f} s",
                 hovertemplate="%{intensity:.4g}<br>x %{x:.2f}, y %{y:.2f}, z %{z:.2f} µm"
                 "<extra></extra>",
-                lighting={"ambient": 0.75, "diffuse": 0.4, "specular": 0.05},
+                lighting={"ambient": 0.95, "diffuse": 0.1, "specular": 0.0},
                 flatshading=False,
                 visible=row == first,
             )

@@ -6,6 +6,7 @@ It is a page that trame serves. The browser renders it (vtk.js): the server need
 import os
 import webbrowser
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -73,8 +74,8 @@ def served(solution: Solution) -> Any:
     plotter = pv.Plotter(off_screen=True)
     plotter.set_background("white")  # type: ignore[arg-type]
     scene = _Scene(solution, plotter)
-    state.moment, state.part, state.field = len(solution.snapshots) - 1, PARTS[0], ""
-    state.warp, state.title = 0, ""
+    state.moment, state.part, state.field = _first_moment(solution), PARTS[0], ""
+    state.warp, state.title, state.trame__title = 0, "", "femssb"
 
     @state.change("moment", "part", "field", "warp")  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
@@ -92,16 +93,30 @@ def served(solution: Solution) -> Any:
             small: dict[str, Any] = {"density": "compact", "hide_details": True}
             widgets.VSelect(v_model=("part",), items=("parts", list(PARTS)), **small)
             widgets.VSelect(v_model=("field",), items=("fields", []), **small)
-            last = len(solution.snapshots) - 1
-            widgets.VSlider(v_model=("moment",), min=0, max=max(last, 1), step=1, **small)
-            widgets.VSlider(v_model=("warp",), min=0, max=50, step=5, label="warp", **small)
-        with page.content, widgets.VContainer(fluid=True, classes="pa-0 fill-height"):
-            widgets.VAlert(text=("title",), density="compact", classes="ma-1", max_width="40rem")
-            shown = load("trame.widgets.vtk", extra="report").VtkLocalView(plotter.render_window)
+        column = "pa-0 fill-height d-flex flex-column flex-nowrap align-stretch"
+        div = load("trame.widgets.html", extra="report").Div
+        with page.content, widgets.VContainer(fluid=True, classes=column):
+            with div(classes="d-flex flex-wrap align-center px-4 pt-2"):
+                div("{{ title }}", style="flex: 1 1 18rem")
+                scale: dict[str, Any] = {"min": 0, "style": "flex: 1 1 9rem", **small}
+                last = max(len(solution.snapshots) - 1, 1)
+                widgets.VSlider(v_model=("moment",), label="time", max=last, step=1, **scale)
+                widgets.VSlider(v_model=("warp",), label="warp", max=50, step=5, **scale)
+            with div(style="flex: 1; min-height: 0"):
+                shown = load("trame.widgets.vtk", extra="report").VtkLocalView(
+                    plotter.render_window
+                )
             server.controller.view_update = shown.update
     return server
 
 
+def _first_moment(solution: Solution) -> int:
+    """Return the row of the snapshot to begin with: the first end of a charge, or the last one."""
+    labels = [shot.label for shot in solution.snapshots]
+    return labels.index("charge end") if "charge end" in labels else len(labels) - 1
+
+
+_BAR = {"color": "black", "vertical": True, "position_y": 0.2, "height": 0.6}
 _FIRST = ("Von Mises stress [Pa]", "Concentration [mol/m3]", "Gap [m]")
 
 
@@ -112,6 +127,7 @@ class _Scene:
         self._solution, self._plotter = solution, plotter
         self._read: dict[int, Snapshot] = {}
         self._bodies: dict[tuple[str, int], list[pv.DataSet]] = {}
+        self._edges: dict[int, list[pv.DataSet]] = {}
         self._placed = ""
 
     def _shot(self, row: int) -> Snapshot:
@@ -123,8 +139,14 @@ class _Scene:
         row = min(row, len(self._solution.snapshots) - 1)
         if (part, row) not in self._bodies:
             shot = self._shot(row)
+
+            def opened() -> list[pv.DataSet]:
+                scene = opened_scene(shot)
+                self._edges[row] = scene.lines
+                return list(chain(*scene.faces))
+
             make: dict[str, Callable[[], list[pv.DataSet]]] = {
-                PARTS[0]: lambda: list(opened_scene(shot).faces),
+                PARTS[0]: opened,
                 PARTS[1]: lambda: [rendering.walls(rendering.grid(shot.particle, "Grain [-]"))],
                 PARTS[2]: lambda: [rendering.surface(shot.interface)],
             }
@@ -159,9 +181,15 @@ class _Scene:
                 scalars="shown",
                 clim=(low / field.unit, high / field.unit),
                 cmap=field.colours,
+                lighting=part != PARTS[0],  # its faces are cuts: colours alone tell
+                ambient=0.75,
+                diffuse=0.3,
                 show_scalar_bar=body is bodies[0],
-                scalar_bar_args={"title": field.label, "color": "black"},
+                scalar_bar_args=_BAR | {"title": field.label},
             )
+        if part == PARTS[0]:
+            for line in self._edges[row]:
+                self._plotter.add_mesh(line, **rendering.LINE)
         if self._placed != part:
             self._plotter.view_vector((-1.0, 0.8, 0.6), viewup=(0, 0, 1))
             self._plotter.reset_camera()

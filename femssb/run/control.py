@@ -56,7 +56,7 @@ class Control:
         self.one_c = one_c
         self.temperature = temperature if step.temperature is None else step.temperature
         self.conditions = step.conditions  # that end the step
-        self.fields = step.fields  # where in the step they are kept
+        self.fields = step.fields  # when in the step they are kept
         self.duration = step.until_duration  # that ends the step [s], or None
         self.ends_at: End = "duration"  # what has come then
         self._load: Callable[[float], Mapping[str, float]] = lambda _: {"current": 0.0}
@@ -90,6 +90,15 @@ class Control:
     def jumps_at(self, elapsed: float) -> bool:
         """Return whether the load jumps at a time in the step [s]."""
         return self._snapped(elapsed) in self.jumps
+
+    def until_kept(self, elapsed: float) -> float:
+        """Return the time until all fields are kept next, but for middle and end [s]."""
+        passed = elapsed + _SAME_TIME * max(1.0, elapsed)
+        if isinstance(self.fields, str):
+            return np.inf
+        if isinstance(self.fields, tuple):
+            return min((time for time in self.fields if time > passed), default=np.inf) - elapsed
+        return (passed // self.fields + 1) * self.fields - elapsed
 
     def reached(self, state: State, passed: float) -> dict[End, float]:
         """Return by how much a state is past ends but time and conditions, negative before them.

@@ -37,6 +37,9 @@ from femssb.units import nm
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_EVERY = 60.0  # of wall time, and after each protocol step [s]
+# A checkpoint writes all rows anew. After many short protocol steps it waits where that takes long:
+CHEAP = 0.2  # longer than this [s]
+DEAREST = 0.05  # and longer than this share of the time since the last one
 _NO_LINKS = {EPERM, ENOTSUP, EOPNOTSUPP, ENOSYS, EMLINK}  # of a file system without hard links
 _NAMES = 8  # of what differs from a checkpoint, that a message has room for
 
@@ -72,6 +75,7 @@ class Record:
         self._factorisations_before = self._factorisations()
         self._started = time.perf_counter()
         self._time_kept = self._started
+        self._keeping = 0.0  # wall time that this took last [s]
         # Where results are written: at first a folder within, so that others stay until then.
         self._place = folder
         self._replacing = False  # others, which stay until a time step is kept
@@ -123,8 +127,12 @@ class Record:
 
     def checkpoint(self, step: TimeStep) -> None:
         """Save, if it is time, so that the run can resume from here; collective."""
-        late = bool(self._folder) and time.perf_counter() - self._time_kept >= CHECKPOINT_EVERY
-        if step.ended_by is not None or self._model.comm.bcast(late, root=0):
+        since = time.perf_counter() - self._time_kept
+        late = bool(self._folder) and since >= CHECKPOINT_EVERY
+        if step.ended_by is not None:
+            due = self._keeping <= max(CHEAP, DEAREST * since)
+            late = late or due or self._stepper.course.over
+        if self._model.comm.bcast(late, root=0):
             self.keep(step.position)
 
     def solution(self) -> Solution:
@@ -191,9 +199,14 @@ class Record:
 
     def keep(self, position: Position) -> None:
         """Keep what was reached so far, on disk with all that resuming needs; collective."""
+        begun = time.perf_counter()
+        self._write_all(position)
+        self._time_kept = time.perf_counter()
+        self._keeping = self._time_kept - begun
+
+    def _write_all(self, position: Position) -> None:
         folder, place = self._folder, self._place
         self.kept = self.solution()
-        self._time_kept = time.perf_counter()
         if folder is None or place is None:
             return
         log = {

@@ -158,7 +158,8 @@ class Stepper:
             raise failed(f"{control.description} did not reach its end in {control.longest:g} s")
         since = position.row - position.first_row
         elapsed = past[0].state.time - start.state.time
-        left = min(left, control.until_kink(elapsed))
+        kept = elapsed + control.until_kept(elapsed)
+        left = min(left, control.until_kink(elapsed), kept - elapsed)
         wanted = min(position.time_step, position.ceiling)
         size = self._stepping.proposed(since, wanted, left, control.c_rate, control.driven)
         try:
@@ -195,12 +196,31 @@ class Stepper:
         if ended_by:
             taken_out = start.charge - new.past.charge
             self.course.end(taken_out, lambda: self.readout.row(taken))
-        kept = control.fields in ("both", "end" if ended_by else "middle")
-        if kept and (ended_by or middle):
-            kinds = [self._controls[place].kind for place in self.course.order]
-            label = labels(kinds)[position.index][bool(ended_by)]
-            taken = replace(taken, label=label)
-        return taken
+        reached = new.past.state.time - start.state.time
+        due = abs(reached - kept) <= 1e-9 * max(1.0, kept)
+        return replace(taken, label=self._label(taken, reached, due, middle))
+
+    def _label(self, taken: TimeStep, elapsed: float, due: bool, middle: bool) -> str:
+        """Return the name of the moment if its fields are to be kept, else nothing.
+
+        Args:
+            taken: The time step.
+            elapsed: Time in the protocol step [s].
+            due: Whether the protocol step wants them at that time.
+            middle: Whether the middle of the protocol step has just passed.
+        """
+        fields, ended = taken.control.fields, taken.ended_by is not None
+        if isinstance(fields, str):
+            wanted = fields in ("both", "end" if ended else "middle") and (ended or middle)
+        else:
+            wanted = due or (ended and isinstance(fields, float))
+        if not wanted:
+            return ""
+        kinds = [self._controls[place].kind for place in self.course.order]
+        half, end = labels(kinds)[taken.index]
+        if ended:
+            return end
+        return half if isinstance(fields, str) else half.replace("middle", f"at {elapsed:g} s")
 
     def _attempt(
         self, control: Control, position: Position, size: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
@@ -16,9 +17,11 @@ import pytest
 import tifffile
 
 import femssb
+from femssb import plotting
 from femssb.studies import Results, report
 from femssb.units import um
 from tests import made_up_runs
+from tests.documents import commands, complaint
 
 ROOT = Path(__file__).parents[2]
 DEMOS = sorted(path.stem for path in (ROOT / "demos").glob("*.py"))
@@ -96,9 +99,8 @@ def test_studies_of_half_cells(name, tmp_path, monkeypatch):
     assert list(tmp_path.glob("*.png"))
 
 
-def test_a_drive_cycle(tmp_path, monkeypatch):
-    """Catches a protocol that is refused, and a figure that fails after the run."""
-    demo = load("drive_cycle")
+def instead_of_running(monkeypatch):
+    """Have simulations return a made-up run at once; return the list that their protocols go to."""
     given = []
 
     def run(self, folder, **options):
@@ -106,9 +108,80 @@ def test_a_drive_cycle(tmp_path, monkeypatch):
         return made_up_runs.solution(spacing=2.5 * um)
 
     monkeypatch.setattr(femssb.Simulation, "run", run)
-    demo.main(size=2.5 * um, grains=2, rounds=3, out=tmp_path)
-    assert [type(step).__name__ for step in given[0]] == ["Charge", "Rest", *["Drive"] * 3]
+    return given
+
+
+def test_a_drive_cycle(tmp_path, monkeypatch):
+    """Catches a protocol that is refused, and a figure that fails after the run."""
+    protocols = instead_of_running(monkeypatch)
+    load("drive_cycle").main(size=2.5 * um, grains=2, rounds=3, out=tmp_path)
+    assert [type(step).__name__ for step in protocols[0]] == ["Charge", "Rest", *["Drive"] * 3]
     assert (tmp_path / "drive_cycle.png").stat().st_size > 10_000
+
+
+def test_a_voltage_from_a_table(tmp_path, monkeypatch):
+    """Catches a table that is not read, and a figure that fails after the run."""
+    protocols = instead_of_running(monkeypatch)
+    load("own_voltage").main(grains=2, size=2.5 * um, out=tmp_path)
+    assert [step.c_rate for step in protocols[0]] == [0.5, 0.5]
+    assert (tmp_path / "own_voltage.png").stat().st_size > 10_000
+
+
+def test_a_rate_test(tmp_path, monkeypatch, capsys):
+    """Catches rates in another order, and fields of every cycle on the disk."""
+    protocols = instead_of_running(monkeypatch)
+    load("rate_test").main(rates=(0.5, 2.0), rounds=3, grains=1, size=2.5 * um, out=tmp_path)
+    assert [step.c_rate for step in protocols[0]] == [0.5] * 6 + [2.0] * 6
+    kept = [step.fields for step in protocols[0]]
+    assert kept == 2 * ["end", "end", "none", "none", "end", "end"]
+    assert "nAh" in capsys.readouterr().out
+    assert (tmp_path / "rate_test.png").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(not plotting.can_render(), reason="no OpenGL on this machine")
+def test_a_movie(tmp_path, monkeypatch):
+    """Catches pictures that the run does not keep, and a field that cannot be shown."""
+    protocols = instead_of_running(monkeypatch)
+    load("movie").main(every=2000.0, grains=1, size=2.5 * um, out=tmp_path)
+    assert [step.fields for step in protocols[0]] == [2000.0, 2000.0]
+    for name in ("lithium", "stress"):
+        assert (tmp_path / f"{name}.gif").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_dump_becomes_a_cell(tmp_path):
+    """Catches a packing from elsewhere that is not read, or whose cell does not charge."""
+    options = ("--size", 4, "--spacing", 1, "--c-rate", 2, "--out", tmp_path)
+    done = run("packing_from_a_dump", *options)
+    assert done.returncode == 0, done.stderr
+    assert "<Packing of 161 spheres: 17 AM, 144 SE" in done.stdout
+    assert re.search(r"Charge 2C until 4.2 V .* voltage", done.stdout)
+
+
+@pytest.mark.parametrize("task", ["1", "3"])
+def test_a_job_array_of_slurm(task, tmp_path):
+    """Catches a script of a cluster with another folder, option or number of tasks than the demo's.
+
+    Programs that write down how they were called take the place of those of .venv.
+    """
+    script = ROOT / "demos" / "interface_strength_study.sh"
+    for name in ("mpirun", "python"):
+        (tmp_path / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
+        program = tmp_path / ".venv" / "bin" / name
+        program.write_text('#!/bin/sh\necho "$0" "$@"\n')
+        program.chmod(0o755)
+    slurm = {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_NTASKS": "2", "SLURM_ARRAY_TASK_ID": task}
+    found = subprocess.run(
+        ["sh", script], capture_output=True, text=True, env={**os.environ, **slurm}, check=True
+    ).stdout
+    assert [wrong for line in commands(found) if (wrong := complaint(line))] == []
+    assert found.split()[:3] == [".venv/bin/mpirun", "-n", "2"]
+    assert found.split()[-2:] == ["--case", task]
+    text = script.read_text(encoding="utf-8")
+    strengths = inspect.signature(load("interface_strength_study").main).parameters["strengths"]
+    assert f"#SBATCH --array=1-{len(strengths.default)}\n" in text
+    for line in re.findall(r"^#     (.*)$", text, re.MULTILINE):  # how it is sent
+        assert all((ROOT / file).exists() for file in re.findall(r"demos/\w+\.\w+", line))
 
 
 def test_grains_that_crack(tmp_path, monkeypatch):

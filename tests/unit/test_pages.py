@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from femssb import errors
 from tests.documents import ROOT
 
 DOCS = ROOT / "docs"
@@ -75,3 +76,47 @@ def test_messages_exist() -> None:
         if not re.search(r"[^\n]{0,200}".join(parts), _sentences()):
             gone.append(phrase)
     assert gone == []
+
+
+def test_every_error_has_an_entry() -> None:
+    """Catches an error that a user meets and the page of messages does not know."""
+    text = (DOCS / "troubleshooting.md").read_text("utf-8")
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    own = [kind.__name__ for kind in kinds if kind.__module__ == errors.__name__]
+    assert len(own) > 5
+    assert [name for name in own if f"| `{name}` |" not in text] == []
+
+
+def test_every_warning_of_a_run_has_an_entry() -> None:
+    """Catches a warning at the end of a run that the page of messages does not know."""
+    text = (DOCS / "troubleshooting.md").read_text("utf-8")
+    phrases = [phrase.split("...") for phrase in re.findall(r"\*\*(.+?)\*\*", text)]
+    tree = ast.parse((ROOT / "femssb" / "results" / "validity.py").read_text("utf-8"))
+    places = [node for node in ast.walk(tree) if isinstance(node, ast.Yield | ast.Assign)]
+    texts = {
+        "".join(str(part.value) for part in ast.walk(node.value) if isinstance(part, ast.Constant))
+        for node in places
+        if isinstance(node.value, ast.JoinedStr | ast.Constant)
+    }
+    sentences = [said for said in texts if len(said) > 30]  # names and beginnings are shorter
+    assert len(sentences) > 8
+    unknown = [
+        said
+        for said in sentences
+        if not any(all(part.strip() in said for part in parts) for parts in phrases)
+    ]
+    assert unknown == []
+
+
+def test_every_equation_names_its_place_in_the_code() -> None:
+    """Catches an equation without its lines, and lines that are gone."""
+    text = (DOCS / "theory.md").read_text("utf-8")
+    sections = [part for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:] if "$$" in part]
+    link = r"\[`([\w.]+)`\]\(\.\./(femssb/[\w/]+\.py)\)"
+    assert len(sections) > 8
+    assert [part.splitlines()[0] for part in sections if not re.search(link, part)] == []
+    for name, file in re.findall(link, text):
+        lines, last = (ROOT / file).read_text("utf-8"), re.escape(name.rpartition(".")[2])
+        if not name.endswith(".py"):
+            found = re.search(rf"^\s*(?:def|class) {last}\b|^{last}\b.*=", lines, re.MULTILINE)
+            assert found, f"{file} has no {name}"

@@ -13,11 +13,14 @@ from mpi4py import MPI
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from dolfinx import fem
 from scipy.sparse.linalg import spsolve
 
 from femssb import tensors
 from femssb.errors import MeshError
 from femssb.fem.assembly import n_dofs
+from femssb.fem.broken import broken, node_groups
+from femssb.fem.constraints import Field, Unknowns
 from femssb.inputs.elasticity import CrystalElasticity, Elasticity
 from femssb.units import GPa
 from tests.verification.crystals import CRYSTAL, fourth_order, turned
@@ -219,6 +222,32 @@ def test_sides_that_do_not_match_are_refused(comm, order):
     x[right, 1] += 0.05
     with pytest.raises(MeshError, match="no image on the opposite side"):
         Solid(domain, {0: isotropic(1, 0.2)}, order=order, period=(np.zeros(3), np.ones(3)))
+
+
+@pytest.mark.mpi
+def test_a_piece_may_end_at_one_side_of_the_box(comm):
+    """Catches a particle that closes a pore in a corner: its nodes there have no originals."""
+    domain = box((3, 3, 3), comm=comm)
+    corners = domain.geometry.x[domain.geometry.dofmaps[0]]
+    x, y, z = corners.mean(axis=1).T
+    group = ((x > 2 / 3) & ((y < 1 / 3) | (y > 2 / 3)) & (z < 1 / 3)).astype(np.int64)
+    space = broken(fem.functionspace(domain, ("Lagrange", 1)), group)
+    piece = node_groups(space, group)
+    unknowns = Unknowns([Field(space=space, piece=piece)], period=(np.zeros(3), np.ones(3)))
+
+    def places(points, number):
+        points = np.round(points, 9)
+        points[:, :2] %= 1.0
+        return np.column_stack([points, number])
+
+    here = places(corners.reshape(-1, 3), np.repeat(group, 4))
+    expected = np.unique(np.vstack(comm.allgather(here)), axis=0)
+    assert unknowns.size == len(expected)
+    owned = space.dofmap.index_map.size_local
+    mine = places(space.tabulate_dof_coordinates(), piece)
+    pairs = np.column_stack([mine, unknowns.reduced[0]])[:owned]
+    every = np.unique(np.vstack(comm.allgather(pairs)), axis=0)
+    assert len(every) == unknowns.size  # one number for each place and piece, on all ranks
 
 
 @pytest.mark.mpi

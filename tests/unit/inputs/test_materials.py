@@ -346,6 +346,9 @@ def test_a_table_makes_a_monotone_curve(tmp_path):
         rows = (f"{x}{between_words}{u}\n" for x, u in zip(filled, voltage, strict=True))
         path.write_text(head + "".join(rows), encoding="utf-8")
         assert Curve.from_table(path, scale=4e4) == curve
+    path.write_text("x;U\n0,05;4,4\n1,0;3,0\n", encoding="utf-8")
+    with pytest.raises(InputError, match="decimal commas"):
+        Curve.from_table(path)
     described = describe(curve)
     assert described["function"]["values"] == voltage.tolist()
 

@@ -36,6 +36,15 @@ def test_contacts_with_planes_and_spheres(packing):
     np.testing.assert_array_equal(packing.contacts.between_spheres, [True, False])
 
 
+def test_a_packing_is_told_in_a_line(packing):
+    """Would catch a screen full of coordinates where a user looks at what was read."""
+    assert repr(packing) == (
+        "<Packing of 2 spheres: 1 AM, 1 SE; 1e+06 x 1e+06 x 1e+06 um, without periodic sides>"
+    )
+    joined = replace(packing, contacts=None, periodic=(True, True, False))
+    assert repr(joined).endswith("um, periodic across xy>")
+
+
 def test_arrays_cannot_be_written(packing):
     """Would catch a result that a user's script changes behind the back of what was written."""
     for array in (packing.positions, packing.stress, packing.contacts.forces):

@@ -370,10 +370,10 @@ def test_references_are_numbers():
 def test_sections_of_a_row_share_their_colours(made_up_run, small_pictures, monkeypatch):
     """Catches pictures next to each other in which one colour means two values."""
     ranges = []
-    original = fields._coloured
+    original = fields.coloured
     monkeypatch.setattr(
         fields,
-        "_coloured",
+        "coloured",
         lambda field, limits: ranges.append((field.name, *limits)) or original(field, limits),
     )
     run = made_up_run()
@@ -479,7 +479,7 @@ def test_colours_of_a_section_are_those_of_the_colour_bar():
     data = two_tetrahedra(**{"Gap [m]": np.array([6 * nm, 6 * nm]), "g": np.array([0, 0])})
     cut = rendering.grid(data, "g").slice(normal="z", origin=(0, 0, 0.3))
     view = View(focus=(0.2, 0.2, 0.3), towards=(0, 0, 1), up=(0, 1, 0), half_height=0.1)
-    options = fields._coloured(fields.GAP, (0.0, 8 * nm)) | {"lighting": False}
+    options = fields.coloured(fields.GAP, (0.0, 8 * nm)) | {"lighting": False}
     with rendering.renderer(50) as draw:
         pixel = draw(view, [(cut, options)])[25, 25]
     shown = 255 * np.array(mpl.colormaps[fields.GAP.colours](0.75))[:3]

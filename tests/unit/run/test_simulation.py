@@ -25,7 +25,7 @@ from femssb import (
 )
 from femssb.cell.coupling import Tolerances, advance
 from femssb.cell.model import State
-from femssb.run import stepper
+from femssb.run import checkpoint, stepper
 from femssb.run.stepping import FixedSteps, Stepping
 from tests.runs import ALONE, CHARGE, DISCHARGE, HOLD, REST, STEPS, TIGHT, tiny_model
 
@@ -169,6 +169,60 @@ def test_fields_are_kept_where_they_are_asked_for(model: Model) -> None:
         Charge(c_rate=1, until_duration=60.0, fields="all")  # type: ignore[arg-type]
 
 
+def test_fields_are_kept_at_the_times_that_are_asked_for(model: Model) -> None:
+    """Catches a movie whose pictures lie where time steps happened to end."""
+    charge = Charge(c_rate=1, until_duration=100.0, fields=40.0)
+    rest = Rest(until_duration=100.0, fields=(7.5, 30.0, 100.0))
+    run = short(model, charge, rest)
+    kept = [(snapshot.label, round(snapshot.time, 9)) for snapshot in run.snapshots]
+    assert kept == [
+        ("start", 0.0),
+        ("charge at 40 s", 40.0),
+        ("charge at 80 s", 80.0),
+        ("charge end", 100.0),
+        ("rest at 7.5 s", 107.5),
+        ("rest at 30 s", 130.0),
+        ("rest end", 200.0),
+    ]
+    for fields in (0.0, -1.0, (5.0, -1.0)):
+        with pytest.raises(InputError, match=r"Rest\.fields"):
+            Rest(until_duration=60.0, fields=fields)
+
+
+@pytest.mark.parametrize("early", [{}, {"until_retention": 0.01}])
+def test_fields_of_every_third_round(model: Model, early: dict[str, float]) -> None:
+    """Catches a hundred cycles that fill the disk, and a last one without its fields."""
+    steps = [
+        Charge(c_rate=2, until_duration=20.0, fields="end"),
+        Discharge(c_rate=2, until_duration=10.0, fields="none"),
+    ]
+    run = short(model, Cycle(steps=steps, count=7, fields_every=3, **early), stepping=STEPS)
+    ends = ["charge end", *(f"cycle {number} charge end" for number in (3, 6, 7))]
+    assert [snapshot.label for snapshot in run.snapshots] == ["start", *ends]
+
+
+@pytest.mark.parametrize(("cheap", "written"), [(0.0, 2), (1e9, 6)])
+def test_checkpoints_of_short_steps_wait(
+    cheap: float, written: int, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches a run of many cycles that mostly writes what it wrote before, or loses its end."""
+    count = 0
+    write = checkpoint.write
+
+    def counted(*arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        write(*arguments)
+
+    monkeypatch.setattr(checkpoint, "write", counted)
+    monkeypatch.setattr("femssb.run.record.CHEAP", cheap)
+    monkeypatch.setattr("femssb.run.record.DEAREST", 0.0)
+    steps = [Charge(c_rate=1, until_duration=10.0, fields="none")] * 5
+    Simulation(model, steps, stepping=STEPS).run(tmp_path / "run", progress=False)
+    assert count == written  # at the start, and at the ends of steps
+    assert len(Solution.load(tmp_path / "run").steps) == 5
+
+
 def test_a_hold_may_end_by_amperes(model: Model) -> None:
     """Catches a hold that waits for so many C."""
     charge = Charge(c_rate=2, until_duration=300.0)
@@ -287,6 +341,7 @@ def test_results_are_on_disk_before_the_run_ends(
         return advance(*arguments, **named)
 
     monkeypatch.setattr(stepper, "advance", watched)
+    monkeypatch.setattr("femssb.run.record.CHEAP", 1e9)
     Simulation(model, [Rest(until_duration=5.0)] * 2).run(tmp_path, progress=False)
     assert seen[0] == 0
     assert seen[-1] == 1
