@@ -9,6 +9,7 @@ from femssb.arrays import Array, Indices
 from femssb.errors import MeshError
 from femssb.meshing.formats import TETRAHEDRON, TRIANGLE
 
+LEAST_GAMMA = 0.02  # smallest gamma of a mesh that may be used
 GROWTH = 0.4  # growth of the size per distance from where it is fine
 
 
@@ -48,6 +49,9 @@ def tetrahedra(
     model.geo.synchronize()
     set_size()
     model.mesh.generate(3)
+    _, made, _ = model.mesh.getElements(3)
+    if made and model.mesh.getElementQualities(made[0], "gamma").min() < LEAST_GAMMA:
+        model.mesh.optimize()  # once more: Gmsh stops early
     tags, coordinates, _ = model.mesh.getNodes()
     order = np.argsort(tags)
     table = np.full(int(tags.max()) + 1, -1)

@@ -30,7 +30,7 @@ from femssb.grains.power_diagram import inflated
 from femssb.grains.tessellation import Tessellation, tessellate
 from femssb.inputs.geometry import HalfCell
 from femssb.meshing.data import MeshData, distribute
-from femssb.meshing.filling import GROWTH, Surface, graded, tetrahedra
+from femssb.meshing.filling import GROWTH, LEAST_GAMMA, Surface, graded, tetrahedra
 from femssb.meshing.formats import TRIANGLE, gmsh_session
 from femssb.meshing.parts import FACETS, FIRST_GRAIN, OPPOSITE, REGIONS, Parts, facets_of
 from femssb.meshing.resolved import resolved
@@ -42,8 +42,8 @@ from femssb.units import um
 
 COARSENING = 3.0  # default size far from the particles, in units of the size at the interface
 ATTEMPTS = 4  # tessellations tried until the mesh is good
+MOST_ATTEMPTS = 8  # until it may be used
 GOOD_GAMMA = 0.05  # smallest gamma of a good mesh
-LEAST_GAMMA = 0.02  # smallest gamma of a mesh that may be used
 FINEST, COARSEST = 0.005, 1.0  # sizes allowed, in units of the smallest radius
 LAYERS = ("collector", "layers", "anode")  # horizontal faces, from below
 
@@ -94,7 +94,7 @@ def _best(cell: HalfCell | ResolvedCell, size: float, far_size: float) -> Parts:
     """Try tessellations until the mesh is good, and return the best."""
     best, quality, failure = None, 0.0, "every attempt failed"
     holes = has_voids(cell)
-    for attempt in range(ATTEMPTS):
+    for attempt in range(MOST_ATTEMPTS):
         try:
             if isinstance(cell, ResolvedCell):
                 parts = resolved(cell, size / um, far_size / um, attempt)
@@ -110,13 +110,13 @@ def _best(cell: HalfCell | ResolvedCell, size: float, far_size: float) -> Parts:
         logger.info("mesh attempt %d: smallest gamma %.3f", attempt + 1, least)
         if least > quality:
             best, quality = parts, least
-        if quality >= GOOD_GAMMA:
+        if quality >= (GOOD_GAMMA if attempt < ATTEMPTS - 1 else LEAST_GAMMA):
             break
     if best is None or quality < LEAST_GAMMA:
         if best is not None:
             failure = f"smallest gamma {quality:.2g} is below {LEAST_GAMMA}"
         raise MeshError(
-            f"the cell cannot be meshed with size {size:g} m after {ATTEMPTS} attempts: "
+            f"the cell cannot be meshed with size {size:g} m after {MOST_ATTEMPTS} attempts: "
             f"{failure}; try a smaller size, another seed or a smaller size_spread"
         )
     return best

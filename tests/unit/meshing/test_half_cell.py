@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import femssb.environment.platform
 
@@ -246,8 +247,31 @@ def test_poor_mesh_is_tried_again_and_the_best_kept(monkeypatch: pytest.MonkeyPa
     assert describe(data) == found[best]
     assert data.tessellations[0].attempt == best
     monkeypatch.setattr(half_cell, "LEAST_GAMMA", 1.0)
-    with pytest.raises(MeshError, match=r"3 attempts.*gamma .* is below"):
+    monkeypatch.setattr(half_cell, "MOST_ATTEMPTS", 5)
+    with pytest.raises(MeshError, match=r"5 attempts.*gamma .* is below"):
         mesh(CELL, size=2 * um, comm=MPI.COMM_SELF)
+
+
+def test_a_mesh_that_may_not_be_used_is_tried_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a cell of many particles given up for one tetrahedron that a later attempt mends."""
+    poor = [0.05, 0.06, 0.07, 0.08, 0.09, 0.3, 0.4, 0.5]
+    tried: list[int] = []
+
+    def quality(*_: Any) -> Any:
+        return np.array([poor[len(tried) - 1]])
+
+    made = half_cell._half_cell
+
+    def make(*arguments: Any) -> Any:
+        tried.append(len(tried))
+        return made(*arguments)
+
+    monkeypatch.setattr(half_cell, "_half_cell", make)
+    monkeypatch.setattr(half_cell, "gamma", quality)
+    monkeypatch.setattr(half_cell, "GOOD_GAMMA", 0.45)
+    monkeypatch.setattr(half_cell, "LEAST_GAMMA", 0.2)
+    mesh(CELL, size=2 * um, comm=MPI.COMM_SELF)
+    assert poor[len(tried) - 1] == 0.3
 
 
 @pytest.mark.mpi
