@@ -98,7 +98,12 @@ def run(
         raise femssb.InputError(f"{case} names no output.folder: give --out")
     figures = simulation.output.get("figures", True)
     draw = femssb.plotting.cycle if figures else None  # before hours of solving: it may lack parts
-    solution = simulation.run(folder, resume="auto" if resume else False, overwrite=overwrite)
+    solution = simulation.run(
+        folder,
+        resume="auto" if resume else False,
+        overwrite=overwrite,
+        fields=simulation.output.get("fields"),
+    )
     solution.report()
     if draw is not None:
         draw(solution, folder)

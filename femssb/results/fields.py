@@ -9,8 +9,8 @@ and ``SHA256SUMS`` tells whether a file is as it was written.
 import io
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -30,6 +30,18 @@ from femssb.results import vtk_files
 from femssb.results.folder import FIELDS_FOLDER
 
 PARTS = ("particle", "matrix", "interface")
+# What figures, movies and pages show: every snapshot keeps it.
+SHOWN = (
+    "Concentration [mol/m3]",
+    "Displacement [m]",
+    "Von Mises stress [Pa]",
+    "Volumetric strain [-]",
+    "Grain [-]",
+    "Particle [-]",
+    "Region [-]",
+    "Ionic potential [V]",
+    "Gap [m]",
+)
 SOME = "contact", "cracks"  # parts that only some cells have
 
 
@@ -88,7 +100,7 @@ class FieldData:
 @checked
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Snapshot:
-    """Every field of the half-cell at one time; `femssb.results.FIELDS` says what they mean.
+    """The fields of the half-cell at one time; `femssb.results.FIELDS` says what they mean.
 
     Attributes:
         time: Time since the start of the run [s].
@@ -120,6 +132,20 @@ class Snapshot:
     def __post_init__(self) -> None:
         """Check the time."""
         check_number("Snapshot", "time", self.time, lower=0, unit="s")
+
+    def keeping(self, names: Collection[str]) -> "Snapshot":
+        """Return a snapshot of the fields with these names and of those that figures show."""
+        wanted = {*SHOWN, *names}
+
+        def some(data: FieldData) -> FieldData:
+            points, cells = (
+                {name: values for name, values in fields.items() if name in wanted}
+                for fields in (data.point_data, data.cell_data)
+            )
+            return replace(data, point_data=points, cell_data=cells)
+
+        kept: dict[str, Any] = {part: some(data) for part, data in self.parts.items()}
+        return replace(self, **kept)
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Add this snapshot to a folder of results.

@@ -321,6 +321,19 @@ def of_particle(name: str, number: int) -> str:
     return name.replace("particle k", f"particle {number}")
 
 
+def check_fields(where: str, names: object) -> None:
+    """Check names of fields.
+
+    Raises:
+        InputError: If they are no list of names, or one is that of no field.
+    """
+    if not isinstance(names, list | tuple):
+        raise InputError(f"{where} must be a list of names of fields, got {shown(names)}")
+    for name in names:
+        if name not in FIELDS:
+            raise InputError(f"{where} has {shown(name)}, which is none of {list(FIELDS)}")
+
+
 def check_columns(series: Mapping[str, Any]) -> None:
     """Check the names of the columns of a time series.
 

@@ -35,6 +35,7 @@ from femssb.meshing.data import MeshData
 from femssb.meshing.files import read
 from femssb.meshing.half_cell import mesh
 from femssb.meshing.resolved_cell import ResolvedCell
+from femssb.results.quantities import check_fields
 from femssb.run.stepping import FixedSteps, Stepping
 
 TEMPLATE = Path(__file__).with_name("template.toml")
@@ -286,7 +287,9 @@ def _words(where: str, given: Mapping[str, Any], known: Sequence[str]) -> Mappin
 
 
 def _output(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    _only("output", given, ("folder", "figures"))
+    _only("output", given, ("folder", "figures", "fields"))
+    if "fields" in given:
+        check_fields("output.fields", given["fields"])
     for name, kind in (("folder", str), ("figures", bool)):
         if name in given and not isinstance(given[name], kind):
             raise InputError(f"output.{name} = {shown(given[name])} is of the wrong kind")

@@ -6,7 +6,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from errno import EMLINK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
 from pathlib import Path
@@ -56,6 +56,7 @@ class Record:
         stepper: Stepper,
         folder: Path | None,
         inputs: Mapping[str, Any],
+        fields: Collection[str] | None = None,
     ) -> None:
         """Start an empty record; collective.
 
@@ -65,7 +66,10 @@ class Record:
             stepper: Takes the time steps and counts those it rejects.
             folder: Where everything is written as it comes; None keeps it in memory only.
             inputs: Every input, plain data.
+            fields: Names of the fields that snapshots keep besides those that figures show; None:
+                all.
         """
+        self._fields = fields
         self._model, self._stepper, self._folder, self._inputs = model, stepper, folder, inputs
         self._readout = stepper.readout
         self._rows: list[dict[str, float]] = []
@@ -115,10 +119,12 @@ class Record:
         )
 
     def picture(self, step: TimeStep) -> None:
-        """Keep all fields if the moment has a label: on disk, else in memory; collective."""
+        """Keep fields if the moment has a label: on disk, else in memory; collective."""
         if not step.label:
             return
         snapshot = self._readout.snapshot(step.now.state, step.label)
+        if snapshot is not None and self._fields is not None:
+            snapshot = snapshot.keeping(self._fields)
         place = self._place
         if place is None:
             self._snapshots += [snapshot] if snapshot is not None else []

@@ -24,6 +24,7 @@ from femssb.errors import InputError, Interrupted, NotConverged, shown
 from femssb.inputs.case import describe
 from femssb.inputs.cycle import Course, Cycle, steps_of
 from femssb.inputs.protocol import Step
+from femssb.results.quantities import check_fields
 from femssb.results.solution import Solution
 from femssb.run.case_file import meshed, read_case
 from femssb.run.checkpoint import end_of_run
@@ -144,6 +145,7 @@ class Simulation:
         progress: bool = True,
         resume: bool | Literal["auto"] = False,
         overwrite: bool = False,
+        fields: Sequence[str] | None = None,
         on_step: Sequence[Callable[[State, Solution], None]] = (),
     ) -> Solution:
         """Run the protocol, from the start or from where it was stopped; collective.
@@ -162,6 +164,8 @@ class Simulation:
                 from those that wrote it.
             overwrite: Whether to replace results that are in the folder. They stay until the first
                 checkpoint after the start.
+            fields: Names of the fields that snapshots keep (`femssb.results.FIELDS`), besides those
+                that figures show (`femssb.results.fields.SHOWN`); None: all.
             on_step: Functions called on every rank after each accepted time step, with the state
                 (`State.time` [s]; its arrays are this rank's) and the solution so far. One that
                 raises ends the run; everything reached is on disk then, and the run can be resumed.
@@ -192,6 +196,8 @@ class Simulation:
             raise InputError("Simulation.run: resume needs the folder of the run that was stopped")
         if resume and overwrite:
             raise InputError("Simulation.run: resume and overwrite exclude each other")
+        if fields is not None:
+            check_fields("Simulation.run: fields", fields)
         if not isinstance(on_step, list | tuple) or not all(map(callable, on_step)):
             raise InputError(
                 f"Simulation.run: on_step must be a list of functions, got {shown(on_step)}"
@@ -205,7 +211,7 @@ class Simulation:
             **({} if self._begun is None else {"start": self._begun[2]}),
         }
         with _alone_in(path, self.model.comm), interruptible():
-            record = Record(self.model, self.protocol, stepper, path, inputs)
+            record = Record(self.model, self.protocol, stepper, path, inputs, fields)
             try:
                 position = record.open(resume, overwrite)
                 if position is not None and stepper.course.over:

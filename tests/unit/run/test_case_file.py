@@ -219,6 +219,7 @@ def test_functions_of_others_are_not_called_unasked(tmp_path: Path) -> None:
         ({"stepping": {"largest": -1}}, "stepping: Stepping.largest = -1"),
         ({"steping": {}}, "has no 'steping'"),
         ({"output": {"folder": 3}}, "output.folder = 3"),
+        ({"output": {"fields": ["Gap [m]", "Gap"]}}, "output.fields has 'Gap'"),
         ({"model": 3}, "model must be a table"),
         ({"model": {"mesh": SMALL}}, "model.materials: Materials lacks active, ecbd"),
         ({"model": {"mesh": {"size": 1e-6}, "materials": {"library": "nmc811"}}},

@@ -22,9 +22,11 @@ from femssb import (
     Rest,
     Simulation,
     Solution,
+    plotting,
 )
 from femssb.cell.coupling import Tolerances, advance
 from femssb.cell.model import State
+from femssb.results.fields import SHOWN
 from femssb.run import checkpoint, stepper
 from femssb.run.stepping import FixedSteps, Stepping
 from tests.runs import ALONE, CHARGE, DISCHARGE, HOLD, REST, STEPS, TIGHT, tiny_model
@@ -352,6 +354,23 @@ def test_each_run_counts_its_own_work(model: Model, run: Solution) -> None:
     rest = short(model, Rest(until_duration=1.0))
     for work in ("factorisations", "newton_iterations", "coupling_iterations"):
         assert rest.summary[work] < 0.5 * run.summary[work]
+
+
+def test_fields_are_chosen_and_drawn(model: Model, tmp_path: Path) -> None:
+    """Catches fields on disk that nobody asked for, and figures that lack what they show."""
+    steps = Charge(c_rate=1, until_duration=20.0), Discharge(c_rate=1, until_duration=20.0)
+    solution = Simulation(model, steps, stepping=STEPS).run(
+        tmp_path / "run", progress=False, fields=["Shear traction [Pa]"]
+    )
+    parts = solution.snapshots[-1].parts
+    kept = {name for part in parts.values() for name in (*part.point_data, *part.cell_data)}
+    assert kept == {*SHOWN, "Shear traction [Pa]"}
+    plotting.cycle(solution, tmp_path)
+    plotting.report(solution, tmp_path / "report.html")
+    with pytest.raises(InputError, match=r"fields has 'Shear traction', which is none of"):
+        Simulation(model, steps).run(fields=["Shear traction"])
+    with pytest.raises(InputError, match="fields must be a list"):
+        Simulation(model, steps).run(fields="Gap [m]")
 
 
 def test_snapshots_come_at_start_middle_and_end(run: Solution) -> None:
