@@ -40,7 +40,10 @@ class LinearSolver:
         "unknowns that are solved directly unless a method is named", lower=0, default=2_000
     )
     reduction: float = field(
-        "of the linear residual, in each Newton step", above=0, below=0.5, default=1e-2
+        "of the linear residual in a Newton step, at first; the next follow Newton's convergence",
+        above=0,
+        below=0.5,
+        default=1e-2,
     )
     refactor_after: int | None = field(
         "iterations that an old preconditioner may cost in all: by default the price of a new one",
