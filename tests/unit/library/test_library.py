@@ -10,6 +10,7 @@ import io
 import math
 import re
 import tokenize
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
@@ -295,8 +296,8 @@ def test_descriptions_hold_plain_numbers():
         if is_dataclass(value):
             for field in fields(value):
                 yield from leaves(getattr(value, field.name))
-        elif isinstance(value, tuple):
-            for item in value:
+        elif isinstance(value, tuple | Mapping):
+            for item in value.values() if isinstance(value, Mapping) else value:
                 yield from leaves(item)
         else:
             yield value
