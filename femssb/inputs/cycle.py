@@ -57,11 +57,12 @@ class Cycle:
         """Whether it may end before all rounds are taken."""
         return self.until is not None or self.until_retention is not None
 
-    def round(self, number: int) -> tuple[Step | Cycle, ...]:
-        """Return the steps of a round, by its number from 1."""
-        if number in (1, self.count) or number % self.fields_every == 0:
-            return self.steps
-        return tuple(map(_without_fields, self.steps))
+
+def _steps_in(cycle: Cycle, number: int) -> tuple[Step | Cycle, ...]:
+    """Return the steps of a round of a cycle, by its number from 1."""
+    if number in (1, cycle.count) or number % cycle.fields_every == 0:
+        return cycle.steps
+    return tuple(map(_without_fields, cycle.steps))
 
 
 def _without_fields(step: Step | Cycle) -> Step | Cycle:
@@ -98,7 +99,7 @@ def steps_of(owner: str, protocol: object) -> tuple[Step | Cycle, ...]:
                 steps.append(item)
             else:
                 steps += [
-                    step for number in range(1, item.count + 1) for step in item.round(number)
+                    step for number in range(1, item.count + 1) for step in _steps_in(item, number)
                 ]
             continue
         count += 1
@@ -167,7 +168,7 @@ class Course:
             after = begin + item.count * _count(item.steps)
             for number in range(1, item.count + 1):
                 first = len(self.steps)
-                self._expand(item.round(number))
+                self._expand(_steps_in(item, number))
                 stop = len(self.steps)
                 if item.ends_early and stop < after:
                     found = _Round(item, begin, first, stop, after)

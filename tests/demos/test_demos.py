@@ -299,7 +299,7 @@ def test_all_particles_of_a_powder_become_a_cell(tmp_path):
 @pytest.mark.slow
 def test_one_particle_stands_for_a_powder(tmp_path):
     """Catches a loss that one particle has, and all together do not, or the other way round."""
-    done = run("packing_to_half_cell", "--size", 4, "--out", tmp_path)
+    done = run("packing_to_half_cell", "--size", 3, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     found = {
         row.split()[0]: [float(v) for v in row.split()[1:]]
