@@ -110,7 +110,7 @@ def draw(
 
 
 def lithium(solution: Solution) -> Figure:
-    """Draw the lithium in each particle."""
+    """Draw the lithium in each particle; more than twelve are not told apart."""
     figure, (axes,) = _panels(solution, 1)
     names = [name for name in solution.series if name.startswith("Lithium in particle")]
     several = len(names) > 1
@@ -118,6 +118,9 @@ def lithium(solution: Solution) -> Figure:
     shown = {}
     for number, (name, (style, colour)) in enumerate(zip(names, looks, strict=False), start=1):
         shown[name] = (f"particle {number}" if several else "", colour, style)
+    if len(names) > 12:
+        shown = {name: ("", BLUE, "-") for name in names}
+        shown[names[0]] = (f"each of {len(names)}\nparticles", BLUE, "-")
     label = "Lithium in particle [pmol]" if several else "Lithium [pmol]"
     _curves(axes, solution, label, pmol, shown)
     axes.set_ylim(bottom=0)
