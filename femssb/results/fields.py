@@ -9,7 +9,7 @@ and ``SHA256SUMS`` tells whether a file is as it was written.
 import io
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -28,6 +28,7 @@ from femssb.environment.files import (
 from femssb.errors import InputError, check_number
 from femssb.results import vtk_files
 from femssb.results.folder import FIELDS_FOLDER
+from femssb.results.quantities import check_fields
 
 PARTS = ("particle", "matrix", "interface")
 # What figures, movies and pages show: every snapshot keeps it.
@@ -133,8 +134,14 @@ class Snapshot:
         """Check the time."""
         check_number("Snapshot", "time", self.time, lower=0, unit="s")
 
-    def keeping(self, names: Collection[str]) -> "Snapshot":
-        """Return a snapshot of the fields with these names and of those that figures show."""
+    @checked
+    def keeping(self, names: Sequence[str]) -> "Snapshot":
+        """Return a snapshot of the fields with these names and of those that figures show.
+
+        Raises:
+            InputError: If a name is that of no field.
+        """
+        check_fields("Snapshot.keeping: names", names)
         wanted = {*SHOWN, *names}
 
         def some(data: FieldData) -> FieldData:

@@ -954,6 +954,7 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
         instances()[femssb.plotting.Reference].time_in, {"solution": solution()},
     ),
     "results.Snapshot.write": lambda: (solution().snapshots[0].write, {"folder": "fields"}),
+    "results.Snapshot.keeping": lambda: (solution().snapshots[0].keeping, {"names": ["Gap [m]"]}),
     "results.Solution.time_of": lambda: (solution().time_of, {"moment": "charge end"}),
     "results.Solution.snapshot_at": lambda: (solution().snapshot_at, {"moment": "charge end"}),
     "results.Solution.to_dataframe": lambda: (solution().to_dataframe, {"table": "cycles"}),
