@@ -6,7 +6,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from errno import EMLINK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
 from pathlib import Path
@@ -56,7 +56,7 @@ class Record:
         stepper: Stepper,
         folder: Path | None,
         inputs: Mapping[str, Any],
-        fields: Collection[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> None:
         """Start an empty record; collective.
 
