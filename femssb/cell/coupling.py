@@ -62,7 +62,7 @@ class Tolerances:
         "Newton iterations in which the smallest residual must halve",
         lower=1,
         upper=1000,
-        default=15,
+        default=30,
     )
 
     @property

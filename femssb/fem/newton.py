@@ -44,7 +44,7 @@ class Limits:
     """When Newton's method gives up."""
 
     iterations: int = 100
-    patience: int = 15  # iterations in which the smallest residual must halve
+    patience: int = 30  # iterations in which the smallest residual must halve
 
 
 def solve(
