@@ -149,7 +149,8 @@ def release(options: argparse.Namespace) -> None:
         return
     print(COLUMNS)
     rows = {}
-    for size, package in ((0.5, options.release), (0.5, None), (0.8, None), (1.2, None)):
+    ours = [(size, None) for size in (0.5, 0.65, 0.8, 1.2)]
+    for size, package in [(0.5, options.release), *ours]:
         name = f"{'this' if package is None else 'older'} at {size:g} um"
         rows[name] = start(1, size, 2, "automatic", options, "--cycle", package=package)
         print(line(rows[name] | {"solver": name.split()[0]}), flush=True)
