@@ -136,7 +136,7 @@ def advance(
             previous.layer,
             time_step,
             electrochemistry.stoichiometry(before),
-            electrochemistry.inserted(before, previous.gap, previous.layer) if continued else None,
+            model.currents.inserted(before, previous.gap, previous.layer) if continued else None,
         ),
     )
     exchange = _Exchange(model, time_step)
@@ -200,7 +200,7 @@ def advance(
         hydrostatic=hydrostatic,
         pull=released,
         voltage=electrochemistry.voltage(electrochemical),
-        current=electrochemistry.cell_current(electrochemical, gap, layer),
+        current=model.currents.cell(electrochemical, gap, layer),
         cohesive_dissipation=previous.cohesive_dissipation
         + bodies.sum(weights * cohesion.dissipated),
         viscous_dissipation=previous.viscous_dissipation + bodies.sum(weights * cohesion.viscous),

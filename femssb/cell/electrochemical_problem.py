@@ -4,10 +4,8 @@ Unknowns are the stoichiometry at the particle nodes, the ionic and the electron
 the cell voltage. All are implicit; lithium is conserved to roundoff.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import zip_longest
 from types import MappingProxyType
 
 import femssb.environment.platform
@@ -16,34 +14,19 @@ from petsc4py import PETSc
 
 import numpy as np
 from dolfinx import fem
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from femssb.arrays import Array, Indices
+from femssb.arrays import Array
 from femssb.cell import electrochemistry
 from femssb.cell.bodies import Bodies
 from femssb.cell.boundary_layer import BoundaryLayer, Deepening
 from femssb.cell.consumer import Consumer
-from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.limiter import LimitedDiffusion, LimitedDrift
+from femssb.cell.passages import Passages
 from femssb.cell.paths import CutOff
 from femssb.cell.regions import ELECTRONIC, FIELDS, IONIC, LITHIUM, VOLTAGE, Region
-from femssb.cell.surfaces import (
-    CONTACT,
-    GRAIN_BOUNDARY,
-    MOUTH,
-    Insertion,
-    Law,
-    Metal,
-    Ohmic,
-    Permeation,
-    Prescribed,
-    Side,
-    Wetted,
-    joined,
-)
+from femssb.cell.surfaces import GRAIN_BOUNDARY, Insertion, Metal, Prescribed
 from femssb.cell.variable_diffusion import VariableDiffusion
-from femssb.cell.wetting import mouths
 from femssb.errors import NotConverged
 from femssb.fem import newton
 from femssb.fem.assembly import Operator, linear_form
@@ -58,36 +41,14 @@ _MOMENT = 1e-8  # in which lithium stays where it is [s]
 _FARTHEST = 1e5  # overpotential beyond which no current is looked for [V]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Powers:
-    """What becomes of the power that a charge puts in, voltage times current: their sum [W]."""
-
-    reversible: float  # open-circuit voltage at the mean lithium, times the current
-    # What is lost, positive for heat:
-    electronic: float  # to the resistance to electrons
-    ionic: float  # to that to ions
-    activation: float  # to the reaction at the particles
-    contact: float  # to the contact resistance there, of particles, and at the collector
-    concentration: float  # as lithium at the surface differs from its mean
-    anode: float  # to the reaction of the metal
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Passage:
-    """A current through a surface: its law, and the points at which it holds."""
-
-    surface: str
-    law: Law
-    at: Indices | slice
-
-
 class ElectrochemicalProblem:
     """Lithium in the particles, ions and electrons around them, and the kinetics between.
 
     Attributes:
         spaces: Space of the stoichiometry and of each potential.
         unknowns: How these and the voltage are numbered.
-        problem: The discrete problem.
+        passages: The currents through surfaces.
+        problem: The discrete problem: first its passages, then the terminals and the edges.
         layer: What the surface of the particles has beyond the mesh.
         linear_solver: Solver of its linear systems.
         node_charge: F c_max times the volume of each owned particle node [C].
@@ -116,7 +77,6 @@ class ElectrochemicalProblem:
             covered: By the name of a surface, the share of the area that reacts at its points (n,).
         """
         self.bodies = bodies
-        self._covered = covered
         self._inert = np.array(cut_off.inert, np.int64)
         self.spaces = {LITHIUM: bodies.scalars} | {
             name: bodies.space(bodies.domains[name], (), split=bodies.pieces[name])
@@ -144,17 +104,9 @@ class ElectrochemicalProblem:
             axes=bodies.periodic,
             names=(VOLTAGE,),
         )
-        self._passages = self._acting()
-        inserts = {one.surface for one in self._passages if type(one.law) is Insertion}
-        self._inserts = [name for name in bodies.outside if name in inserts]
-        cracks = {one.surface for one in self._passages if isinstance(one.law, Wetted)}
-        self._mouths = {name: mouths(bodies, name, self._inserts) for name in sorted(cracks)}
-        both: tuple[Side, ...] = ("minus", "plus")
-        domain = bodies.domains[LITHIUM]
-        self._sides = {
-            name: [bodies.trace(bodies.scalars, domain, name, side) for side in both]
-            for name in {one.surface: one for one in self._passages if _permeates(one)}
-        }
+        self.passages = Passages(
+            bodies, self.spaces, self.unknowns, covered=covered, inert=self._inert
+        )
         self._assemble(temperature)
         own = self.unknowns.offset + np.arange(self.unknowns.local_size)
         splits = {name: own[self.unknowns.owned(index)] for index, name in enumerate(FIELDS)}
@@ -176,21 +128,12 @@ class ElectrochemicalProblem:
         self.lithium_full = self._lithium(lambda active: active.maximum_concentration)
         self.one_c = FARADAY * self.lithium_nominal / hour
 
-    def _acting(self) -> list[Passage]:
-        """Return the laws of currents, each with its surface and where it holds there."""
-        return [
-            Passage(surface=surface.name, law=law, at=self.bodies.where(surface.name, law))
-            for surface in self.bodies.surfaces
-            for law in surface.currents
-            if not isinstance(law, Prescribed)
-        ]
-
     def warm_to(self, temperature: float) -> None:
         """Take what regions and surfaces of the bodies are now, at a temperature [K]; collective.
 
         Which fields live where, and which laws act, must be as before.
         """
-        self._passages = self._acting()
+        self.passages.renew()
         self._assemble(temperature)
 
     def _assemble(self, temperature: float) -> None:
@@ -233,9 +176,9 @@ class ElectrochemicalProblem:
         diffusion = SurfaceProblem("diffusion", self.unknowns, entries[:1], []).bulk
         # The layer below the surface passes grain boundaries, as they are when closed and at rest.
         passed = [
-            (self._operator(one, numbers), one.law)
-            for one in self._passages
-            if _permeates(one) and one.surface == GRAIN_BOUNDARY
+            (self.passages.operator(one), one.law)
+            for one in self.passages.laws
+            if one.permeates and one.surface == GRAIN_BOUNDARY
         ]
         through = SurfaceProblem(
             "diffusion", self.unknowns, entries[:1], [operator for operator, _ in passed]
@@ -261,7 +204,7 @@ class ElectrochemicalProblem:
             self.unknowns,
             [storage, self._drift.triplets(numbers[LITHIUM]), *entries],
             [
-                *(self._operator(one, numbers) for one in self._passages),
+                *(self.passages.operator(one) for one in self.passages.laws),
                 self._at_terminals(),
                 *(limit.operator for limit in self._limits),
             ],
@@ -272,32 +215,6 @@ class ElectrochemicalProblem:
         here = np.ones(int(self.unknowns.comm.rank == 0))
         column = np.full((here.size, 1), self.unknowns.single[VOLTAGE])
         return PointOperator(columns=column, values=here[:, None, None], weights=here)
-
-    def _operator(self, one: Passage, numbers: dict[str, NDArray[np.int64]]) -> PointOperator:
-        """Return what evaluates the quantities that a law sees at its points of its surface.
-
-        Nothing is inserted at inert particles: their points have no area. Of a surface that is
-        partly covered the currents are those where it reacts, and the area is that.
-        """
-        bodies, surface, law, blocks = self.bodies, one.surface, one.law, []
-        weights = bodies.points[surface].weights * self._covered.get(surface, 1.0)
-        for name, side, factors in law.sees:
-            if name == VOLTAGE:
-                columns = np.full((len(weights), 1), self.unknowns.single[VOLTAGE])
-                values = np.ones(columns.shape)
-            elif side == MOUTH:
-                columns, values = self._mouths[surface].columns(
-                    bodies, self.spaces[name], name, numbers[name], self._inserts
-                )
-            else:
-                on = bodies.trace(self.spaces[name], bodies.domains[name], surface, side)
-                columns, values = numbers[name][on.nodes], on.values
-            blocks.append((columns, np.einsum("nm,k->nkm", values, np.asarray(factors))))
-        if isinstance(law, Wetted):
-            weights = weights * self._mouths[surface].found
-        if isinstance(law, Insertion) and len(self._inert):
-            weights = weights * ~np.isin(bodies.particles_at(surface), self._inert)
-        return PointOperator.joined(blocks, weights)[one.at]
 
     def _lithium(self, concentration: Callable[[ActiveMaterial], float]) -> float:
         """Return the lithium in all particles at a concentration of each material [mol]."""
@@ -366,130 +283,21 @@ class ElectrochemicalProblem:
         """Return F times the lithium of all particles, from owned nodes [C]; collective."""
         return self.bodies.sum(self.node_charge * stoichiometry)
 
-    # Of the unknowns, the gap (n,) [m] and the modes of the boundary layer (n, modes):
-
-    def interface_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> InsertionCurrent:
-        """Return the kinetics at the `Bodies.outside` surfaces; collective.
-
-        All is zero where nothing is inserted.
-        """
-        found = {
-            name: {
-                one.name: np.zeros(self.bodies.points[name].weights.size)
-                for one in fields(InsertionCurrent)
-            }
-            for name in self.bodies.outside
-        }
-        for one, weights, seen, gaps in self._reactions(x, gap, layer):
-            if isinstance(one.law, Insertion) and one.surface in found:
-                for key, value in asdict(one.law.current(seen, gaps)).items():
-                    found[one.surface][key][one.at] = value * (weights > 0)
-        return joined([InsertionCurrent(**found[name]) for name in self.bodies.outside])
-
-    def contact_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
-        """Return the current of electrons at points of contacts of particles [A/m2]; collective.
-
-        It is positive out of the minus side, and zero where particles do not conduct.
-        """
-        found = np.zeros(self.bodies.points[CONTACT].weights.size)
-        for one, _, *at in self._reactions(x, gap, layer):
-            if one.surface == CONTACT and isinstance(one.law, Ohmic):
-                found = one.law.response(*at)[0][:, 0]
-        return found
-
-    def overdrawn(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
-        """Return how far lithium is below 0 where it is taken, or above 1 where it is put.
-
-        It is the mean stoichiometry beyond, over the points where lithium is inserted, weighted by
-        the current there [-]; no current, nothing overdrawn; collective.
-        """
-        excess = carried = 0.0
-        for one, weights, values, gaps in self._reactions(x, gap, layer):
-            if isinstance(one.law, Insertion):
-                current = weights * one.law.current(values, gaps).current
-                filled = values[:, 0]
-                beyond = np.maximum(np.where(current > 0.0, -filled, filled - 1.0), 0.0)
-                excess += self.bodies.sum(np.abs(current) * beyond)
-                carried += self.bodies.sum(np.abs(current))
-        return excess / max(carried, 1e-6 * self.one_c)
-
-    def crack_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
-        """Return the part of `cell_current` that leaves the faces of cracks [A]; collective."""
-        return self._carried(Wetted, x, gap, layer)
-
-    def wetted_area(self, gap: Array) -> float:
-        """Return the area of the grain boundaries that electrolyte has entered [m2]; collective."""
-        gaps = self.bodies.split(gap)
-        return sum(
-            self.bodies.sum(operator.weights * one.law.covered(gaps[one.surface][one.at]))
-            for one, operator in zip(self._passages, self.problem.operators, strict=False)
-            if isinstance(one.law, Wetted) and one.law.side == "minus"
-        )
-
-    def cell_current(self, x: PETSc.Vec, gap: Array, layer: Array) -> float:
-        """Return the charging current that leaves the particles [A]; collective."""
-        return self._carried(Insertion, x, gap, layer)
-
-    def anode_current(self, x: PETSc.Vec) -> float:
-        """Return the charging current that the lithium anode carries [A]; collective."""
-        return -self._carried(Metal, x, np.zeros(self.bodies.weights.size), self.layer.at_rest())
-
-    def powers(self, x: PETSc.Vec, gap: Array, layer: Array) -> Powers:
-        """Return where the power of a charge goes; exact in a solved state; collective.
-
-        Multiply the residual of ions and electrons by their potentials and sum: what conducts
-        dissipates, and each law of a surface its current times the potential difference.
-        """
-        filled, *potentials = self.unknowns.expand(x)
+    def conducted(self, x: PETSc.Vec) -> tuple[float, float]:
+        """Return the power that ions and electrons lose to resistance [W]; collective."""
+        _, *potentials = self.unknowns.expand(x)
         ionic, electronic = (
             self.bodies.sum(phi @ matrix @ phi)
             for phi, matrix in zip(potentials, self._conductors, strict=True)
         )
-        owned = filled[: self.node_charge.size]
-        found = dict.fromkeys(("reversible", "activation", "contact", "concentration"), 0.0)
-        anode = 0.0
-        for one, weights, values, gaps in self._reactions(x, gap, layer):
-            law = one.law
-            if isinstance(law, Metal):
-                current = law.response(values, gaps)[0][:, 0]
-                anode += self.bodies.sum(weights * current * values[:, 0])
-                continue
-            if isinstance(law, Ohmic):
-                current = law.response(values, gaps)[0][:, 0]
-                found["contact"] += self.bodies.sum(weights * current * values[:, 0])
-            if not isinstance(law, Insertion):
-                continue
-            kinetics, curve = law.current(values, gaps), law.active.open_circuit_voltage
-            carried = weights * kinetics.current
-            full, at_rest = (
-                law.active.maximum_concentration,
-                self._voltage_at_rest(law.active, owned),
-            )
-            over = curve.value(values[:, 0] * full) - at_rest
-            # The overpotential is found to a tolerance; what is left of the difference is exact.
-            left = values[:, 1] - at_rest - over - kinetics.drop
-            for name, voltage in (
-                ("reversible", at_rest),
-                ("activation", left),
-                ("contact", kinetics.drop),
-                ("concentration", over),
-            ):
-                found[name] += self.bodies.sum(carried * voltage)
-        return Powers(ionic=ionic, electronic=electronic, anode=anode, **found)
+        return ionic, electronic
 
-    def _carried(self, kind: type, x: PETSc.Vec, gap: Array, layer: Array) -> float:
-        """Return the current through all surfaces with a kind of law [A]."""
-        return sum(
-            self.bodies.sum(weights * one.law.response(seen, gaps)[0][:, 0])
-            for one, weights, seen, gaps in self._reactions(x, gap, layer)
-            if isinstance(one.law, kind)
-        )
-
-    def _voltage_at_rest(self, active: ActiveMaterial, filled: Array) -> float:
+    def voltage_at_mean(self, x: PETSc.Vec, active: ActiveMaterial) -> float:
         """Return the open-circuit voltage of an active material at its mean lithium [V].
 
-        The stoichiometry is that at the owned particle nodes; collective.
+        Particles that take no part do not count; collective.
         """
+        filled = self.stoichiometry(x)[: self.node_charge.size]
         own = np.zeros(filled.size)
         for material, nodes in self.bodies.active_nodes():
             if material is active:
@@ -499,70 +307,11 @@ class ElectrochemicalProblem:
         at = np.array([mean * active.maximum_concentration])
         return float(active.open_circuit_voltage.value(at)[0])
 
-    def _reactions(
-        self, x: PETSc.Vec, gap: Array, layer: Array
-    ) -> list[tuple[Passage, Array, Array, Array]]:
-        """Return areas, values and gap of each current through a surface."""
-        gaps, beyond = self.bodies.split(gap), self.bodies.split(layer.sum(axis=1))
-        found = []
-        rows = zip(self._passages, self.problem.operators, self.problem.at_points(x), strict=False)
-        for one, operator, values in rows:  # then terminals and edges
-            if isinstance(one.law, Insertion):
-                values[:, 0] += beyond[one.surface][one.at]
-            found.append((one, operator.weights, values, gaps[one.surface][one.at]))
-        return found
-
-    def _responses(
-        self,
-        values: Sequence[Array],
-        gap: Array,
-        layers: Mapping[str, Deepening],
-        before: Sequence[tuple[Array, Array]] = (),
-    ) -> list[tuple[Array, Array]]:
-        """Return flux and derivative of each law at the end of a time step; not of edges.
-
-        What they were at values close by helps to find them.
-        """
-        gaps = self.bodies.split(gap)
-        return [
-            one.law.response(
-                seen,
-                gaps[one.surface][one.at],
-                layers[one.surface][one.at],
-                close[0][:, 0] if close else None,
-            )
-            if isinstance(one.law, Insertion)
-            else one.law.response(seen, gaps[one.surface][one.at])
-            for one, seen, close in zip_longest(
-                self._passages, values[: len(self._passages)], before[: len(self._passages)]
-            )
-        ]
-
-    def _parts(self, layer: Deepening) -> dict[str, Deepening]:
-        """Return the layer of each surface."""
-        ends = np.cumsum([0, *(self.bodies.points[n].weights.size for n in self.bodies.cohesive)])
-        spans = zip(self.bodies.cohesive, ends[:-1], ends[1:], strict=True)
-        return {name: layer[start:end] for name, start, end in spans}
-
     def deepened(self, x: PETSc.Vec, gap: Array, layer: Deepening) -> Array:
         """Return the modes of the layer (n, modes) where a time step has led to x; collective."""
-        values = self.problem.at_points(x)
-        responses = self._responses(values, gap, self._parts(layer))
-        return layer.by(self._inserted(responses))
-
-    def inserted(self, x: PETSc.Vec, gap: Array, layer: Array) -> Array:
-        """Return the current of insertion at the cohesive points (n,) [A/m2]; collective."""
-        reactions = self._reactions(x, gap, layer)
-        return self._inserted([one.law.response(seen, gaps) for one, _, seen, gaps in reactions])
-
-    def _inserted(self, responses: Sequence[tuple[Array, Array]]) -> Array:
-        """Return that of the responses of all laws, zero where nothing is inserted."""
-        current = self.bodies.split(np.zeros(self.bodies.weights.size))
-        rows = zip(self._passages, self.problem.operators, responses, strict=False)
-        for one, operator, (flux, _) in rows:
-            if isinstance(one.law, Insertion) and not isinstance(one.law, Wetted):
-                current[one.surface][one.at] = flux[:, 0] * (operator.weights > 0.0)
-        return np.concatenate([current[name] for name in self.bodies.cohesive])
+        passages, values = self.passages, self.problem.at_points(x)
+        responses = passages.responses(values, gap, passages.split(layer))
+        return layer.by(passages.inserted(self.problem.operators, responses))
 
     def solve(
         self,
@@ -610,13 +359,13 @@ class ElectrochemicalProblem:
         else:
             self.unknowns.write_single(load, VOLTAGE, float(current or 0.0))
         consumer = Consumer(power=power, conductance=conductance)
-        count, layers = len(self._passages), self._parts(layer)
+        count, layers = len(self.passages.laws), self.passages.split(layer)
 
         answers: list[tuple[Array, Array]] = []
 
         def respond(values: list[Array]) -> list[tuple[Array, Array]]:
             nonlocal answers
-            answers = self._responses(values, gap, layers, answers)
+            answers = self.passages.responses(values, gap, layers, answers)
             answers.append(consumer.response(values[count]))
             edges = zip(self._limits, values[count + 1 :], strict=True)
             return answers + [limit.response(filled) for limit, filled in edges]
@@ -648,11 +397,7 @@ class ElectrochemicalProblem:
     def _set_transport(self, rate: float, pull: Array) -> None:
         """Set the matrices for the rate of a time step [1/s] and a pull [J/mol]; collective."""
         self._pull.x.array[:] = pull
-        for index, one in enumerate(self._passages):
-            if isinstance(one.law, Permeation):
-                sides = [side(pull)[one.at] / self._energy for side in self._sides[one.surface]]
-                law = replace(one.law, pull=np.column_stack(sides))
-                self._passages[index] = replace(one, law=law)
+        self.passages.pull_at(pull / self._energy)
         drift = self._drift.refresh()
         parts = [rate * self.node_charge, drift, *self._conduction]
         if self._variable is None:
@@ -670,16 +415,17 @@ class ElectrochemicalProblem:
     ) -> None:
         """Shift potentials so that each electrode carries a charging current [A]; collective."""
         values = self.problem.at_points(x)
-        rows = list(zip(self._passages, self.problem.operators, values, strict=False))
+        laws = self.passages.laws
+        rows = list(zip(laws, self.problem.operators, values, strict=False))
 
         def shift(kind: type, wanted: float) -> float:
             """Return by how much the difference of potentials over a kind of law must change."""
 
             def excess(by: float) -> float:
                 moved = [seen.copy() for _, _, seen in rows]
-                for seen, one in zip(moved, self._passages, strict=True):
+                for seen, one in zip(moved, laws, strict=True):
                     seen[:, -1] += by * isinstance(one.law, kind)
-                found = self._responses(moved, gap, layers)
+                found = self.passages.responses(moved, gap, layers)
                 return -wanted + sum(
                     self.bodies.sum(op.weights * flux[:, 0])
                     for (one, op, _), (flux, _) in zip(rows, found, strict=True)
@@ -696,10 +442,6 @@ class ElectrochemicalProblem:
         over_metal, over_grains = shift(Metal, -current), shift(Insertion, current)
         x.array[self.unknowns.owned(FIELDS.index(IONIC))] -= over_metal
         self.unknowns.write_single(x, VOLTAGE, self.voltage(x) + over_grains - over_metal)
-
-
-def _permeates(one: Passage) -> bool:
-    return isinstance(one.law, Permeation)
 
 
 def _nothing(operator: PointOperator) -> tuple[Array, Array]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from femssb.arrays import Array
 from femssb.cell.bodies import Bodies
+from femssb.cell.currents import Currents
 from femssb.cell.electrochemical_problem import ElectrochemicalProblem
 from femssb.cell.kinetics import InsertionCurrent
 from femssb.cell.mechanical_problem import MechanicalProblem
@@ -145,6 +146,7 @@ class Model:
         comm: The ranks that share the mesh.
         bodies: The mesh cut into bodies, and the points of their surfaces.
         electrochemistry, mechanics: The two discrete problems.
+        currents: Those through surfaces.
         lithium_initial: Lithium in all particles at the start [mol].
         lithium_nominal: Lithium that 1C moves in an hour, the nominal capacity [mol].
         lithium_full: Lithium that fits the particles [mol].
@@ -256,6 +258,7 @@ class Model:
             cut_off=self.cut_off,
             covered=covered,
         )
+        self.currents = Currents(self.electrochemistry)
         self.warnings += self._unequal()
         self.mechanics = MechanicalProblem(
             self.bodies, solvers[_MECHANICS], displacement_order=displacement_order
@@ -488,7 +491,7 @@ class Model:
     def interface_current(self, state: State) -> InsertionCurrent:
         """Return the kinetics at the points where lithium is inserted; collective."""
         x = self.electrochemical(state)
-        return self.electrochemistry.interface_current(x, state.gap, state.layer)
+        return self.currents.insertion(x, state.gap, state.layer)
 
     def traction(self, state: State) -> Array:
         """Return the traction at the cohesive points in the local frame, shape (n, 3) [Pa]."""

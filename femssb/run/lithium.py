@@ -33,7 +33,7 @@ def beyond(model: Model, state: State, start: State) -> float:
             come back.
     """
     x = model.electrochemical(state)
-    carried = model.electrochemistry.overdrawn(x, state.gap, state.layer)
+    carried = model.currents.overdrawn(x, state.gap, state.layer)
     allowed = max(FAR, _outside(model, start) + _FURTHER)
     return max(carried - CARRIED, _outside(model, state) - allowed)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from femssb import tensors
 from femssb.arrays import Array
 from femssb.cell import mechanics
-from femssb.cell.electrochemical_problem import Powers
+from femssb.cell.currents import Powers
 from femssb.cell.limiter import WIDEST
 from femssb.cell.mechanical_problem import edges_of
 from femssb.cell.model import Model, State
@@ -189,7 +189,7 @@ class Readout:
         bodies = self.model.bodies
         if GRAIN_BOUNDARY not in bodies.cohesive:
             return {}
-        electrochemistry = self.model.electrochemistry
+        currents = self.model.currents
         opening = np.maximum(bodies.split(state.jump)[GRAIN_BOUNDARY][:, 0], 0.0)
         spent = bodies.split(state.spent)[GRAIN_BOUNDARY]
         weights, area = bodies.points[GRAIN_BOUNDARY].weights, bodies.area(GRAIN_BOUNDARY)
@@ -202,10 +202,8 @@ class Readout:
             bodies.sum(weights * spent) / area,
             cracked / bodies.sum(self.volume.weights),
             state.crack_dissipation,
-            electrochemistry.wetted_area(state.gap),
-            -electrochemistry.crack_current(
-                self.model.electrochemical(state), state.gap, state.layer
-            ),
+            currents.wetted_area(state.gap),
+            -currents.crack(self.model.electrochemical(state), state.gap, state.layer),
         )
         return dict(zip(CRACK_COLUMNS, values, strict=True))
 
@@ -346,7 +344,7 @@ class Readout:
         if CONTACT not in bodies.points:
             return None
         x = model.electrochemical(state)
-        current = model.electrochemistry.contact_current(x, state.gap, state.layer)
+        current = model.currents.contact(x, state.gap, state.layer)
         fields = self._openings(state, [CONTACT]) | {"Contact current [A/m2]": current}
         return self._gather_facets([bodies.points[CONTACT]], fields)
 
@@ -476,7 +474,7 @@ class _Measured:
     @cached_property
     def powers(self) -> Powers:
         x = self.model.electrochemical(self.state)
-        return self.model.electrochemistry.powers(x, self.state.gap, self.state.layer)
+        return self.model.currents.powers(x, self.state.gap, self.state.layer)
 
     @cached_property
     def _deformed(self) -> tuple[Array, Array]:
@@ -525,7 +523,7 @@ class _Measured:
         applied = self.step.applied
         if applied is None:
             x = self.model.electrochemical(self.state)
-            applied = self.model.electrochemistry.anode_current(x)
+            applied = self.model.currents.anode(x)
         return applied
 
     def current_error(self) -> float:

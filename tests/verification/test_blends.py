@@ -252,7 +252,7 @@ def test_particles_that_start_apart_meet_at_one_potential():
     assert 3.7 < start.voltage < 3.9
     assert start.current == 0.0
     x = model.electrochemical(start)
-    current = model.electrochemistry.cell_current(x, start.gap, start.layer)
+    current = model.currents.cell(x, start.gap, start.layer)
     assert abs(current) < 1e-6 * model.one_c
     assert model.stoichiometry(start) == pytest.approx(
         model.bodies.at_nodes(lambda a, _: a.initial_concentration / a.maximum_concentration)[

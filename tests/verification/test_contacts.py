@@ -95,7 +95,7 @@ def charged(names, materials):
     """Return model, state, and where the power goes, after a tenth of a second of charge."""
     model = Model(stack(names), materials, linear_solver=EXACT, couplings=ELECTROCHEMISTRY)
     state, _ = step(model, model.initial_state(), 0.1, current=DENSITY * AREA)
-    powers = model.electrochemistry.powers(model.electrochemical(state), state.gap, state.layer)
+    powers = model.currents.powers(model.electrochemical(state), state.gap, state.layer)
     assert sum(asdict(powers).values()) == pytest.approx(state.voltage * state.current, rel=1e-9)
     return model, state, powers
 
@@ -295,7 +295,7 @@ def test_cohesive_contact(order):
     np.testing.assert_allclose(jumps[CONTACT][:, 0], opened, rtol=1e-6)
     np.testing.assert_allclose(jumps[CONTACT][:, 1:], 0.0, atol=1e-6 * opened)
     state, _ = step(model, start, 0.1, current=DENSITY * AREA)
-    powers = model.electrochemistry.powers(model.electrochemical(state), state.gap, state.layer)
+    powers = model.currents.powers(model.electrochemical(state), state.gap, state.layer)
     gap = opened, pulled / 1e18
     lengths = 1 * nm, materials.resistance.decay_length
     closed_ones = 2e-4, materials.resistance.closed

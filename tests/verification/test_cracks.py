@@ -284,9 +284,9 @@ def test_wetted_faces():
         couplings=Couplings(expansion=False, stress_drift=False),
         anode=Pressure(pressure=-30 * MPa),  # opens it by 0.3 nm
     )
-    state, problem = model.initial_state(1e-12), model.electrochemistry
+    state, currents = model.initial_state(1e-12), model.currents
     full = materials.active.maximum_concentration
-    assert problem.wetted_area(state.gap) == pytest.approx(AREA)
+    assert currents.wetted_area(state.gap) == pytest.approx(AREA)
     expected, rate = 0.0, -slope / resistance / (FARADAY * LENGTH)
     for size in (2.0, 4.0, 8.0, 16.0, 32.0, 64.0):
         state, _ = step(model, state, size, current=DENSITY * AREA)
@@ -295,15 +295,17 @@ def test_wetted_faces():
         expected /= 1 + 4 * size * rate / 3
         assert slope * full * (means[0] - means[1]) == pytest.approx(expected, rel=5e-3)
         x = model.electrochemical(state)
-        crack = problem.crack_current(x, state.gap, state.layer)
+        crack = currents.crack(x, state.gap, state.layer)
         share = (2 - expected / (DENSITY * resistance)) / 3
         assert crack == pytest.approx(share * DENSITY * AREA, rel=5e-3)
         assert state.current == pytest.approx(DENSITY * AREA, rel=1e-9)
-        assert problem.anode_current(x) == pytest.approx(DENSITY * AREA, rel=1e-9)
-        powers = problem.powers(x, state.gap, state.layer)
+        assert currents.anode(x) == pytest.approx(DENSITY * AREA, rel=1e-9)
+        powers = currents.powers(x, state.gap, state.layer)
         total = sum(getattr(powers, one.name) for one in fields(powers))
         assert total == pytest.approx(state.voltage * state.current, rel=1e-8)
-    taken = model.lithium_initial * FARADAY - problem.charge(model.stoichiometry(state))
+    taken = model.lithium_initial * FARADAY - model.electrochemistry.charge(
+        model.stoichiometry(state)
+    )
     assert taken == pytest.approx(DENSITY * AREA * state.time, rel=1e-12)
 
 

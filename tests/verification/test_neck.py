@@ -17,6 +17,7 @@ import pytest
 from scipy.special import eval_legendre
 
 from femssb.cell.bodies import Bodies
+from femssb.cell.currents import Currents
 from femssb.cell.electrochemical_problem import ElectrochemicalProblem
 from femssb.cell.paths import CutOff
 from femssb.cell.regions import regions
@@ -173,7 +174,7 @@ def test_neck(near, far, film, error, spread_error):
         voltage=None,
         tolerance=1e-12,
     )
-    powers = problem.powers(x, gap, problem.deepened(x, gap, layer))
+    powers = Currents(problem).powers(x, gap, problem.deepened(x, gap, layer))
     spread = sum(spreading()) / (CONDUCTIVITY * RADIUS)
     found = (powers.electronic + powers.contact) / current**2
     assert found == pytest.approx(spread + film / (pi * (NECK * RADIUS) ** 2), rel=error)

@@ -29,7 +29,7 @@ def test_each_loss_of_a_laminate(sign):
     model = laminate(face_collector(), materials)
     state, _ = step(model, model.initial_state(), 0.05, current=sign * DENSITY * AREA)
     x = model.electrochemical(state)
-    found = asdict(model.electrochemistry.powers(x, state.gap, state.layer))
+    found = asdict(model.currents.powers(x, state.gap, state.layer))
 
     thermal = GAS_CONSTANT * materials.temperature / FARADAY
     filled = model.electrochemistry.problem.at_points(x)[0][:, 0] + state.layer.sum(axis=1)

@@ -47,7 +47,7 @@ def kinetics(model, gap):
     electrochemistry = model.electrochemistry
     x, voltage = electrochemistry.at_rest()
     electrochemistry.unknowns.write_single(x, VOLTAGE, voltage + 10 * mV)
-    return electrochemistry.interface_current(x, gap, electrochemistry.layer.at_rest())
+    return model.currents.insertion(x, gap, electrochemistry.layer.at_rest())
 
 
 def test_no_drift_volume_is_no_drift(data):

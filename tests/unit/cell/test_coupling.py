@@ -68,7 +68,7 @@ def test_the_exchange_is_a_fixed_point(model: Model) -> None:
     x = model.electrochemical(state)
     stress = model.mechanics.hydrostatic_stress(model.mechanical(state), model.expansion(x))
     np.testing.assert_array_equal(stress, state.hydrostatic)
-    assert model.electrochemistry.cell_current(x, state.gap, state.layer) == state.current
+    assert model.currents.cell(x, state.gap, state.layer) == state.current
 
 
 def test_the_guess_does_not_change_the_step(model: Model) -> None:
