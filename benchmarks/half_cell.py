@@ -32,13 +32,12 @@ import argparse
 import cProfile
 import itertools
 import json
-import pstats
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from processes import effort, result_of
+from processes import GROUPS, effort, grouped, result_of
 
 if TYPE_CHECKING:
     from femssb import HalfCell
@@ -60,12 +59,6 @@ ANSWERS = {  # of a row, and their units
     "mean gap": "nm",
     "largest gap": "nm",
     "99 % von Mises": "GPa",
-}
-GROUPS = {  # what a function belongs to, by its file and name
-    "linear solves": ("fem/linear_solver.py", "fem/jacobian.py mult"),
-    "assembly": ("dolfinx/fem/", "ufl/", "fem/assembly.py", "fem/jacobian.py", "limiter.py"),
-    "surface laws": ("surface_problem.py", "kinetics.py", "cohesion.py", "passages.py"),
-    "output": ("h5py", "readout.py", "record.py", "checkpoint.py", "vtk.py", "hdf5.py", "results/"),
 }
 
 
@@ -306,27 +299,6 @@ def run(options: argparse.Namespace) -> None:
         if options.profile:
             found["shares"] = grouped(profiler)
         print(json.dumps(found), flush=True)
-
-
-def grouped(profiler: cProfile.Profile) -> dict[str, float]:
-    """Return the CPU time of each of `GROUPS`, and of the rest [s].
-
-    What is compiled counts where it is called.
-    """
-    found = dict.fromkeys((*GROUPS, "the rest"), 0.0)
-
-    def add(file: str, name: str, spent: float) -> None:
-        where = f"{file} {name}"
-        marked = (key for key, marks in GROUPS.items() if any(mark in where for mark in marks))
-        found[next(marked, "the rest")] += spent
-
-    for (file, _, name), (_, _, own, _, callers) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
-        if file == "~":
-            for (by, _, caller), (_, _, spent, _) in callers.items():
-                add(by, caller, spent)
-        else:
-            add(file, name, own)
-    return found
 
 
 def line(row: dict[str, Any]) -> str:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import cProfile
 import json
 import os
+import pstats
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+GROUPS = {  # what a function belongs to, by its file and name
+    "linear solves": ("fem/linear_solver.py", "fem/jacobian.py mult"),
+    "assembly": ("dolfinx/fem/", "ufl/", "fem/assembly.py", "fem/jacobian.py", "limiter.py"),
+    "surface laws": ("surface_problem.py", "kinetics.py", "cohesion.py", "passages.py"),
+    "output": ("h5py", "readout.py", "record.py", "checkpoint.py", "vtk.py", "hdf5.py", "results/"),
+}
 
 
 def effort(solution: Any) -> dict[str, Any]:
@@ -58,3 +67,24 @@ def result_of(
         raise SystemExit(f"{' '.join(command)} failed with exit code {done.returncode}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
+
+
+def grouped(profiler: cProfile.Profile) -> dict[str, float]:
+    """Return the CPU time of each of `GROUPS`, and of the rest [s].
+
+    What is compiled counts where it is called.
+    """
+    found = dict.fromkeys((*GROUPS, "the rest"), 0.0)
+
+    def add(file: str, name: str, spent: float) -> None:
+        where = f"{file} {name}"
+        marked = (key for key, marks in GROUPS.items() if any(mark in where for mark in marks))
+        found[next(marked, "the rest")] += spent
+
+    for (file, _, name), (_, _, own, _, callers) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
+        if file == "~":
+            for (by, _, caller), (_, _, spent, _) in callers.items():
+                add(by, caller, spent)
+        else:
+            add(file, name, own)
+    return found

@@ -1,8 +1,7 @@
 """Cycle the particles of a pressed powder one by one, as they come loose from a sulfide.
 
-Teaches resolved cells: a powder of NMC and Li6PS5Cl is pressed, and all its particles of NMC become
-a cell. The matrix around them conducts, and is as stiff, as the electrolyte of the packing with its
-pores; carbon in it leads electrons to all particles, or they pass from one to the next::
+Teaches resolved cells: all NMC of a pressed powder in a matrix like Li6PS5Cl with its pores, with
+carbon or without. Interfaces have their energy, and the strength that the elements resolve::
 
     mpirun -n 2 python demos/resolved_cell.py --electrons particles
 """
@@ -45,9 +44,10 @@ def pressed(particles, pressure, seed, out):
     return press(powder, [Uniaxial(pressure=p) for p in (pressure, 5 * MPa)], law, out=out)[-1]
 
 
-def materials(electrons):
+def materials(electrons, size):
     """Return NMC in a sulfide, of which the matrix of the cathode is not known yet."""
     base, sulfide = library.yuan2023.materials(values=library.yuan2023.CALIBRATED), SOLIDS["SE"]
+    cohesive = base.cohesive.resolved_by(size, 20e9)  # [Pa] NMC beside the matrix
     resistance = ContactResistance(closed=1e-4, decay_length=20 * nm)
     own = {"ionic_conductivity": sulfide.ionic_conductivity, "elasticity": sulfide.elasticity}
     touching = {"resistance": resistance, "carbon": resistance, "collector": 1e-4}
@@ -55,7 +55,8 @@ def materials(electrons):
         base,
         active=replace(base.active, electronic_conductivity=RAILS[electrons].get("AM", 0.0)),
         electrolyte=replace(base.electrolyte, **own),
-        contacts=ParticleContacts(cohesive=base.cohesive, **touching),
+        cohesive=cohesive,
+        contacts=ParticleContacts(cohesive=cohesive, **touching),
     )
 
 
@@ -77,16 +78,15 @@ def main(
     seed: Annotated[int, "of places, sizes and orientations"] = 1,
     out: Annotated[Path, "folder for the results"] = Path("results/resolved_cell"),
 ):
-    packing = pressed(particles, pressure, seed, out / "press")
+    packing, se = pressed(particles, pressure, seed, out / "press"), SOLIDS["SE"]
     cell = femssb.ResolvedCell.from_packing(packing, electrons=electrons, seed=seed)
     data = femssb.mesh(cell, size=size, far_size=2 * size)
-    ions, elastic = SOLIDS["SE"].ionic_conductivity, {"SE": SOLIDS["SE"].elasticity}
-    rails = {"ionic": {"SE": ions}, "electronic": RAILS[electrons]}
-    electrode = effective(packing, elasticity=elastic, spacing=0.6 * um, **rails)
-    found = electrode.conductor(data, materials(electrons))
+    rails = {"ionic": {"SE": se.ionic_conductivity}, "electronic": RAILS[electrons]}
+    electrode = effective(packing, elasticity={"SE": se.elasticity}, spacing=0.6 * um, **rails)
+    found = electrode.conductor(data, materials(electrons, size))
     model = femssb.Model(data, found.materials, anode=femssb.Pressure(pressure=5 * MPa))
     cycle = femssb.Charge(c_rate=1, until_voltage=4.3), femssb.Discharge(c_rate=1, until_voltage=3)
-    steps = Stepping(jump_error=0.03)  # of the opening at failure: 0.6 nm
+    steps = Stepping(jump_error=0.015)  # of the opening at failure: 0.6 nm
     solution = Simulation(model, cycle, stepping=steps).run(out / "cycle", resume="auto")
     solution.report()
     if femssb.is_first_rank():

@@ -297,6 +297,24 @@ class Bodies:
         """Return the area of a surface over all ranks [m2]; collective."""
         return self.sum(self.points[surface].weights)
 
+    def modulus(self, surface: str) -> float:
+        """Return Young's modulus at a surface [Pa]; collective.
+
+        The harmonic mean of those of the softest solids on its two sides: what a crack between
+        them releases.
+
+        Source: Hutchinson and Suo 1992, doi:10.1016/S0065-2156(08)70164-9.
+        """
+        points, compliance = self.points[surface], 0.0
+        for cells in (points.minus, points.plus):
+            moduli = [
+                row.material.elasticity.modulus
+                for row in self.regions
+                if np.isin(self._tags[cells], row.tags).any()
+            ]
+            compliance += 0.5 / -self.largest(-np.array([min(moduli, default=np.inf)]))
+        return 1.0 / compliance
+
     def sum(self, values: Array) -> float:
         """Return the sum of local values over all ranks; collective."""
         return float(self.comm.allreduce(float(values.sum())))

@@ -33,7 +33,7 @@ from femssb.fem.linear_solver import LinearSolver
 from femssb.fem.trace import Cells
 from femssb.inputs.boundary import Fixed, Free, Place, Pressure, Support, Traction
 from femssb.inputs.case import describe
-from femssb.inputs.interfaces import GrainBoundaries, ParticleContacts
+from femssb.inputs.interfaces import IN_ZONE, GrainBoundaries, ParticleContacts
 from femssb.inputs.materials import ActiveMaterial, Materials
 from femssb.meshing.data import MeshData
 from femssb.meshing.resolved_cell import ResolvedCell
@@ -106,11 +106,6 @@ class Couplings:
         if self.debonding:
             return boundaries
         return replace(boundaries, cohesive=None, wetting_opening=None, strength_of_grains=None)
-
-
-# Length over which a crack breaks, over E G / strength^2, and elements that resolve it: Turon et
-# al. 2007, doi:10.1016/j.engfracmech.2006.08.025 (of the models they compare, that of Hillerborg).
-_ZONE, _IN_ZONE = 1.0, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,21 +302,22 @@ class Model:
         check_paths(self.data, self.bodies.regions, self.bodies.surfaces, self._periodic)
 
     def _coarse(self) -> tuple[str, ...]:
-        """Return what is doubtful about the size of elements at grain boundaries; collective."""
-        if GRAIN_BOUNDARY not in self.bodies.cohesive:
-            return ()
-        points, law = self.bodies.points[GRAIN_BOUNDARY], self.bodies.cohesive[GRAIN_BOUNDARY]
-        count = self.comm.allreduce(len(points.facets))
-        edge = np.sqrt(4 / np.sqrt(3) * self.bodies.area(GRAIN_BOUNDARY) / count)
-        modulus = min(active.elasticity.modulus for active, _ in self.bodies.active_nodes())
-        zone = _ZONE * modulus * law.normal_fracture_energy / law.normal_strength**2
-        if edge * _IN_ZONE <= zone:
-            return ()
-        return (
-            f"Grain boundaries break within a zone of {zone:.3g} m, and their facets measure "
-            f"{edge:.3g} m, above a third of it: where cracks begin and how far they run depends "
-            "on the mesh; take finer elements, or a lower GrainBoundaries.cohesive strength.",
-        )
+        """Return which surfaces break within less than their elements resolve; collective."""
+        found = []
+        for name, law in self.bodies.cohesive.items():
+            count = self.comm.allreduce(len(self.bodies.points[name].facets))
+            if not count or not law.breakable:
+                continue
+            edge = np.sqrt(4 / np.sqrt(3) * self.bodies.area(name) / count)
+            zone = law.zone(self.bodies.modulus(name))
+            if edge * IN_ZONE > zone:
+                found.append(
+                    f"{name!r} breaks within a zone of {zone:.3g} m, and its facets measure "
+                    f"{edge:.3g} m, above a third of it: where cracks begin and how far they run "
+                    "depends on the mesh; take finer elements, or a lower strength "
+                    "(CohesiveLaw.resolved_by)."
+                )
+        return tuple(found)
 
     def _weakest(self, surface: str) -> float:
         """Return the smallest factor on the strength of a surface; collective."""

@@ -11,6 +11,8 @@ from femssb.errors import InputError, check_number
 from femssb.inputs.curves import Curve
 from femssb.inputs.grain_values import GrainValues, of_grains
 
+IN_ZONE = 3  # elements that resolve the length over which a crack breaks
+
 
 def activation(of: str) -> Any:
     """Return the field of an activation energy: 0 where the temperature does not matter."""
@@ -123,6 +125,38 @@ class CohesiveLaw:
             2 * energy / strength if energy < math.inf else math.inf
             for energy, strength in zip(energies, strengths, strict=True)
         )
+
+    def zone(self, modulus: float) -> float:
+        """Return the length over which a crack breaks, between solids of a Young's modulus [m].
+
+        E G / strength^2, of the mode in which it is shorter. Elements resolve a crack where three
+        of them span it.
+
+        Source: Turon et al. 2007, doi:10.1016/j.engfracmech.2006.08.025 (of the models they
+        compare, that of Hillerborg).
+        """
+        energies = self.normal_fracture_energy, self.shear_fracture_energy
+        strengths = self.normal_strength, self.shear_strength
+        return min(
+            modulus * energy / strength**2 if energy < math.inf else math.inf
+            for energy, strength in zip(energies, strengths, strict=True)
+        )
+
+    def resolved_by(self, size: float, modulus: float) -> "CohesiveLaw":
+        """Return the law with strengths that elements of a size resolve; energies stay.
+
+        Strengths are lowered where three elements are longer than the `zone`. What opens far wider
+        than the law reaches hardly feels that; when it lets go, does.
+
+        Args:
+            size: Of the elements at the surface [m].
+            modulus: Young's modulus of the solids [Pa].
+
+        Source: Turon et al. 2007, doi:10.1016/j.engfracmech.2006.08.025.
+        """
+        share = min(1.0, math.sqrt(self.zone(modulus) / (IN_ZONE * size)))
+        strengths = share * self.normal_strength, share * self.shear_strength
+        return replace(self, normal_strength=strengths[0], shear_strength=strengths[1])
 
     @property
     def breakable(self) -> bool:
