@@ -56,7 +56,7 @@ def tables(runs):
 
 def main(
     energies: Annotated[tuple[float, ...], "of the boundaries [J/m2]"] = (1.0, 0.3, 0.1),
-    strength: Annotated[float, "MPa", "of the boundaries"] = 100 * MPa,
+    strength: Annotated[float, "MPa", "of the boundaries, where elements resolve it"] = 100 * MPa,
     viscosity: Annotated[float, "of the boundaries [Pa s/m]"] = 1e17,
     wetting: Annotated[float, "nm", "opening that electrolyte enters; 0: it is solid"] = 0.0,
     grains: Annotated[int, "of the particle, whose radius is 3 um"] = 13,
@@ -69,7 +69,7 @@ def main(
     cell = femssb.HalfCell(width=9 * um, cathode=9 * um, separator=3 * um, particles=(ball,))
     bonded = library.yuan2023.materials(values=library.yuan2023.CALIBRATED)
 
-    def case(name, energy, cycles=cycles, size=size, viscosity=viscosity):
+    def case(name, energy, cycles=cycles, size=size, viscosity=viscosity, resolved=1.1 * size):
         law = CohesiveLaw(
             normal_strength=strength,
             shear_strength=strength,
@@ -77,7 +77,7 @@ def main(
             shear_fracture_energy=energy,
             stiffness=5e18,
             viscosity=viscosity,
-        )
+        ).resolved_by(resolved, bonded.active.elasticity.modulus)
         cracking = GrainBoundaries(cohesive=law, wetting_opening=wetting or None)
         own = replace(bonded, grain_boundaries=cracking) if name else bonded
         given = {"materials": own, "cell": cell, "size": size, "protocol": CYCLE * cycles}
