@@ -72,7 +72,7 @@ def table(solution, active):
 
 def main(
     particles: Annotated[int, "about how many of NMC"] = 50,
-    size: Annotated[float, "um", "mesh size in the cathode"] = 3 * um,
+    size: Annotated[float, "um", "mesh size in the cathode"] = 2 * um,
     pressure: Annotated[float, "MPa", "of the press"] = 375 * MPa,
     electrons: Annotated[Literal["matrix", "particles", "both"], "what carries them"] = "matrix",
     seed: Annotated[int, "of places, sizes and orientations"] = 1,
