@@ -149,7 +149,7 @@ class CohesiveLaw:
         than the law reaches hardly feels that; when it lets go, does.
 
         Args:
-            size: Of the elements at the surface [m].
+            size: Of the facets of the surface, which may be a tenth above that of the mesh [m].
             modulus: Young's modulus of the solids [Pa].
 
         Source: Turon et al. 2007, doi:10.1016/j.engfracmech.2006.08.025.
