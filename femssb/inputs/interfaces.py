@@ -132,9 +132,13 @@ class CohesiveLaw:
         E G / strength^2, of the mode in which it is shorter. Elements resolve a crack where three
         of them span it.
 
+        Raises:
+            InputError: If the modulus is not a positive number.
+
         Source: Turon et al. 2007, doi:10.1016/j.engfracmech.2006.08.025 (of the models they
         compare, that of Hillerborg).
         """
+        check_number("CohesiveLaw.zone", "modulus", modulus, above=0, upper=1e13, unit="Pa")
         energies = self.normal_fracture_energy, self.shear_fracture_energy
         strengths = self.normal_strength, self.shear_strength
         return min(
@@ -152,8 +156,12 @@ class CohesiveLaw:
             size: Of the facets of the surface, which may be a tenth above that of the mesh [m].
             modulus: Young's modulus of the solids [Pa].
 
+        Raises:
+            InputError: If one is not a positive number, or the strengths would be out of bounds.
+
         Source: Turon et al. 2007, doi:10.1016/j.engfracmech.2006.08.025.
         """
+        check_number("CohesiveLaw.resolved_by", "size", size, above=0, upper=1e-2, unit="m")
         share = min(1.0, math.sqrt(self.zone(modulus) / (IN_ZONE * size)))
         strengths = share * self.normal_strength, share * self.shear_strength
         return replace(self, normal_strength=strengths[0], shear_strength=strengths[1])

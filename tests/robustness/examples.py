@@ -1013,6 +1013,12 @@ METHODS: dict[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]] = {
     "GrainDistribution.of": lambda: (
         instances()[femssb.GrainDistribution].of, {"grains": [(1, 1), (2, 1)], "owner": "a cell"},
     ),
+    "CohesiveLaw.zone": lambda: (
+        library.yuan2023.materials().cohesive.zone, {"modulus": 2e10},
+    ),
+    "CohesiveLaw.resolved_by": lambda: (
+        library.yuan2023.materials().cohesive.resolved_by, {"size": 3e-6, "modulus": 2e10},
+    ),
     "Materials.at": lambda: (library.yuan2023.materials().at, {"temperature": 320.0}),
     "Materials.starting_at": lambda: (library.yuan2023.materials().starting_at, {"voltage": 4.0}),
     "Materials.with_phases": lambda: (
