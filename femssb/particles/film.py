@@ -84,8 +84,13 @@ def sinking_speed(radius: Array, excess_density: Array, viscosity: float) -> Arr
         viscosity: Of the medium [Pa s].
 
     Raises:
-        InputError: If the viscosity is not above 0.
+        InputError: If the viscosity is not above 0, or the shapes differ.
     """
+    if np.shape(radius) != np.shape(excess_density):
+        raise InputError(
+            f"sinking_speed: radius has shape {np.shape(radius)}, excess_density "
+            f"{np.shape(excess_density)}: they must be the same"
+        )
     check_number("sinking_speed", "viscosity", viscosity, above=0, upper=1e12, unit="Pa s")
     return np.asarray(2 / 9 * excess_density * GRAVITY * radius**2 / viscosity)
 
