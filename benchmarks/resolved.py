@@ -1,6 +1,6 @@
 """What cells of many pressed particles cost: a whole cycle at 1C with debonding on two ranks.
 
-    python benchmarks/resolved.py                          # 10, 50 and 200 particles: an hour
+    python benchmarks/resolved.py                          # 10, 50 and 200 particles: 20 minutes
     python benchmarks/resolved.py --particles 10 --ranks 1 2
     python benchmarks/resolved.py --profile                # also where the time goes
     python benchmarks/resolved.py --write FILE             # keeps the rows as JSON, one a line

@@ -129,8 +129,11 @@ class CohesiveLaw:
     def zone(self, modulus: float) -> float:
         """Return the length over which a crack breaks, between solids of a Young's modulus [m].
 
-        E G / strength^2, of the mode in which it is shorter. Elements resolve a crack where three
-        of them span it.
+        E G / strength^2, of the mode in which it is shorter; inf where nothing fails. Elements
+        resolve a crack where three of them span it.
+
+        Args:
+            modulus: Young's modulus E [Pa]; of two solids their harmonic mean.
 
         Raises:
             InputError: If the modulus is not a positive number.
@@ -149,12 +152,12 @@ class CohesiveLaw:
     def resolved_by(self, size: float, modulus: float) -> "CohesiveLaw":
         """Return the law with strengths that elements of a size resolve; energies stay.
 
-        Strengths are lowered where three elements are longer than the `zone`. What opens far wider
-        than the law reaches hardly feels that; when it lets go, does.
+        Strengths are lowered where three elements are longer than the `zone`. That changes when an
+        interface lets go and how much of it fails; `docs/accuracy.md` says by how much.
 
         Args:
             size: Of the facets of the surface, which may be a tenth above that of the mesh [m].
-            modulus: Young's modulus of the solids [Pa].
+            modulus: Young's modulus [Pa]; of two solids their harmonic mean.
 
         Raises:
             InputError: If one is not a positive number, or the strengths would be out of bounds.

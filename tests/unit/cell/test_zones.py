@@ -9,17 +9,14 @@ import pytest
 
 from femssb.cell.model import Model
 from femssb.inputs.elasticity import Elasticity
-from femssb.inputs.interfaces import CohesiveLaw
+from femssb.inputs.interfaces import GrainBoundaries, ParticleContacts
 from femssb.library import yuan2023
 from femssb.units import GPa, MPa, um
 from tests.verification.half_cells import WIDTH, face_collector
+from tests.verification.stacks import stack
 
-LAW = CohesiveLaw(
-    normal_strength=100 * MPa,
-    shear_strength=50 * MPa,
-    normal_fracture_energy=1.0,
-    shear_fracture_energy=2.0,
-    stiffness=1e19,
+LAW = replace(  # of 100 MPa and 1 J/m2
+    yuan2023.materials().cohesive, shear_strength=50 * MPa, shear_fracture_energy=2.0
 )
 SOFT, HARD = 10 * GPa, 90 * GPa
 BETWEEN = 18 * GPa  # harmonic mean
@@ -66,3 +63,27 @@ def test_an_interface_warns_where_its_facets_are_above_a_third_of_the_zone(facto
     edge = np.sqrt(4 / np.sqrt(3) * WIDTH**2 / 2)
     warnings = model(factor * np.sqrt(BETWEEN / (3 * edge))).warnings
     assert any("'interface' breaks within a zone of" in text for text in warnings) == warned
+
+
+@pytest.mark.parametrize("brittle", ["interface", "contact", "grain_boundary"])
+def test_each_surface_that_breaks_is_looked_at(brittle):
+    """Catches one that is left out: at first only grain boundaries were checked."""
+    base = yuan2023.materials()
+    strong = base.cohesive.unbreakable
+    weak = replace(base.cohesive, normal_strength=1 * GPa, shear_strength=1 * GPa)  # within .2 um
+    laws = {name: strong for name in ("interface", "contact", "grain_boundary")} | {brittle: weak}
+    contacts = ParticleContacts(
+        resistance=base.resistance, collector=1e-4, cohesive=laws["contact"]
+    )
+    materials = replace(
+        base,
+        active=replace(base.active, electronic_conductivity=0.1),
+        ecbd=replace(base.ecbd, electronic_conductivity=0.0),
+        cohesive=laws["interface"],
+        contacts=contacts,
+        grain_boundaries=GrainBoundaries(cohesive=laws["grain_boundary"]),
+    )
+    grains = [["particle_1_grain_1"], ["particle_1_grain_2"], ["particle_2"]]
+    model = Model(stack([*grains, ["ecbd"], ["electrolyte"]]), materials)
+    said = [text.split("'")[1] for text in model.warnings if "breaks within a zone" in text]
+    assert said == [brittle]
